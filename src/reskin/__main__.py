@@ -1,0 +1,7 @@
+"""`python -m reskin` is `reskin`."""
+
+import sys
+
+from reskin.cli.main import main
+
+sys.exit(main())

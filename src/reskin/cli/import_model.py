@@ -1,0 +1,45 @@
+"""`reskin import FILE`: a generator of the CycleGAN repository as a model folder."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from reskin.cli.arguments import parse
+from reskin.types import Direction
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Turn a generator that the CycleGAN repository saved (latest_net_G_A.pth) into a model folder.
+
+    Blocks, normalisation, dropout and width are read off the file; nothing has to be typed again.
+
+    Examples:
+      reskin import latest_net_G_A.pth --out models/horse2zebra
+      reskin translate models/horse2zebra horse.jpg zebra.jpg
+    """
+
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    """The .pth file of one generator."""
+    out: Path
+    """The model folder to make."""
+    direction: Direction | None = None
+    """Which way it translates; by default b2a where the file is called ..._G_B.pth, else a2b."""
+
+
+def run(words: list[str]) -> int:
+    """The command; returns its exit code."""
+    arguments = parse(Arguments, words, command="reskin import")
+
+    from reskin.training.model_folder import import_model
+
+    direction = arguments.direction or ("b2a" if arguments.file.stem.endswith("_B") else "a2b")
+    settings = import_model(arguments.file, arguments.out, direction)
+    found = ", ".join(f"{key} {value}" for key, value in settings.items())
+    print(f"done: {arguments.out} ({found})\nnext: reskin translate {arguments.out} IN OUT", file=sys.stderr)
+    return 0

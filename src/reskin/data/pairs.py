@@ -1,0 +1,48 @@
+"""Which picture of A belongs to which of B: side by side in one file, or by equal names in two folders."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+from reskin.data.cache import Source
+from reskin.data.folders import split_folder, split_images
+from reskin.errors import DataError
+from reskin.types import Side, Split
+
+
+def find_pairs(a: Path, b: Path, split: Split) -> tuple[list[Source], list[tuple[Path, str]]]:
+    """The pairs of one split.
+
+    Where both sides come down to the same files, each file is a pair with A in its left and B in its right
+    half. Otherwise pictures belong together whose path below the split's folder is the same but for the
+    ending.
+
+    Returns:
+        The pairs, in natural order, each as one file or as (A, B); and the pictures without a partner, with
+        the reason. Both are empty where the split does not exist.
+
+    Raises:
+        DataError: a folder is missing, or two pictures of a folder differ in nothing but their ending.
+    """
+    of_a, of_b = split_images(a, "a", split), split_images(b, "b", split)
+    if [path.resolve() for path in of_a] == [path.resolve() for path in of_b]:
+        return [(path,) for path in of_a], []
+    names_a, names_b = _by_name(of_a, a, "a", split), _by_name(of_b, b, "b", split)
+    pairs: list[Source] = [(path, names_b[name]) for name, path in names_a.items() if name in names_b]
+    alone = [(path, f"has no partner in {b}") for name, path in names_a.items() if name not in names_b]
+    alone += [(path, f"has no partner in {a}") for name, path in names_b.items() if name not in names_a]
+    return pairs, alone
+
+
+def _by_name(paths: list[Path], root: Path, side: Side, split: Split) -> dict[str, Path]:
+    folder = split_folder(root, side, split)
+    named: dict[str, Path] = {}
+    for path in paths:
+        below = path.relative_to(folder) if folder else path
+        name = unicodedata.normalize("NFC", below.with_suffix("").as_posix())
+        if name in named:
+            what = f"{named[name]} and {path} have the same name, so it is not clear which is the partner"
+            raise DataError(what, "Remove or rename one of them.")
+        named[name] = path
+    return named

@@ -1,0 +1,1 @@
+"""From footage to data sets."""

@@ -1,0 +1,123 @@
+"""What is done to a picture before training sees it, as far as no chance is involved: fitting to size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import Field, ValidationInfo, field_validator
+
+from reskin.config import Settings
+from reskin.images import Picture
+
+Preprocess = Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
+
+MULTIPLE = 4
+"""Pictures that are not cropped to a set size have their sides rounded down to a multiple of this, in px."""
+
+
+class DataConfig(Settings):
+    """Which pictures to train on and what is done to them; the defaults are CycleGAN's."""
+
+    a: Path
+    """Folder of domain A: pictures, or train/val/test, or trainA/trainB and so on."""
+    b: Path
+    """Folder of domain B; in paired data it may be the same folder of A|B pictures side by side."""
+    preprocess: Preprocess = "resize_and_crop"
+    """How pictures reach their size. resize_and_crop: to load_size x load_size, then a random crop; crop: a
+    random crop only; scale_width: to a width of load_size; scale_width_and_crop: both; none: as they are."""
+    load_size: int = Field(default=286, ge=8, le=16384)
+    """Width (and height, for resize_and_crop) that pictures are resized to, in px; bicubic."""
+    crop_size: int = Field(default=256, ge=8, le=16384, validate_default=True)
+    """Width and height of the square that is cut out, in px."""
+    flip: bool = True
+    """Mirror half of the pictures."""
+    brightness: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Largest random change of brightness, as a share; 0 for none."""
+    contrast: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Largest random change of contrast, as a share; 0 for none."""
+    saturation: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Largest random change of saturation, as a share; 0 for none."""
+    max_images: int | None = Field(default=None, ge=1)
+    """Use at most this many pictures of a side, spread evenly over it; None for all."""
+
+    @field_validator("crop_size")
+    @classmethod
+    def _crop_fits(cls, crop_size: int, info: ValidationInfo) -> int:
+        load_size = info.data.get("load_size", crop_size)
+        resizes = info.data.get("preprocess") in ("resize_and_crop", "scale_width_and_crop")
+        if resizes and crop_size > load_size:
+            raise ValueError(f"crop_size {crop_size} is larger than load_size {load_size}")
+        return crop_size
+
+    @property
+    def crops(self) -> bool:
+        """Whether a square of crop_size is cut out."""
+        return self.preprocess in ("resize_and_crop", "crop", "scale_width_and_crop")
+
+    def fit_settings(self) -> dict[str, Any]:
+        """The settings that `fit` and `fit_pair` depend on, JSON-ready."""
+        return {"preprocess": self.preprocess, "load_size": self.load_size, "crop_size": self.crop_size}
+
+
+def fitted_size(height: int, width: int, config: DataConfig) -> tuple[int, int]:
+    """The height and width, in px, that a picture is resized to before any crop.
+
+    The shape is kept except by resize_and_crop. What is too small for the crop is enlarged until it fits.
+
+    >>> fitted_size(480, 640, DataConfig(a=Path("a"), b=Path("b"), preprocess="scale_width"))
+    (212, 284)
+    """
+    if config.preprocess == "resize_and_crop":
+        return config.load_size, config.load_size
+    scale = config.load_size / width if config.preprocess.startswith("scale_width") else 1.0
+    if config.crops:
+        scale = max(scale, config.crop_size / height, config.crop_size / width)
+        # max: a product such as 7 * (256 / 7) may fall a hair short of the crop.
+        return max(config.crop_size, round(height * scale)), max(config.crop_size, round(width * scale))
+    return _rounded_down(height * scale), _rounded_down(width * scale)
+
+
+def _rounded_down(side: float) -> int:
+    return max(MULTIPLE, int(side + 1e-6) // MULTIPLE * MULTIPLE)
+
+
+def fit(picture: Picture, config: DataConfig) -> Picture:
+    """The picture at its `fitted_size`; `none` cuts the few px off around it, everything else resizes."""
+    height, width = fitted_size(picture.shape[0], picture.shape[1], config)
+    is_large_enough = picture.shape[0] >= height and picture.shape[1] >= width
+    if config.preprocess == "none" and is_large_enough:
+        return centre_crop(picture, height, width)
+    return resize(picture, height, width)
+
+
+def fit_pair(pictures: list[Picture], config: DataConfig) -> Picture:
+    """A pair as one picture, A above B, both at A's fitted size.
+
+    Args:
+        pictures: A and B, or one picture with A in its left and B in its right half.
+    """
+    if len(pictures) == 1:
+        half = pictures[0].shape[1] // 2
+        pictures = [pictures[0][:, :half], pictures[0][:, -half:]] if half else [pictures[0]] * 2
+    a = fit(pictures[0], config)
+    b = pictures[1]
+    if b.shape == pictures[0].shape:
+        return np.concatenate([a, fit(b, config)])
+    return np.concatenate([a, resize(b, a.shape[0], a.shape[1])])
+
+
+def resize(picture: Picture, height: int, width: int) -> Picture:
+    """The picture at another size, bicubic and without aliasing."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    return np.array(image.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def centre_crop(picture: Picture, height: int, width: int) -> Picture:
+    """The middle of a picture, (height, width, 3); the picture must be at least that large."""
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return picture[top : top + height, left : left + width]

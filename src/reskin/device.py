@@ -1,0 +1,91 @@
+"""The one place where device, precision and memory format are chosen."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from reskin.errors import SettingsError
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how networks are run.
+
+    Attributes:
+        device: the device.
+        precision: "fp32", or "bf16" for convolutions in bfloat16 with losses and weights in float32.
+        channels_last: whether pictures and weights lie channel by channel last in memory.
+    """
+
+    device: torch.device
+    precision: Literal["fp32", "bf16"]
+    channels_last: bool
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """The context to run networks in."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+
+    def place(self, network: nn.Module) -> None:
+        """Move a network to the device, in the memory format that is fast there."""
+        network.to(self.device)
+        if self.channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def describe(self) -> str:
+        """One phrase for people, such as "CPU (2 threads), bf16"."""
+        if self.device.type == "cuda":
+            return f"{torch.cuda.get_device_name(self.device)}, {self.precision}"
+        if self.device.type == "cpu":
+            return f"CPU ({torch.get_num_threads()} threads), {self.precision}"
+        return f"{self.device}, {self.precision}"
+
+
+def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compute:
+    """The device and the way to use it.
+
+    Args:
+        device: "auto" (CUDA, else Apple's MPS, else the CPU) or a name that torch knows.
+        precision: "auto" takes bf16 where the device computes in it, else fp32.
+
+    Raises:
+        SettingsError: the device is not there.
+    """
+    chosen = _find_device(device)
+    if precision == "auto":
+        precision = "bf16" if computes_bf16(chosen) else "fp32"
+    # Measured: channels last pays on a GPU and costs on a CPU (docs/decisions/0003-speed.md).
+    return Compute(chosen, precision, channels_last=chosen.type == "cuda")
+
+
+def _find_device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(
+            f"no device '{name}' ({reason})", "Leave --device out, or give cpu or cuda."
+        ) from None
+    return device
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether the device has bfloat16 arithmetic of its own, so that using it saves time."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -1,0 +1,98 @@
+"""Everything that can go wrong through a user's input, a file or the machine.
+
+Each error is one line: what is wrong, where, and what to do. The command line prints it and exits with
+`exit_code`; anything that is not a `ReskinError` is our own bug and shows its trace.
+"""
+
+from __future__ import annotations
+
+
+class ReskinError(Exception):
+    """An error with a remedy.
+
+    Args:
+        what: what is wrong and where, without a full stop at the end.
+        fix: what to do or type next, as a sentence.
+    """
+
+    exit_code: int = 2
+
+    def __init__(self, what: str, fix: str = "") -> None:
+        self.what, self.fix = what.rstrip("."), fix
+        super().__init__(f"{self.what}. {fix}" if fix else f"{self.what}.")
+
+
+class SettingsError(ReskinError):
+    """A setting, flag, name or configuration file is not valid."""
+
+
+class ImageError(ReskinError):
+    """A picture cannot be read or written."""
+
+
+class VideoError(ReskinError):
+    """A video cannot be read or written; the subclasses say why."""
+
+
+class NotAVideoError(VideoError):
+    """The file is no video at all, or of a kind that is not on the allow list."""
+
+
+class NoFramesError(VideoError):
+    """The file holds no video stream, or no frame of it can be decoded."""
+
+
+class DamagedVideoError(VideoError):
+    """The file is cut short or damaged so that it cannot be used."""
+
+
+class CodecError(VideoError):
+    """No decoder or encoder for this kind of video is installed."""
+
+
+class DataError(ReskinError):
+    """A folder of pictures, a manifest or a split cannot be used."""
+
+
+class RunError(ReskinError):
+    """A run folder cannot be used: missing, in use, or of other settings."""
+
+
+class CheckpointError(RunError):
+    """A checkpoint or model file is damaged or not of the kind that was asked for."""
+
+
+class WeightsError(ReskinError):
+    """Pretrained weights are not there or not what their checksum says."""
+
+
+class ShapeError(ReskinError, ValueError):
+    """Tensors do not have the shape that was asked for."""
+
+
+class NotFiniteError(ReskinError):
+    """A loss or gradient is NaN or infinite; the weights were not changed by it."""
+
+
+class StorageError(ReskinError):
+    """The disk is full, read-only or otherwise refuses a write; what was there before is intact."""
+
+
+class PartialError(ReskinError):
+    """The work was done in part; the message counts what was left out and names the first."""
+
+    exit_code = 3
+
+
+class InterruptedRunError(ReskinError):
+    """The user or the system asked to stop; everything is saved.
+
+    Args:
+        signal_number: SIGINT (2), SIGTERM (15) and so on; the exit code is 128 plus this.
+        what: where the work stopped.
+        fix: the command that goes on.
+    """
+
+    def __init__(self, signal_number: int, what: str, fix: str) -> None:
+        super().__init__(what, fix)
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,136 @@
+"""The held-out pictures that a model is measured on: which they are, and how they are read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from reskin.data.folders import held_out_images, list_images
+from reskin.errors import DataError, ImageError
+from reskin.images import Picture, read_image, to_image, to_tensor
+from reskin.types import Side
+
+logger = logging.getLogger("reskin")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Pictures of one side that training did not see.
+
+    Attributes:
+        paths: their files, in natural order.
+        size: shorter side in px that they are brought to, None for as they are.
+        truths: file to the file of its true translation; empty where none is known.
+    """
+
+    paths: list[Path]
+    size: int | None
+    truths: dict[Path, Path]
+
+    def read(self, path: Path) -> Picture:
+        """One picture, RGB, uint8, (H, W, 3), at `size`."""
+        return resized(read_image(path), self.size)
+
+    def read_truth(self, path: Path) -> Picture | None:
+        """The true translation of the picture in `path`, None where it is not known.
+
+        Raises:
+            DataError: it does not have the picture's size.
+        """
+        if path not in self.truths:
+            return None
+        return resized(read_image(self.truths[path]), self.size)
+
+    def __iter__(self) -> Iterator[Picture]:
+        return (self.read(path) for path in self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def find_held_out(
+    folder: Path, side: Side, *, truth: Path | None = None, size: int | None = None, limit: int | None = None
+) -> HeldOut:
+    """The readable held-out pictures of one side, evenly spread where there are more than `limit`.
+
+    A file that cannot be read is named in a warning and left out.
+
+    Raises:
+        DataError: no readable picture, or `truth` is given and knows none of them.
+    """
+    found = held_out_images(folder, side)
+    if limit is not None and len(found) > limit:
+        found = [found[index] for index in np.linspace(0, len(found) - 1, limit).round().astype(int)]
+    paths = [path for path in found if _is_readable(path)]
+    if not paths:
+        raise DataError(f"no readable picture of side {side.upper()} in {folder}", "Give another folder.")
+    truths = {} if truth is None else _match(paths, truth)
+    return HeldOut(paths, size, truths)
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        read_image(path)
+    except ImageError as error:
+        logger.warning("left out: %s", error)
+        return False
+    return True
+
+
+def _match(paths: list[Path], truth: Path) -> dict[Path, Path]:
+    """Each picture's truth: the file of the same name, whatever its ending."""
+    known: dict[str, Path] = {}
+    for path in list_images(truth):
+        if path.stem in known:
+            raise DataError(
+                f"{known[path.stem]} and {path} could both be the truth for '{path.stem}'",
+                "Keep one of them.",
+            )
+        known[path.stem] = path
+    names = [path.stem for path in paths]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(
+            f"two pictures are called '{twice}', so their truth is not clear", "Rename one of them."
+        )
+    truths = {path: known[path.stem] for path in paths if path.stem in known}
+    if not truths:
+        raise DataError(
+            f"no file in {truth} is called like a picture to translate", f"Wanted {names[0]}.png."
+        )
+    if len(truths) < len(paths):
+        logger.warning("%d of %d pictures have no truth in %s", len(paths) - len(truths), len(paths), truth)
+    return truths
+
+
+def resized(image: Picture, size: int | None) -> Picture:
+    """The picture with its shorter side at `size` px, its shape kept; as it is where `size` is None."""
+    height, width = image.shape[:2]
+    if size is None or size == min(height, width):
+        return image
+    scale = size / min(height, width)
+    return to_image(
+        resize(to_tensor(image), max(size, round(height * scale)), max(size, round(width * scale)))
+    )[0]
+
+
+def resize(images: Tensor, height: int, width: int) -> Tensor:
+    """Pictures (N, C, H, W) at another size, smoothed first where they shrink."""
+    if tuple(images.shape[-2:]) == (height, width):
+        return images
+    shrinks = height < images.shape[-2] or width < images.shape[-1]
+    return F.interpolate(images, (height, width), mode="bicubic", align_corners=False, antialias=shrinks)
+
+
+def square(images: Tensor, side: int) -> Tensor:
+    """The middle of each picture (N, C, H, W) at (N, C, side, side)."""
+    height, width = images.shape[-2:]
+    short = min(height, width)
+    top, left = (height - short) // 2, (width - short) // 2
+    return resize(images[..., top : top + short, left : left + short], side, side)

@@ -1,0 +1,166 @@
+"""CycleGAN: two generators kept honest by translating there and back.
+
+Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent
+Adversarial Networks", ICCV 2017, https://arxiv.org/abs/1703.10593.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from reskin.losses import (
+    Adversarial,
+    adversarial_discriminator,
+    adversarial_generator,
+    gradient_penalty,
+    l1,
+)
+from reskin.methods.base import Method, MethodConfig, frozen
+from reskin.networks.blocks import Norm, Upsample
+from reskin.networks.image_pool import ImagePool
+from reskin.networks.init import initialise
+from reskin.networks.patchgan import patch_discriminator, pixel_discriminator
+from reskin.networks.resnet import resnet_generator
+from reskin.networks.unet import unet_generator
+from reskin.types import Batch, Direction
+
+
+class CycleGANConfig(MethodConfig):
+    """Settings of CycleGAN; the defaults are the paper's."""
+
+    cycle_weight: float = Field(default=10.0, ge=0)
+    """Weight of |back(there(x)) - x| (lambda in eq. 3)."""
+    forward_cycle: float = Field(default=1.0, ge=0)
+    """Share of cycle_weight on the way A, B, A; 0 leaves it out (table 4)."""
+    backward_cycle: float = Field(default=1.0, ge=0)
+    """Share of cycle_weight on the way B, A, B; 0 leaves it out (table 4)."""
+    identity_weight: float = Field(default=0.5, ge=0)
+    """Weight of |there(y) - y|, as a share of the cycle weight (section 5.2); 0 for none."""
+    adversarial_weight: float = Field(default=1.0, ge=0)
+    """Weight of the generators' adversarial loss; 0 leaves the cycle alone."""
+    adversarial: Adversarial = "lsgan"
+    """Form of the adversarial loss: least squares (the paper), cross-entropy, hinge or WGAN-GP."""
+    pool_size: int = Field(default=50, ge=0)
+    """Earlier fakes a discriminator may be shown instead of the newest; 0 for none."""
+    generator: Literal["resnet", "unet"] = "resnet"
+    """Kind of generator: residual blocks (the paper) or a U-Net."""
+    width: int = Field(default=64, ge=1)
+    """Channels after the first layer of every network."""
+    blocks: int = Field(default=9, ge=1)
+    """Residual blocks in a ResNet generator: 9 for 256 px, 6 for 128 px."""
+    halvings: int = Field(default=8, ge=5, le=10)
+    """Times a U-Net generator halves the picture: 8 for 256 px, 7 for 128 px."""
+    upsample: Upsample = "transposed"
+    """How a ResNet generator grows pictures; nearest or bilinear is a resize-convolution."""
+    norm: Norm = "instance"
+    """Normalisation in all networks."""
+    has_dropout: bool = False
+    """Dropout of one half inside the generators."""
+    discriminator: Literal["patch", "pixel"] = "patch"
+    """What a discriminator judges: patches or single pixels."""
+    disc_layers: int = Field(default=3, ge=1, le=6)
+    """Layers of a patch discriminator: 3 judges patches of 70 px, 1 of 16 px."""
+    init: Literal["normal", "xavier", "kaiming", "orthogonal"] = "normal"
+    """How weights are drawn at the start."""
+    init_gain: float = Field(default=0.02, gt=0)
+    """Spread of the weights at the start."""
+
+
+class CycleGAN(Method):
+    """Two generators and two discriminators (G, F, D_Y, D_X in the paper)."""
+
+    Config = CycleGANConfig
+    config: CycleGANConfig
+
+    def __init__(self, config: CycleGANConfig) -> None:
+        super().__init__(config)
+        self.gen_a2b, self.gen_b2a = self._generator(), self._generator()
+        self.disc_a, self.disc_b = self._discriminator(), self._discriminator()
+        self.pool_a, self.pool_b = ImagePool(config.pool_size), ImagePool(config.pool_size)
+        self.size_multiple = self.gen_a2b.size_multiple
+        self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
+        self.add_optimizer("discriminators", self.disc_a, self.disc_b)
+
+    def _generator(self) -> nn.Module:
+        c = self.config
+        if c.generator == "unet":
+            network = unet_generator(c.width, c.halvings, norm=c.norm, has_dropout=c.has_dropout)
+        else:
+            network = resnet_generator(
+                c.width, c.blocks, norm=c.norm, has_dropout=c.has_dropout, upsample=c.upsample
+            )
+        initialise(network, c.init, c.init_gain)
+        return network
+
+    def _discriminator(self) -> nn.Module:
+        c = self.config
+        if c.discriminator == "pixel":
+            network = pixel_discriminator(c.width, norm=c.norm)
+        else:
+            network = patch_discriminator(c.width, c.disc_layers, norm=c.norm)
+        initialise(network, c.init, c.init_gain)
+        return network
+
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        a, b, c = batch.a, batch.b, self.config
+        cycle_a, cycle_b = c.cycle_weight * c.forward_cycle, c.cycle_weight * c.backward_cycle
+        (fake_b, same_b), (fake_a, same_a) = self._fakes(a, b)
+
+        losses = {}
+        with frozen(self.disc_a, self.disc_b):
+            adversarial_a2b = adversarial_generator(c.adversarial, self.disc_b(fake_b))
+            adversarial_b2a = adversarial_generator(c.adversarial, self.disc_a(fake_a))
+            losses["adversarial"] = adversarial_a2b + adversarial_b2a
+            terms = {"adversarial": c.adversarial_weight * losses["adversarial"]}
+            if c.cycle_weight:
+                there_and_back_a = l1(self.gen_b2a(fake_b), a) if cycle_a else a.new_zeros(())
+                there_and_back_b = l1(self.gen_a2b(fake_a), b) if cycle_b else b.new_zeros(())
+                losses["cycle"] = there_and_back_a + there_and_back_b
+                terms["cycle"] = cycle_a * there_and_back_a + cycle_b * there_and_back_b
+            if same_a is not None and same_b is not None:
+                kept_a, kept_b = l1(same_a, a), l1(same_b, b)
+                losses["identity"] = kept_a + kept_b
+                terms["identity"] = c.identity_weight * (cycle_a * kept_a + cycle_b * kept_b)
+            self.update("generators", **terms)
+
+        losses["discriminator_a"] = self._real_vs_fake(self.disc_a, a, self.pool_a(fake_a))
+        losses["discriminator_b"] = self._real_vs_fake(self.disc_b, b, self.pool_b(fake_b))
+        self.update(
+            "discriminators",
+            discriminator_a=losses["discriminator_a"],
+            discriminator_b=losses["discriminator_b"],
+        )
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _fakes(
+        self, a: Tensor, b: Tensor
+    ) -> tuple[tuple[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]:
+        """Fake and identity picture of each generator; None where the identity loss is off."""
+        if not (self.config.identity_weight and self.config.cycle_weight):
+            return (self.gen_a2b(a), None), (self.gen_b2a(b), None)
+        fake_b, same_b = self._together(self.gen_a2b, a, b)
+        fake_a, same_a = self._together(self.gen_b2a, b, a)
+        return (fake_b, same_b), (fake_a, same_a)
+
+    def _together(self, network: nn.Module, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Two passes in one call; batch statistics would mix the two, so there each has its own."""
+        if self.config.norm == "batch":
+            return network(first), network(second)
+        one, two = network(torch.cat([first, second])).chunk(2)
+        return one, two
+
+    def _real_vs_fake(self, disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        """What a discriminator loses on real and pooled fake pictures."""
+        real_logits, fake_logits = self._together(disc, real, fake)
+        loss = adversarial_discriminator(self.config.adversarial, real_logits, fake_logits)
+        if self.config.adversarial == "wgan-gp":
+            loss = loss + gradient_penalty(disc, real, fake)
+        return loss
+
+    def translate(self, images: Tensor, direction: Direction) -> Tensor:
+        self.check_direction(direction)
+        return (self.gen_a2b if direction == "a2b" else self.gen_b2a)(images)

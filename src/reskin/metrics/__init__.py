@@ -1,0 +1,1 @@
+"""Measures of pictures and sets of pictures, one file each."""

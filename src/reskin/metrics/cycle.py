@@ -1,0 +1,62 @@
+"""Cycle error: what a picture loses on the way to the other side and back.
+
+A small error alone proves little. Zhu et al. (ICCV 2017, https://arxiv.org/abs/1703.10593) train for it,
+and a network can meet it by hiding the source in faint noise (Chu et al., "CycleGAN, a Master of
+Steganography", 2017, https://arxiv.org/abs/1712.02950). Rounding the translation to 8 bits, as every file
+does, spoils what is hidden there: an error that jumps with `through_8_bits` is the sign of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from reskin.errors import ShapeError
+from reskin.metrics.facts import Facts
+
+FACTS = Facts("cycle_l1", "cycle", better="lower", best=0.0, symmetric=False)
+
+
+def cycle_l1(
+    images: Tensor,
+    there: Callable[[Tensor], Tensor],
+    back: Callable[[Tensor], Tensor],
+    *,
+    through_8_bits: bool = False,
+) -> Tensor:
+    """Mean absolute difference of each picture to itself after there and back; lower is better, 0 is perfect.
+
+    Args:
+        images: (N, C, H, W), float, in [-1, 1].
+        there: to the other side; keeps the shape.
+        back: from the other side; keeps the shape.
+        through_8_bits: round what `there` gives to the 256 levels of a file before it goes back.
+
+    Returns:
+        (N,) in [0, 2]: the unweighted cycle loss of the paper, picture by picture.
+
+    Raises:
+        ShapeError: not (N, C, H, W), or a picture comes back in another shape.
+
+    >>> import torch
+    >>> cycle_l1(torch.zeros(2, 3, 4, 4), lambda x: x + 0.5, lambda x: x - 0.25)
+    tensor([0.2500, 0.2500])
+    """
+    if images.ndim != 4 or 0 in images.shape:
+        raise ShapeError(f"pictures of shape {tuple(images.shape)}", "Wanted (N, C, H, W).")
+    halfway = there(images)
+    returned = back(round_to_8_bits(halfway) if through_8_bits else halfway)
+    if returned.shape != images.shape:
+        raise ShapeError(f"pictures of {tuple(images.shape)} came back as {tuple(returned.shape)}")
+    return (returned.float() - images.float()).abs().mean(dim=(1, 2, 3))
+
+
+def round_to_8_bits(images: Tensor) -> Tensor:
+    """Pictures in [-1, 1] with every value moved to the nearest that a byte can hold; same shape, float32.
+
+    >>> import torch
+    >>> round_to_8_bits(torch.tensor([-1.2, 0.001, 1.0])).mul(127.5).add(127.5).tolist()
+    [0.0, 128.0, 255.0]
+    """
+    return images.float().clamp(-1.0, 1.0).add(1.0).mul(127.5).round().div(127.5).sub(1.0)

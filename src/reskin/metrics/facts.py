@@ -1,0 +1,31 @@
+"""What every metric says of itself, so that no reader has to know whether 0.3 is good news."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Better = Literal["higher", "lower"]
+"""Which way a number is good news."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """How to read the numbers of one metric; each module of this folder holds one, called `FACTS`.
+
+    Attributes:
+        name: the function that measures, in the same module.
+        kind: what is compared: "pair" for a picture and its truth, "set" for two sets of pictures that do not
+            belong together one by one, "cycle" for a picture and itself after a way there and back.
+        better: whether higher or lower is better.
+        best: the value of a perfect result.
+        symmetric: whether the two inputs may change places.
+        unit: of the value, for people; empty where it has none.
+    """
+
+    name: str
+    kind: Literal["pair", "set", "cycle"]
+    better: Better
+    best: float
+    symmetric: bool
+    unit: str = ""

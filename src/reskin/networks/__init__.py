@@ -1,0 +1,1 @@
+"""Networks that methods are built from: tensors in, tensors out."""

@@ -1,0 +1,58 @@
+"""Initial weights of the CycleGAN family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor, nn
+
+from reskin.errors import SettingsError
+
+Init = Literal["normal", "xavier", "kaiming", "orthogonal"]
+"""How the weights of convolutions and linear layers are drawn."""
+
+
+def initialise(network: nn.Module, kind: Init = "normal", gain: float = 0.02) -> None:
+    """Draw all weights of `network` anew, from torch's default random numbers.
+
+    Convolutions and linear layers are drawn as `kind` says, their biases are 0; the scale of a norm with
+    parameters is drawn from N(1, gain), its shift is 0.
+
+    Args:
+        network: changed in place, with everything inside it.
+        kind: "normal" is N(0, gain), the paper's; "xavier" and "orthogonal" are scaled by `gain`; "kaiming"
+            is for ReLU and ignores it.
+        gain: standard deviation or scale.
+
+    Raises:
+        SettingsError: `kind` is unknown.
+
+    >>> layer = nn.Conv2d(8, 8, 3)
+    >>> initialise(layer)
+    >>> bool(layer.bias.eq(0).all()), round(layer.weight.std().item(), 2)
+    (True, 0.02)
+    """
+    draw = _drawing(kind, gain)
+    for module in network.modules():
+        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            draw(module.weight)
+        elif isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d)) and module.affine:
+            nn.init.normal_(module.weight, 1.0, gain)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _drawing(kind: Init, gain: float) -> Callable[[Tensor], object]:
+    """The function that fills one weight."""
+    if kind == "normal":
+        return lambda weight: nn.init.normal_(weight, 0.0, gain)
+    if kind == "xavier":
+        return lambda weight: nn.init.xavier_normal_(weight, gain)
+    if kind == "kaiming":
+        return lambda weight: nn.init.kaiming_normal_(weight, a=0.0, mode="fan_in")
+    if kind == "orthogonal":
+        return lambda weight: nn.init.orthogonal_(weight, gain)
+    raise SettingsError(f"unknown init '{kind}'", "Known: kaiming, normal, orthogonal, xavier.")

@@ -1,0 +1,111 @@
+"""Discriminators that judge overlapping patches of a picture instead of the whole.
+
+Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017,
+https://arxiv.org/abs/1611.07004.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from reskin.errors import SettingsError
+from reskin.networks.blocks import Norm, check_input, needs_bias, norm_layer
+
+
+class Discriminator(nn.Module):
+    """A chain of convolutions that ends in one raw logit per patch (no sigmoid).
+
+    Args:
+        layers: the chain, from `in_channels` channels to one.
+        in_channels: channels of the pictures.
+        smallest_side: the least height and width that leave at least one logit, in pixels.
+    """
+
+    def __init__(self, layers: list[nn.Module], *, in_channels: int, smallest_side: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+        self.in_channels, self.smallest_side = in_channels, smallest_side
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Judge a batch; higher means "looks real".
+
+        Args:
+            images: (N, in_channels, H, W) in [-1, 1].
+
+        Returns:
+            (N, 1, h, w) logits, one for each patch.
+
+        Raises:
+            ShapeError: another number of channels, or a side below `smallest_side`.
+        """
+        check_input(images, channels=self.in_channels, multiple=1, smallest=self.smallest_side)
+        return self.layers(images)
+
+
+def patch_discriminator(
+    width: int = 64, layers: int = 3, *, in_channels: int = 3, norm: Norm = "instance"
+) -> Discriminator:
+    """PatchGAN: each logit sees a square of 16, 34, 70, 142, 286 or 574 px for 1 to 6 `layers`.
+
+    A picture of side s gives s // 2**layers - 2 logits a side.
+
+    Args:
+        width: channels after the first layer; later ones have 2, 4 and then 8 times as many.
+        layers: convolutions that halve the size, 1 to 6; 3 is the 70 px one of CycleGAN and pix2pix.
+        in_channels: channels of the pictures (6 for a pair that is judged together).
+        norm: "instance" is CycleGAN's, "batch" is pix2pix's.
+
+    Raises:
+        SettingsError: `layers` is not 1 to 6, `width` is below 1, or `norm` is unknown.
+
+    >>> import torch
+    >>> patch_discriminator()(torch.zeros(1, 3, 256, 256)).shape
+    torch.Size([1, 1, 30, 30])
+    >>> sum(p.numel() for p in patch_discriminator().parameters())
+    2764737
+    """
+    if not 1 <= layers <= 6 or width < 1:
+        raise SettingsError(f"a discriminator of width {width} with {layers} layers", "Use 1 to 6 layers.")
+    bias = needs_bias(norm)
+    chain: list[nn.Module] = [
+        nn.Conv2d(in_channels, width, 4, stride=2, padding=1),
+        nn.LeakyReLU(0.2, inplace=True),
+    ]
+    now = width
+    for layer in range(1, layers + 1):
+        wider = width * min(2**layer, 8)
+        stride = 2 if layer < layers else 1
+        chain.append(nn.Conv2d(now, wider, 4, stride=stride, padding=1, bias=bias))
+        chain += [norm_layer(norm, wider), nn.LeakyReLU(0.2, inplace=True)]
+        now = wider
+    chain.append(nn.Conv2d(now, 1, 4, padding=1))
+    return Discriminator(chain, in_channels=in_channels, smallest_side=3 * 2**layers)
+
+
+def pixel_discriminator(width: int = 64, *, in_channels: int = 3, norm: Norm = "instance") -> Discriminator:
+    """PixelGAN: judges every pixel by its colour alone.
+
+    Args:
+        width: channels after the first layer.
+        in_channels: channels of the pictures.
+        norm: "instance" or "batch".
+
+    Raises:
+        SettingsError: `width` is below 1 or `norm` is unknown.
+
+    >>> import torch
+    >>> pixel_discriminator(4)(torch.zeros(1, 3, 8, 9)).shape
+    torch.Size([1, 1, 8, 9])
+    """
+    if width < 1:
+        raise SettingsError(f"a discriminator of width {width}", "Use a width of at least 1.")
+    bias = needs_bias(norm)
+    chain: list[nn.Module] = [
+        nn.Conv2d(in_channels, width, 1),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(width, 2 * width, 1, bias=bias),
+        norm_layer(norm, 2 * width),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(2 * width, 1, 1, bias=bias),
+    ]
+    return Discriminator(chain, in_channels=in_channels, smallest_side=2)

@@ -1,0 +1,140 @@
+"""The residual generator of CycleGAN.
+
+Johnson et al., "Perceptual Losses for Real-Time Style Transfer", ECCV 2016, https://arxiv.org/abs/1603.08155;
+in the form of Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from reskin.errors import SettingsError
+from reskin.networks.blocks import (
+    MirroredConv2d,
+    Norm,
+    Upsample,
+    bounded,
+    check_input,
+    needs_bias,
+    norm_layer,
+    upsampling,
+)
+
+
+class ResidualBlock(nn.Module):
+    """Adds to its input what two 3x3 convolutions with mirrored edges make of it; nothing after the sum."""
+
+    def __init__(self, channels: int, *, norm: Norm, has_dropout: bool) -> None:
+        super().__init__()
+        bias = needs_bias(norm)
+        self.conv1 = MirroredConv2d(channels, channels, 3, bias=bias)
+        self.norm1 = norm_layer(norm, channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.dropout = nn.Dropout(0.5) if has_dropout else nn.Identity()
+        self.conv2 = MirroredConv2d(channels, channels, 3, bias=bias)
+        self.norm2 = norm_layer(norm, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same shape."""
+        change = self.dropout(self.relu(self.norm1(self.conv1(features))))
+        return features + self.norm2(self.conv2(change))
+
+
+class ResnetGenerator(nn.Module):
+    """Two halvings, residual blocks at a quarter of the size, two doublings; see `resnet_generator`."""
+
+    size_multiple = 4
+    smallest_side = 8  # At 4 px the blocks would see one pixel, which cannot be mirrored or normalised.
+
+    def __init__(
+        self,
+        width: int,
+        blocks: int,
+        *,
+        channels: tuple[int, int],
+        norm: Norm,
+        has_dropout: bool,
+        upsample: Upsample,
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = channels
+        bias = needs_bias(norm)
+        self.stem = nn.Sequential(
+            MirroredConv2d(self.in_channels, width, 7, bias=bias),
+            norm_layer(norm, width),
+            nn.ReLU(inplace=True),
+        )
+        self.down = nn.Sequential()
+        self.up = nn.Sequential()
+        for few, many in ((width, 2 * width), (2 * width, 4 * width)):
+            self.down.append(nn.Conv2d(few, many, 3, stride=2, padding=1, bias=bias))
+            self.down.append(norm_layer(norm, many)).append(nn.ReLU(inplace=True))
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(4 * width, norm=norm, has_dropout=has_dropout) for _ in range(blocks))
+        )
+        for many, few in ((4 * width, 2 * width), (2 * width, width)):
+            self.up.append(upsampling(upsample, many, few, bias=bias))
+            self.up.append(norm_layer(norm, few)).append(nn.ReLU(inplace=True))
+        self.head = MirroredConv2d(width, self.out_channels, 7)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Translate a batch.
+
+        Args:
+            images: (N, in_channels, H, W) in [-1, 1]; H and W multiples of 4, at least 8.
+
+        Returns:
+            (N, out_channels, H, W), float32, in [-1, 1].
+
+        Raises:
+            ShapeError: another number of channels, or sides that are too small or no multiples of 4.
+        """
+        check_input(
+            images, channels=self.in_channels, multiple=self.size_multiple, smallest=self.smallest_side
+        )
+        return bounded(self.head(self.up(self.blocks(self.down(self.stem(images))))))
+
+
+def resnet_generator(
+    width: int = 64,
+    blocks: int = 9,
+    *,
+    in_channels: int = 3,
+    out_channels: int = 3,
+    norm: Norm = "instance",
+    has_dropout: bool = False,
+    upsample: Upsample = "transposed",
+) -> ResnetGenerator:
+    """The generator of CycleGAN, with PyTorch's own initial weights (see `networks.init.initialise`).
+
+    Args:
+        width: channels after the first layer.
+        blocks: residual blocks: 9 for 256 px, 6 for 128 px.
+        in_channels: channels of the pictures that go in.
+        out_channels: channels of the pictures that come out.
+        norm: "instance" is the paper's.
+        has_dropout: drop half of the values inside each residual block while training.
+        upsample: "transposed" is the paper's; "nearest" and "bilinear" avoid the
+            checkerboard (Odena et al. 2016).
+
+    Raises:
+        SettingsError: `width` is below 1, `blocks` is below 0, or a name is unknown.
+
+    >>> import torch
+    >>> resnet_generator(4, 1)(torch.zeros(1, 3, 16, 24)).shape
+    torch.Size([1, 3, 16, 24])
+    >>> sum(p.numel() for p in resnet_generator().parameters())
+    11378179
+    """
+    if width < 1 or blocks < 0:
+        raise SettingsError(
+            f"a generator of width {width} with {blocks} blocks", "Use a width of at least 1."
+        )
+    return ResnetGenerator(
+        width,
+        blocks,
+        channels=(in_channels, out_channels),
+        norm=norm,
+        has_dropout=has_dropout,
+        upsample=upsample,
+    )

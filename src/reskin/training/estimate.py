@@ -1,0 +1,71 @@
+"""What a run will take, from a few real steps that are thrown away."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+
+import torch
+
+from reskin.data.batches import Batches
+from reskin.device import Compute
+from reskin.methods.base import Method
+from reskin.networks.image_pool import ImagePool
+from reskin.training.loop import Step, seed_step
+
+TIMED_STEPS = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Cost of a run.
+
+    Attributes:
+        seconds_a_step: median of the timed steps.
+        memory_bytes: highest use while they ran, of the GPU where there is one; 0 where it is not known.
+        checkpoint_bytes: size of one checkpoint.
+    """
+
+    seconds_a_step: float
+    memory_bytes: int
+    checkpoint_bytes: int
+
+
+def estimate(method: Method, batches: Batches, compute: Compute) -> Estimate:
+    """Time a few steps of `method`, which learns from them: build it anew afterwards."""
+    teach = Step(method, compute)
+    times = []
+    for step in range(1, TIMED_STEPS + 2):
+        seed_step(0, step, 0)
+        began = time.perf_counter()
+        teach(batches.at(step))
+        if compute.device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    weights = sum(p.numel() * p.element_size() for p in method.parameters())
+    seconds = sorted(times[1:])[TIMED_STEPS // 2]  # the first step pays for what later ones reuse
+    # Adam keeps two moments of every weight; the pools are small beside that but for tiny networks.
+    first = batches.at(1).a[0]
+    pools = sum(m.size for m in method.modules() if isinstance(m, ImagePool)) * first.numel() * 4
+    return Estimate(seconds, _memory(compute), 3 * weights + pools)
+
+
+def _memory(compute: Compute) -> int:
+    if compute.device.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def steps_in(minutes: float, seconds_a_step: float) -> int:
+    """Steps that fit into a budget of minutes, at least 1.
+
+    >>> steps_in(2, 0.5)
+    240
+    """
+    return max(1, int(minutes * 60 / seconds_a_step))

@@ -1,0 +1,313 @@
+"""Reads generators that the CycleGAN and pix2pix repository trained.
+
+This is the one place where `torch.load` is used, and only with `weights_only=True`. What a network looks like
+is told by the names and shapes of its tensors; nothing is asked of the user.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle  # for the name of an error only
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reskin.errors import CheckpointError
+from reskin.networks.resnet import resnet_generator
+from reskin.networks.unet import unet_generator
+
+_WANTED = "Give a generator such as latest_net_G_A.pth or latest_net_G.pth."
+_DAMAGED = "Copy or download it again."
+_WRAPPERS = ("module.", "_orig_mod.")
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class ImportedGenerator:
+    """A generator in our own form.
+
+    Attributes:
+        settings: "generator" ("resnet" or "unet"), "blocks" or "halvings", "width", "norm", "has_dropout",
+            "in_channels" and "out_channels". A U-Net file does not tell whether it was trained with dropout,
+            so `has_dropout` is False there.
+        state: the state_dict of `resnet_generator` or `unet_generator` with those settings, float32.
+        sha256: of the file, in hexadecimal.
+    """
+
+    settings: dict[str, Any]
+    state: dict[str, Tensor]
+    sha256: str
+
+
+def read_generator(path: Path) -> ImportedGenerator:
+    """Read a ResNet or U-Net generator, with instance or batch norm, of any width, depth and channels.
+
+    Args:
+        path: a .pth file of the CycleGAN and pix2pix repository, or the same tensors as safetensors; told
+            apart by content.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, holds code, holds another kind of network, or has
+            weights that are not finite.
+    """
+    path = Path(path)
+    sha256 = _checksum(path)
+    state = _without_old_statistics(_without_wrappers(_tensors(path), path))
+    _check_weights(state, path)
+    _refuse_others(state, path)
+    if any(".conv_block." in key for key in state):
+        settings, network, names = _resnet(state, path)
+    else:
+        settings, network, names = _unet(state, path)
+    return ImportedGenerator(settings, _renamed(state, network, names, path), sha256)
+
+
+def build_generator(settings: Mapping[str, Any]) -> nn.Module:
+    """The network that `settings` of an `ImportedGenerator` describe, with weights still to be loaded.
+
+    >>> build_generator({"generator": "resnet", "width": 4, "blocks": 1}).size_multiple
+    4
+    """
+    rest = {key: value for key, value in settings.items() if key != "generator"}
+    return resnet_generator(**rest) if settings["generator"] == "resnet" else unet_generator(**rest)
+
+
+def _checksum(path: Path) -> str:
+    """The sha256 of a file that can be read."""
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder", _WANTED)
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise CheckpointError(f"no file {path}", "Check the name.") from None
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error.strerror})", "Check its permissions."
+        ) from error
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """Name to tensor, from either kind of file."""
+    try:
+        if _is_safetensors(path):
+            from safetensors.torch import load_file
+
+            found: object = load_file(path)
+        else:
+            _check_archive(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns of what the checks below refuse in any case
+                found = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged file can raise anything, from EOFError to UnicodeDecodeError
+        if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
+            raise CheckpointError(
+                f"{path} holds Python objects besides weights; they could run code, so it is not opened",
+                "Save only the state_dict, or ask for the weights as safetensors.",
+            ) from error
+        what = f"{path} is no checkpoint or is damaged ({type(error).__name__})"
+        raise CheckpointError(what, f"{_WANTED} If it is one, copy or download it again.") from error
+    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
+        found = found["state_dict"]
+    return _checked_table(found, path)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """A length of eight bytes, then a JSON object."""
+    with open(path, "rb") as file:
+        start = file.read(9)
+    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse zip files that `torch.save` did not write: archives to be unpacked, programs, zip bombs."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    names = [member.filename for member in members]
+    if not any(name.endswith("data.pkl") for name in names):
+        raise CheckpointError(
+            f"{path} is a zip archive, not a checkpoint", "Unpack it and give the .pth file inside."
+        )
+    if any(name.endswith("constants.pkl") for name in names):
+        raise CheckpointError(f"{path} is a TorchScript program, not a checkpoint", _WANTED)
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise CheckpointError(f"{path} was packed again after it was saved", "Give the file as it was saved.")
+
+
+def _checked_table(found: object, path: Path) -> dict[str, Tensor]:
+    """`found` if it is a flat table of plain tensors."""
+    if not isinstance(found, dict) or not found:
+        raise CheckpointError(f"{path} holds no table of weights", _WANTED)
+    for key, value in found.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise CheckpointError(f"{path} holds more than a table of weights ({key!r:.80})", _WANTED)
+        plain = value.layout == torch.strided and not value.is_quantized and not value.is_meta
+        # A few bytes can claim to be a huge tensor by repeating themselves.
+        if not plain or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise CheckpointError(f"{key!r:.80} in {path} is no plain tensor", _WANTED)
+    return found
+
+
+def _without_wrappers(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Names as they are without DataParallel and torch.compile."""
+    state: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        name = key
+        while name.startswith(_WRAPPERS):
+            name = name.split(".", 1)[1]
+        if name in state:
+            raise CheckpointError(f"{path} holds {name!r:.80} twice", _DAMAGED)
+        state[name] = value
+    return state
+
+
+def _without_old_statistics(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out the statistics that instance norm once saved; batch norm, with weights, keeps its own."""
+    kept = {}
+    for key, value in state.items():
+        layer, _, name = key.rpartition(".")
+        if name not in _STATISTICS or f"{layer}.weight" in state:
+            kept[key] = value
+    return kept
+
+
+def _check_weights(state: dict[str, Tensor], path: Path) -> None:
+    """Refuse weights that are no finite real numbers."""
+    for key, value in state.items():
+        if key.endswith("num_batches_tracked"):
+            continue
+        if not value.is_floating_point():
+            raise CheckpointError(f"{key!r:.80} in {path} is {value.dtype}, not a float", _WANTED)
+        if not value.float().isfinite().all():
+            raise CheckpointError(
+                f"{key!r:.80} in {path} holds NaN or infinity", "Use an earlier checkpoint of that run."
+            )
+
+
+def _refuse_others(state: dict[str, Tensor], path: Path) -> None:
+    """Say what a file is that holds no generator we can read."""
+    if any(key.endswith(".filt") for key in state):
+        raise CheckpointError(
+            f"{path} is a CUT generator or discriminator, which is not supported yet", _WANTED
+        )
+    if any(".conv_block." in key for key in state) or "model.model.0.weight" in state:
+        return
+    first = state.get("model.0.weight", state.get("net.0.weight"))
+    if first is not None and first.dim() == 4 and first.shape[-1] in (1, 4):
+        raise CheckpointError(f"{path} is a discriminator", _WANTED)
+    raise CheckpointError(
+        f"{path} is of no known kind (its first weight is {next(iter(state), '')!r:.80})", _WANTED
+    )
+
+
+def _shape(state: dict[str, Tensor], key: str, path: Path) -> torch.Size:
+    """The shape of a convolution's weight."""
+    if key not in state or state[key].dim() != 4:
+        raise CheckpointError(f"{path} has no convolution '{key}'", _WANTED)
+    return state[key].shape
+
+
+Described = tuple[dict[str, Any], nn.Module, dict[str, str]]
+"""Settings, the network on no device, and for each of its layers the name of that layer in the file."""
+
+
+def _resnet(state: dict[str, Tensor], path: Path) -> Described:
+    """What a ResNet file holds."""
+    blocks = len({key.split(".")[1] for key in state if ".conv_block." in key})
+    shifted = state.get("model.10.conv_block.6.weight")  # Dropout moves the second convolution from 5 to 6.
+    has_dropout = shifted is not None and shifted.dim() == 4
+    up = 10 + blocks
+    stem, head = _shape(state, "model.1.weight", path), _shape(state, f"model.{up + 7}.weight", path)
+    settings = {
+        "generator": "resnet",
+        "blocks": blocks,
+        "width": stem[0],
+        "norm": "batch" if "model.2.weight" in state else "instance",
+        "has_dropout": has_dropout,
+        "in_channels": stem[1],
+        "out_channels": head[0],
+    }
+    names = {"stem.0": "model.1", "stem.1": "model.2", "head": f"model.{up + 7}"}
+    for ours, theirs in (("down", 4), ("up", up)):
+        names |= {f"{ours}.{i}": f"model.{theirs + i}" for i in (0, 1, 3, 4)}
+    inside = {"conv1": 1, "norm1": 2, "conv2": 6 if has_dropout else 5, "norm2": 7 if has_dropout else 6}
+    for block in range(blocks):
+        names |= {
+            f"blocks.{block}.{ours}": f"model.{10 + block}.conv_block.{i}" for ours, i in inside.items()
+        }
+    return settings, _empty(settings, path), names
+
+
+def _unet(state: dict[str, Tensor], path: Path) -> Described:
+    """What a U-Net file holds: blocks within blocks, each the fourth layer of the one around it."""
+    level = "model.model.1"
+    levels = [level]
+    while f"{level}.model.5.weight" in state:
+        level = f"{level}.model.3"
+        levels.append(level)
+    outer = _shape(state, "model.model.0.weight", path)
+    settings = {
+        "generator": "unet",
+        "halvings": 1 + len(levels),
+        "width": outer[0],
+        "norm": "batch" if f"{level}.model.4.weight" in state else "instance",
+        "has_dropout": False,
+        "in_channels": outer[1],
+        "out_channels": _shape(state, "model.model.3.weight", path)[1],
+    }
+    names = {"down.0": "model.model.0", "up.0.1": "model.model.3"}
+    for depth, level in enumerate(levels, start=1):
+        up = (
+            3 if depth == len(levels) else 5
+        )  # The innermost block has neither a norm on its way down nor a block.
+        names |= {f"down.{depth}.1": f"{level}.model.1", f"down.{depth}.2": f"{level}.model.2"}
+        names |= {f"up.{depth}.1": f"{level}.model.{up}", f"up.{depth}.2": f"{level}.model.{up + 1}"}
+    return settings, _empty(settings, path), names
+
+
+def _empty(settings: dict[str, Any], path: Path) -> nn.Module:
+    """The network of `settings` without memory for its weights."""
+    if min(value for value in settings.values() if isinstance(value, int) and value is not False) < 1:
+        raise CheckpointError(f"{path} describes a network without channels", _DAMAGED)
+    with torch.device("meta"):
+        return build_generator(settings)
+
+
+def _renamed(
+    state: dict[str, Tensor], network: nn.Module, names: dict[str, str], path: Path
+) -> dict[str, Tensor]:
+    """The weights under our names; every one of the file must find its place."""
+    left = dict(state)
+    ours: dict[str, Tensor] = {}
+    for key, theirs, wanted in _places(network, names):
+        value = left.pop(theirs, None)
+        if value is None and key.endswith("num_batches_tracked"):  # torch before 0.4.1 did not save it
+            value = torch.zeros((), dtype=torch.int64)
+        if value is None:
+            raise CheckpointError(
+                f"'{theirs}' is missing in {path}, or it is a variant we do not know", _WANTED
+            )
+        if value.shape != wanted.shape:
+            got = f"'{theirs}' in {path} is {tuple(value.shape)}, not {tuple(wanted.shape)}"
+            raise CheckpointError(got, "It is a variant we do not know, or damaged.")
+        ours[key] = value.to(wanted.dtype).contiguous().clone()
+    if left:
+        raise CheckpointError(f"{next(iter(left))!r:.80} in {path} belongs to no generator we know", _WANTED)
+    return ours
+
+
+def _places(network: nn.Module, names: dict[str, str]) -> Iterator[tuple[str, str, Tensor]]:
+    """For each weight of ours: its name, its name in the file, and a tensor of its shape and type."""
+    for key, wanted in network.state_dict().items():
+        layer, _, kind = key.rpartition(".")
+        yield key, f"{names[layer]}.{kind}", wanted

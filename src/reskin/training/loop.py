@@ -1,0 +1,110 @@
+"""The training loop, read from top to bottom."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+import torch
+from torch import Tensor
+
+from reskin.data.batches import Batches
+from reskin.device import Compute
+from reskin.errors import InterruptedRunError, NotFiniteError
+from reskin.methods.base import Method
+from reskin.training.ema import Ema
+from reskin.training.graph import GraphedStep
+from reskin.training.progress import Progress
+from reskin.training.run import Run
+from reskin.training.signals import StopRequest
+from reskin.training.tensorboard import open_tensorboard
+from reskin.types import Batch
+
+DIVERGED = (
+    "The weights of the last checkpoint are sound: run the same command again to go on from it, "
+    "or begin anew with a lower --learning-rate or --precision fp32."
+)
+
+
+def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
+    """Train until `run.steps`, going on from the run folder's last checkpoint if there is one.
+
+    Args:
+        method: on its device already, its weights drawn from the seed.
+        batches: what to learn from.
+        run: the folder and the settings.
+        compute: device and precision.
+
+    Raises:
+        NotFiniteError: a loss or gradient was not finite; the weights were not changed by it.
+        InterruptedRunError: a signal came; the state is saved and the message has the command that goes on.
+    """
+    config, last = run.config, run.steps
+    ema = Ema(method, config.ema)
+    first = run.load(method, ema) + 1
+    teach = GraphedStep(method, compute) if config.cuda_graph else Step(method, compute)
+    held_out = batches.held_out(4)
+    board = open_tensorboard(run)
+    progress = Progress(last, first - 1)
+    if first > last:
+        run.log(f"this run of {last} steps is complete")
+
+    with StopRequest() as stop:
+        for step in range(first, last + 1):
+            seed_step(config.seed, step, run.rank)
+            method.set_learning_rate(config.multiplier(step, last))
+            try:
+                losses = teach(batches.at(step))
+                ema.update(step)
+
+                if step % config.log_every == 0 or step in (1, last):
+                    method.raise_if_broken()
+                    values = {name: loss.item() for name, loss in losses.items()}
+                    run.write_losses(step, values)
+                    board.losses(step, values)
+                    progress.show(step, values)
+                if step % config.sample_every == 0 or step in (1, last):
+                    ema.swap()
+                    board.samples(step, run.write_samples(step, method, held_out, compute))
+                    ema.swap()
+                if run.save_is_due(step):
+                    run.save(step, method, ema)
+            except NotFiniteError as error:
+                progress.end()
+                raise NotFiniteError(f"{error.what} at step {step} of {run.folder}", DIVERGED) from None
+
+            if (number := stop.agreed(step, compute.device)) and step < last:
+                if not run.save_is_due(step):
+                    run.save(step, method, ema)
+                progress.end()
+                raise InterruptedRunError(
+                    number, f"stopped and saved after step {step} of {last}", f"Go on with: {command_line()}"
+                )
+    progress.end()
+    board.close()
+
+
+class Step:
+    """One training step as it stands, under the device's precision."""
+
+    def __init__(self, method: Method, compute: Compute) -> None:
+        self.method, self.compute = method, compute
+        method.checks_later = compute.device.type == "cuda"
+
+    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        """Learn from `batch`; the losses stay on the device."""
+        with self.compute.autocast():
+            return self.method.training_step(batch)
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Make everything random in a step a pure function of (seed, step, process)."""
+    mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) % 2**63
+    torch.manual_seed(mixed)
+
+
+def command_line() -> str:
+    """The command that started this process, ready to be typed again."""
+    name = sys.argv[0].replace("\\", "/").rsplit("/", 1)[-1]
+    start = "reskin" if name in ("reskin", "__main__.py", "reskin.exe") else f"python {sys.argv[0]}"
+    return " ".join([start, *(shlex.quote(word) for word in sys.argv[1:])])

@@ -1,0 +1,28 @@
+"""The learning rate as a function of the epoch, and the epoch as a function of the step."""
+
+from __future__ import annotations
+
+
+def epoch_of(step: int, *, steps: int, epochs: int) -> int:
+    """The epoch, 1-based, that `step` (1-based) of `steps` belongs to.
+
+    >>> [epoch_of(step, steps=6, epochs=3) for step in range(1, 7)]
+    [1, 1, 2, 2, 3, 3]
+    """
+    return 1 + (step - 1) * epochs // steps
+
+
+def linear_multiplier(epoch: int, *, epochs: int, decay_epochs: int) -> float:
+    """Factor of the learning rate: 1, then a straight line towards 0 that it never reaches.
+
+    The CycleGAN paper, section 4 (100 + 100 epochs); computed from the epoch, so that resuming cannot shift it.
+
+    Args:
+        epoch: 1-based.
+        epochs: all epochs.
+        decay_epochs: the last of them, over which the rate falls.
+
+    >>> [round(linear_multiplier(k, epochs=200, decay_epochs=100), 6) for k in (100, 101, 150, 200)]
+    [1.0, 0.990099, 0.50495, 0.009901]
+    """
+    return 1.0 - max(0, epoch - (epochs - decay_epochs)) / (decay_epochs + 1)

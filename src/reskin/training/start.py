@@ -1,0 +1,247 @@
+"""Starting, estimating and loading a run: what the command line and the Python interface call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reskin.config import read_json
+from reskin.data.batches import Batches, open_batches
+from reskin.device import Compute, choose_compute
+from reskin.errors import RunError
+from reskin.methods import find
+from reskin.methods.base import Method
+from reskin.storage import lock
+from reskin.training import checkpoint
+from reskin.training.estimate import Estimate, estimate, steps_in
+from reskin.training.loop import seed_step, train
+from reskin.training.processes import Processes, join_processes
+from reskin.training.run import Run, check_space, check_unchanged, list_checkpoints
+from reskin.training.settings import RunSettings, read_settings_file, sort_settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would be, before it is begun.
+
+    Attributes:
+        settings: all of them.
+        steps: length of the run.
+        epoch_steps: steps in which the larger side is gone through once.
+        estimate: what the timed steps cost; None where nothing was timed.
+        compute: where it would run.
+    """
+
+    settings: RunSettings
+    steps: int
+    epoch_steps: int
+    estimate: Estimate | None
+    compute: Compute
+
+
+def train_run(
+    method: str,
+    *,
+    out: Path | str,
+    config: Path | str | None = None,
+    allow_change: bool = False,
+    **settings: Any,
+) -> Path:
+    """Train a method, or go on with a run that was begun.
+
+    Args:
+        method: its name, such as "cyclegan".
+        out: the run folder. When a run of the same settings is in it, it is gone on with.
+        config: JSON file of settings; those given here by name come before it.
+        allow_change: go on although settings differ from those the run was begun with.
+        settings: any setting of the method, the data (`a`, `b`, `crop_size` ...) or the training (`steps`,
+            `batch` ...); see `reskin train METHOD --help`.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        SettingsError: an unknown or wrong setting.
+        DataError: a folder of pictures cannot be used.
+        RunError: the folder is in use or holds a run of other settings.
+        InterruptedRunError: a signal came; everything is saved.
+        NotFiniteError: training diverged; the weights are sound.
+    """
+    out = Path(out)
+    chosen = gather_settings(method, config, settings)
+    compute = choose_compute(chosen.train.device, chosen.train.precision)
+    with join_processes(compute.device) as processes:
+        if processes.rank:
+            _train(chosen, out, compute, processes, allow_change)
+        else:
+            with lock(out):
+                _train(chosen, out, compute, processes, allow_change)
+    return out
+
+
+def gather_settings(method: str, config: Path | str | None, given: dict[str, Any]) -> RunSettings:
+    """Settings in the order defaults, file, given by name; `None` counts as not given.
+
+    Raises:
+        SettingsError: as `sort_settings`; the file is named when the fault is in it.
+    """
+    from_file = read_settings_file(Path(config)) if config else {}
+    if from_file:
+        sort_settings(method, {"a": "", "b": "", **from_file}, source=str(config))
+    return sort_settings(
+        method, from_file | {key: value for key, value in given.items() if value is not None}
+    )
+
+
+def _train(
+    settings: RunSettings, out: Path, compute: Compute, processes: Processes, allow_change: bool
+) -> None:
+    config = settings.train
+    batches = _open(settings, out, compute, processes)
+    run = Run(out, settings, {}, processes.rank)
+    cost = None
+    recorded = _recorded_steps(out, settings)
+    if recorded is None and config.minutes is not None:
+        cost = estimate(build(settings, compute), batches, compute)
+    epoch_steps = _epoch_steps(batches, config.batch * processes.world)
+    run.resolved = {
+        "steps": recorded or _length(settings, epoch_steps, cost),
+        "epoch_steps": epoch_steps,
+        "precision": compute.precision,
+        "processes": processes.world,
+    }
+    check_unchanged(out, settings, run.resolved, allow_change=allow_change)
+    method = build(settings, compute)
+    weights = sum(p.numel() * p.element_size() for p in method.parameters())
+    check_space(out, 3 * weights, config.keep)
+    run.describe(
+        {
+            "device": compute.describe(),
+            "data": {"pictures": batches.length, "left_out": len(batches.unreadable)},
+        }
+    )
+    for path, reason in batches.unreadable:
+        run.log(f"left out {path}: {reason}")
+    run.log(
+        f"training {run.steps} steps ({run.steps / epoch_steps:.3g} epochs) of {config.batch} on {compute.describe()}"
+    )
+    train(method, batches, run, compute)
+
+
+def _recorded_steps(out: Path, settings: RunSettings) -> int | None:
+    """Steps that a budget of minutes was turned into when the run was begun; None if there is none."""
+    path = out / "config.json"
+    if settings.train.minutes is None or not path.exists():
+        return None
+    return int(read_json(path)["resolved"]["steps"])
+
+
+def _length(settings: RunSettings, epoch_steps: int, cost: Estimate | None) -> int:
+    config = settings.train
+    if cost is not None and config.minutes is not None:
+        return steps_in(config.minutes, cost.seconds_a_step)
+    return config.steps or config.epochs * epoch_steps
+
+
+def _epoch_steps(batches: Batches, batch: int) -> int:
+    return -(-batches.length // batch)
+
+
+def _open(settings: RunSettings, out: Path, compute: Compute, processes: Processes) -> Batches:
+    return open_batches(
+        settings.data,
+        pairing=settings.method_class.pairing,
+        batch=settings.train.batch,
+        seed=settings.train.seed,
+        device=compute.device,
+        cache_folder=out / "cache",
+        rank=processes.rank,
+        world=processes.world,
+    )
+
+
+def build(settings: RunSettings, compute: Compute) -> Method:
+    """The method with its first weights, drawn from the seed, on its device."""
+    seed_step(settings.train.seed, 0, 0)
+    method = settings.method_class(settings.method)
+    compute.place(method)
+    if settings.train.compile:
+        for network in method.children():
+            if any(True for _ in network.parameters()):
+                network.compile()
+    return method
+
+
+def plan_run(method: str, *, out: Path | str, config: Path | str | None = None, **settings: Any) -> Plan:
+    """What `train_run` would do and cost, from a few real steps; nothing is kept.
+
+    Raises:
+        SettingsError, DataError: as `train_run`.
+    """
+    chosen = gather_settings(method, config, settings)
+    compute = choose_compute(chosen.train.device, chosen.train.precision)
+    batches = _open(chosen, Path(out), compute, Processes(0, 1))
+    cost = estimate(build(chosen, compute), batches, compute)
+    epoch_steps = _epoch_steps(batches, chosen.train.batch)
+    return Plan(chosen, _length(chosen, epoch_steps, cost), epoch_steps, cost, compute)
+
+
+def load(folder: Path | str, *, device: str = "auto", step: int | None = None) -> Method:
+    """The trained model in a run folder, ready to translate.
+
+    Where the run kept a running mean of its weights, that is what translates.
+
+    Args:
+        folder: a run folder, or a model folder that `reskin import` made.
+        device: "auto" takes the best there is.
+        step: which checkpoint; the last by default.
+
+    Raises:
+        RunError: the folder is no run, or has no checkpoint yet.
+        CheckpointError: the checkpoint is damaged.
+    """
+    folder = Path(folder)
+    config = read_run(folder)
+    found = list_checkpoints(folder)
+    if step is not None:
+        found = [path for path in found if int(path.stem) == step]
+    if not found:
+        wanted = "no checkpoint yet" if step is None else f"no checkpoint of step {step}"
+        there = ", ".join(str(int(path.stem)) for path in list_checkpoints(folder))
+        raise RunError(f"{folder} has {wanted}", f"There are: {there}." if there else "Train it first.")
+    state, _ = checkpoint.load(found[-1], only=("method.", "ema."))
+    state |= {f"method.{key.removeprefix('ema.')}": v for key, v in state.items() if key.startswith("ema.")}
+    method_class = find(config["method"])
+    method = method_class(method_class.Config.parse(config["settings"]["method"], source=str(folder)))
+    method.directions = tuple(config["directions"])
+    checkpoint.load_networks(method, state, "method.", partly=len(method.directions) == 1)
+    choose_compute(device).place(method)
+    method.eval()
+    return method
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The config.json of a run or model folder.
+
+    Raises:
+        RunError: the folder is not there or is no run.
+    """
+    if not folder.is_dir():
+        raise RunError(
+            f"no run folder {folder}", "Check the name; `reskin train METHOD --out NAME` makes one."
+        )
+    if not (folder / "config.json").is_file():
+        raise RunError(f"{folder} is no run folder (it has no config.json)", "Give the --out of a training.")
+    return read_json(folder / "config.json")
+
+
+def final_step(folder: Path) -> int:
+    """Step of the last checkpoint in a run folder, 0 for none."""
+    found = list_checkpoints(folder)
+    return int(found[-1].stem) if found else 0
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether the run in `folder` was trained to its end."""
+    return (folder / "config.json").exists() and final_step(folder) >= read_run(folder)["resolved"]["steps"]

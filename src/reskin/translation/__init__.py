@@ -1,0 +1,1 @@
+"""Pictures, folders and videos through a trained model."""

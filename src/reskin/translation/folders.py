@@ -1,0 +1,198 @@
+"""A folder of pictures through a model: the same tree, names and formats on the other side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reskin.data.folders import list_images
+from reskin.device import Compute
+from reskin.errors import DataError, ImageError, SettingsError
+from reskin.images import IMAGE_SUFFIXES, read_image_alpha, write_image
+from reskin.methods.base import Translator
+from reskin.translation.engine import Engine
+from reskin.translation.overlap import overlap
+from reskin.translation.record import Job, Record
+from reskin.translation.targets import check_folders
+from reskin.types import Direction
+
+_AHEAD = 2
+"""Pictures that may wait on either side of the model: a picture can take 300 MB."""
+
+
+@dataclass(frozen=True)
+class FolderProgress:
+    """How far the work is.
+
+    Attributes:
+        done: pictures that are behind us, those skipped or left out included.
+        total: pictures in the folder.
+        seconds: since the start.
+    """
+
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FolderResult:
+    """What became of a folder.
+
+    Attributes:
+        translated: pictures made now.
+        skipped: pictures that were there from an earlier run of the same model on the same source.
+        left_out: sources that could not be read, held in memory or written, each with the reason.
+        seconds: what it took.
+    """
+
+    translated: int
+    skipped: int
+    left_out: list[tuple[Path, str]]
+    seconds: float
+
+
+@dataclass
+class _Item:
+    """A picture on its way."""
+
+    number: int
+    job: Job
+    image: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None
+
+
+@dataclass
+class _Work:
+    """The stages of one run."""
+
+    engine: Engine
+    out: Path
+    todo: list[Job]
+    record: Record
+    left_out: list[tuple[int, str]] = field(default_factory=list)
+    translated: int = 0
+
+    def read(self) -> Iterator[_Item]:
+        """The pictures that can be read, in order."""
+        for number, job in enumerate(self.todo):
+            try:
+                image, alpha = read_image_alpha(job.path)
+            except ImageError as error:
+                self.left_out.append((number, str(error)))
+                continue
+            yield _Item(number, job, image, alpha)
+
+    def translate(self, item: _Item) -> _Item | None:
+        """The picture translated; None where it is too large for the device."""
+        try:
+            item.image = self.engine.translate(item.image[None])[0]
+        except ImageError as error:
+            self.left_out.append((item.number, f"{item.job.path}: {error}"))
+            return None
+        return item
+
+    def write(self, item: _Item | None) -> None:
+        """Write a translated picture and note it down."""
+        if item is None:
+            return
+        try:
+            write_image(self.out / item.job.target, item.image, alpha=item.alpha)
+        except ImageError as error:
+            self.left_out.append((item.number, str(error)))
+            return
+        self.translated += 1
+        self.record.add(item.job)
+
+
+def translate_folder(
+    model: Translator,
+    source: Path | str,
+    out: Path | str,
+    direction: Direction,
+    *,
+    report: Callable[[FolderProgress], None] | None = None,
+    compute: Compute | None = None,
+    overwrite: bool = False,
+) -> FolderResult:
+    """Translate every picture in a folder and the folders below it; stopped and run again, it goes on.
+
+    The tree, names, sizes, formats and transparency are kept (`a.gif` becomes `a.gif.png`). A picture that an
+    earlier run made from the same source with the same model stays as it is; `translated.json` says.
+
+    Args:
+        model: any translator.
+        source: folder of pictures; nothing in it is changed.
+        out: folder to write to; may lie in `source`.
+        direction: one of the model's.
+        report: called in this thread after each picture.
+        compute: where and how; by default the model's own device in the precision that is fast there.
+        overwrite: replace files in `out` that no earlier run made.
+
+    Raises:
+        DataError: `source` is no folder or holds no picture.
+        SettingsError: `out` holds `source` or others' files; or the model does not translate this way.
+        StorageError: the disk refuses a write; what is done is kept.
+    """
+    started = time.monotonic()
+    source, out = Path(source), Path(out)
+    check_folders(source, out)
+    engine = Engine(model, direction, compute)
+    jobs = _jobs(source, out)
+    record = Record(out, engine.identity())
+    todo = _still_to_do(jobs, record, overwrite=overwrite)
+    work = _Work(engine, out, todo, record)
+    skipped = len(jobs) - len(todo)
+
+    def tell(done: int) -> None:
+        if report is not None:
+            report(FolderProgress(done, len(jobs), time.monotonic() - started))
+
+    def translate(item: _Item) -> _Item | None:
+        result = work.translate(item)
+        tell(skipped + item.number + 1)
+        return result
+
+    if todo:
+        record.expect(todo)
+        try:
+            overlap(work.read(), translate, work.write, ahead=_AHEAD)
+        finally:
+            record.save()
+    tell(len(jobs))
+    left_out = [(todo[number].path, reason) for number, reason in sorted(work.left_out)]
+    return FolderResult(work.translated, skipped, left_out, time.monotonic() - started)
+
+
+def _still_to_do(jobs: list[Job], record: Record, *, overwrite: bool) -> list[Job]:
+    todo = [job for job in jobs if not record.is_current(job)]
+    foreign = next((job for job in todo if record.is_foreign(job)), None)
+    if foreign is not None and not overwrite:
+        what = f"{record.path.parent / foreign.target} is there already and is not from an earlier run"
+        raise SettingsError(what, "Add --overwrite, or choose another folder.")
+    return todo
+
+
+def _jobs(source: Path, out: Path) -> list[Job]:
+    """What is to be translated; pictures in `out` itself are not."""
+    inside = out.resolve()
+    paths = [path for path in list_images(source) if not path.resolve().is_relative_to(inside)]
+    if not paths:
+        kinds = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise DataError(f"no pictures in {source}", f"Give a folder with pictures ({kinds}).")
+    targets: set[Path] = {path.relative_to(source) for path in paths if path.suffix.lower() != ".gif"}
+    jobs = []
+    for path in paths:
+        target = path.relative_to(source)
+        if target not in targets:  # a GIF: 256 colours would not hold what the model makes
+            while target in targets or target.suffix.lower() == ".gif":
+                target = target.with_name(f"{target.name}.png")
+            targets.add(target)
+        status = path.stat()
+        jobs.append(Job(path, target, status.st_size, status.st_mtime_ns))
+    return jobs

@@ -1,0 +1,86 @@
+"""One picture through a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from reskin.device import Compute
+from reskin.errors import ShapeError
+from reskin.images import read_image_alpha, write_image
+from reskin.methods.base import Translator
+from reskin.translation.engine import Engine
+from reskin.translation.targets import check_target
+from reskin.types import Direction
+
+
+def translate_array(
+    model: Translator, image: NDArray[np.uint8], direction: Direction, compute: Compute | None = None
+) -> NDArray[np.uint8]:
+    """A picture in memory in the look of the other side, at its own size.
+
+    Args:
+        model: any translator.
+        image: RGB, uint8, (H, W, 3), any H and W from 1.
+        direction: one of the model's.
+        compute: where and how; by default the model's own device in the precision that is fast there.
+
+    Returns:
+        RGB, uint8, (H, W, 3).
+
+    Raises:
+        SettingsError: the model does not translate this way.
+        ImageError: the picture does not fit the device's memory.
+        ShapeError: `image` has another shape or type.
+        NotFiniteError: the model gave NaN or infinite values.
+
+    >>> class Negative(Translator):
+    ...     def translate(self, images, direction):
+    ...         return -images
+    >>> translate_array(Negative(), np.zeros((1, 1, 3), np.uint8), "a2b").tolist()
+    [[[255, 255, 255]]]
+    """
+    if image.ndim != 3:
+        raise ShapeError(f"a picture must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
+    return Engine(model, direction, compute).translate(image[None])[0]
+
+
+def translate_image(
+    model: Translator,
+    path: Path | str,
+    direction: Direction,
+    *,
+    out: Path | str | None = None,
+    compute: Compute | None = None,
+    overwrite: bool = False,
+) -> Image.Image:
+    """A picture file in the look of the other side: upright, at its own size, its transparency kept.
+
+    Args:
+        model: any translator.
+        path: the picture.
+        direction: one of the model's.
+        out: also write it there, in the format of the name's ending; no metadata is carried over.
+        compute: where and how; by default the model's own device in the precision that is fast there.
+        overwrite: replace `out` if it is there.
+
+    Returns:
+        The picture before `out` is compressed, RGB, or RGBA where the source has transparency.
+
+    Raises:
+        ImageError: the source cannot be read or does not fit the memory, or `out` cannot hold it (a .jpg no
+            transparency).
+        SettingsError: `out` is the source, or is there already; or the model does not translate this way.
+        StorageError: the disk refuses the write.
+    """
+    if out is not None:
+        check_target(Path(path), Path(out), overwrite=overwrite)
+    engine = Engine(model, direction, compute)
+    image, alpha = read_image_alpha(path)
+    translated = engine.translate(image[None])[0]
+    if out is not None:
+        write_image(out, translated, alpha=alpha)
+    return Image.fromarray(translated if alpha is None else np.dstack([translated, alpha]))

@@ -1,0 +1,101 @@
+"""What an output folder holds and what it was made from, so that nothing is translated twice or lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reskin.config import read_json, write_json
+
+RECORD_NAME = "translated.json"
+
+_SAVE_EVERY_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to translate.
+
+    Attributes:
+        path: the source.
+        target: where it goes, relative to the output folder.
+        size: bytes in the source.
+        mtime_ns: when the source was last changed.
+    """
+
+    path: Path
+    target: Path
+    size: int
+    mtime_ns: int
+
+
+class Record:
+    """The file `translated.json` of an output folder: each picture in it and what it was made from.
+
+    Names are written down before the first picture is made: a file in the folder that is not in the record is
+    somebody else's. A kill costs at most what was made in the last two seconds, which is made again.
+
+    Args:
+        folder: the output folder; it need not exist yet.
+        made_by: what changes with the model, see `Engine.identity`.
+
+    Raises:
+        SettingsError: the record is there but is not readable.
+    """
+
+    def __init__(self, folder: Path, made_by: str) -> None:
+        self.path, self.made_by = folder / RECORD_NAME, made_by
+        files = read_json(self.path).get("files") if self.path.exists() else None
+        self.files: dict[str, Any] = files if isinstance(files, dict) else {}
+        self.saved = time.monotonic()
+
+    def is_current(self, job: Job) -> bool:
+        """Whether the picture is there and was made from this source by this model."""
+        return self.files.get(_text(job.target)) == self._entry(job) and self._output(job).is_file()
+
+    def is_foreign(self, job: Job) -> bool:
+        """Whether the picture's place is taken by a file that is not ours."""
+        return _text(job.target) not in self.files and os.path.lexists(self._output(job))
+
+    def expect(self, jobs: list[Job]) -> None:
+        """Note down that these are about to be made.
+
+        Raises:
+            StorageError: the disk refuses the write.
+        """
+        self.files |= {_text(job.target): None for job in jobs}
+        self.save()
+
+    def add(self, job: Job) -> None:
+        """Note down that the picture is made.
+
+        Raises:
+            StorageError: the disk refuses the write.
+        """
+        self.files[_text(job.target)] = self._entry(job)
+        if time.monotonic() - self.saved > _SAVE_EVERY_SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        """Write the record.
+
+        Raises:
+            StorageError: the disk refuses the write.
+        """
+        write_json(self.path, {"files": self.files})
+        self.saved = time.monotonic()
+
+    def _output(self, job: Job) -> Path:
+        return self.path.parent / job.target
+
+    def _entry(self, job: Job) -> dict[str, Any]:
+        source = _text(job.path.absolute())
+        return {"source": source, "size": job.size, "mtime_ns": job.mtime_ns, "made_by": self.made_by}
+
+
+def _text(path: Path) -> str:
+    """The name as text that JSON can hold, also where its bytes are no text."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")

@@ -1,0 +1,31 @@
+"""The few types that every floor shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Direction = Literal["a2b", "b2a"]
+"""Which way a picture is translated: side A to side B, or back."""
+
+Side = Literal["a", "b"]
+"""One of the two domains."""
+
+Split = Literal["train", "val", "test"]
+"""The part of a data set a picture belongs to."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step sees.
+
+    Attributes:
+        a: pictures of domain A, (N, 3, H, W), float32, in [-1, 1]; clips are (N, T, 3, H, W).
+        b: pictures of domain B, the same shape and range. In paired data `a[i]` and `b[i]` belong together.
+    """
+
+    a: Tensor
+    b: Tensor

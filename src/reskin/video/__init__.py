@@ -1,0 +1,1 @@
+"""Video files: frames with exact times in, the same out, sound included."""

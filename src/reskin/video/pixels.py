@@ -1,0 +1,158 @@
+"""From FFmpeg's frames to upright RGB bytes and back, with the right matrix and range.
+
+Untagged pictures are read as broadcasters do: BT.709 from 720 stored lines on, BT.601 below; limited range
+unless the pixel format says full. BT.2020 uses its own matrix; its HDR curves (PQ, HLG) are kept as they are,
+without tone mapping.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+# Values of AVColorSpace (ITU-T H.273, MatrixCoefficients) to the matrices that swscale knows.
+_MATRICES = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+_HDR_CURVES = {16: "PQ", 18: "HLG"}
+
+# Without these two flags swscale's fast paths are off by up to two levels.
+_EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+
+_WIDEST_ASPECT = 8
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a stored frame becomes an upright one with square pixels.
+
+    Attributes:
+        stored_width: pixels to scale the stored frame to before it is turned.
+        stored_height: see `stored_width`.
+        turns: quarter turns counterclockwise, 0 to 3.
+        mirrored: whether the turned picture is then flipped left to right.
+    """
+
+    stored_width: int
+    stored_height: int
+    turns: int
+    mirrored: bool
+
+    @property
+    def width(self) -> int:
+        """Pixels of the upright frame."""
+        return self.stored_height if self.turns % 2 else self.stored_width
+
+    @property
+    def height(self) -> int:
+        """Pixels of the upright frame."""
+        return self.stored_width if self.turns % 2 else self.stored_height
+
+    @property
+    def rotation(self) -> int:
+        """Degrees counterclockwise."""
+        return 90 * self.turns
+
+
+def placement(frame: Any, aspect: Fraction | None) -> Placement:
+    """How to set `frame` upright: from its display matrix and its sample aspect ratio.
+
+    Args:
+        frame: a decoded PyAV frame.
+        aspect: width of a stored pixel over its height; None, 0 and absurd values count as 1.
+    """
+    width, height = frame.width, frame.height
+    if aspect and Fraction(1, _WIDEST_ASPECT) <= aspect <= _WIDEST_ASPECT:
+        width = round(width * aspect) if aspect > 1 else width
+        height = round(height / aspect) if aspect < 1 else height
+    turns, mirrored = _orientation(frame)
+    return Placement(width, height, turns, mirrored)
+
+
+def _orientation(frame: Any) -> tuple[int, bool]:
+    """Quarter turns counterclockwise and whether to mirror afterwards, from the display matrix.
+
+    The matrix takes stored (x, y), y downwards, to shown (x', y'): x' = ax + cy, y' = bx + dy.
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None or len(bytes(matrix)) < 36:
+        return 0, False
+    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(matrix), "<i4")[:5])
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, c = -a, -c  # Undo the flip that comes after the turn.
+    if abs(a) >= abs(b):
+        return (0 if a >= 0 else 2), mirrored
+    return (3 if b > 0 else 1), mirrored
+
+
+class Converter:
+    """Turns decoded frames into upright RGB arrays; keeps swscale's tables between frames."""
+
+    def __init__(self) -> None:
+        self._scaler = VideoReformatter()
+
+    def to_rgb(self, frame: Any, place: Placement) -> np.ndarray:
+        """The picture of `frame` as (H, W, 3) uint8, upright.
+
+        Raises:
+            ValueError: the colour matrix is one that cannot be converted.
+        """
+        rgb = self._scaler.reformat(
+            frame,
+            width=place.stored_width,
+            height=place.stored_height,
+            format="rgb24",
+            src_colorspace=_matrix(frame),
+            src_color_range=_range(frame),
+            dst_color_range=ColorRange.JPEG,
+            interpolation=_EXACT,
+        )
+        image = np.rot90(rgb.to_ndarray(), place.turns)
+        return np.ascontiguousarray(image[:, ::-1] if place.mirrored else image)
+
+    def from_rgb(self, frame: Any, pixel_format: str) -> Any:
+        """An RGB frame as BT.709, limited range, in `pixel_format`."""
+        return self._scaler.reformat(
+            frame,
+            format=pixel_format,
+            src_color_range=ColorRange.JPEG,
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+            interpolation=_EXACT,
+        )
+
+
+def _matrix(frame: Any) -> Colorspace | None:
+    if frame.format.is_rgb:
+        return None
+    if int(frame.colorspace) in (0, 2, 3):  # 0 is RGB: a wrong tag on YUV pictures; 2 and 3 say nothing.
+        return Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
+    try:
+        return _MATRICES[int(frame.colorspace)]
+    except KeyError:
+        raise ValueError(f"colour matrix {int(frame.colorspace)} is not supported") from None
+
+
+def _range(frame: Any) -> ColorRange:
+    full = frame.format.is_rgb or frame.format.name.startswith("yuvj")
+    full = full or (int(frame.color_range) == ColorRange.JPEG)
+    return ColorRange.JPEG if full else ColorRange.MPEG
+
+
+def colour_note(frame: Any) -> str | None:
+    """What a user should know about the colours of `frame`, or None."""
+    curve = _HDR_CURVES.get(int(frame.color_trc))
+    if curve is None:
+        return None
+    return f"{curve} (HDR) picture: read with its own matrix but without tone mapping, so it looks flat"
