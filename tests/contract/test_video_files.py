@@ -1,7 +1,7 @@
-"""One suite over drawn video files of every kind: size, number, times and colours come back as they were drawn.
+"""One suite over drawn video files of every kind: size, number, times and colours come back as drawn.
 
-The files are made with PyAV alone and the colours with the formulas of ITU-R BT.601, BT.709 and BT.2020, so nothing
-here leans on the code that is tested.
+The files are made with PyAV alone and the colours with the formulas of ITU-R BT.601, BT.709 and BT.2020, so
+nothing here leans on the code that is tested.
 """
 
 from __future__ import annotations
@@ -272,9 +272,7 @@ def test_written_again_it_is_the_same_film(
     frames = list(reader)
     copy = tmp_path / f"copy{suffix}"
     size = (reader.info.width, reader.info.height)
-    with VideoWriter(
-        copy, size=size, frame_rate=reader.info.frame_rate, sound_from=source, quality=6
-    ) as writer:
+    with VideoWriter(copy, size=size, frame_rate=reader.info.frame_rate, sound_from=source, quality=8) as writer:
         for frame in frames:
             writer.write(frame.image, frame.time)
     again = VideoReader(copy)
@@ -292,6 +290,8 @@ def test_written_again_it_is_the_same_film(
     assert np.abs(np.mean(errors, (0, 1, 2))).max() <= 0.5
     assert again.info.has_sound == bool(kind.sound)
     if kind.sound and not any("re-encoded" in note for note in writer.notes):
-        packets = sound_packets(source)
+        packets, copied = sound_packets(source), sound_packets(copy)
         dropped = sum("before time zero" in note for note in writer.notes)
-        assert sound_packets(copy) == packets[dropped:]
+        if kind.sound.startswith("pcm"):  # How many samples make a packet is up to the reader.
+            packets, copied = [b"".join(packets)], [b"".join(copied)]
+        assert copied == packets[dropped:]

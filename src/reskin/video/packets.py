@@ -63,7 +63,7 @@ def decode(context: Any, packet: Any, failed: set[int]) -> list[Any]:
 
 
 def drain(context: Any) -> list[Any]:
-    """The frames still in the decoder at the end of a stream; with frame threads, only those before an error."""
+    """The frames still in the decoder at the end; with frame threads, only those before an error."""
     try:
         return list(context.decode(None))
     except av.error.FFmpegError:
@@ -73,8 +73,8 @@ def drain(context: Any) -> list[Any]:
 class DisplayOrder:
     """Numbers frames as they come out of the decoder and notices which are missing.
 
-    Every packet that is put in promises a frame with its time stamp. Frames come out in the order of showing, so
-    a promise with a smaller time stamp than the frame at hand will never be kept: that frame is lost.
+    Every packet that is put in promises a frame with its time stamp. Frames come out in the order of showing,
+    so a promise with a smaller time stamp than the frame at hand will never be kept: that frame is lost.
     """
 
     def __init__(self, stream: Any, damage: Damage) -> None:
@@ -169,7 +169,7 @@ class Key:
 
 
 class PacketTable:
-    """When each frame of a stream is shown and from which key frame it can be decoded; reads, decodes nothing.
+    """When each frame of a stream is shown and from which key frame it can be decoded; decodes nothing.
 
     Args:
         container: the opened file, at its start.

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from av import VideoFrame
+from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 # Values of AVColorSpace (ITU-T H.273, MatrixCoefficients) to the matrices that swscale knows.
@@ -121,16 +124,41 @@ class Converter:
         image = np.rot90(rgb.to_ndarray(), place.turns)
         return np.ascontiguousarray(image[:, ::-1] if place.mirrored else image)
 
-    def from_rgb(self, frame: Any, pixel_format: str) -> Any:
-        """An RGB frame as BT.709, limited range, in `pixel_format`."""
-        return self._scaler.reformat(
-            frame,
-            format=pixel_format,
-            src_color_range=ColorRange.JPEG,
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=_EXACT,
-        )
+
+class YuvMaker:
+    """Turns RGB arrays into frames for an encoder: BT.709, limited range.
+
+    Chroma is sited on the left column, as players take it where nothing is said; swscale alone would put it
+    half a pixel to the right, which tints every gradient.
+
+    Args:
+        width: pixels.
+        height: pixels.
+        pixel_format: "yuv420p" or "yuv444p".
+    """
+
+    def __init__(self, width: int, height: int, pixel_format: str) -> None:
+        self._graph = Graph()
+        flags = "bicubic+accurate_rnd+full_chroma_inp"
+        scale = f"in_range=full:out_range=limited:out_color_matrix=bt709:out_chroma_loc=left:flags={flags}"
+        nodes = [
+            self._graph.add(
+                "buffer", f"video_size={width}x{height}:pix_fmt=rgb24:time_base=1/1:pixel_aspect=1/1"
+            ),
+            self._graph.add("scale", scale),
+            self._graph.add("format", f"pix_fmts={pixel_format}"),
+            self._graph.add("buffersink"),
+        ]
+        for first, second in pairwise(nodes):
+            first.link_to(second)
+        self._graph.configure()
+
+    def frame(self, image: np.ndarray) -> Any:
+        """A PyAV frame of an (H, W, 3) uint8 picture; its time stamp is still to be set."""
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
+        frame.pts, frame.time_base = 0, Fraction(1)
+        self._graph.push(frame)
+        return self._graph.pull()
 
 
 def _matrix(frame: Any) -> Colorspace | None:

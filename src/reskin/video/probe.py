@@ -7,8 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 
 VIDEO_SUFFIXES = frozenset(
-    [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"]
-    + [".ts", ".m2ts", ".mts", ".flv", ".wmv", ".ogv", ".3gp"]
+    {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"}
+    | {".flv", ".wmv", ".ogv"}
 )
 """Endings of files that are taken for videos; what is inside is checked when the file is opened."""
 

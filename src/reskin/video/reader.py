@@ -49,9 +49,9 @@ class Frame:
 class VideoReader:
     """Frames of a video file, again and again, in order or by number.
 
-    Colours: 8-bit RGB by the matrix and range the file states. Where it states none: BT.709 for 720 stored lines
-    and more, else BT.601; limited range. HDR (PQ, HLG) is read with its own matrix and without tone mapping, and
-    `notes` says so. Interlaced frames are given as stored.
+    Colours: 8-bit RGB by the matrix and range the file states. Where it states none: BT.709 for 720 stored
+    lines and more, else BT.601; limited range. HDR (PQ, HLG) is read with its own matrix and without tone
+    mapping, and `notes` says so. Interlaced frames are given as stored.
 
     Args:
         path: a local file.
@@ -146,7 +146,7 @@ class VideoReader:
         return self._table, self._unit
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """The frames with these numbers, rising, each once; only the groups that hold one of them are decoded.
+        """The frames with these numbers, rising, each once; only the groups that hold one are decoded.
 
         Args:
             indices: places in the order of showing, from 0; any order.

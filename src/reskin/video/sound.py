@@ -43,10 +43,12 @@ class Sound:
 
 
 class Track(Protocol):
-    """One sound track of the file being written."""
+    """One sound track of the file being written, `stream` in the output."""
+
+    stream: Any
 
     def accept(self, packet: Any, shift: Fraction) -> Iterator[Any]:
-        """The packets to write for one of the source, `shift` seconds later; one without data ends the track."""
+        """The packets to write for one of the source, `shift` seconds later; an empty one ends the track."""
         ...
 
 
@@ -189,6 +191,11 @@ class SoundTracks:
             )
         layout = "mono" if samples.shape[1] == 1 else "stereo"
         self._sound = (sound, EncodedTrack(self._output, self._codec, sound.sample_rate, layout))
+
+    def sample_rates(self) -> set[int]:
+        """Samples per second of the tracks."""
+        tracks = list(self._tracks.values()) + ([self._sound[1]] if self._sound else [])
+        return {int(track.stream.codec_context.sample_rate) for track in tracks} - {0}
 
     def packets(self, shift: Fraction) -> Iterator[Any]:
         """The packets of all tracks in the order of the source; only a few are in memory at a time.

@@ -42,7 +42,7 @@ class FrameTimes:
         return max(Fraction(0), -Fraction(self._numerators[0], self._denominators[0]))
 
     def ticks(self, timescale: int) -> list[int]:
-        """Every time, shifted, in units of 1 / `timescale` seconds; rising even where the unit is too coarse."""
+        """Every time, shifted, in units of 1 / `timescale` seconds; rising even if that is too coarse."""
         extra, before, ticks = self.shift * timescale, -1, []
         for above, below in zip(self._numerators, self._denominators, strict=True):
             before = max(before + 1, round(Fraction(above * timescale, below) + extra))

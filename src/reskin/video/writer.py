@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -14,7 +15,7 @@ import numpy as np
 
 from reskin.errors import CodecError, NoFramesError, ReskinError, VideoError
 from reskin.storage import commit, storage_error
-from reskin.video.pixels import Converter
+from reskin.video.pixels import YuvMaker
 from reskin.video.sound import Sound, SoundTracks
 from reskin.video.source import check_is_file
 from reskin.video.spool import FrameTimes, Spool
@@ -123,7 +124,7 @@ class VideoWriter:
             self._tracks.add_file(self._sound_from)
         if self._sound is not None:
             self._tracks.add_samples(self._sound)
-        self._converter = Converter()
+        self._maker = YuvMaker(*self.size, self._pixel_format)
         self._times = FrameTimes()
         self._open = True
 
@@ -176,8 +177,7 @@ class VideoWriter:
                 f"{self.path}: frame at {time} s does not come after {last} s", "Write frames in order."
             )
         index = self._times.add(Fraction(time))
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
-        frame = self._converter.from_rgb(frame, self._pixel_format)
+        frame = self._maker.frame(image)
         frame.pts, frame.time_base = index, 1 / Fraction(self._stream.codec_context.framerate)
         self._encode(frame)
 
@@ -227,8 +227,10 @@ class VideoWriter:
         if timescale % self._times.denominator:
             self.notes.append(f"times are rounded to 1/{timescale} s: {suffix} holds no finer ones")
         if suffix not in _MILLISECONDS:
-            # The offset of the first frame is kept in the unit of the whole file, a millisecond unless told.
-            self._output.container_options["movie_timescale"] = str(timescale)
+            # Where each track begins and ends is kept in the unit of the whole file: a millisecond unless told.
+            whole = math.lcm(timescale, *self._tracks.sample_rates())
+            whole = whole if whole <= _LARGEST_TIMESCALE else timescale * max(1, 90_000 // timescale)
+            self._output.container_options["movie_timescale"] = str(whole)
         shift = self._times.shift
         if shift:
             self.notes.append(
