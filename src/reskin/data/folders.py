@@ -150,11 +150,21 @@ def split_images(root: Path | str, side: Side, split: Split) -> list[Path]:
     folder = split_folder(root, side, split)
     if folder is None:
         return []
-    found = list_images(folder)
+    found = _without_left_out(root, list_images(folder))
     if folder != root:
         return found
     # A plain folder beside which somebody put a test folder: what is held out is not for training.
     return [path for path in found if path.relative_to(root).parts[0] not in _HELD_OUT]
+
+
+def _without_left_out(root: Path, found: list[Path]) -> list[Path]:
+    """What screening or balancing left out by the manifest is not used; its file stays where it is."""
+    from reskin.data.manifest import MANIFEST_NAME, left_out_files
+
+    if not (root / MANIFEST_NAME).is_file():
+        return found
+    left_out = left_out_files(root)
+    return [path for path in found if path.relative_to(root).as_posix() not in left_out]
 
 
 def split_folder(root: Path | str, side: Side, split: Split) -> Path | None:

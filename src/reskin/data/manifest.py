@@ -28,21 +28,50 @@ class Origin(Settings):
     """Frames in the file."""
 
 
+class Crop(Settings):
+    """Where a picture was cut out of its frame, exactly enough to put it back."""
+
+    matrix: tuple[float, float, float, float, float, float]
+    """The 2x3 affine map, row by row, from frame px to picture px (pixel centres at whole numbers)."""
+    frame_width: int
+    """Width of the upright frame, in px."""
+    frame_height: int
+    """Height of the upright frame, in px."""
+    box: tuple[float, float, float, float] | None = None
+    """The detected face in the frame: left, top, width, height, in px."""
+    landmarks: tuple[tuple[float, float], ...] | None = None
+    """Right eye, left eye, nose, right and left corner of the mouth (of the person), in frame px."""
+    score: float | None = None
+    """How sure the detector was, 0 to 1."""
+    track: int | None = None
+    """Number of the face's track in its source."""
+
+
 class FrameRecord(Settings):
-    """A picture and the frame it was."""
+    """A picture and where it came from; what does not apply is absent."""
 
     file: str
     """Path below the manifest's folder, with forward slashes."""
-    source: int
-    """Place of its video in the manifest's sources, from 0."""
-    index: int
+    source: int | None = None
+    """Place of its origin in the manifest's sources, from 0."""
+    index: int | None = None
     """Place of the frame in its video, in the order of showing, from 0."""
-    time: str
+    time: str | None = None
     """When it is shown, in seconds, as an exact fraction such as 1001/30000."""
-    seconds: float
+    seconds: float | None = None
     """The same, rounded to a float."""
-    split: Split
+    split: Split = "train"
     """The part of the data set it belongs to."""
+    shot: int | None = None
+    """Number of its shot in its source, from 0."""
+    clip: int | None = None
+    """Number of the clip of consecutive frames that it belongs to, in the whole data set."""
+    crop: Crop | None = None
+    """How it was cut out of the frame, where it was."""
+    scores: dict[str, float] | None = None
+    """What screening measured, by name."""
+    left_out: tuple[str, ...] | None = None
+    """Why it is not used: names of screening rules, "dropped by hand", "balance". Absent: it is used."""
 
 
 class Manifest(Settings):
@@ -57,7 +86,19 @@ class Manifest(Settings):
     frames: list[FrameRecord]
     """The pictures, by source and index."""
     damaged: list[str]
-    """Damage that was met: one line each, beginning with the video's name."""
+    """Damage that was met: one line each, beginning with the source's name."""
+    screening: dict[str, Any] | None = None
+    """Thresholds and lists by hand that the last screening used."""
+    balance: dict[str, Any] | None = None
+    """What the last balancing was asked for, and the shares before and after."""
+    licence: str | None = None
+    """What the sources may be used for, in the user's words."""
+    consent: str | None = None
+    """Whether the people who are shown agreed, in the user's words."""
+
+    def used(self) -> list[FrameRecord]:
+        """The pictures that are not left out."""
+        return [frame for frame in self.frames if not frame.left_out]
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -78,13 +119,23 @@ def read_manifest(folder: Path) -> Manifest | None:
         ) from None
 
 
+def left_out_files(folder: Path) -> frozenset[str]:
+    """The files that the manifest of `folder` says are not used, as paths below it.
+
+    Raises:
+        DataError: there is a manifest and it is damaged.
+    """
+    manifest = read_manifest(folder)
+    return frozenset(frame.file for frame in manifest.frames if frame.left_out) if manifest else frozenset()
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest into its folder, whole or not at all.
 
     Raises:
         StorageError: the disk refuses the write.
     """
-    write_json(folder / MANIFEST_NAME, manifest.to_dict())
+    write_json(folder / MANIFEST_NAME, manifest.model_dump(mode="json", exclude_none=True))
 
 
 def file_digest(path: Path) -> str:
