@@ -272,7 +272,9 @@ def test_written_again_it_is_the_same_film(
     frames = list(reader)
     copy = tmp_path / f"copy{suffix}"
     size = (reader.info.width, reader.info.height)
-    with VideoWriter(copy, size=size, frame_rate=reader.info.frame_rate, sound_from=source, quality=8) as writer:
+    with VideoWriter(
+        copy, size=size, frame_rate=reader.info.frame_rate, sound_from=source, quality=8
+    ) as writer:
         for frame in frames:
             writer.write(frame.image, frame.time)
     again = VideoReader(copy)

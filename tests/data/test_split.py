@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reskin.data.split import assign_splits, guard_frames, parse_ratio
+from reskin.data.split import assign_groups, assign_splits, guard_frames, parse_ratio, shot_groups
 from reskin.errors import DataError
 
 RATIOS = ["4:1", "8:1:1", "1:1", "1:1:1", "98:1:1", "70:15:15", "7:1"]
@@ -75,3 +75,39 @@ def test_wrong_ratios_are_named(ratio: str) -> None:
 
 def test_a_second_of_film_is_left_out() -> None:
     assert [guard_frames(spacing) for spacing in (1 / 30, 0.3, 1.0, 5.0, 0.0)] == [30, 4, 1, 1, 1]
+
+
+@given(
+    st.lists(st.integers(0, 60), min_size=3, max_size=40),
+    st.sampled_from(["4:1", "8:1:1", "1:1", "1:1:1"]),
+    st.integers(0, 9),
+)
+def test_groups_fill_every_part_and_come_near_the_ratio(sizes: list[int], ratio: str, seed: int) -> None:
+    parts = ratio.count(":") + 1
+    if sum(size > 0 for size in sizes) < parts:
+        with pytest.raises(DataError, match=f"{parts} parts"):
+            assign_groups(sizes, ratio=ratio, seed=seed)
+        return
+    splits = assign_groups(sizes, ratio=ratio, seed=seed)
+    filled = {split for split, size in zip(splits, sizes, strict=True) if size}
+    assert filled == {split for split, share in parse_ratio(ratio).items() if share}
+    assert splits == assign_groups(sizes, ratio=ratio, seed=seed)
+    for split, share in parse_ratio(ratio).items():
+        got = sum(size for size, of in zip(sizes, splits, strict=True) if of == split)
+        if split != "train" and share:
+            assert abs(got - share * sum(sizes)) <= max(sizes)
+
+
+def test_groups_are_added_to_what_there_is() -> None:
+    have = {"train": 80, "val": 0, "test": 0}
+    splits = assign_groups([1] * 20, ratio="8:1:1", seed=0, have=have)
+    assert splits.count("test") == 10 and splits.count("val") == 10
+    assert assign_groups([5], ratio="8:1:1", seed=0, have={"train": 80, "val": 10, "test": 10}) == ["train"]
+
+
+def test_shots_that_follow_each_other_stay_together() -> None:
+    shots = [sorted(i // 10 for i in range(300)), [0] * 100]
+    groups = shot_groups(shots, ratio="8:1:1")
+    assert len(groups[0]) == 300 and len(set(groups[1])) == 1 and not set(groups[0]) & set(groups[1])
+    sizes = [groups[0].count(group) for group in sorted(set(groups[0]))]
+    assert set(sizes) == {20}  # the first whole number of shots of 10 above 400 / 10 / 3

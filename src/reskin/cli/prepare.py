@@ -1,9 +1,13 @@
-"""`reskin prepare frames VIDEO...`: frames of videos as a data set with splits that do not leak."""
+"""`reskin prepare KIND ...`: videos or pictures as a data set with splits that do not leak."""
 
 from __future__ import annotations
 
+import importlib
+import json
 import sys
+from collections import Counter as Counts
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -11,21 +15,40 @@ import tyro
 
 from reskin.cli.arguments import parse
 from reskin.cli.counter import Counter
+from reskin.data.manifest import Manifest
+from reskin.data.prepare.clips import ClipsConfig, prepare_clips
 from reskin.data.prepare.frames import FramesConfig, prepare_frames
+from reskin.data.prepare.images import ImagesConfig, prepare_images
+from reskin.data.prepare.presets import FRAMES, preset_settings
 from reskin.errors import PartialError, SettingsError
 
-KINDS = ("frames",)
+HELP = """usage: reskin prepare KIND SOURCE... --out FOLDER [OPTIONS]
+
+kinds:
+  frames   single frames of videos: every Nth, at random, per second or per shot
+  faces    faces cut out of videos
+  images   pictures of any sizes, brought to one
+  clips    runs of consecutive frames, for Recycle-GAN
+
+examples:
+  reskin prepare frames ep1.mkv ep2.mkv --out data/got --preset got_frames --shots
+  reskin prepare faces film/*.mp4 --out data/film-faces --count 1000 --size 128
+  reskin prepare images crawled/ --out data/castles --size 600x600 --fit cover
+  reskin prepare clips a.mp4 --out data/anna --length 3 --size 256
+
+`reskin prepare KIND --help` lists the options. Run the same command again to go on where it stopped."""
 
 
 @dataclass(frozen=True)
-class Arguments:
+class FramesArguments:
     """Take frames out of videos and split them into train, val and test so that neighbours stay together.
 
-    Run the same command again to go on where it stopped.
+    Run the same command again to go on where it stopped. Exit code 3: a source is damaged, the rest is done.
 
     Examples:
       reskin prepare frames film.mp4 --out data/film --every 100 --size 640x360
-      reskin prepare frames ep1.mkv ep2.mkv --out data/series --count 2000 --size 256 --split source
+      reskin prepare frames ep1.mkv ep2.mkv --out data/series --per-shot 3 --skip-start 1:30 --skip-end 2:00
+      reskin prepare frames ep3.mkv --out data/series --per-shot 3 --skip-start 1:30 --skip-end 2:00 --add
     """
 
     videos: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
@@ -33,28 +56,150 @@ class Arguments:
     out: Path
     """The folder to make."""
     frames: FramesConfig
+    preset: str | None = None
+    """Start from the settings of a report: got_frames (every 100th frame at 640x360, 4:1), face_frame_frames
+    (1,500 frames at random at 128x128, 8:1:1) or recycle_frames (all frames in order, 14:5). Other options
+    still count."""
+    add: bool = False
+    """Add these videos to the folder; every picture it has stays where it is."""
+    workers: int | None = None
+    """Processes; by default one for each video while there are cores."""
+    json: bool = False
+    """Print a summary as JSON."""
+
+
+@dataclass(frozen=True)
+class ClipsArguments:
+    """Take runs of consecutive frames out of videos; no run goes over a cut.
+
+    Every clip is a folder of its own, such as train/anna-000120/, with its frames in order.
+
+    Examples:
+      reskin prepare clips a.mp4 --out data/anna --length 3 --size 256
+      reskin prepare clips a.mp4 --out data/anna --length 16 --stride 48 --count 500
+    """
+
+    videos: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
+    """One or more videos of one side."""
+    out: Path
+    """The folder to make."""
+    clips: ClipsConfig
+    add: bool = False
+    """Add these videos to the folder; every picture it has stays where it is."""
+    workers: int | None = None
+    """Processes; by default one for each video while there are cores."""
+    json: bool = False
+    """Print a summary as JSON."""
+
+
+@dataclass(frozen=True)
+class ImagesArguments:
+    """Bring a folder of pictures to one size and format; the originals are never changed.
+
+    Run the same command again to go on where it stopped, or after pictures have been added to the folder.
+
+    Examples:
+      reskin prepare images crawled/ --out data/castles --size 600x600 --fit cover
+      reskin prepare images photos/ --out data/photos --size 256 --format jpg --ratio 4:1
+    """
+
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """The folder of pictures; folders below it count."""
+    out: Path
+    """The folder to make."""
+    images: ImagesConfig
+    json: bool = False
+    """Print a summary as JSON."""
 
 
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     if words[:1] in (["-h"], ["--help"]):
-        print("usage: reskin prepare frames VIDEO... --out FOLDER [OPTIONS]\n")
-        print("`reskin prepare frames --help` lists the options.")
+        print(HELP)
         return 0
-    if not words or words[0] not in KINDS:
+    kinds = {"frames": _frames, "faces": _faces, "images": _images, "clips": _clips}
+    if not words or words[0] not in kinds:
         raise SettingsError(
             f"what to prepare is not known ({words[0] if words else 'nothing given'})",
-            "Type: reskin prepare frames VIDEO... --out FOLDER",
+            f"Known: {', '.join(kinds)}. Type: reskin prepare frames VIDEO... --out FOLDER",
         )
-    arguments = parse(Arguments, words[1:], command="reskin prepare frames")
-    with Counter("frames") as counter:
-        manifest = prepare_frames(arguments.videos, arguments.out, arguments.frames, report=counter.show)
+    return kinds[words[0]](words[1:])
+
+
+def _frames(words: list[str]) -> int:
+    command = "reskin prepare frames"
+    arguments = parse(FramesArguments, words, command=command, default=_preset_of(words))
+    with Counter("frames looked through") as looked, Counter("frames") as counter:
+        manifest = prepare_frames(
+            arguments.videos,
+            arguments.out,
+            arguments.frames,
+            report=counter.show,
+            scanning=looked.show,
+            workers=arguments.workers,
+            add=arguments.add,
+        )
+    return _finish(manifest, arguments.out, "frames", as_json=arguments.json)
+
+
+def _preset_of(words: list[str]) -> FramesArguments | None:
+    """What is taken where no flag is given: the settings of the preset that is named, if one is."""
+    names = [word.partition("=")[2] for word in words if word.startswith("--preset=")]
+    names += [following for word, following in pairwise(words) if word == "--preset"]
+    if not names:
+        return None
+    settings = preset_settings(FRAMES, names[-1])
+    ways = {"every", "count", "per_second", "per_shot"}
+    if ways & {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in words}:
+        # Another way of choosing frames takes the place of the preset's.
+        settings = {key: value for key, value in settings.items() if key not in ways}
+    return FramesArguments(videos=tyro.MISSING, out=tyro.MISSING, frames=FramesConfig.parse(settings))
+
+
+def _clips(words: list[str]) -> int:
+    arguments = parse(ClipsArguments, words, command="reskin prepare clips")
+    with Counter("frames looked through") as looked, Counter("frames") as counter:
+        manifest = prepare_clips(
+            arguments.videos,
+            arguments.out,
+            arguments.clips,
+            report=counter.show,
+            scanning=looked.show,
+            workers=arguments.workers,
+            add=arguments.add,
+        )
+    return _finish(manifest, arguments.out, "frames of clips", as_json=arguments.json)
+
+
+def _images(words: list[str]) -> int:
+    arguments = parse(ImagesArguments, words, command="reskin prepare images")
+    with Counter("pictures") as counter:
+        manifest = prepare_images(arguments.folder, arguments.out, arguments.images, report=counter.show)
+    return _finish(manifest, arguments.out, "pictures", as_json=arguments.json)
+
+
+def _faces(words: list[str]) -> int:
+    code: int = importlib.import_module("reskin.cli.prepare_faces").run(words)
+    return code
+
+
+def _finish(manifest: Manifest, out: Path, what: str, *, as_json: bool) -> int:
+    """Say what came out; an error with exit code 3 where something could not be read."""
+    splits = Counts(frame.split for frame in manifest.frames)
+    counts = {split: splits[split] for split in ("train", "val", "test") if splits[split]}
+    if as_json:
+        summary = {"out": str(out), "pictures": len(manifest.frames), "splits": counts}
+        clips = {frame.clip for frame in manifest.frames if frame.clip is not None}
+        summary |= {"clips": len(clips)} if clips else {}
+        print(json.dumps({**summary, "sources": len(manifest.sources), "damaged": manifest.damaged}))
     for line in manifest.damaged:
         print(line, file=sys.stderr)
+    said = ", ".join(f"{count} {split}" for split, count in counts.items())
     if manifest.damaged:
         raise PartialError(
-            f"{len(manifest.frames)} frames are in {arguments.out}, but a source is damaged",
-            "Its sound frames were used; give an undamaged file for the rest.",
+            f"{len(manifest.frames)} {what} are in {out} ({said}), but {len(manifest.damaged)} sources "
+            "or stretches could not be read",
+            "They are named above; what is sound was used.",
         )
-    print(f"done: {arguments.out} ({len(manifest.frames)} frames)", file=sys.stderr)
+    print(f"done: {out} ({len(manifest.frames)} {what}: {said})", file=sys.stderr)
     return 0

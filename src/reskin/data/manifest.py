@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reskin.config import Settings, read_json, write_json
+from pydantic import ValidationError
+
+from reskin.config import Settings, write_json
 from reskin.errors import DataError
 from reskin.types import Split
 
@@ -19,13 +24,17 @@ class Origin(Settings):
     name: str
     """Name of the file, without its folder."""
     sha256: str
-    """Digest of the file's bytes, in hexadecimal."""
+    """Digest of the file's bytes, in hexadecimal; empty where they could not be read."""
     size_bytes: int
     """Size of the file, in bytes."""
     duration_seconds: float | None = None
     """Length by the file's own account, in seconds."""
     frames: int | None = None
     """Frames in the file."""
+    shots: tuple[int, ...] | None = None
+    """The first frame of each shot, where shots were looked for."""
+    bars: tuple[int, int, int, int] | None = None
+    """Black bars that were cut away: left, top, right, bottom, in px of the upright frame."""
 
 
 class Crop(Settings):
@@ -66,6 +75,10 @@ class FrameRecord(Settings):
     """Number of its shot in its source, from 0."""
     clip: int | None = None
     """Number of the clip of consecutive frames that it belongs to, in the whole data set."""
+    origin: str | None = None
+    """Path of the picture it was made from, below the folder that was given, with forward slashes."""
+    sha256: str | None = None
+    """Digest of that picture's bytes, in hexadecimal."""
     crop: Crop | None = None
     """How it was cut out of the frame, where it was."""
     scores: dict[str, float] | None = None
@@ -87,6 +100,8 @@ class Manifest(Settings):
     """The pictures, by source and index."""
     damaged: list[str]
     """Damage that was met: one line each, beginning with the source's name."""
+    splitting: dict[str, Any] | None = None
+    """What the last `reskin split` was asked for; absent where the pictures lie as they were made."""
     screening: dict[str, Any] | None = None
     """Thresholds and lists by hand that the last screening used."""
     balance: dict[str, Any] | None = None
@@ -108,15 +123,37 @@ def read_manifest(folder: Path) -> Manifest | None:
         DataError: it is damaged or not of this form.
     """
     path = folder / MANIFEST_NAME
-    if not path.exists():
-        return None
     try:
-        return Manifest.model_validate(read_json(path))
-    except ValueError as error:
-        reason = str(error).splitlines()[0]
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})", "Check its permissions.") from None
+    try:
+        with _without_collector():
+            return Manifest.model_validate_json(content)
+    except ValidationError as error:
         raise DataError(
-            f"{path} is no manifest of ours ({reason})", "Choose an empty folder with --out."
+            f"{path} is no manifest of ours ({_first_fault(error)})", "Choose an empty folder with --out."
         ) from None
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Hold the search for garbage: among 100,000 new records it finds none, and takes half of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]
 
 
 def left_out_files(folder: Path) -> frozenset[str]:

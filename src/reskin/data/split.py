@@ -1,4 +1,4 @@
-"""Which frames train and which test: by stretches of time or by source, so that neighbours are never parted.
+"""Which pictures train, which test: by time, shot or source, so that neighbours are not parted.
 
 A frame resembles the ones beside it. A random split would put one of two twins into training and the other
 into the test, and every score would be too good.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -17,7 +17,7 @@ import numpy as np
 from reskin.errors import DataError
 from reskin.types import Split
 
-SplitBy = Literal["block", "source", "none"]
+SplitBy = Literal["block", "shot", "source", "random", "none"]
 
 FEWEST = 10
 """A source with fewer frames goes to training whole: to part it would cost more than it shows."""
@@ -53,14 +53,19 @@ def parse_ratio(ratio: str) -> dict[Split, float]:
 
 
 def assign_splits(
-    counts: Sequence[int], *, by: SplitBy, ratio: str, seed: int, guard: Sequence[int] | int = 1
+    counts: Sequence[int],
+    *,
+    by: Literal["block", "source", "none"],
+    ratio: str,
+    seed: int,
+    guard: Sequence[int] | int = 1,
+    first: int = 0,
 ) -> list[list[Split | None]]:
     """The split of every frame of every source; a pure function of its arguments.
 
     block: each source is cut into a few stretches of time; between stretches of different splits some frames
-        are
-    left out (None). Every source with at least `FEWEST` frames gives at least one to the test (and to val, if
-    the ratio has one). source: whole sources go to one split. none: everything is "train".
+    are left out (None). Every source with at least `FEWEST` frames gives at least one to the test (and to
+    val, if the ratio has one). source: whole sources go to one split. none: everything is "train".
 
     Args:
         counts: frames of each source, in time order.
@@ -69,6 +74,8 @@ def assign_splits(
         seed: which stretches or sources are held out.
         guard: frames to leave out between stretches, at least 1, for each source or for all; never more than
             a quarter of a stretch.
+        first: number of the first of these sources in the data set; a source's blocks depend on its number,
+            not on what comes before or after.
 
     Raises:
         DataError: the ratio is wrong, or there are too few sources to split by source.
@@ -82,7 +89,7 @@ def assign_splits(
     if by == "source":
         return _by_source(counts, shares, seed)
     guards = [guard] * len(counts) if isinstance(guard, int) else list(guard)
-    return [_by_block(n, shares, (seed, i), guards[i]) for i, n in enumerate(counts)]
+    return [_by_block(n, shares, (seed, first + i), guards[i]) for i, n in enumerate(counts)]
 
 
 def _by_source(counts: Sequence[int], shares: dict[Split, float], seed: int) -> list[list[Split | None]]:
@@ -146,3 +153,98 @@ def guard_frames(spacing_seconds: float) -> int:
     (4, 1)
     """
     return max(1, math.ceil(1.0 / spacing_seconds)) if spacing_seconds > 0 else 1
+
+
+def assign_groups(
+    sizes: Sequence[int], *, ratio: str, seed: int, have: Mapping[Split, int] | None = None
+) -> list[Split]:
+    """The split of every group of pictures that must stay together; a pure function of its arguments.
+
+    Groups are drawn at random for the test and for val until their shares are met as nearly as whole groups
+    can; the rest trains.
+
+    Args:
+        sizes: pictures of each group; a group without any goes to training.
+        ratio: "4:1" (train:test) or "8:1:1" (train:val:test); see `parse_ratio`.
+        seed: which groups are held out.
+        have: pictures that each split has already; these count for the shares and stay where they are.
+
+    Raises:
+        DataError: the ratio is wrong, or there are fewer groups than parts and none has pictures yet.
+
+    >>> splits = assign_groups([1] * 10, ratio="8:1:1", seed=0)
+    >>> splits.count("train"), splits.count("val"), splits.count("test")
+    (8, 1, 1)
+    """
+    shares = parse_ratio(ratio)
+    filled = [group for group, size in enumerate(sizes) if size]
+    parts = sum(share > 0 for share in shares.values())
+    if not have and len(filled) < parts:
+        one = len(filled) == 1
+        what = f"{len(filled)} group{'s' * (not one)} of pictures cannot be split into {parts} parts"
+        raise DataError(what, "Split by block or at random, or give more.")
+    total = sum(sizes) + sum((have or {}).values())
+    left = [int(group) for group in np.random.default_rng([seed % 2**64]).permutation(filled)]
+    splits: list[Split] = ["train"] * len(sizes)
+    held_out: tuple[Split, ...] = ("test", "val")
+    for number, split in enumerate(held_out):
+        if not shares[split]:
+            continue
+        # Every part that comes after this one, training at the end, must be able to get a group.
+        spare = len(left) - (
+            0 if have else len([part for part in held_out[number + 1 :] if shares[part]]) + 1
+        )
+        chosen = _filled_up(
+            left, sizes, wanted=shares[split] * total - (have or {}).get(split, 0), most=spare, needs=not have
+        )
+        for group in chosen:
+            splits[group] = split
+        left = [group for group in left if group not in chosen]
+    return splits
+
+
+def _filled_up(
+    order: Sequence[int], sizes: Sequence[int], *, wanted: float, most: int, needs: bool
+) -> set[int]:
+    """Groups, by `order`, that come near to `wanted` pictures: each one taken must bring the sum nearer."""
+    chosen: set[int] = set()
+    for group in order:
+        if len(chosen) < most and sizes[group] < 2 * wanted:
+            chosen.add(group)
+            wanted -= sizes[group]
+    if needs and not chosen:
+        chosen.add(min(order, key=lambda group: sizes[group]))
+    return chosen
+
+
+def shot_groups(shots: Sequence[Sequence[int]], *, ratio: str) -> list[list[int]]:
+    """The group of every picture for a split by shot: neighbouring shots together, up to a third of a part.
+
+    The shots of a dialogue go to and fro between two views; if each went its own way, every view would be on
+    both sides.
+
+    Args:
+        shots: for each source the shot of each of its pictures, rising.
+        ratio: see `parse_ratio`; the smallest share decides how large a group gets.
+
+    Returns:
+        In the same form, numbers of groups, counted through over all sources.
+
+    >>> shot_groups([[0, 0, 1, 1, 2, 2], [0, 0]], ratio="1:1")
+    [[0, 0, 1, 1, 2, 2], [3, 3]]
+    """
+    shares = parse_ratio(ratio)
+    smallest = min(share for share in shares.values() if share)
+    large = sum(map(len, shots)) * smallest / 3
+    groups: list[list[int]] = []
+    number = -1
+    for source in shots:
+        mine: list[int] = []
+        size = 0
+        for place, shot in enumerate(source):
+            if not place or (shot != source[place - 1] and size >= large):
+                number, size = number + 1, 0
+            size += 1
+            mine.append(number)
+        groups.append(mine)
+    return groups

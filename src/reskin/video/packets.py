@@ -192,6 +192,11 @@ class PacketTable:
         self._keys = [keys[stamp] for stamp in sorted(keys)]
         self._key_stamps = sorted(keys)
 
+    def keys(self) -> list[int]:
+        """The numbers of the frames that are key frames, rising."""
+        shown = set(self._key_stamps)
+        return [index for index, stamp in enumerate(self.stamps) if stamp in shown]
+
     def key_before(self, stamp: int) -> Key | None:
         """The key frame from which the frame shown at `stamp` can be decoded; None before the first one."""
         number = bisect_right(self._key_stamps, stamp)

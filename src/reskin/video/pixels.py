@@ -7,7 +7,7 @@ without tone mapping.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -65,6 +65,16 @@ class Placement:
     def rotation(self) -> int:
         """Degrees counterclockwise."""
         return 90 * self.turns
+
+    def within(self, longest_px: int) -> Placement:
+        """The same with the longer side scaled down to at most `longest_px`; never scaled up."""
+        longest = max(self.stored_width, self.stored_height)
+        if longest <= longest_px:
+            return self
+        width, height = (
+            max(1, round(side * longest_px / longest)) for side in (self.stored_width, self.stored_height)
+        )
+        return replace(self, stored_width=width, stored_height=height)
 
 
 def placement(frame: Any, aspect: Fraction | None) -> Placement:

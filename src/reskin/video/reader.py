@@ -55,9 +55,10 @@ class VideoReader:
 
     Args:
         path: a local file.
+        longest_px: frames are scaled down until their longer side has at most this many px; None: as filmed.
 
     Attributes:
-        info: facts about the file.
+        info: facts about the file (its own size, whatever `longest_px` is).
         notes: what a user should know that is no damage.
         decoded_packets: packets decoded so far, a measure of work.
 
@@ -68,11 +69,12 @@ class VideoReader:
         CodecError: no decoder for its pictures.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, longest_px: int | None = None) -> None:
         self.path = Path(path)
         check_is_file(self.path)
         self._state = self._look()
-        self.info, self._place, note = examine(self.path)
+        self.info, place, note = examine(self.path)
+        self._place = place if longest_px is None else place.within(longest_px)
         self.notes: list[str] = [note] if note else []
         self.decoded_packets = 0
         self._damage = Damage()
@@ -135,6 +137,15 @@ class VideoReader:
         """
         table, unit = self._scan()
         return [stamp * unit for stamp in table.stamps]
+
+    def key_frames(self) -> list[int]:
+        """The numbers of the frames that can be decoded without others, rising; these are cheap to read.
+
+        Raises:
+            DamagedVideoError: the file cannot be read on.
+            VideoError: the file was changed meanwhile.
+        """
+        return self._scan()[0].keys()
 
     def _scan(self) -> tuple[PacketTable, Fraction]:
         self._check_unchanged()

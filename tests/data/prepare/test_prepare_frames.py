@@ -22,7 +22,7 @@ from PIL import Image
 from reskin import __version__
 from reskin.data.folders import list_images, split_images
 from reskin.data.manifest import Manifest, read_manifest
-from reskin.data.prepare import frames as frames_module
+from reskin.data.prepare import extract as extract_module
 from reskin.data.prepare.config import FramesConfig
 from reskin.data.prepare.frames import prepare_frames
 from reskin.data.prepare.picks import clip_names, pick_frames
@@ -161,7 +161,7 @@ def test_a_removed_picture_is_made_again(clips: list[Path], tmp_path: Path) -> N
 def test_other_settings_or_videos_in_the_same_folder_are_refused(clips: list[Path], tmp_path: Path) -> None:
     prepare_frames(clips, tmp_path, config(every=5))
     before = everything(tmp_path)
-    with pytest.raises(DataError, match=r"every was 5, now 4; size was None, now 32.*--out"):
+    with pytest.raises(DataError, match=r"size was None, now 32; every was 5, now 4.*--out"):
         prepare_frames(clips, tmp_path, config(every=4, size="32"))
     with pytest.raises(DataError, match=r"videos were clip.mp4, clip.mp4, now clip.mp4"):
         prepare_frames(clips[:1], tmp_path, config(every=5))
@@ -195,14 +195,14 @@ def test_stopping_and_going_on_ends_the_same(
         write_image(path, image)
         written.append(path)
 
-    monkeypatch.setattr(frames_module, "write_image", limited)
+    monkeypatch.setattr(extract_module, "write_image", limited)
     with pytest.raises(KeyboardInterrupt):
         prepare_frames(clips, tmp_path / "out", config(every=2))
     assert not (tmp_path / "out" / "manifest.json").exists()
     with pytest.raises(DataError, match="every was 2, now 3"):  # known even before the manifest
         prepare_frames(clips, tmp_path / "out", config(every=3))
     kept = {path: path.stat().st_mtime_ns for path in list_images(tmp_path / "out")}
-    monkeypatch.setattr(frames_module, "write_image", write_image)
+    monkeypatch.setattr(extract_module, "write_image", write_image)
     prepare_frames(clips, tmp_path / "out", config(every=2))
     assert everything(tmp_path / "out") == everything(tmp_path / "whole")
     assert all(path.stat().st_mtime_ns == moment for path, moment in kept.items())  # not written twice

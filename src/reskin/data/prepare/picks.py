@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 
 from reskin.data.folders import unique_names
-from reskin.data.prepare.config import FramesConfig
+from reskin.data.prepare.config import FramesConfig, VideoConfig
+from reskin.data.prepare.scan import frames_between
 
 DEFAULT_FRAMES = 1000
 """About how many frames are taken in all where nothing is asked for."""
@@ -19,25 +20,87 @@ Times = Sequence[Sequence[Fraction]]
 """For each video the time of each of its frames, in seconds, rising."""
 
 
-def default_every(times: Times) -> int:
+def default_every(times: Sequence[Sized]) -> int:
     """The step from frame to frame by which about `DEFAULT_FRAMES` frames come out."""
     return max(1, sum(map(len, times)) // DEFAULT_FRAMES)
 
 
-def pick_frames(times: Times, config: FramesConfig) -> list[list[int]]:
-    """The numbers of the frames to take from each video, rising; a pure function of its arguments."""
+def pick_frames(
+    times: Times,
+    config: FramesConfig,
+    *,
+    shots: Sequence[Sequence[int]] | None = None,
+    after: int = 0,
+) -> list[list[int]]:
+    """The numbers of the frames to take from each video, rising; a pure function of its arguments.
+
+    Args:
+        times: see `Times`.
+        config: which frames.
+        shots: for each video the first frame of each shot; needed for `per_shot`.
+        after: videos that the data set has already; another number draws other random frames.
+    """
+    inside = frames_used(times, config)
     if config.count is not None:
-        return _random_picks([len(video) for video in times], config.count, config.seed)
+        picks = random_picks([len(used) for used in inside], config.count, [config.seed, after])
+        return [[used[place] for place in chosen] for used, chosen in zip(inside, picks, strict=True)]
     if config.per_second is not None:
-        return [_regular_picks(video, Fraction(str(config.per_second))) for video in times]
-    every = config.every or default_every(times)
-    return [list(range(0, len(video), every)) for video in times]
+        rate = Fraction(str(config.per_second))
+        ranges = zip(times, inside, strict=True)
+        return [
+            [used[place] for place in _regular_picks(video[used.start : used.stop], rate)]
+            for video, used in ranges
+        ]
+    if config.per_shot is not None:
+        assert shots is not None
+        return [
+            _shot_picks(starts, used, config.per_shot) for starts, used in zip(shots, inside, strict=True)
+        ]
+    every = config.every or default_every(inside)
+    return [list(used[::every]) for used in inside]
 
 
-def _random_picks(counts: list[int], count: int, seed: int) -> list[list[int]]:
-    """`count` distinct frames over the whole of all videos; all of them if there are no more."""
+def frames_used(times: Times, config: VideoConfig) -> list[range]:
+    """The frames of each video that are not skipped.
+
+    Raises:
+        SettingsError: the times to skip are not one for all or one for each.
+    """
+    skipped = config.skipped(len(times))
+    return [frames_between(video, *skip) for video, skip in zip(times, skipped, strict=True)]
+
+
+def shots_used(starts: Sequence[int], used: range) -> list[range]:
+    """The part of each shot that is used; shots without any are left out.
+
+    >>> shots_used([0, 4, 9], range(2, 8))
+    [range(2, 4), range(4, 8)]
+    """
+    edges = [*starts, used.stop]
+    parts = [range(max(a, used.start), min(b, used.stop)) for a, b in pairwise(edges)]
+    return [part for part in parts if len(part)]
+
+
+def _shot_picks(starts: Sequence[int], used: range, number: int) -> list[int]:
+    """`number` frames of each shot (all of a shorter one), in the middles of equal parts."""
+    picks = []
+    for shot in shots_used(starts, used):
+        wanted = min(number, len(shot))
+        picks += [shot[(2 * i + 1) * len(shot) // (2 * wanted)] for i in range(wanted)]
+    return picks
+
+
+def random_picks(counts: Sequence[int], count: int, seed: Sequence[int]) -> list[list[int]]:
+    """`count` distinct places over the whole of all videos; all of them if there are no more.
+
+    Args:
+        counts: places in each video.
+        count: how many to take.
+        seed: whole numbers that decide which.
+    """
     total = sum(counts)
-    chosen = np.random.default_rng([seed % 2**64]).choice(total, min(count, total), replace=False)
+    rng = np.random.default_rng([part % 2**64 for part in seed])
+    chosen = rng.choice(total, min(count, total), replace=False)
     starts = np.concatenate([[0], np.cumsum(counts)])
     picks = []
     for start, end in pairwise(starts):

@@ -1,0 +1,90 @@
+"""`reskin balance FOLDER...`: the same share of pictures with faces, or the like, on both sides."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from reskin.cli.arguments import parse
+from reskin.cli.counter import Counter
+from reskin.data.balance import BalanceConfig, Count, SideBalance, balance_sets, undo_balance
+from reskin.errors import PartialError, SettingsError
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Bring sides to the same share of pictures with faces, in daylight, or of your own table.
+
+    Without --ratio it only says what the shares are. With it, as few pictures as possible are left out of
+    each split, chosen by --seed. Nothing is deleted; --undo brings everything back.
+
+    Examples:
+      reskin balance data/got data/fixers --by faces
+      reskin balance data/got data/fixers --by faces --ratio 4:1
+      reskin balance data/got data/fixers --by brightness --above 0.25 --ratio 1:1
+      reskin balance data/got --by people --csv people.csv --ratio 4:1
+      reskin balance data/got data/fixers --undo
+    """
+
+    folders: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """One or more sets."""
+    balance: BalanceConfig
+    undo: bool = False
+    """Use everything again that balancing left out."""
+    json: bool = False
+    """Print the counts as JSON."""
+
+
+def run(words: list[str]) -> int:
+    """The command; returns its exit code."""
+    arguments = parse(Arguments, words, command="reskin balance")
+    if arguments.undo:
+        return _undo(arguments)
+    with Counter("pictures") as counter:
+        sides = balance_sets(arguments.folders, arguments.balance, report=counter.show)
+    if arguments.json:
+        print(json.dumps([side.to_dict() for side in sides], indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(_table(sides, arguments.balance)))
+    unreadable = [file for side in sides for file in side.unreadable]
+    if unreadable:
+        raise PartialError(
+            f"{len(unreadable)} pictures cannot be read and were not counted, the first is {unreadable[0]}",
+            "Find them with `reskin screen`.",
+        )
+    return 0
+
+
+def _undo(arguments: Arguments) -> int:
+    if arguments.balance.ratio is not None:
+        raise SettingsError("--ratio and --undo contradict each other", "Give one of them.")
+    back = undo_balance(arguments.folders)
+    if arguments.json:
+        print(json.dumps({"back": back}))
+    print(f"done: {back} picture{'s' * (back != 1)} used again", file=sys.stderr)
+    return 0
+
+
+def _table(sides: list[SideBalance], config: BalanceConfig) -> list[str]:
+    lines = [f"pictures with and without: {config.by} above {config.limit:g}"]
+    for side in sides:
+        for split, before in side.before.items():
+            line = f"  {side.name:<20} {split:<6} {_count(before)}"
+            after = side.after[split]
+            if config.ratio is not None:
+                line += f"  ->  {_count(after)}"
+            if split in side.untouched:
+                line += "  (left as it is: one kind is lacking)"
+            lines.append(line)
+    if config.ratio is None:
+        lines.append("Nothing is left out: give --ratio, such as 4:1.")
+    return lines
+
+
+def _count(count: Count) -> str:
+    return f"{count.with_it:>5} : {count.without:<5} ({count.share:.0%} with)"

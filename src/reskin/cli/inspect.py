@@ -1,0 +1,160 @@
+"""`reskin inspect SET [SET]`: cards of data sets, what two of them differ in, every picture in one page."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from reskin.cli.arguments import parse
+from reskin.cli.counter import Counter
+from reskin.data.inspection.card import dataset_card, write_card
+from reskin.data.inspection.contact_sheet import write_contact_sheet
+from reskin.data.inspection.gap import GapReport, compare_sides, suggested_command
+from reskin.data.inspection.sets import MeasuredSet, PictureSet, measure_set, open_sets
+from reskin.errors import PartialError, SettingsError, StorageError
+from reskin.evaluation.inspect_page import Inspection, thumbnail_side, write_page
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Look at one data set, or compare two: cards, gap report, contact sheets and a page with every picture.
+
+    A folder with trainA and trainB holds both sides. A set needs no manifest. Nothing in it is changed; its
+    card (dataset_card.json and .md) is written beside its pictures, all else beside the page.
+
+    Examples:
+      reskin inspect data/got data/fixers
+      reskin inspect data/horse2zebra --out horse2zebra.html
+      reskin inspect data/got data/fixers --json
+    """
+
+    sets: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SET")]
+    """One folder, or two to compare."""
+    out: Path = Path("inspect.html")
+    """Name of the page; the contact sheets get its name and that of their set."""
+    json: bool = False
+    """Print cards and gap report as JSON."""
+
+
+def run(words: list[str]) -> int:
+    """The command; returns its exit code."""
+    arguments = parse(Arguments, words, command="reskin inspect")
+    sides = open_sets(arguments.sets)
+    _check_out(arguments.out, sides)
+    measured = _measure(sides)
+    cards = [dataset_card(one) for one in measured]
+    gap = compare_sides(*measured) if len(measured) == 2 else None
+    command = suggested_command(gap, [one.of.root for one in measured]) if gap else ""
+    missed = [missed for one, card in zip(measured, cards, strict=True) if (missed := _write_card(one, card))]
+    sheets = [_sheet(one, arguments.out) for one in measured]
+    write_page(Inspection(measured, cards, gap, command), arguments.out)
+    if arguments.json:
+        print(json.dumps(_as_json(cards, gap, command, [arguments.out, *sheets]), indent=2))
+    else:
+        print(_in_words(cards, gap, command))
+    print(f"done: {arguments.out} and {', '.join(map(str, sheets))}", file=sys.stderr)
+    return _finish(measured, missed)
+
+
+def _check_out(out: Path, sides: list[PictureSet]) -> None:
+    """A contact sheet inside a set would be one of its pictures the next time."""
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise SettingsError(f"the page {out} must end in .html", "Type for example --out inspect.html.")
+    for side in sides:
+        if out.resolve().is_relative_to(side.root.resolve()):
+            raise SettingsError(
+                f"{out} lies inside the set {side.root}, where its contact sheet would become a picture",
+                "Choose another place with --out.",
+            )
+
+
+def _measure(sides: list[PictureSet]) -> list[MeasuredSet]:
+    """Every picture of all sides, under one counter."""
+    total = sum(len(side.manifest.frames) for side in sides)
+    before, measured = 0, []
+    with Counter("pictures") as counter:
+        for side in sides:
+            measured.append(
+                measure_set(
+                    side,
+                    thumbnail_px=thumbnail_side(total),
+                    report=lambda done, _, before=before: counter.show(before + done, total),  # type: ignore[misc]
+                )
+            )
+            before += len(side.manifest.frames)
+    return measured
+
+
+def _write_card(measured: MeasuredSet, card: dict[str, Any]) -> str | None:
+    """Write the card, or say why not: a set on a read-only disk can be looked at all the same."""
+    try:
+        write_card(measured, card)
+    except StorageError as error:
+        return str(error.what)
+    return None
+
+
+def _sheet(measured: MeasuredSet, out: Path) -> Path:
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in measured.of.name)
+    sheet = out.with_name(f"{out.stem}-{safe}.png")
+    write_contact_sheet(measured, sheet)
+    return sheet
+
+
+def _as_json(
+    cards: list[dict[str, Any]], gap: GapReport | None, command: str, written: list[Path]
+) -> dict[str, Any]:
+    return {
+        "cards": cards,
+        "gap": gap.to_dict() if gap else None,
+        "command": command or None,
+        "written": [str(path) for path in written],
+    }
+
+
+def _in_words(cards: list[dict[str, Any]], gap: GapReport | None, command: str) -> str:
+    """What a terminal shows: counts with reasons, leakage, and the findings."""
+    lines = []
+    for card in cards:
+        counts, leaks = card["counts"], card["leakage"]
+        splits = ", ".join(f"{count} {split}" for split, count in counts["by_split"].items())
+        lines.append(f"{card['name']}: {counts['used']} pictures in use ({splits or 'none'})")
+        lines += [f"  left out: {count} {why}" for why, count in card["left_out"].items()]
+        lines += [f"  unreadable: {counts['unreadable']}"] if counts["unreadable"] else []
+        lines.append(
+            f"  held-out pictures with a twin in another split: {leaks['leaked']} of {leaks['held_out']}"
+        )
+    if gap is None:
+        return "\n".join(lines)
+    marks = {"warning": "!", "note": "-", "good": "+"}
+    for finding in gap.findings:
+        lines += [
+            "",
+            f"{marks[finding.level]} {finding.topic}: {finding.difference}",
+            f"    {finding.meaning}",
+        ]
+        lines += [f"    → {finding.advice}"] if finding.advice else []
+    return "\n".join([*lines, "", f"next: {command}"])
+
+
+def _finish(measured: list[MeasuredSet], missed: list[str]) -> int:
+    """Exit code 0, or the error that says what was left out.
+
+    Raises:
+        PartialError: pictures cannot be read, or a card could not be written.
+    """
+    unreadable = [(one.of.root / file, why) for one in measured for file, why in one.unreadable]
+    for _, why in unreadable[:20]:
+        print(f"unreadable: {why}", file=sys.stderr)
+    if unreadable:
+        raise PartialError(
+            f"{len(unreadable)} pictures cannot be read, first {unreadable[0][0]}", "Mend or remove them."
+        )
+    if missed:
+        raise PartialError(f"no card was written: {missed[0]}", "Page and contact sheets are complete.")
+    return 0

@@ -1,0 +1,175 @@
+"""`reskin prepare faces VIDEO...`: aligned faces out of videos, with the way back into the frame."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter as Tally
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from reskin.cli.arguments import parse
+from reskin.cli.counter import Counter
+from reskin.data.manifest import Manifest, read_manifest
+from reskin.data.prepare.faces import NOT_STATED, FacesConfig, prepare_faces
+from reskin.data.prepare.presets import FACES, preset_settings
+from reskin.errors import PartialError
+
+COMMAND = "reskin prepare faces"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Find faces in videos and write them as square pictures, turned upright and split without leaks.
+
+    Run the same command again to go on where it stopped. Faces belong to people: --licence and --consent
+    keep what you may do with them beside the pictures.
+
+    examples:
+      reskin prepare faces film/*.mp4 --out data/film-faces --count 1000 --size 128
+      reskin prepare faces talk.mp4 --out data/anna --align box --consent "Anna agreed in writing"
+      reskin prepare faces ep1.mkv ep2.mkv --out data/series --per-shot 20 --split source
+    """
+
+    videos: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
+    """One or more videos of one side."""
+    out: Path
+    """The folder to make."""
+    faces: FacesConfig
+    preset: str | None = None
+    """Start from the settings of a report (face_frame_faces: 1,000 faces at 128x128, 8:1:1); other options
+    still count."""
+    json: bool = False
+    """Print the result as one JSON object on standard output."""
+
+
+class _Shown:
+    """One counter for each stage."""
+
+    def __init__(self) -> None:
+        self.counter: Counter | None = None
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """Say that `done` of `total` are finished."""
+        if self.counter is None or self.counter.what != what:
+            self.close()
+            self.counter = Counter(what).__enter__()
+        self.counter.show(done, total)
+
+    def close(self) -> None:
+        """End the line of the present stage."""
+        if self.counter is not None:
+            self.counter.__exit__(None, None, None)
+
+
+def run(words: list[str]) -> int:
+    """The command; returns its exit code."""
+    arguments = parse(Arguments, words, command=COMMAND, default=_preset_of(words))
+    config = _asked(arguments.faces, arguments.out, asks=not arguments.json)
+    shown = _Shown()
+    try:
+        manifest = prepare_faces(arguments.videos, arguments.out, config, report=shown.show)
+    finally:
+        shown.close()
+    if arguments.json:
+        print(json.dumps(summary(manifest, arguments.out), ensure_ascii=False))
+    else:
+        for line in in_words(manifest):
+            print(line, file=sys.stderr)
+    for line in manifest.damaged:
+        print(line, file=sys.stderr)
+    said = ", ".join(f"{count} {split}" for split, count in _splits(manifest).items())
+    if manifest.damaged:
+        raise PartialError(
+            f"{len(manifest.frames)} faces are in {arguments.out} ({said}), but {len(manifest.damaged)} "
+            "sources or stretches could not be read",
+            "They are named above; what is sound was used.",
+        )
+    print(f"done: {arguments.out} ({len(manifest.frames)} faces: {said})", file=sys.stderr)
+    return 0
+
+
+def _preset_of(words: list[str]) -> Arguments | None:
+    """What is taken where no flag is given: the settings of the preset that is named, if one is."""
+    names = [word.partition("=")[2] for word in words if word.startswith("--preset=")]
+    names += [following for word, following in pairwise(words) if word == "--preset"]
+    if not names:
+        return None
+    settings = FacesConfig.parse(preset_settings(FACES, names[-1]))
+    return Arguments(videos=tyro.MISSING, out=tyro.MISSING, faces=settings)
+
+
+def _splits(manifest: Manifest) -> dict[str, int]:
+    count = Tally(frame.split for frame in manifest.frames)
+    return {split: count[split] for split in ("train", "val", "test") if count[split]}
+
+
+def _asked(config: FacesConfig, out: Path, *, asks: bool) -> FacesConfig:
+    """The settings with the words about licence and consent, asked for where there is somebody to ask."""
+    before = read_manifest(out)
+    if before is not None and before.licence and before.consent:
+        return config
+    if asks and sys.stdin.isatty() and sys.stderr.isatty():
+        questions = {"licence": "What may these videos be used for", "consent": "Did the people shown agree"}
+        said = {name: getattr(config, name) or _answer(text) for name, text in questions.items()}
+        return config.model_copy(update=said)
+    silent = [f"--{name}" for name in ("licence", "consent") if getattr(config, name) is None]
+    if silent:
+        print(
+            f"note: {' and '.join(silent)} {NOT_STATED}: faces are personal data, and whoever gets this "
+            "folder cannot know what is allowed",
+            file=sys.stderr,
+        )
+    return config
+
+
+def _answer(question: str) -> str | None:
+    print(f"{question}? (Enter: {NOT_STATED}) ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip() or None
+
+
+def summary(manifest: Manifest, out: Path) -> dict[str, object]:
+    """What came of it, JSON-ready: counts per split, source and reason."""
+    settings = manifest.settings
+    return {
+        "out": str(out),
+        "pictures": len(manifest.frames),
+        "splits": _splits(manifest),
+        "detector": settings["detector"],
+        "every_used": settings["every_used"],
+        "not_taken": dict(_reasons(manifest).most_common()),
+        "per_source": settings["per_source"],
+        "damaged": manifest.damaged,
+        "licence": manifest.licence,
+        "consent": manifest.consent,
+    }
+
+
+def in_words(manifest: Manifest) -> list[str]:
+    """The same for people, one line each."""
+    sources = manifest.settings["per_source"]
+    lines = [
+        f"{source['name']}: {source['looked_at']} frames searched, {source['found']} faces found, "
+        f"{source['taken']} taken"
+        for source in sources
+    ]
+    reasons = _reasons(manifest)
+    if reasons:
+        lines.append(
+            "not taken: " + ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+        )
+    wanted, got = manifest.settings["count"], len(manifest.frames)
+    if got < wanted and not reasons["more than asked for"] and manifest.settings["every_used"] > 1:
+        lines.append(f"{got} of {wanted}: --every 1 looks at all frames and may find more")
+    return lines
+
+
+def _reasons(manifest: Manifest) -> Tally[str]:
+    total: Tally[str] = Tally()
+    for source in manifest.settings["per_source"]:
+        total.update(source["not_taken"])
+    return total

@@ -1,0 +1,131 @@
+"""`reskin screen FOLDER...`: what looks wrong in sets of pictures, and why, before anything is left out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from reskin.cli.arguments import parse
+from reskin.cli.counter import Counter
+from reskin.data.screen.result import Finding, ScreenResult, SideResult
+from reskin.data.screen.screen import ScreenConfig, screen_sets, undo_screening
+from reskin.errors import SettingsError
+
+_EXAMPLES = 3
+_MOST_FAULTS = 5
+_TOLD_OF_MOST = "only told, since it is most of the set: change it, or make the set anew without"
+_TOLD = {
+    "bars": "only told, since it is most of the set: make it anew; `reskin prepare` cuts the bars of a film",
+    "overlay": "only told: make the set anew and crop it away, or add --leave-out-overlay",
+}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Say what looks wrong in sets of pictures; with --apply, leave it out.
+
+    Each folder is one side. Without --apply nothing is left out. Nothing is ever deleted or moved: reasons
+    and scores stand in the folder's manifest, and --undo brings everything back. Scores are measured once.
+
+    Examples:
+      reskin screen data/got
+      reskin screen data/got data/fixers --apply
+      reskin screen data/got --blur 0.05 --off text --apply
+      reskin screen data/got --drop 'ep1-0000*' bad.txt --keep train/ep1-000900.png --apply
+      reskin screen data/got --undo
+    """
+
+    folders: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """One or more sets; the first keeps what it shares with another."""
+    screen: ScreenConfig
+    apply: bool = False
+    """Leave out what was found, in place of what an earlier screening left out."""
+    undo: bool = False
+    """Use everything again that screening left out, and forget what was kept or dropped by hand."""
+    json: bool = False
+    """Print the findings as JSON, all pictures by name."""
+
+
+def run(words: list[str]) -> int:
+    """The command; returns its exit code."""
+    arguments = parse(Arguments, words, command="reskin screen")
+    if arguments.undo:
+        return _undo(arguments)
+    with Counter("pictures") as counter:
+        result = screen_sets(arguments.folders, arguments.screen, apply=arguments.apply, report=counter.show)
+    if arguments.json:
+        print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(_table(result)))
+    for name in result.unused:
+        print(f"fits no picture: {name}", file=sys.stderr)
+    return 0
+
+
+def _undo(arguments: Arguments) -> int:
+    if arguments.apply:
+        raise SettingsError("--apply and --undo contradict each other", "Give one of them.")
+    back = undo_screening(arguments.folders)
+    if arguments.json:
+        print(json.dumps({"back": back}))
+    print(f"done: {_pictures(back)} {'is' if back == 1 else 'are'} used again", file=sys.stderr)
+    return 0
+
+
+def _table(result: ScreenResult) -> list[str]:
+    lines: list[str] = []
+    for side in result.sides:
+        lines += [*_side(side, is_applied=result.is_applied), ""]
+    if not result.is_applied and any(side.left_out for side in result.sides):
+        lines.append("Nothing is left out yet: look at the examples, then run the same with --apply.")
+    return lines
+
+
+def _side(side: SideResult, *, is_applied: bool) -> list[str]:
+    verb = "left out" if is_applied else "to leave out"
+    stay = side.pictures - side.left_out
+    lines = [f"{side.name}: {_pictures(side.pictures)}, {side.left_out} {verb}, {stay} stay"]
+    for name, finding in side.findings.items():
+        count = f"{len(finding)} ({len(finding) / side.pictures:.1%})"
+        lines.append(f"  {name:<15} {count:>13}  {finding.rule.why}{_limit(finding)}")
+        examples = [f"{file} ({_score(finding, score)})" for file, score in finding.pictures[:_EXAMPLES]]
+        if name.startswith("duplicate"):
+            examples = [f"{file} = {side.twins[file]}" for file, _ in finding.pictures[:_EXAMPLES]]
+        lines.append(f"  {'':<15} {'':>13}  e.g. {', '.join(examples)}")
+        if finding.only_told:
+            lines.append(f"  {'':<15} {'':>13}  ({_TOLD.get(name, _TOLD_OF_MOST)})")
+    for source, overlay in side.overlays.items():
+        boxes = "; ".join(f"{w:.0%} x {h:.0%} at {x:.0%}, {y:.0%}" for x, y, w, h in overlay.boxes)
+        lines.append(
+            f"  {'overlay in':<15} {'':>13}  {source}: {boxes} of the picture, from its left and top"
+        )
+    if side.dropped:
+        lines.append(f"  {'by hand':<15} {len(side.dropped):>13}  dropped, e.g. {side.dropped[0]}")
+    if side.kept:
+        lines.append(f"  {'by hand':<15} {len(side.kept):>13}  kept against a rule, e.g. {side.kept[0]}")
+    faults = list(side.faults.values())
+    lines += [f"  {fault}" for fault in faults[:_MOST_FAULTS]]
+    if len(faults) > _MOST_FAULTS:
+        lines.append(f"  and {len(faults) - _MOST_FAULTS} more that cannot be read")
+    return lines
+
+
+def _limit(finding: Finding) -> str:
+    if finding.rule.name == "damaged":
+        return ""
+    if finding.rule.name.startswith("duplicate"):
+        return f" ({finding.threshold:g} bits or less)"
+    return f" ({finding.rule.bad} {finding.threshold:g})"
+
+
+def _score(finding: Finding, score: float) -> str:
+    return "damaged" if finding.rule.name == "damaged" else f"{score:.3g}"
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'s' * (count != 1)}"

@@ -1,0 +1,1 @@
+"""The standard sets of the literature, from their public addresses into a folder."""

@@ -1,0 +1,82 @@
+"""What a screening rule is, and how it sees a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from reskin.images import Picture
+
+SIDE_PX = 256
+"""Pictures are judged with their shorter side at most this long, which is about what training sees."""
+
+
+class Seen:
+    """A picture as the rules see it.
+
+    Args:
+        image: RGB, uint8, (H, W, 3), of any size; kept smaller where it is larger than `SIDE_PX`.
+    """
+
+    def __init__(self, image: Picture) -> None:
+        self.height, self.width = image.shape[:2]
+        self._image = shrunk(image, SIDE_PX)
+
+    @property
+    def colours(self) -> Picture:
+        """RGB, uint8, (H, W, 3)."""
+        return np.asarray(self._image)
+
+    @cached_property
+    def grey(self) -> Picture:
+        """Brightness, uint8, (H, W)."""
+        return np.asarray(self._image.convert("L"))
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """Share of the pixels that are not brighter than each level, (256,), rising to 1."""
+        counts = np.bincount(self.grey.ravel(), minlength=256)
+        return np.cumsum(counts) / self.grey.size
+
+    def brightness_at(self, share: float) -> float:
+        """The brightness, 0 to 1, that this share of the pixels does not exceed."""
+        return int(np.searchsorted(self.shares, share - 1e-9)) / 255
+
+
+def shrunk(image: Picture, side: int) -> Image.Image:
+    """The picture with its shorter side at most `side` px; never larger than it was."""
+    opened = Image.fromarray(image)
+    scale = side / min(opened.size)
+    if scale >= 1:
+        return opened
+    size = (max(1, round(opened.width * scale)), max(1, round(opened.height * scale)))
+    return opened.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A reason to leave a picture out.
+
+    Attributes:
+        name: one word; what stands in the manifest, and the name of the setting.
+        bad: on which side of the threshold a score is bad.
+        threshold: the default.
+        why: one line for people; says what the score is.
+        measure: gives the score of one picture; None where it takes the whole set to tell.
+    """
+
+    name: str
+    bad: Literal["above", "below"]
+    threshold: float
+    why: str
+    measure: Callable[[Seen], float] | None = None
+
+    def is_bad(self, score: float, threshold: float) -> bool:
+        """Whether a picture with this score is to be left out; the threshold itself is good."""
+        return score > threshold if self.bad == "above" else score < threshold

@@ -1,0 +1,344 @@
+"""Named pretrained weights: where they come from, under which licence, and where they are found.
+
+A file is looked for in the folder that RESKIN_WEIGHTS names, then in the cache (RESKIN_CACHE, or `reskin` in
+the user's cache folder), and then fetched from its public address. Whatever is found is used only if its
+SHA-256 is the one that is written here, so it does not matter who brought it or what it is called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import logging
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from reskin.errors import RunError, WeightsError
+from reskin.storage import commit, free_bytes, lock, storage_error
+
+FOLDER_VARIABLE = "RESKIN_WEIGHTS"
+CACHE_VARIABLE = "RESKIN_CACHE"
+
+ORIGINS = frozenset(
+    f"https://{host}"
+    for host in ("raw.githubusercontent.com", "media.githubusercontent.com", "download.pytorch.org")
+)
+"""The only places that anything is fetched from, redirects included."""
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many bytes are there."""
+
+_CHUNK = 1 << 16
+_ATTEMPTS = 3
+_TIMEOUT_SECONDS = 30.0
+_log = logging.getLogger("reskin")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One file of pretrained weights.
+
+    Attributes:
+        name: what it is called in this package.
+        file: what the file is called in a folder.
+        address: where it is public.
+        sha256: digest in hexadecimal; its first digits where its publisher states no more.
+        size_bytes: size of the file; never more than this is fetched.
+        licence: what it may be used for.
+        purpose: what it does.
+    """
+
+    name: str
+    file: str
+    address: str
+    sha256: str
+    size_bytes: int
+    licence: str
+    purpose: str
+
+
+_YUNET = "https://raw.githubusercontent.com/ShiqiYu/libfacedetection.train/0047ac24afb1/onnx"
+
+KNOWN: dict[str, Weights] = {
+    entry.name: entry
+    for entry in (
+        Weights(
+            name="yunet",
+            file="face_yunet_n_dynamic.onnx",
+            address=f"{_YUNET}/yunet_n_dynamic.onnx",
+            sha256="104ee26c71d5c270ce79a6b3dced91c91013260d29a6bf18f9296c5b8c4c2b12",
+            size_bytes=322_906,
+            licence="Apache-2.0 (its repository's LICENSE)",
+            purpose="finds faces and five landmarks (YuNet n, any picture size)",
+        ),
+        Weights(
+            name="yunet-640",
+            file="face_yunet_n_640.onnx",
+            address=f"{_YUNET}/yunet_n_640_640.onnx",
+            sha256="25a606a145a5b6d7271ae138fbd00eba91dad8b83222ae3f2c7ecd0f4a7b0e31",
+            size_bytes=317_466,
+            licence="Apache-2.0 (its repository's LICENSE)",
+            purpose="finds faces and five landmarks (YuNet n, exported for 640x640)",
+        ),
+        Weights(
+            name="vgg19",
+            file="vgg19-dcbb9e9d.pth",
+            address="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+            sha256="dcbb9e9d",  # all that the publisher states: the digits in the file's name
+            size_bytes=574_673_361,
+            licence="CC BY 4.0 (the network, Oxford VGG); BSD-3-Clause (torchvision); trained on ImageNet",
+            purpose="features for perceptual and style losses (torchvision's VGG-19)",
+        ),
+    )
+}
+"""Every file of weights that this package uses, by name."""
+
+
+def find_weights(name: str, *, report: Progress | None = None) -> Path:
+    """The file of these weights, fetched into the cache if it is nowhere yet.
+
+    Args:
+        name: a name in `KNOWN`.
+        report: told about the progress of a download.
+
+    Raises:
+        WeightsError: the name is not known, the file cannot be fetched, or it is not what its checksum says.
+        StorageError: the cache cannot be written.
+    """
+    entry = _entry(name)
+    found = local_weights(name)
+    return found if found is not None else fetch(entry, cache_folder(), report=report)
+
+
+def local_weights(name: str) -> Path | None:
+    """The file of these weights if it is on this machine; None where it would have to be fetched.
+
+    Raises:
+        WeightsError: the name is not known, or a file has the right name and the wrong contents.
+    """
+    entry = _entry(name)
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder:
+        if not Path(folder).is_dir():
+            raise WeightsError(
+                f"{FOLDER_VARIABLE} names {folder}, which is no folder", "Correct or unset it."
+            )
+        if found := _in_folder(entry, Path(folder)):
+            return found
+    cached = cache_folder() / entry.file
+    if cached.is_file():
+        _check(entry, cached)
+        return cached
+    return None
+
+
+def cache_folder() -> Path:
+    """The folder that fetched weights are kept in; it need not exist."""
+    own = os.environ.get(CACHE_VARIABLE)
+    if own:
+        return Path(own).expanduser() / "weights"
+    shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(shared).expanduser() / "reskin" / "weights"
+
+
+def _entry(name: str) -> Weights:
+    if name not in KNOWN:
+        raise WeightsError(f"no weights are called '{name}'", f"Known: {', '.join(sorted(KNOWN))}.")
+    return KNOWN[name]
+
+
+def _in_folder(entry: Weights, folder: Path) -> Path | None:
+    """The file by its name, or else whichever has its size and its digest."""
+    named = folder / entry.file
+    if named.is_file():
+        _check(entry, named)
+        return named
+    for path in sorted(folder.iterdir()):
+        right_size = path.is_file() and path.stat().st_size == entry.size_bytes
+        if right_size and file_digest(path).startswith(entry.sha256):
+            return path
+    return None
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file of weights, in hexadecimal.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror})", "Check its permissions.") from None
+
+
+def _check(entry: Weights, path: Path) -> None:
+    found = file_digest(path)
+    if not found.startswith(entry.sha256):
+        what = f"{path} is not {entry.name}: its SHA-256 is {found}, wanted {entry.sha256}"
+        raise WeightsError(what, "It is damaged or another version: remove it and start again.")
+
+
+def fetch(
+    entry: Weights, folder: Path, *, origins: frozenset[str] = ORIGINS, report: Progress | None = None
+) -> Path:
+    """Fetch the file into `folder`; a download that was broken off goes on where it stopped.
+
+    Args:
+        entry: what to fetch.
+        folder: where to put it; made if missing.
+        origins: scheme and host, such as "https://example.org", of every address that may be asked.
+        report: told about progress.
+
+    Raises:
+        WeightsError: no connection, an address outside of `origins`, too many bytes, or another checksum.
+        StorageError: the disk refuses the write.
+    """
+    part = folder / f"{entry.file}.part"
+    target = folder / entry.file
+    try:
+        with lock(folder / f".fetch-{entry.name}"):
+            _check_space(entry, folder)
+            _log.info("fetching %s (%.1f MB, %s)", entry.address, entry.size_bytes / 1e6, entry.licence)
+            _download(entry, part, origins, report)
+            with commit(target) as temporary:
+                os.replace(part, temporary)
+    except RunError:
+        what = f"another process is fetching {entry.file} into {folder}"
+        raise WeightsError(what, "Wait for it, then run the same command again.") from None
+    return target
+
+
+def _check_space(entry: Weights, folder: Path) -> None:
+    free = free_bytes(folder)
+    if free < entry.size_bytes:
+        what = f"{folder} has {free / 1e6:.0f} MB free, {entry.file} needs {entry.size_bytes / 1e6:.0f}"
+        raise WeightsError(what, f"Free some space, or set {CACHE_VARIABLE} to another folder.")
+
+
+def _download(entry: Weights, part: Path, origins: frozenset[str], report: Progress | None) -> None:
+    """Bring `part` to the whole file and check it.
+
+    A broken connection is tried again from where it broke; a whole file with the wrong digest is tried once
+    more from the start if a part of it was there before, for that part may have been of something else.
+    """
+    opener = urllib.request.build_opener(_OnlyTheseOrigins(origins))
+    reason = ""
+    for _ in range(_ATTEMPTS):
+        began_at = part.stat().st_size if part.exists() else 0
+        try:
+            _receive(opener, entry, part, origins=origins, report=report)
+        except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
+            reason = str(getattr(error, "reason", None) or error or type(error).__name__)
+            if isinstance(error, urllib.error.HTTPError) and error.code not in (408, 416, 429, 500, 502, 503):
+                break
+            continue
+        found = file_digest(part)
+        if found.startswith(entry.sha256):
+            return
+        part.unlink()
+        reason = f"what came has the SHA-256 {found}"
+        if not began_at:
+            break
+    raise _unreachable(entry, reason)
+
+
+def _receive(
+    opener: urllib.request.OpenerDirector,
+    entry: Weights,
+    part: Path,
+    *,
+    origins: frozenset[str],
+    report: Progress | None,
+) -> None:
+    """Append to `part` what it lacks.
+
+    Raises:
+        OSError: the connection broke, or the server sent fewer bytes than the file has.
+        WeightsError: the server sends more than the file has, or the address may not be asked.
+        StorageError: the disk refuses the write.
+    """
+    have = part.stat().st_size if part.exists() else 0
+    if have >= entry.size_bytes:
+        return
+    _check_origin(entry.address, origins)
+    request = urllib.request.Request(entry.address, headers={"User-Agent": "reskin"})  # noqa: S310
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        response = opener.open(request, timeout=_TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # the server's file ends before ours does: begin anew
+            part.unlink()
+        raise
+    with response:
+        goes_on = response.status == 206 and _starts_at(response, have)
+        with _appended(part, goes_on) as file:
+            have = _copy(response, file, have if goes_on else 0, entry=entry, report=report)
+    if have < entry.size_bytes:
+        raise OSError(f"the connection ended after {have} of {entry.size_bytes} bytes")
+
+
+def _starts_at(response: Any, offset: int) -> bool:
+    return str(response.headers.get("Content-Range", "")).startswith(f"bytes {offset}-")
+
+
+def _appended(part: Path, goes_on: bool) -> IO[bytes]:
+    try:
+        return open(part, "ab" if goes_on else "wb")
+    except OSError as error:
+        raise storage_error(part, error) from error
+
+
+def _copy(response: Any, file: IO[bytes], have: int, *, entry: Weights, report: Progress | None) -> int:
+    while chunk := response.read(_CHUNK):
+        have += len(chunk)
+        if have > entry.size_bytes:
+            file.truncate(0)
+            raise WeightsError(
+                f"{entry.address} sends more than the {entry.size_bytes} bytes of {entry.file}",
+                _by_hand(entry),
+            )
+        try:
+            file.write(chunk)
+        except OSError as error:
+            raise storage_error(Path(file.name), error) from error
+        if report:
+            report(have, entry.size_bytes)
+    return have
+
+
+def _unreachable(entry: Weights, reason: str) -> WeightsError:
+    return WeightsError(f"{entry.file} cannot be fetched from {entry.address} ({reason})", _by_hand(entry))
+
+
+def _by_hand(entry: Weights) -> str:
+    return (
+        f"Get it elsewhere (SHA-256 {entry.sha256}), put it into a folder and set {FOLDER_VARIABLE} to that "
+        f"folder, or put it at {cache_folder() / entry.file}."
+    )
+
+
+def _check_origin(address: str, origins: frozenset[str]) -> None:
+    parts = urlsplit(address)
+    if f"{parts.scheme}://{parts.hostname}" not in origins:
+        raise WeightsError(
+            f"{address} is not one of the places that weights are fetched from",
+            f"Allowed: {', '.join(sorted(origins))}.",
+        )
+
+
+class _OnlyTheseOrigins(urllib.request.HTTPRedirectHandler):
+    def __init__(self, origins: frozenset[str]) -> None:
+        self.origins = origins
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        _check_origin(newurl, self.origins)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)

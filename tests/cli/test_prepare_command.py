@@ -1,0 +1,88 @@
+"""`reskin prepare frames|clips|images` and `reskin split`: exit codes, presets, JSON, help."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reskin.cli import prepare, split
+from reskin.data.manifest import read_manifest
+from reskin.errors import DataError, PartialError, SettingsError
+from reskin.images import write_image
+from reskin.video.writer import VideoWriter
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("films") / "film.mp4"
+    rng = np.random.default_rng(0)
+    with VideoWriter(path, size=(64, 36), frame_rate=25) as writer:
+        for number in range(60):
+            writer.write(rng.integers(0, 256, (36, 64, 3), dtype=np.uint8), time=Fraction(number, 25))
+    return str(path)
+
+
+def test_frames(film: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert prepare.run(["frames", film, "--out", str(out), "--per-second", "10", "--json"]) == 0
+    said = capsys.readouterr()
+    summary = json.loads(said.out)
+    assert summary["pictures"] == sum(summary["splits"].values()) == len(read_manifest(out).frames)
+    assert f"done: {out}" in said.err
+    with pytest.raises(PartialError, match="could not be read") as partly:
+        bad = tmp_path / "bad.mp4"
+        bad.write_text("no film", encoding="utf-8")
+        prepare.run(["frames", film, str(bad), "--out", str(tmp_path / "two"), "--every", "20"])
+    assert partly.value.exit_code == 3 and "bad.mp4" in capsys.readouterr().err
+
+
+def test_presets_and_flags_together(film: str, tmp_path: Path) -> None:
+    words = ["frames", film, "--preset", "got_frames", "--every", "20", "--format", "jpg"]
+    prepare.run([*words, "--out", str(tmp_path / "a")])
+    settings = read_manifest(tmp_path / "a").settings
+    assert (settings["every"], settings["size"], settings["ratio"]) == (20, "640x360", "4:1")
+    prepare.run(["frames", film, "--preset=got_frames", "--per-second", "2", "--out", str(tmp_path / "b")])
+    settings = read_manifest(tmp_path / "b").settings
+    assert (settings["every"], settings["per_second"], settings["size"]) == (None, 2.0, "640x360")
+    with pytest.raises(SettingsError, match=r"no preset 'got'.*got_frames"):
+        prepare.run(["frames", film, "--preset", "got", "--out", str(tmp_path / "c")])
+
+
+def test_clips_images_and_split(film: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert prepare.run(["clips", film, "--out", str(tmp_path / "clips"), "--length", "5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["clips"] > 5
+    for number in range(12):
+        write_image(tmp_path / "crawl" / f"{number}.png", np.full((9, 9, 3), number, np.uint8))
+    images = str(tmp_path / "images")
+    assert prepare.run(["images", str(tmp_path / "crawl"), "--out", images, "--split", "none"]) == 0
+    capsys.readouterr()
+    assert split.run([images, "--by", "random", "--ratio", "2:1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["splits"] == {"train": 8, "test": 4}
+    with pytest.raises(DataError, match="--again"):
+        split.run([images, "--by", "random"])
+    assert split.run([images, "--by", "random", "--again"]) == 0
+
+
+def test_prepared_by_shot_then_asked_to_split_by_shot_has_nothing_to_do(film: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    prepare.run(["frames", film, "--out", out, "--every", "5", "--split", "block"])
+    before = read_manifest(tmp_path / "out")
+    assert split.run([out, "--by", "block"]) == 0 and read_manifest(tmp_path / "out") == before
+
+
+def test_help_names_kinds_and_presets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert prepare.run(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert all(kind in said for kind in ("frames", "faces", "images", "clips"))
+    with pytest.raises(SystemExit):
+        prepare.run(["frames", "--help"])
+    said = capsys.readouterr().out
+    assert "got_frames" in said and "recycle_frames" in said and "--skip-start" in said
+    with pytest.raises(SettingsError, match="Known: frames"):
+        prepare.run(["film"])
+    with pytest.raises(SettingsError, match="choose only one"):
+        prepare.run(["frames", "x.mp4", "--out", "y", "--every", "2", "--count", "3"])
