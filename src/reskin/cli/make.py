@@ -76,7 +76,7 @@ def make(arguments: Arguments) -> list[str]:
     from reskin.training.run import list_checkpoints
     from reskin.training.start import final_step, load, train_run
 
-    train_run("cyclegan", out=out / "run", **sides, **plan["train"])
+    train_run("cyclegan", out=out / "run", **{**sides, **plan["train"]})
 
     say("3/5 scores")
     from reskin.evaluation.evaluate import evaluate, record_scores

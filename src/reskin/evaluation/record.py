@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import statistics
@@ -152,7 +153,7 @@ def _seconds(rows: list[dict[str, Any]]) -> float | None:
     times = [float(row[key]) for row in rows if isinstance(row.get(key), int | float)] if key else []
     if len(times) < 2:
         return None
-    gaps = [max(0.0, late - early) for early, late in zip(times, times[1:], strict=False)]
+    gaps = [max(0.0, late - early) for early, late in itertools.pairwise(times)]
     usual = statistics.median(gaps)
     first = times[0] if key == "seconds" else usual  # the time before the first line is not written down
     return first + sum(gap if gap <= max(60.0, _PAUSE * usual) else usual for gap in gaps)

@@ -81,12 +81,13 @@ class CycleGAN(Method):
         self.gen_a2b, self.gen_b2a = self._generator(), self._generator()
         self.disc_a, self.disc_b = self._discriminator(), self._discriminator()
         self.pool_a, self.pool_b = ImagePool(config.pool_size), ImagePool(config.pool_size)
-        self.size_multiple = self.gen_a2b.size_multiple
+        self.size_multiple = 4 if config.generator == "resnet" else 2**config.halvings
         self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
         self.add_optimizer("discriminators", self.disc_a, self.disc_b)
 
     def _generator(self) -> nn.Module:
         c = self.config
+        network: nn.Module
         if c.generator == "unet":
             network = unet_generator(c.width, c.halvings, norm=c.norm, has_dropout=c.has_dropout)
         else:
@@ -98,6 +99,7 @@ class CycleGAN(Method):
 
     def _discriminator(self) -> nn.Module:
         c = self.config
+        network: nn.Module
         if c.discriminator == "pixel":
             network = pixel_discriminator(c.width, norm=c.norm)
         else:

@@ -44,8 +44,8 @@ def restore(method: Method, ema: Ema, state: dict[str, Tensor]) -> None:
         prefix = f"optimizer.{name}."
         for key, value in state.items():
             if key.startswith(prefix):
-                index, field = key.removeprefix(prefix).split(".")
-                entries.setdefault(int(index), {})[field] = value
+                number, field = key.removeprefix(prefix).split(".")
+                entries.setdefault(int(number), {})[field] = value
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for index, entry in entries.items():  # the fused kernel wants the weights' own memory format
             for field, value in entry.items():
@@ -124,5 +124,5 @@ def _digest(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for key in sorted(tensors):
         digest.update(key.encode())
-        digest.update(tensors[key].flatten().view(torch.uint8).numpy())
+        digest.update(tensors[key].flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()

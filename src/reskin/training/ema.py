@@ -19,7 +19,8 @@ class Ema:
 
     def __init__(self, method: Method, decay: float) -> None:
         self.decay = decay
-        self.names, self.weights = [], []
+        self.names: list[str] = []
+        self.weights: list[Tensor] = []
         for name, parameter in method.named_parameters():
             if decay and not name.startswith("disc"):
                 self.names.append(name)

@@ -38,7 +38,7 @@ class TrainConfig(Settings):
     device: str = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     precision: Precision = "auto"
-    """fp32, or bf16 (convolutions in bfloat16, weights and losses in float32); auto: bf16 where it is faster."""
+    """fp32, or bf16 (convolutions in bfloat16, the rest in float32); auto: bf16 where it is faster."""
     compile: bool = False
     """Compile the networks with torch.compile: minutes at the start, faster steps after."""
     cuda_graph: bool = False

@@ -123,9 +123,8 @@ def _train(
     )
     for path, reason in batches.unreadable:
         run.log(f"left out {path}: {reason}")
-    run.log(
-        f"training {run.steps} steps ({run.steps / epoch_steps:.3g} epochs) of {config.batch} on {compute.describe()}"
-    )
+    epochs = run.steps / epoch_steps
+    run.log(f"training {run.steps} steps ({epochs:.3g} epochs) of {config.batch} on {compute.describe()}")
     train(method, batches, run, compute)
 
 
