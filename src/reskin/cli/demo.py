@@ -76,12 +76,13 @@ def run(words: list[str]) -> int:
     before = read_json(out / "scores.json")["seconds"] if (out / "scores.json").exists() else 0
     seconds = max(time.monotonic() - began, before)
     write_json(out / "scores.json", {**scores, "seconds": round(seconds, 1)})
+    write_demo_report(out, scores)
     _say(scores, out, seconds)
     return 0
 
 
 def draw_clips(out: Path, seed: int) -> Footage:
-    """Draw film.mp4, game.mp4 and clip.mp4 (unless they are there) of three different sets of scenes."""
+    """Draw film.mp4, game.mp4 and clip.mp4 of three sets of scenes, and truth.mp4, unless they are there."""
     from reskin.worlds.film import write_footage
     from reskin.worlds.footage import Footage
 
@@ -95,9 +96,9 @@ def draw_clips(out: Path, seed: int) -> Footage:
         ),
         "clip": Footage("film", seed=3 * seed + 3, frames=CLIP_FRAMES, size=SIZE, scene_frames=SCENE_FRAMES),
     }
-    for name, footage in drawn.items():
+    for name, footage in {**drawn, "truth": drawn["clip"]}.items():
         if not (out / f"{name}.mp4").exists():
-            write_footage(out / f"{name}.mp4", footage)
+            write_footage(out / f"{name}.mp4", footage, other_look=name == "truth")
     return drawn["clip"]
 
 
@@ -153,6 +154,22 @@ def draw_picture(path: Path, shown: dict[str, list[Picture]]) -> None:
             frame = Image.fromarray(shown[name][moment]).resize((width, height), Image.Resampling.LANCZOS)
             sheet.paste(frame, (left, heading + row * (height + space)))
     write_image(path, np.asarray(sheet))
+
+
+def write_demo_report(out: Path, scores: dict[str, dict[str, float]]) -> None:
+    """The report of the run with the clip beside its translation and its true look, and the comparison."""
+    from reskin.evaluation.report import write_report
+
+    rows = [
+        {"": TITLES[name], "PSNR to the truth, dB": psnr, "SSIM to the truth": scores["ssim"][name]}
+        for name, psnr in scores["psnr"].items()
+    ]
+    clips = [
+        ("The unseen clip and its translation", out / "clip.mp4", out / "translated.mp4"),
+        ("The true look of the clip and its translation", out / "truth.mp4", out / "translated.mp4"),
+    ]
+    tables = [("On the unseen clip, compared with its true look", rows)]
+    write_report(out / "run", out / "report.html", clips=clips, tables=tables)
 
 
 def _frames(path: Path) -> Iterator[Picture]:

@@ -26,7 +26,7 @@ class TrainConfig(Settings):
     epochs: int = Field(default=200, ge=1)
     """Times the larger side is gone through."""
     decay_epochs: int | None = Field(default=None, ge=0)
-    """Last epochs, over which the learning rate falls in a straight line towards 0; half of all by default."""
+    """Last epochs, over which the learning rate falls in a straight line to 0; half of all by default."""
     steps: int | None = Field(default=None, ge=1)
     """Length in steps instead of epochs; the schedule is stretched or shrunk to it."""
     minutes: float | None = Field(default=None, gt=0)

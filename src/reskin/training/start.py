@@ -16,7 +16,7 @@ from reskin.storage import lock
 from reskin.training import checkpoint
 from reskin.training.estimate import Estimate, estimate, steps_in
 from reskin.training.loop import seed_step, train
-from reskin.training.processes import Processes, join_processes
+from reskin.training.processes import Processes, join_processes, lowest
 from reskin.training.run import Run, check_space, check_unchanged, list_checkpoints
 from reskin.training.settings import RunSettings, read_settings_file, sort_settings
 
@@ -106,7 +106,7 @@ def _train(
         cost = estimate(build(settings, compute), batches, compute)
     epoch_steps = _epoch_steps(batches, config.batch * processes.world)
     run.resolved = {
-        "steps": recorded or _length(settings, epoch_steps, cost),
+        "steps": recorded or lowest(_length(settings, epoch_steps, cost), compute.device),
         "epoch_steps": epoch_steps,
         "precision": compute.precision,
         "processes": processes.world,
@@ -129,11 +129,12 @@ def _train(
 
 
 def _recorded_steps(out: Path, settings: RunSettings) -> int | None:
-    """Steps that a budget of minutes was turned into when the run was begun; None if there is none."""
-    path = out / "config.json"
-    if settings.train.minutes is None or not path.exists():
+    """Steps that this budget of minutes was turned into when the run was begun; None if there is none."""
+    path, minutes = out / "config.json", settings.train.minutes
+    if minutes is None or not path.exists():
         return None
-    return int(read_json(path)["resolved"]["steps"])
+    begun = read_json(path)
+    return int(begun["resolved"]["steps"]) if begun["settings"]["train"].get("minutes") == minutes else None
 
 
 def _length(settings: RunSettings, epoch_steps: int, cost: Estimate | None) -> int:
