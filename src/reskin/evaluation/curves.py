@@ -83,11 +83,6 @@ def draw(name: str, curve: Curve, last_step: int) -> Markup:
     line = "M" + "L".join(f"{x(step):.1f} {y(value):.1f}" for step, value in points)
     above = [f"{x(step):.1f} {y(value):.1f}" for step, value in zip(curve.steps, curve.high, strict=True)]
     below = [f"{x(step):.1f} {y(value):.1f}" for step, value in zip(curve.steps, curve.low, strict=True)]
-    lowest = min(range(len(points)), key=lambda index: points[index][1])
-    told = (
-        f"{name}: smoothed {short(points[0][1])} at step {points[0][0]:,}, {short(points[-1][1])} at step "
-        f"{points[-1][0]:,}; lowest {short(points[lowest][1])} at step {points[lowest][0]:,}"
-    )
     return tag(
         "figure",
         tag(
@@ -110,7 +105,7 @@ def draw(name: str, curve: Curve, last_step: int) -> Markup:
             tag("line", x1=0, x2=0, y1=_TOP, y2=HEIGHT - _BOTTOM, class_="cursor", visibility="hidden"),
             viewBox=f"0 0 {WIDTH} {HEIGHT}",
             role="img",
-            aria_label=told,
+            aria_label=described(name, points),
             data_points=" ".join(f"{step}:{value:.5g}:{y(value):.1f}" for step, value in points),
             data_last=max(1, last_step),
             data_left=LEFT,
@@ -119,6 +114,13 @@ def draw(name: str, curve: Curve, last_step: int) -> Markup:
         ),
         class_="chart",
     )
+
+
+def described(name: str, points: list[tuple[int, float]]) -> str:
+    """A curve in words, for those who cannot see it."""
+    lowest = min(points, key=lambda point: point[1])
+    told = [f"{short(value)} at step {step:,}" for step, value in (points[0], points[-1], lowest)]
+    return f"{name}: smoothed {told[0]}, {told[1]}; lowest {told[2]}"
 
 
 def _span(curve: Curve, is_log: bool) -> tuple[float, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import statistics
 from dataclasses import dataclass, field
@@ -181,9 +180,3 @@ def _left_out(log: Path) -> list[str]:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     found = [line.split("left out ", 1)[1] for line in lines if "left out " in line]
     return [f"left out of training: {text}" for text in dict.fromkeys(found)]
-
-
-def to_script(values: Any) -> str:
-    """JSON that may stand inside a script element: nothing in it can end the element or begin a comment."""
-    text = json.dumps(values, ensure_ascii=True, allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -114,7 +114,6 @@ def empty(text: str) -> Markup:
 
 def video_player(title: str, before: EmbeddedVideo, after: EmbeddedVideo) -> Markup:
     """Input and output played together, side by side or one over the other."""
-    modes = [("side", "Side by side"), ("wipe", "Slider"), ("after", "Output only")]
 
     def shown(kind: str, name: str, video: EmbeddedVideo) -> Markup:
         player = tag(
@@ -150,32 +149,38 @@ def video_player(title: str, before: EmbeddedVideo, after: EmbeddedVideo) -> Mar
             class_="stage side",
             style=f"--ratio:{width}/{height};--native:{width}px",
         ),
-        tag(
-            "div",
-            tag("button", "Play", type="button", class_="play primary"),
-            tag("input", type="range", min=0, max=1000, value=0, step=1, class_="scrub", aria_label="Time"),
-            tag("output", "0:00.0", class_="clock"),
-            tag("button", "‹", type="button", class_="back", aria_label="One frame back"),
-            tag("button", "›", type="button", class_="on", aria_label="One frame on"),
-            tag(
-                "label",
-                "Speed ",
-                tag(
-                    "select",
-                    [
-                        tag("option", f"{rate}×", value=rate, selected=rate == "1")
-                        for rate in ("0.25", "0.5", "1", "2")
-                    ],
-                ),
-            ),
-            tag("button", "Sound off", type="button", class_="sound", aria_pressed="false")
-            if after.has_sound
-            else None,
-            _choice("View", modes, "side"),
-            class_="controls",
-        ),
+        _video_controls(after.has_sound),
         class_="player",
         data_rate=f"{after.frame_rate:.6g}",
+    )
+
+
+def _video_controls(has_sound: bool) -> Markup:
+    """Buttons that play, move through and show two videos as one."""
+    modes = [("side", "Side by side"), ("wipe", "Slider"), ("after", "Output only")]
+    return tag(
+        "div",
+        tag("button", "Play", type="button", class_="play primary"),
+        tag("input", type="range", min=0, max=1000, value=0, step=1, class_="scrub", aria_label="Time"),
+        tag("output", "0:00.0", class_="clock"),
+        tag("button", "‹", type="button", class_="back", aria_label="One frame back"),
+        tag("button", "›", type="button", class_="on", aria_label="One frame on"),
+        tag(
+            "label",
+            "Speed ",
+            tag(
+                "select",
+                [
+                    tag("option", f"{rate}×", value=rate, selected=rate == "1")
+                    for rate in ("0.25", "0.5", "1", "2")
+                ],
+            ),
+        ),
+        tag("button", "Sound off", type="button", class_="sound", aria_pressed="false")
+        if has_sound
+        else None,
+        _choice("View", modes, "side"),
+        class_="controls",
     )
 
 

@@ -78,6 +78,7 @@ class Run:
             "method": self.settings.method_class.__module__.rsplit(".", 1)[-1],
             "directions": list(self.settings.method_class.directions),
             "settings": self.settings.to_dict(),
+            "defaults": self.settings.defaults(),
             "resolved": self.resolved,
             **facts,
         }

@@ -90,6 +90,11 @@ class RunSettings:
             "train": self.train.to_dict(),
         }
 
+    def defaults(self) -> dict[str, Any]:
+        """What `to_dict` gives where nothing but the two folders is set."""
+        data = DataConfig(a=self.data.a, b=self.data.b)
+        return RunSettings(self.method_class, self.method_class.Config(), data, TrainConfig()).to_dict()
+
 
 def sort_settings(method: str, values: dict[str, Any], *, source: str = "settings") -> RunSettings:
     """Sort flat `values` into the groups method, data and train, and check them.
