@@ -184,19 +184,13 @@ def choose_settings(short_side: int, *, is_gpu: bool) -> dict[str, Any]:
     """
     working = min(short_side, 384 if is_gpu else 160)
     crop = max(32, min(256 if is_gpu else 96, working // 16 * 16))
-    train: dict[str, Any] = {"preprocess": "crop", "crop_size": crop, "load_size": crop}
+    train: dict[str, Any] = {"preprocess": "crop", "crop_size": crop, "load_size": crop, "batch": 4}
+    train |= {"upsample": "nearest"}
     if is_gpu:
-        train |= {"width": 64, "blocks": 9, "batch": 4, "ema": 0.999}
+        train |= {"width": 64, "blocks": 9, "ema": 0.999, "sample_every": 500}
     else:
-        train |= {
-            "width": 24,
-            "blocks": 4,
-            "batch": 4,
-            "ema": 0.99,
-            "learning_rate": 4e-4,
-            "identity_weight": 0.1,
-        }
-    train |= {"sample_every": 100 if not is_gpu else 500}
+        train |= {"width": 24, "blocks": 4, "ema": 0.995, "sample_every": 100}
+        train |= {"learning_rate": 4e-4, "identity_weight": 0.1}
     return {"short_side": working, "train": train}
 
 
