@@ -181,7 +181,9 @@ def test_its_help_names_every_flag(
 
 
 def weights_of_terms() -> list[tuple[str, str]]:
-    return [(name, key) for name in names() for key in find(name).Config.model_fields if key.endswith("_weight")]
+    return [
+        (name, key) for name in names() for key in find(name).Config.model_fields if key.endswith("_weight")
+    ]
 
 
 @pytest.mark.parametrize(("method_name", "weight"), weights_of_terms())
@@ -196,8 +198,8 @@ def test_nothing_is_kept_from_step_to_step_but_the_state(name: str) -> None:
     learn(method, range(1, 4))
     assert not any(b.requires_grad or b.grad_fn is not None for b in method.buffers())
     counts = []
-    for step in (4, 5, 6, 7):
-        learn(method, range(step, step + 1))
+    for step in (4, 8):
+        learn(method, range(step, step + 4))
         gc.collect()
         counts.append(sum(issubclass(type(thing), Tensor) for thing in gc.get_objects()))
     assert len(set(counts)) == 1, counts
@@ -257,14 +259,17 @@ def of_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         for rank in (0, 1)
     ]
-    for process in running:
-        _, error = process.communicate(timeout=120)
-        assert process.returncode == 0, error
+    try:
+        said = [process.communicate(timeout=180)[1] for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    assert [process.returncode for process in running] == [0, 0], said
     return out
 
 
 def test_two_processes_learn_what_one_learns_from_both_batches(name: str, of_two_processes: Path) -> None:
-    """Compared by Adam's mean gradients: where a gradient is only rounding noise, Adam enlarges it to a step."""
+    """Compared by mean gradients, since Adam makes a whole step of a gradient that is rounding noise."""
     method = tiny(name, pool_size=50)
     learn(method, range(1, 3))
     first, second = (load_file(of_two_processes / f"{name}-{rank}.safetensors") for rank in (0, 1))
