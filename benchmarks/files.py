@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from measure import Cell, interleave, significant, summary
-from networks import Case
 from PIL import Image
 
+from networks import Case
 from reskin.data.batches import open_batches
 from reskin.data.preprocess import DataConfig
 from reskin.device import Compute

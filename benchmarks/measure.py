@@ -1,7 +1,8 @@
-"""Clocks and facts: what a piece of work takes, how busy the machine was meanwhile, what it can do at best."""
+"""Clocks and facts: what work takes, how busy the machine was meanwhile, what it can do at best."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import platform
@@ -9,6 +10,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +53,7 @@ class Cell:
 
 
 def interleave(cells: Mapping[str, Cell], rounds: int) -> dict[str, list[Sample]]:
-    """Samples of each cell by name, taken in turns (A B C A B C ...), so that all share the same disturbance."""
+    """Samples of each cell by name, taken in turns (A B C A B C ...): all meet the same disturbance."""
     samples: dict[str, list[Sample]] = {name: [] for name in cells}
     gc.collect()
     for _ in range(rounds):
@@ -102,7 +104,10 @@ def summary(samples: list[Sample]) -> dict[str, Any]:
 
 
 def with_speed(cell: Cell, samples: list[Sample], peak: Cell, peak_samples: list[Sample]) -> dict[str, Any]:
-    """`summary`, operations per second, and the share of the peak that was measured in the same round."""
+    """`summary`, operations per second, and the share of the peak that was measured in the same round.
+
+    "At best" compares the fastest sample of the work with the fastest of the peak.
+    """
     shares = [
         (cell.flops / sample.seconds) / (peak.flops / best.seconds)
         for sample, best in zip(samples, peak_samples, strict=True)
@@ -116,6 +121,11 @@ def with_speed(cell: Cell, samples: list[Sample], peak: Cell, peak_samples: list
         "gflops_per_second": round(cell.flops / statistics.median(s.seconds for s in samples) / 1e9, 1),
         "peak_gflops_per_second": round(peak.flops / min(s.seconds for s in peak_samples) / 1e9, 1),
         "share_of_peak": round(statistics.median(shares), 3),
+        "share_of_peak_at_best": round(
+            (cell.flops / min(s.seconds for s in samples))
+            / (peak.flops / min(s.seconds for s in peak_samples)),
+            3,
+        ),
     }
     if not torch.cuda.is_available():  # there the process's own time says nothing of the device's
         row["share_of_peak_by_cpu_time"] = round(statistics.median(cpu_shares), 3)
@@ -158,6 +168,8 @@ def forget_peak_memory() -> None:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         return
+    with suppress(OSError, AttributeError):  # glibc keeps what was freed unless it is asked
+        ctypes.CDLL(None).malloc_trim(0)
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:

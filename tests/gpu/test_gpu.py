@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from reskin.data.batches import Batches
-from reskin.device import Compute
+from reskin.device import Compute, Precision, choose_compute
 from reskin.errors import NotFiniteError, SettingsError
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
 from reskin.storage import read_lines
@@ -42,8 +42,8 @@ def _plain_fp32() -> Iterator[None]:
         yield
 
 
-def compute(device: str = "cuda", precision: str = "fp32") -> Compute:
-    return Compute(torch.device(device), precision, channels_last=device == "cuda")  # type: ignore[arg-type]
+def compute(device: str = "cuda", precision: Precision = "fp32") -> Compute:
+    return choose_compute(device, precision)
 
 
 def made(where: Compute, **settings: Any) -> CycleGAN:
@@ -119,7 +119,7 @@ def test_a_step_never_waits_for_the_gpu(settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_graph_teaches_what_plain_steps_teach(precision: str) -> None:
+def test_a_graph_teaches_what_plain_steps_teach(precision: Precision) -> None:
     where = compute(precision=precision)
     plain, graphed = made(where, **REPEATABLE), made(where, **REPEATABLE)
     expected = taught(Step(plain, where), 1, 8)  # the pools are full after two
@@ -203,14 +203,9 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def trained(pictures: Path, name: str, **settings: Any) -> Path:
-    return train_run(
-        "cyclegan",
-        out=pictures / name,
-        a=pictures,
-        b=pictures,
-        **{**REPEATABLE, "crop_size": 32, "load_size": 36, "device": "cuda", "precision": "bf16"},
-        **{"steps": 6, "log_every": 1, "cuda_graph": True, "ema": 0.9, **settings},
-    )
+    small: dict[str, Any] = {**REPEATABLE, "crop_size": 32, "load_size": 36, "ema": 0.9}
+    length = {"steps": 6, "log_every": 1, "device": "cuda", "precision": "bf16", "cuda_graph": True}
+    return train_run("cyclegan", out=pictures / name, a=pictures, b=pictures, **(small | length | settings))
 
 
 def test_a_run_with_a_graph_stopped_and_gone_on_with_ends_the_same(
