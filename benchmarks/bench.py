@@ -75,7 +75,6 @@ def bench(
     results: dict[str, Any] = {
         "machine": machine(),
         "bf16_in_hardware": computes_bf16(compute.device),
-        "channels_last": compute.channels_last,
         "peak": "convolution 3x3, 256 to 256 channels, 64x64 px, timed in turns with the work",
         "training": {},
         "translation": {},

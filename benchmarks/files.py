@@ -106,7 +106,7 @@ def _serial_and_overlapped(source: Path, folder: Path, model: Translator, rounds
     from reskin.video.reader import VideoReader
     from reskin.video.writer import VideoWriter
 
-    where = Compute(torch.device("cpu"), "fp32", channels_last=False)
+    where = Compute(torch.device("cpu"), "fp32")
 
     def serial() -> None:
         engine = Engine(model, "a2b", where)

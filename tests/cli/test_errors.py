@@ -36,8 +36,10 @@ def said(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
 
 def train(sides: tuple[Path, Path], out: Path, *more: str) -> list[str]:
     """A tiny training."""
-    tiny = "--steps 1 --width 4 --blocks 1 --disc-layers 1 --crop-size 32 --load-size 32 --device cpu".split()
-    return ["train", "cyclegan", "--a", str(sides[0]), "--b", str(sides[1]), "--out", str(out), *tiny, *more]
+    tiny = {"steps": 1, "width": 4, "blocks": 1, "disc-layers": 1, "crop-size": 32, "load-size": 32}
+    flags = [word for name, value in tiny.items() for word in (f"--{name}", str(value))]
+    folders = ["--a", str(sides[0]), "--b", str(sides[1]), "--out", str(out)]
+    return ["train", "cyclegan", *folders, *flags, "--device", "cpu", *more]
 
 
 def test_an_unknown_command_is_named_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,8 +36,8 @@ class Arguments:
     """Draw a film, a game and an unseen clip of the film; then make the clip look like the game.
 
     Offline and without a GPU. The film and the game show different scenes, so nothing is paired. The clip is
-    drawn, so its true look in the game is known: the result is compared with it, beside the untouched clip and
-    Reinhard's colour transfer.
+    drawn, so its true look in the game is known: the result is compared with it, beside the untouched clip
+    and Reinhard's colour transfer.
 
     Examples:
       reskin demo

@@ -166,8 +166,8 @@ def choose_plan(arguments: Arguments) -> dict[str, Any]:
     plan["said"] = [
         f"machine   {compute.describe()}",
         f"frames    up to {FRAMES} a side, short side {plan['short_side']} px",
-        f"training  CycleGAN, width {train['width']}, {train['blocks']} blocks, pictures of {train['crop_size']} px,"
-        f" batch {train['batch']}: {wanted}",
+        f"training  CycleGAN, width {train['width']}, {train['blocks']} blocks, pictures of"
+        f" {train['crop_size']} px, batch {train['batch']}: {wanted}",
         f"clip      {clip}: {frames} frames of {width}x{height}, about {in_words(frames * seconds)}",
         f"disk      about {_disk_megabytes(plan, frames, width * height):.0f} MB in {arguments.out}",
     ]
@@ -179,8 +179,8 @@ def choose_settings(short_side: int, *, is_gpu: bool) -> dict[str, Any]:
 
     A GPU takes the paper's networks at 256 px. A CPU takes the small ones of docs/decisions/0004-make.md.
 
-    >>> choose_settings(720, is_gpu=True)["train"]["crop_size"], choose_settings(96, is_gpu=False)["train"]["crop_size"]
-    (256, 96)
+    >>> [choose_settings(720, is_gpu=gpu)["train"]["crop_size"] for gpu in (True, False)]
+    [256, 96]
     """
     working = min(short_side, 384 if is_gpu else 160)
     crop = max(32, min(256 if is_gpu else 96, working // 16 * 16))

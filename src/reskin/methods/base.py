@@ -141,6 +141,7 @@ class Method(Translator):
             name, terms | {f"gradient of {name}": torch.nn.utils.get_total_norm(gradients)}, optimizer
         )
         optimizer.step()
+        torch.clear_autocast_cache()  # it may hold the weights as they were before
 
     def _check(self, name: str, values: dict[str, Tensor], optimizer: torch.optim.Adam) -> None:
         """Stop the update when a value is not finite, without making a GPU wait for the answer."""

@@ -13,6 +13,7 @@ from reskin.data.batches import Batches
 from reskin.device import Compute
 from reskin.methods.base import Method
 from reskin.networks.image_pool import ImagePool
+from reskin.training.graph import GraphedStep
 from reskin.training.loop import Step, seed_step
 
 TIMED_STEPS = 16
@@ -34,9 +35,9 @@ class Estimate:
     checkpoint_bytes: int
 
 
-def estimate(method: Method, batches: Batches, compute: Compute) -> Estimate:
+def estimate(method: Method, batches: Batches, compute: Compute, *, graphed: bool = False) -> Estimate:
     """Time a few steps of `method`, which learns from them: build it anew afterwards."""
-    teach = Step(method, compute)
+    teach = GraphedStep(method, compute) if graphed else Step(method, compute)
     times: list[float] = []
     for step in range(1, TIMED_STEPS + 2):
         if sum(times) > TIMED_SECONDS and len(times) > 2:

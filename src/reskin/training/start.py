@@ -103,7 +103,7 @@ def _train(
     cost = None
     recorded = _recorded_steps(out, settings)
     if recorded is None and config.minutes is not None:
-        cost = estimate(build(settings, compute), batches, compute)
+        cost = estimate(build(settings, compute), batches, compute, graphed=config.cuda_graph)
     epoch_steps = _epoch_steps(batches, config.batch * processes.world)
     run.resolved = {
         "steps": recorded or lowest(_length(settings, epoch_steps, cost), compute.device),
@@ -182,7 +182,7 @@ def plan_run(method: str, *, out: Path | str, config: Path | str | None = None, 
     chosen = gather_settings(method, config, settings)
     compute = choose_compute(chosen.train.device, chosen.train.precision)
     batches = _open(chosen, Path(out), compute, Processes(0, 1))
-    cost = estimate(build(chosen, compute), batches, compute)
+    cost = estimate(build(chosen, compute), batches, compute, graphed=chosen.train.cuda_graph)
     epoch_steps = _epoch_steps(batches, chosen.train.batch)
     return Plan(chosen, _length(chosen, epoch_steps, cost), epoch_steps, cost, compute)
 
