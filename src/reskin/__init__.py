@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from reskin.evaluation.evaluate import evaluate as evaluate
     from reskin.evaluation.report import write_report as write_report
     from reskin.training.start import load as load
-    from reskin.training.start import train_run as train
+    from reskin.training.start import train_run as train  # noqa: F401
     from reskin.translation.clips import translate_video as translate_video
     from reskin.translation.folders import translate_folder as translate_folder
     from reskin.translation.pictures import translate_image as translate_image
 
-# Public name to (module, name there). They are imported when they are first used: `import reskin` loads no torch.
+# Public name to (module, name there), imported when first used: `import reskin` loads no torch.
 _PUBLIC = {
     "evaluate": ("reskin.evaluation.evaluate", "evaluate"),
     "load": ("reskin.training.start", "load"),
@@ -35,7 +35,7 @@ _PUBLIC = {
     "write_report": ("reskin.evaluation.report", "write_report"),
 }
 
-__all__ = ["__version__", "methods", *sorted(_PUBLIC)]  # noqa: PLE0604, F822
+__all__ = ["__version__", "methods", *sorted(_PUBLIC)]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -22,22 +22,19 @@ class Compute:
     Attributes:
         device: the device.
         precision: "fp32", or "bf16" for convolutions in bfloat16 with losses and weights in float32.
-        channels_last: whether pictures and weights lie channel by channel last in memory.
     """
 
     device: torch.device
     precision: Literal["fp32", "bf16"]
-    channels_last: bool
 
     def autocast(self) -> AbstractContextManager[None]:
         """The context to run networks in."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
 
     def place(self, network: nn.Module) -> None:
-        """Move a network to the device, in the memory format that is fast there."""
+        """Move a network to the device. Weights stay channels first: measured, last costs on both kinds
+        of device (docs/decisions/0003-speed.md)."""
         network.to(self.device)
-        if self.channels_last:
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def describe(self) -> str:
         """One phrase for people, such as "CPU (2 threads), bf16"."""
@@ -61,8 +58,7 @@ def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compu
     chosen = _find_device(device)
     if precision == "auto":
         precision = "bf16" if computes_bf16(chosen) else "fp32"
-    # Measured: channels last pays on a GPU and costs on a CPU (docs/decisions/0003-speed.md).
-    return Compute(chosen, precision, channels_last=chosen.type == "cuda")
+    return Compute(chosen, precision)
 
 
 def _find_device(name: str) -> torch.device:

@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ def commit(path: Path | str) -> Iterator[Path]:
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the parent may be a file, which is what the error above says
+            temporary.unlink(missing_ok=True)
 
 
 def storage_error(path: Path, error: OSError) -> ReskinError:
@@ -107,10 +108,21 @@ def append_line(path: Path, values: dict[str, Any]) -> None:
     Raises:
         StorageError: the disk refuses the write.
     """
+    append_text(path, json.dumps(values))
+
+
+def append_text(path: Path, line: str) -> None:
+    """Append one line of text; a last line that a kill cut short is left a line of its own.
+
+    Raises:
+        StorageError: the disk refuses the write.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
+        with open(path, "ab+") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+            is_torn = file.read() not in (b"", b"\n")
+            file.write((b"\n" if is_torn else b"") + line.encode() + b"\n")
     except OSError as error:
         raise storage_error(path, error) from error
 
@@ -143,7 +155,7 @@ def lock(folder: Path) -> Iterator[None]:
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            file = open(path, "a+", encoding="utf-8")
+            file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
             raise storage_error(folder, error) from error
         with file:

@@ -21,8 +21,8 @@ from reskin.translation.engine import Engine
 from reskin.translation.pictures import translate_array, translate_image
 
 SIDES = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65)
-FP32 = Compute(torch.device("cpu"), "fp32", channels_last=False)
-BF16 = Compute(torch.device("cpu"), "bf16", channels_last=False)
+FP32 = Compute(torch.device("cpu"), "fp32")
+BF16 = Compute(torch.device("cpu"), "bf16")
 
 
 def noise(height: int, width: int, channels: int = 3) -> np.ndarray:

@@ -22,7 +22,7 @@ from reskin.translation.clips import VideoProgress, translate_video
 from reskin.video.reader import Frame, VideoReader
 from reskin.video.writer import Sound, VideoWriter
 
-FP32 = Compute(torch.device("cpu"), "fp32", channels_last=False)
+FP32 = Compute(torch.device("cpu"), "fp32")
 UNEVEN = [Fraction(n * 1001, 30000) for n in (0, 1, 2, 5, 6, 9, 10, 11, 12, 20, 21, 22)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import io
 import os
 import re
@@ -47,7 +48,9 @@ def parse(kind: type[T], words: list[str], *, command: str, default: T | None = 
 def _call(kind: type[T], words: list[str], command: str, default: T | None) -> T:
     options: dict[str, Any] = {} if default is None else {"default": default}
     flat = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-    return tyro.cli(kind, args=words, prog=command, config=flat, **options)
+    # Given as a whole: tyro would leave the examples out of a docstring.
+    about = inspect.cleandoc(kind.__doc__ or "")
+    return tyro.cli(kind, args=words, prog=command, description=about, config=flat, **options)
 
 
 def _one_line(said: str, command: str) -> tuple[str, str]:

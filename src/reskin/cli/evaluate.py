@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
 from reskin.cli.arguments import parse
+
+if TYPE_CHECKING:
+    from reskin.evaluation.evaluate import Score
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,12 @@ class Arguments:
     """Print the scores as JSON."""
 
 
+def _facts(score: Score) -> dict[str, Any]:
+    """A score as JSON, which has no word for the infinite PSNR of equal pictures."""
+    value = score.value if math.isfinite(score.value) else None
+    return {"value": value, "better": score.better, "count": score.count, "note": score.note}
+
+
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     arguments = parse(Arguments, words, command="reskin evaluate")
@@ -63,11 +74,7 @@ def run(words: list[str]) -> int:
     facts = {"a": str(arguments.a), "b": str(arguments.b)} | {k: str(v) for k, v in options.items() if v}
     record_scores(arguments.run, step, scores, facts)
     if arguments.json:
-        print(
-            json.dumps(
-                {name: {"value": s.value, "better": s.better, "count": s.count} for name, s in scores.items()}
-            )
-        )
+        print(json.dumps({name: _facts(score) for name, score in scores.items()}, indent=2))
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading, side in (
@@ -80,5 +87,5 @@ def run(words: list[str]) -> int:
         table.add_column(heading, justify=side)  # type: ignore[arg-type]
     for name, score in scores.items():
         table.add_row(name, f"{score.value:.4g}", score.better, str(score.count), score.note)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
     return 0

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Arguments:
     """Translate a picture, a folder of pictures or a video with a trained model.
 
-    Size, names, transparency, frame times and sound stay as they are. Networks and settings come from the run.
+    Size, names, transparency, frame times and sound stay as they are. Networks and settings are the run's.
 
     Examples:
       reskin translate runs/film-game clip.mp4 clip-as-game.mp4

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
 from reskin.evaluation.markup import Markup, group, tag
 
-WIDTH, HEIGHT = 420, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 12, 10, 28
+WIDTH, HEIGHT = 360, 196
+LEFT, RIGHT = 48, 14
+_TOP, _BOTTOM = 10, 26
 _COLUMNS = 240
 _SMOOTH_SHARE = 0.02
 _LOG_FROM = 30.0
@@ -34,7 +36,7 @@ class Curve:
 def prepare(steps: list[int], values: list[float]) -> Curve:
     """At most 240 points of a loss: its running mean, and the span of raw values that each point stands for.
 
-    The mean decays over a fiftieth of the run and is corrected for its start, so that it begins at the first value.
+    The mean decays over a fiftieth of the run and is corrected for its start: it begins at the first value.
 
     >>> prepare([10, 20], [4.0, 4.0]).smooth
     [4.0, 4.0]
@@ -46,7 +48,7 @@ def prepare(steps: list[int], values: list[float]) -> Curve:
         means.append(total / weight)
     parts = min(_COLUMNS, len(values))
     edges = [index * len(values) // parts for index in range(parts + 1)]
-    spans = list(zip(edges, edges[1:], strict=False))
+    spans = list(itertools.pairwise(edges))
     return Curve(
         steps=[steps[end - 1] for _, end in spans],
         smooth=[means[end - 1] for _, end in spans],
@@ -70,7 +72,7 @@ def draw(name: str, curve: Curve, last_step: int) -> Markup:
         low, high = min(low, ticks[0]), max(high, ticks[-1])
 
     def x(step: float) -> float:
-        return _LEFT + (WIDTH - _LEFT - _RIGHT) * step / max(1, last_step)
+        return LEFT + (WIDTH - LEFT - RIGHT) * step / max(1, last_step)
 
     def y(value: float) -> float:
         value = min(max(value, low), high)
@@ -81,11 +83,6 @@ def draw(name: str, curve: Curve, last_step: int) -> Markup:
     line = "M" + "L".join(f"{x(step):.1f} {y(value):.1f}" for step, value in points)
     above = [f"{x(step):.1f} {y(value):.1f}" for step, value in zip(curve.steps, curve.high, strict=True)]
     below = [f"{x(step):.1f} {y(value):.1f}" for step, value in zip(curve.steps, curve.low, strict=True)]
-    lowest = min(range(len(points)), key=lambda index: points[index][1])
-    told = (
-        f"{name}: smoothed {short(points[0][1])} at step {points[0][0]:,}, {short(points[-1][1])} at step "
-        f"{points[-1][0]:,}; lowest {short(points[lowest][1])} at step {points[lowest][0]:,}"
-    )
     return tag(
         "figure",
         tag(
@@ -97,23 +94,37 @@ def draw(name: str, curve: Curve, last_step: int) -> Markup:
         tag(
             "svg",
             [_tick(y(tick), short(tick)) for tick in ticks],
-            [_step_tick(x(step), compact(step)) for step in linear_ticks(0, max(1, last_step))[:-1]],
+            [
+                _step_tick(x(step), compact(step))
+                for step in linear_ticks(0, max(1, last_step))
+                if step <= last_step
+            ],
             tag("path", d="M" + "L".join(above + below[::-1]) + "Z", class_="spread"),
             tag("path", d=line, class_="smooth"),
             tag("circle", cx=f"{x(points[-1][0]):.1f}", cy=f"{y(points[-1][1]):.1f}", r=3, class_="dot"),
             tag("line", x1=0, x2=0, y1=_TOP, y2=HEIGHT - _BOTTOM, class_="cursor", visibility="hidden"),
             viewBox=f"0 0 {WIDTH} {HEIGHT}",
             role="img",
-            aria_label=told,
+            aria_label=described(name, points),
             data_points=" ".join(f"{step}:{value:.5g}:{y(value):.1f}" for step, value in points),
             data_last=max(1, last_step),
+            data_left=LEFT,
+            data_right=WIDTH - RIGHT,
+            data_width=WIDTH,
         ),
         class_="chart",
     )
 
 
+def described(name: str, points: list[tuple[int, float]]) -> str:
+    """A curve in words, for those who cannot see it."""
+    lowest = min(points, key=lambda point: point[1])
+    told = [f"{short(value)} at step {step:,}" for step, value in (points[0], points[-1], lowest)]
+    return f"{name}: smoothed {told[0]}, {told[1]}; lowest {told[2]}"
+
+
 def _span(curve: Curve, is_log: bool) -> tuple[float, float]:
-    """The values to show: all smoothed ones, and the raw ones without rare peaks that would flatten the rest."""
+    """The values to show: all smoothed ones, and raw ones but for rare peaks that would flatten the rest."""
     highs, lows = sorted(curve.high), sorted(curve.low)
     low = min(*curve.smooth, lows[len(lows) // 50])
     high = max(*curve.smooth, highs[-1 - len(highs) // 50])
@@ -154,8 +165,8 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def _tick(y: float, text: str) -> Markup:
     return group(
-        tag("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="grid"),
-        tag("text", text, x=_LEFT - 8, y=f"{y + 4:.1f}", class_="value-tick"),
+        tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="grid"),
+        tag("text", text, x=LEFT - 8, y=f"{y + 4:.1f}", class_="value-tick"),
     )
 
 

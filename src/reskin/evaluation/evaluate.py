@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -230,22 +231,23 @@ class _Evaluation:
         self, pictures: HeldOut, paths: list[Path], shown: dict[str, Tensor], values: dict[str, list[Tensor]]
     ) -> None:
         """PSNR and SSIM of those pictures whose truth is known."""
-        for index, path in enumerate(paths):
-            truth = pictures.read_truth(path)
-            if truth is None:
-                continue
-            wanted = to_tensor(truth)
-            for rival, images in shown.items():
-                image = images[index : index + 1]
-                if image.shape != wanted.shape:
-                    sizes = [f"{tensor.shape[-1]}x{tensor.shape[-2]}" for tensor in (wanted, image)]
-                    raise DataError(
-                        f"the truth {pictures.truths[path]} has {sizes[0]} px, {path} has {sizes[1]}",
-                        "They must show the same picture.",
-                    )
-                for metric, function in _PAIR_METRICS.items():
-                    if metric in self.metrics:
-                        values.setdefault(metric + rival, []).append(function(image, wanted))
+        truths = {index: pictures.read_truth(path) for index, path in enumerate(paths)}
+        known = {index: truth for index, truth in truths.items() if truth is not None}
+        for index, truth in known.items():
+            if truth.shape[:2] != tuple(shown[""].shape[-2:]):
+                height, width = shown[""].shape[-2:]
+                raise DataError(
+                    f"the truth {pictures.truths[paths[index]]} has {truth.shape[1]}x{truth.shape[0]} px, "
+                    f"{paths[index]} has {width}x{height}",
+                    "They must show the same picture.",
+                )
+        if not known:
+            return
+        wanted = to_tensor(np.stack(list(known.values())))
+        for rival, images in shown.items():
+            for metric, function in _PAIR_METRICS.items():
+                if metric in self.metrics:
+                    values.setdefault(metric + rival, []).append(function(images[list(known)], wanted))
 
     def _add_means(self, values: dict[str, list[Tensor]], direction: Direction) -> None:
         for name, parts in values.items():

@@ -35,14 +35,15 @@ def group(*children: Child) -> Markup:
     return Markup("".join(parts))
 
 
-def tag(name: str, *children: Child, **attributes: str | int | float | bool | None) -> Markup:
+def tag(name: str, /, *children: Child, **attributes: str | int | float | bool | None) -> Markup:
     """An element.
 
     Args:
         name: of the element.
         children: what it holds.
-        attributes: a trailing underscore is dropped (`class_`), other underscores become hyphens (`aria_label`);
-            True gives the bare name, False and None leave it out; values are escaped.
+        attributes: a trailing underscore is dropped (`class_`), others become hyphens (`aria_label`). True
+        gives
+            the bare name, False and None leave it out; values are escaped.
 
     >>> tag("a", "<x>", href='"', class_="y", hidden=True, title=None)
     '<a href="&quot;" class="y" hidden>&lt;x&gt;</a>'
@@ -54,4 +55,5 @@ def tag(name: str, *children: Child, **attributes: str | int | float | bool | No
         word = key.rstrip("_").replace("_", "-")
         words.append(word if value is True else f'{word}="{html.escape(str(value))}"')
     opening = f"<{' '.join(words)}>"
-    return Markup(opening if name in _VOID else f"{opening}{group(*children)}</{name}>")
+    # The slash matters inside an SVG, where nothing else closes an empty element.
+    return Markup(f"{opening[:-1]}/>" if name in _VOID else f"{opening}{group(*children)}</{name}>")

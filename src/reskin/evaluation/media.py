@@ -146,5 +146,7 @@ def _smaller(path: Path) -> tuple[bytes, tuple[int, int], str]:
                 image = Image.fromarray(frame.image).resize((size[0], size[1]), Image.Resampling.LANCZOS)
                 writer.write(np.asarray(image), frame.time)
         cut = f", its first {_SMALL_SECONDS} seconds" if was_cut else ""
-        note = f"{path.name} is shown smaller than it is ({size[0]} x {size[1]} px{cut}, without sound)"
+        note = (
+            f"{path.name} is shown in a version made for browsers ({size[0]} x {size[1]} px{cut}, no sound)"
+        )
         return target.read_bytes(), (size[0], size[1]), note

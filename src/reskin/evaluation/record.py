@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import math
 import statistics
 from dataclasses import dataclass, field
@@ -152,7 +152,7 @@ def _seconds(rows: list[dict[str, Any]]) -> float | None:
     times = [float(row[key]) for row in rows if isinstance(row.get(key), int | float)] if key else []
     if len(times) < 2:
         return None
-    gaps = [max(0.0, late - early) for early, late in zip(times, times[1:], strict=False)]
+    gaps = [max(0.0, late - early) for early, late in itertools.pairwise(times)]
     usual = statistics.median(gaps)
     first = times[0] if key == "seconds" else usual  # the time before the first line is not written down
     return first + sum(gap if gap <= max(60.0, _PAUSE * usual) else usual for gap in gaps)
@@ -180,9 +180,3 @@ def _left_out(log: Path) -> list[str]:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     found = [line.split("left out ", 1)[1] for line in lines if "left out " in line]
     return [f"left out of training: {text}" for text in dict.fromkeys(found)]
-
-
-def to_script(values: Any) -> str:
-    """JSON that may stand inside a script element: nothing in it can end the element or begin a comment."""
-    text = json.dumps(values, ensure_ascii=True, allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

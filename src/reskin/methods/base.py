@@ -127,7 +127,7 @@ class Method(Translator):
             terms: weighted losses by name, scalars.
 
         Raises:
-            NotFiniteError: naming the term (at once on a CPU, at `raise_if_broken` where `checks_later` is set).
+            NotFiniteError: naming the term, at once; where `checks_later` is set, at `raise_if_broken`.
         """
         optimizer = self.optimizers[name]
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -141,6 +141,7 @@ class Method(Translator):
             name, terms | {f"gradient of {name}": torch.nn.utils.get_total_norm(gradients)}, optimizer
         )
         optimizer.step()
+        torch.clear_autocast_cache()  # it may hold the weights as they were before
 
     def _check(self, name: str, values: dict[str, Tensor], optimizer: torch.optim.Adam) -> None:
         """Stop the update when a value is not finite, without making a GPU wait for the answer."""
@@ -151,7 +152,8 @@ class Method(Translator):
             return
         for term, value in values.items():
             bad = (~torch.isfinite(value.detach())).float()
-            self.broken[term] = torch.maximum(self.broken[term], bad) if term in self.broken else bad
+            flag = self.broken.setdefault(term, torch.zeros_like(bad))
+            flag.copy_(flag.maximum(bad))  # in place: a captured step must find what earlier replays found
         # A fused Adam leaves the weights as they are where this flag is set; GradScaler uses the same door.
         optimizer.found_inf = torch.stack(list(self.broken.values())).max()  # type: ignore[attr-defined]
 

@@ -6,10 +6,10 @@ Adversarial Networks", ICCV 2017, https://arxiv.org/abs/1703.10593.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from reskin.losses import (
@@ -41,7 +41,7 @@ class CycleGANConfig(MethodConfig):
     identity_weight: float = Field(default=0.5, ge=0)
     """Weight of |there(y) - y|, as a share of the cycle weight (section 5.2); 0 for none."""
     adversarial_weight: float = Field(default=1.0, ge=0)
-    """Weight of the generators' adversarial loss; 0 leaves the cycle alone."""
+    """Weight of the generators' adversarial loss; 0 leaves the cycle alone, with no discriminator."""
     adversarial: Adversarial = "lsgan"
     """Form of the adversarial loss: least squares (the paper), cross-entropy, hinge or WGAN-GP."""
     pool_size: int = Field(default=50, ge=0)
@@ -69,6 +69,12 @@ class CycleGANConfig(MethodConfig):
     init_gain: float = Field(default=0.02, gt=0)
     """Spread of the weights at the start."""
 
+    @model_validator(mode="after")
+    def _has_a_goal(self) -> Self:
+        if not (self.adversarial_weight or self.cycle_weight):
+            raise ValueError("adversarial_weight and cycle_weight are both 0: nothing would be learnt")
+        return self
+
 
 class CycleGAN(Method):
     """Two generators and two discriminators (G, F, D_Y, D_X in the paper)."""
@@ -81,12 +87,13 @@ class CycleGAN(Method):
         self.gen_a2b, self.gen_b2a = self._generator(), self._generator()
         self.disc_a, self.disc_b = self._discriminator(), self._discriminator()
         self.pool_a, self.pool_b = ImagePool(config.pool_size), ImagePool(config.pool_size)
-        self.size_multiple = self.gen_a2b.size_multiple
+        self.size_multiple = 4 if config.generator == "resnet" else 2**config.halvings
         self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
         self.add_optimizer("discriminators", self.disc_a, self.disc_b)
 
     def _generator(self) -> nn.Module:
         c = self.config
+        network: nn.Module
         if c.generator == "unet":
             network = unet_generator(c.width, c.halvings, norm=c.norm, has_dropout=c.has_dropout)
         else:
@@ -98,6 +105,7 @@ class CycleGAN(Method):
 
     def _discriminator(self) -> nn.Module:
         c = self.config
+        network: nn.Module
         if c.discriminator == "pixel":
             network = pixel_discriminator(c.width, norm=c.norm)
         else:
@@ -110,12 +118,13 @@ class CycleGAN(Method):
         cycle_a, cycle_b = c.cycle_weight * c.forward_cycle, c.cycle_weight * c.backward_cycle
         (fake_b, same_b), (fake_a, same_a) = self._fakes(a, b)
 
-        losses = {}
+        losses, terms = {}, {}
         with frozen(self.disc_a, self.disc_b):
-            adversarial_a2b = adversarial_generator(c.adversarial, self.disc_b(fake_b))
-            adversarial_b2a = adversarial_generator(c.adversarial, self.disc_a(fake_a))
-            losses["adversarial"] = adversarial_a2b + adversarial_b2a
-            terms = {"adversarial": c.adversarial_weight * losses["adversarial"]}
+            if c.adversarial_weight:
+                adversarial_a2b = adversarial_generator(c.adversarial, self.disc_b(fake_b))
+                adversarial_b2a = adversarial_generator(c.adversarial, self.disc_a(fake_a))
+                losses["adversarial"] = adversarial_a2b + adversarial_b2a
+                terms["adversarial"] = c.adversarial_weight * losses["adversarial"]
             if c.cycle_weight:
                 there_and_back_a = l1(self.gen_b2a(fake_b), a) if cycle_a else a.new_zeros(())
                 there_and_back_b = l1(self.gen_a2b(fake_a), b) if cycle_b else b.new_zeros(())
@@ -127,13 +136,13 @@ class CycleGAN(Method):
                 terms["identity"] = c.identity_weight * (cycle_a * kept_a + cycle_b * kept_b)
             self.update("generators", **terms)
 
-        losses["discriminator_a"] = self._real_vs_fake(self.disc_a, a, self.pool_a(fake_a))
-        losses["discriminator_b"] = self._real_vs_fake(self.disc_b, b, self.pool_b(fake_b))
-        self.update(
-            "discriminators",
-            discriminator_a=losses["discriminator_a"],
-            discriminator_b=losses["discriminator_b"],
-        )
+        if c.adversarial_weight:
+            judged = {
+                "discriminator_a": self._real_vs_fake(self.disc_a, a, self.pool_a(fake_a)),
+                "discriminator_b": self._real_vs_fake(self.disc_b, b, self.pool_b(fake_b)),
+            }
+            self.update("discriminators", **judged)
+            losses |= judged
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _fakes(

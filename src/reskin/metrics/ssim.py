@@ -7,7 +7,6 @@ Image Processing 2004, https://doi.org/10.1109/TIP.2003.819861, eq. 13.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from reskin.errors import ShapeError
@@ -49,20 +48,25 @@ def ssim(image: Tensor, reference: Tensor) -> Tensor:
         raise ShapeError(f"SSIM of pictures of {size} px", f"It wants sides of {WINDOW_PX} px or more.")
     # Variances are differences of nearly equal numbers: in TF32 or bfloat16 they would be mostly rounding.
     x, y = (image.double() + 1) / 2, (reference.double() + 1) / 2
-    mean_x, mean_y = _blur(x), _blur(y)
-    variance_x = _blur(x * x) - mean_x * mean_x
-    variance_y = _blur(y * y) - mean_y * mean_y
-    covariance = _blur(x * y) - mean_x * mean_y
+    moments = _blur(torch.stack([x, y, x * x, y * y, x * y]))
+    mean_x, mean_y, square_x, square_y, product = moments
+    variance_x, variance_y = square_x - mean_x**2, square_y - mean_y**2
+    covariance = product - mean_x * mean_y
     lightness = (2 * mean_x * mean_y + _C1) / (mean_x**2 + mean_y**2 + _C1)
     structure = (2 * covariance + _C2) / (variance_x + variance_y + _C2)
     return (lightness * structure).mean(dim=(1, 2, 3)).float()
 
 
 def _blur(images: Tensor) -> Tensor:
-    """The Gaussian mean around every pixel whose window lies inside: (N, C, H - 10, W - 10)."""
+    """The Gaussian mean around every pixel whose window lies inside: (..., H, W) to (..., H - 10, W - 10)."""
     offsets = torch.arange(WINDOW_PX, dtype=images.dtype, device=images.device) - WINDOW_PX // 2
     weights = torch.exp(-(offsets**2) / (2 * _SIGMA_PX**2))
-    weights = weights / weights.sum()
-    planes = images.flatten(0, 1)[:, None]  # (N * C, 1, H, W)
-    columns = F.conv2d(planes, weights.view(1, 1, -1, 1))
-    return F.conv2d(columns, weights.view(1, 1, 1, -1))[:, 0].unflatten(0, images.shape[:2])
+    # Eleven shifted sums each way: convolutions in double precision take a slow path on a CPU.
+    for dim in (-2, -1):
+        size = images.shape[dim] - WINDOW_PX + 1
+        shifted = (images.narrow(dim, start, size) for start in range(WINDOW_PX))
+        total = torch.zeros((), dtype=images.dtype, device=images.device)
+        for weight, part in zip(weights / weights.sum(), shifted, strict=True):
+            total = total + weight * part
+        images = total
+    return images

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -241,8 +242,8 @@ def _sliced(images: Tensor, reference: Tensor, directions: Tensor, own_scale: bo
     x, y = _scaled(images, scale), _scaled(reference, scale)
     distances = []
     for lines in directions.split(_LINES_AT_ONCE, dim=1):
-        # Sorted along rows: columns take several times as long.
-        sorted_x, sorted_y = (lines.T @ x.T).sort(dim=1).values, (lines.T @ y.T).sort(dim=1).values
+        # NumPy sorts floats with vector instructions, which torch does not on a CPU: ten times as fast.
+        sorted_x, sorted_y = (torch.from_numpy(np.sort((lines.T @ cloud.T).numpy())) for cloud in (x, y))
         # Both quantile functions are steps; they are read at the middles of as many steps as the larger set
         # has.
         count = max(len(x), len(y))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +46,8 @@ def restore(method: Method, ema: Ema, state: dict[str, Tensor]) -> None:
         prefix = f"optimizer.{name}."
         for key, value in state.items():
             if key.startswith(prefix):
-                index, field = key.removeprefix(prefix).split(".")
-                entries.setdefault(int(index), {})[field] = value
+                number, field = key.removeprefix(prefix).split(".")
+                entries.setdefault(int(number), {})[field] = value
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for index, entry in entries.items():  # the fused kernel wants the weights' own memory format
             for field, value in entry.items():
@@ -90,9 +92,15 @@ def save(path: Path, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
         StorageError: the disk refuses the write; earlier checkpoints are intact.
     """
     tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-    header = {"format": FORMAT, "facts": json.dumps(facts), "sha256": _digest(tensors)}
+    text = json.dumps(facts)
+    header = {"format": FORMAT, "facts": text, "sha256": _digest(tensors, text)}
     with commit(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+        try:
+            save_file(tensors, temporary, metadata=header)
+        except SafetensorError as error:  # it hides the system's error number in its text
+            found = re.search(r"os error (\d+)", str(error))
+            number = int(found[1]) if found else 0
+            raise OSError(number, os.strerror(number) if number else str(error)) from error
 
 
 def load(path: Path, *, only: tuple[str, ...] = ("",)) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -109,20 +117,21 @@ def load(path: Path, *, only: tuple[str, ...] = ("",)) -> tuple[dict[str, Tensor
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys() if key.startswith(only)}
+            tensors = {key: file.get_tensor(key) for key in file.keys() if key.startswith(only)}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged ({error})", fix) from None
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} is no checkpoint of this version of reskin", fix)
-    if only == ("",) and header["sha256"] != _digest(tensors):
+    facts = header.get("facts", "{}")
+    if only == ("",) and header.get("sha256") != _digest(tensors, facts):
         raise CheckpointError(f"{path} is damaged (its checksum differs)", fix)
-    return tensors, json.loads(header["facts"])
+    return tensors, json.loads(facts)
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over names and bytes, in the order of the names."""
-    digest = hashlib.sha256()
+def _digest(tensors: dict[str, Tensor], facts: str) -> str:
+    """SHA-256 over the facts and every tensor's name, type, shape and bytes, in the order of the names."""
+    digest = hashlib.sha256(facts.encode())
     for key in sorted(tensors):
-        digest.update(key.encode())
-        digest.update(tensors[key].flatten().view(torch.uint8).numpy())
+        digest.update(f"{key} {tensors[key].dtype} {tuple(tensors[key].shape)}".encode())
+        digest.update(tensors[key].flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()

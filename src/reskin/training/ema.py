@@ -13,13 +13,14 @@ class Ema:
 
     Args:
         method: whose weights to average; the mean starts at their present values.
-        decay: share of the old mean that each step keeps, 0 to 1; 0 makes no mean at all. Early on the share is
-            smaller, (1 + step) / (10 + step), so that the first weights are soon forgotten.
+        decay: share of the old mean that each step keeps, 0 to 1; 0 makes no mean at all. Early on the share
+            is smaller, (1 + step) / (10 + step), so that the first weights are soon forgotten.
     """
 
     def __init__(self, method: Method, decay: float) -> None:
         self.decay = decay
-        self.names, self.weights = [], []
+        self.names: list[str] = []
+        self.weights: list[Tensor] = []
         for name, parameter in method.named_parameters():
             if decay and not name.startswith("disc"):
                 self.names.append(name)
@@ -38,9 +39,9 @@ class Ema:
         return dict(zip(self.names, self.means, strict=True))
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Take over means that `state` returned."""
-        for name, mean in zip(self.names, self.means, strict=True):
-            mean.copy_(state[name])
+        """Take over means that `state` returned; from an empty state, start at the present weights."""
+        for name, mean, weight in zip(self.names, self.means, self.weights, strict=True):
+            mean.copy_(state[name] if state else weight.detach())
 
     @torch.no_grad()
     def swap(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from reskin.data.batches import Batches
 from reskin.device import Compute
 from reskin.methods.base import Method
 from reskin.networks.image_pool import ImagePool
+from reskin.training.graph import GraphedStep
 from reskin.training.loop import Step, seed_step
 
-TIMED_STEPS = 4
+TIMED_STEPS = 16
+TIMED_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,13 @@ class Estimate:
     checkpoint_bytes: int
 
 
-def estimate(method: Method, batches: Batches, compute: Compute) -> Estimate:
+def estimate(method: Method, batches: Batches, compute: Compute, *, graphed: bool = False) -> Estimate:
     """Time a few steps of `method`, which learns from them: build it anew afterwards."""
-    teach = Step(method, compute)
-    times = []
+    teach = GraphedStep(method, compute) if graphed else Step(method, compute)
+    times: list[float] = []
     for step in range(1, TIMED_STEPS + 2):
+        if sum(times) > TIMED_SECONDS and len(times) > 2:
+            break
         seed_step(0, step, 0)
         began = time.perf_counter()
         teach(batches.at(step))
@@ -44,7 +49,7 @@ def estimate(method: Method, batches: Batches, compute: Compute) -> Estimate:
             torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
     weights = sum(p.numel() * p.element_size() for p in method.parameters())
-    seconds = sorted(times[1:])[TIMED_STEPS // 2]  # the first step pays for what later ones reuse
+    seconds = statistics.median(times[1:])  # the first step pays for what later ones reuse
     # Adam keeps two moments of every weight; the pools are small beside that but for tiny networks.
     first = batches.at(1).a[0]
     pools = sum(m.size for m in method.modules() if isinstance(m, ImagePool)) * first.numel() * 4

@@ -16,7 +16,7 @@ WARM_UP_STEPS = 3
 class GraphedStep:
     """A training step that is recorded once and replayed.
 
-    Everything the step reads from outside lies in fixed places on the device: the batch and the learning rates.
+    Everything the step reads from outside lies in fixed places on the device: batch and learning rates.
     The recording leaves weights, optimizers and pools as they were.
 
     Args:
@@ -39,44 +39,60 @@ class GraphedStep:
                 group["lr"] = torch.tensor(float(group["lr"]), device=compute.device)
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """Learn from `batch`, which must have the shape of the first one."""
+        """Learn from `batch`, which must have the shape of the first one.
+
+        Returns:
+            The losses; the next call changes them in place.
+
+        Raises:
+            SettingsError: the pictures have another size than those of the first call.
+        """
         if self.graph is None:
             self.batch = Batch(batch.a.clone(), batch.b.clone())
             self._record()
-        self.batch.a.copy_(batch.a)
-        self.batch.b.copy_(batch.b)
         assert self.graph is not None
+        for kept, new in ((self.batch.a, batch.a), (self.batch.b, batch.b)):
+            if kept.shape != new.shape:  # copy_ would spread a smaller picture over the larger one or fail
+                raise SettingsError(
+                    f"--cuda-graph needs pictures of one size, got {_size(kept)} and {_size(new)}",
+                    "Leave it out, or use --preprocess resize_and_crop.",
+                )
+            kept.copy_(new)
         self.graph.replay()
         return self.losses
 
     def _step(self) -> dict[str, Tensor]:
+        # Autocast is entered and left within the recording, so the weights it casts are cast in each replay.
         with self.compute.autocast():
             return self.method.training_step(self.batch)
 
     def _record(self) -> None:
-        random_state = torch.cuda.get_rng_state()
-        modules = {key: value.clone() for key, value in self.method.state_dict().items()}
-        moments = [
-            {index: dict(entry) for index, entry in enumerate(optimizer.state.values())}
-            for optimizer in self.method.optimizers.values()
-        ]
-        moments = [
-            {i: {k: v.clone() for k, v in entry.items()} for i, entry in group.items()} for group in moments
-        ]
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP_STEPS):
-                self._step()
-        torch.cuda.current_stream().wait_stream(stream)
-        self._put_back(modules, moments)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.losses = self._step()
-        torch.cuda.set_rng_state(random_state)
+        # A recording takes place on the current device, which need not be the one that was asked for.
+        with torch.cuda.device(self.compute.device):
+            random_state = torch.cuda.get_rng_state()
+            modules = {key: value.clone() for key, value in self.method.state_dict().items()}
+            moments = [
+                [
+                    {field: value.clone() for field, value in entry.items()}
+                    for entry in optimizer.state.values()
+                ]
+                for optimizer in self.method.optimizers.values()
+            ]
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UP_STEPS):
+                    self._step()
+            torch.cuda.current_stream().wait_stream(stream)
+            self._put_back(modules, moments)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=stream):
+                self.losses = self._step()
+            torch.cuda.set_rng_state(random_state)
+        self.graph = graph
 
     @torch.no_grad()
-    def _put_back(self, modules: dict[str, Tensor], moments: list[dict[int, dict[str, Tensor]]]) -> None:
+    def _put_back(self, modules: dict[str, Tensor], moments: list[list[dict[str, Tensor]]]) -> None:
         """Undo the warm-up in place: what did not exist before it is set to zero, where it began."""
         for key, value in self.method.state_dict().items():
             if key in modules and modules[key].shape == value.shape:
@@ -85,9 +101,15 @@ class GraphedStep:
                 value.zero_()
         for optimizer, before in zip(self.method.optimizers.values(), moments, strict=True):
             for index, entry in enumerate(optimizer.state.values()):
-                for key, value in entry.items():
-                    if index in before:
-                        value.copy_(before[index][key])
+                for field, value in entry.items():
+                    if before:
+                        value.copy_(before[index][field])
                     else:
                         value.zero_()
-        self.method.broken = {term: flag.zero_() for term, flag in self.method.broken.items()}
+        for flag in self.method.broken.values():
+            flag.zero_()
+
+
+def _size(images: Tensor) -> str:
+    """What a person calls the size of a batch."""
+    return f"{len(images)} of {images.shape[-1]}x{images.shape[-2]}"

@@ -67,15 +67,15 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
                     ema.swap()
                     board.samples(step, run.write_samples(step, method, held_out, compute))
                     ema.swap()
-                if run.save_is_due(step):
+                number = stop.agreed(step, compute.device) if step < last else 0
+                if number or run.save_is_due(step):
                     run.save(step, method, ema)
             except NotFiniteError as error:
                 progress.end()
-                raise NotFiniteError(f"{error.what} at step {step} of {run.folder}", DIVERGED) from None
+                at = "by" if method.checks_later else "at"
+                raise NotFiniteError(f"{error.what} {at} step {step} of {run.folder}", DIVERGED) from None
 
-            if (number := stop.agreed(step, compute.device)) and step < last:
-                if not run.save_is_due(step):
-                    run.save(step, method, ema)
+            if number:
                 progress.end()
                 raise InterruptedRunError(
                     number, f"stopped and saved after step {step} of {last}", f"Go on with: {command_line()}"

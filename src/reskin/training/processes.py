@@ -38,3 +38,12 @@ def join_processes(device: torch.device) -> Iterator[Processes]:
         yield Processes(dist.get_rank(), world)
     finally:
         dist.destroy_process_group()
+
+
+def lowest(number: int, device: torch.device) -> int:
+    """The lowest of all processes' numbers; `number` itself where there is one process."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return number
+    lowest_so_far = torch.tensor(number, device=device)
+    dist.all_reduce(lowest_so_far, op=dist.ReduceOp.MIN)
+    return int(lowest_so_far.item())

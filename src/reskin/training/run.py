@@ -24,9 +24,10 @@ from reskin.errors import CheckpointError, RunError
 from reskin.images import to_image, write_image
 from reskin.methods.base import Method, Translator
 from reskin.networks.image_pool import ImagePool
-from reskin.storage import append_line, commit, free_bytes, read_lines, remove_leftovers
+from reskin.storage import append_line, append_text, commit, free_bytes, read_lines, remove_leftovers
 from reskin.training import checkpoint
 from reskin.training.ema import Ema
+from reskin.training.processes import lowest
 from reskin.training.settings import FREE_TO_CHANGE, RunSettings, TrainConfig
 from reskin.types import Batch
 
@@ -77,6 +78,7 @@ class Run:
             "method": self.settings.method_class.__module__.rsplit(".", 1)[-1],
             "directions": list(self.settings.method_class.directions),
             "settings": self.settings.to_dict(),
+            "defaults": self.settings.defaults(),
             "resolved": self.resolved,
             **facts,
         }
@@ -91,17 +93,14 @@ class Run:
         Raises:
             CheckpointError: there are checkpoints and none of them is sound.
         """
-        remove_leftovers(self.folder)
-        remove_leftovers(self.checkpoints)
-        step = 0
+        if not self.rank:  # what another process is writing now is no leftover
+            remove_leftovers(self.folder)
+            remove_leftovers(self.checkpoints)
+        step, device = 0, next(method.parameters()).device
         found = list_checkpoints(self.folder)
         for path in reversed(found):
-            try:
-                state, facts = checkpoint.load(path)
-                if self.rank:
-                    state |= checkpoint.load(self._local(path))[0]
-            except CheckpointError as error:
-                logger.warning("%s Trying the one before.", error)
+            state, facts = self._read(path)
+            if not lowest(len(state), device):  # all processes go on from the same one
                 continue
             checkpoint.restore(method, ema, state)
             step = int(facts["step"])
@@ -114,6 +113,17 @@ class Run:
         if not self.rank:
             self._forget_after(step)
         return step
+
+    def _read(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """This process's state and the facts in a checkpoint; both empty where it is damaged."""
+        try:
+            state, facts = checkpoint.load(path)
+            if self.rank and self._local(path).exists():  # fewer processes may have made it
+                state |= checkpoint.load(self._local(path))[0]
+        except CheckpointError as error:
+            logger.warning("%s Trying the one before.", error)
+            return {}, {}
+        return state, facts
 
     def _forget_after(self, step: int) -> None:
         path = self.folder / "losses.jsonl"
@@ -197,8 +207,7 @@ class Run:
         if self.rank:
             return
         logger.info(text)
-        with open(self.folder / "log.txt", "a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
+        append_text(self.folder / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}")
 
 
 @torch.no_grad()
@@ -257,7 +266,7 @@ def check_unchanged(
     if changed and not allow_change:
         raise RunError(
             f"{folder} was begun with other settings: {', '.join(changed)}",
-            "Give the old ones to go on, another --out to begin anew, or --allow-change to go on all the same.",
+            "Give the old ones to go on, another --out to begin anew, or --allow-change to go on as it is.",
         )
 
 

@@ -15,7 +15,7 @@ def epoch_of(step: int, *, steps: int, epochs: int) -> int:
 def linear_multiplier(epoch: int, *, epochs: int, decay_epochs: int) -> float:
     """Factor of the learning rate: 1, then a straight line towards 0 that it never reaches.
 
-    The CycleGAN paper, section 4 (100 + 100 epochs); computed from the epoch, so that resuming cannot shift it.
+    The CycleGAN paper, section 4 (100 + 100 epochs); computed from the epoch, so resuming cannot shift it.
 
     Args:
         epoch: 1-based.

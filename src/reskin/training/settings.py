@@ -26,7 +26,7 @@ class TrainConfig(Settings):
     epochs: int = Field(default=200, ge=1)
     """Times the larger side is gone through."""
     decay_epochs: int | None = Field(default=None, ge=0)
-    """Last epochs, over which the learning rate falls in a straight line towards 0; half of all by default."""
+    """Last epochs, over which the learning rate falls in a straight line to 0; half of all by default."""
     steps: int | None = Field(default=None, ge=1)
     """Length in steps instead of epochs; the schedule is stretched or shrunk to it."""
     minutes: float | None = Field(default=None, gt=0)
@@ -38,7 +38,7 @@ class TrainConfig(Settings):
     device: str = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     precision: Precision = "auto"
-    """fp32, or bf16 (convolutions in bfloat16, weights and losses in float32); auto: bf16 where it is faster."""
+    """fp32, or bf16 (convolutions in bfloat16, the rest in float32); auto: bf16 where it is faster."""
     compile: bool = False
     """Compile the networks with torch.compile: minutes at the start, faster steps after."""
     cuda_graph: bool = False
@@ -89,6 +89,11 @@ class RunSettings:
             "data": self.data.to_dict(),
             "train": self.train.to_dict(),
         }
+
+    def defaults(self) -> dict[str, Any]:
+        """What `to_dict` gives where nothing but the two folders is set."""
+        data = DataConfig(a=self.data.a, b=self.data.b)
+        return RunSettings(self.method_class, self.method_class.Config(), data, TrainConfig()).to_dict()
 
 
 def sort_settings(method: str, values: dict[str, Any], *, source: str = "settings") -> RunSettings:

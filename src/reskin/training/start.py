@@ -16,7 +16,7 @@ from reskin.storage import lock
 from reskin.training import checkpoint
 from reskin.training.estimate import Estimate, estimate, steps_in
 from reskin.training.loop import seed_step, train
-from reskin.training.processes import Processes, join_processes
+from reskin.training.processes import Processes, join_processes, lowest
 from reskin.training.run import Run, check_space, check_unchanged, list_checkpoints
 from reskin.training.settings import RunSettings, read_settings_file, sort_settings
 
@@ -103,10 +103,10 @@ def _train(
     cost = None
     recorded = _recorded_steps(out, settings)
     if recorded is None and config.minutes is not None:
-        cost = estimate(build(settings, compute), batches, compute)
+        cost = estimate(build(settings, compute), batches, compute, graphed=config.cuda_graph)
     epoch_steps = _epoch_steps(batches, config.batch * processes.world)
     run.resolved = {
-        "steps": recorded or _length(settings, epoch_steps, cost),
+        "steps": recorded or lowest(_length(settings, epoch_steps, cost), compute.device),
         "epoch_steps": epoch_steps,
         "precision": compute.precision,
         "processes": processes.world,
@@ -123,18 +123,18 @@ def _train(
     )
     for path, reason in batches.unreadable:
         run.log(f"left out {path}: {reason}")
-    run.log(
-        f"training {run.steps} steps ({run.steps / epoch_steps:.3g} epochs) of {config.batch} on {compute.describe()}"
-    )
+    epochs = run.steps / epoch_steps
+    run.log(f"training {run.steps} steps ({epochs:.3g} epochs) of {config.batch} on {compute.describe()}")
     train(method, batches, run, compute)
 
 
 def _recorded_steps(out: Path, settings: RunSettings) -> int | None:
-    """Steps that a budget of minutes was turned into when the run was begun; None if there is none."""
-    path = out / "config.json"
-    if settings.train.minutes is None or not path.exists():
+    """Steps that this budget of minutes was turned into when the run was begun; None if there is none."""
+    path, minutes = out / "config.json", settings.train.minutes
+    if minutes is None or not path.exists():
         return None
-    return int(read_json(path)["resolved"]["steps"])
+    begun = read_json(path)
+    return int(begun["resolved"]["steps"]) if begun["settings"]["train"].get("minutes") == minutes else None
 
 
 def _length(settings: RunSettings, epoch_steps: int, cost: Estimate | None) -> int:
@@ -182,7 +182,7 @@ def plan_run(method: str, *, out: Path | str, config: Path | str | None = None, 
     chosen = gather_settings(method, config, settings)
     compute = choose_compute(chosen.train.device, chosen.train.precision)
     batches = _open(chosen, Path(out), compute, Processes(0, 1))
-    cost = estimate(build(chosen, compute), batches, compute)
+    cost = estimate(build(chosen, compute), batches, compute, graphed=chosen.train.cuda_graph)
     epoch_steps = _epoch_steps(batches, chosen.train.batch)
     return Plan(chosen, _length(chosen, epoch_steps, cost), epoch_steps, cost, compute)
 

@@ -51,4 +51,4 @@ def open_tensorboard(run: Run) -> Board:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise SettingsError("TensorBoard is not installed", "Type: pip install 'reskin[logs]'") from None
-    return Board(SummaryWriter(str(run.folder / "tensorboard")))  # type: ignore[no-untyped-call]
+    return Board(SummaryWriter(str(run.folder / "tensorboard")))

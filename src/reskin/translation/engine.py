@@ -83,8 +83,6 @@ class Engine:
         pictures = pad_to_multiple(
             bytes_to_floats(levels.to(self.compute.device)), self._multiple(height, width)
         )
-        if self.compute.channels_last:
-            pictures = pictures.contiguous(memory_format=torch.channels_last)
         with self.compute.autocast():
             if self.sees_clips:
                 translated = self.model.translate_clip(pictures, self.direction)

@@ -221,7 +221,7 @@ class VideoReader:
     def _rescued(self, stamps: set[int]) -> Iterator[Any]:
         """Frames that were still in the decoder when it failed.
 
-        With frame threads an error at the end of a stream swallows the frames behind it; one thread gives them.
+        With frame threads an error at the end swallows the frames behind it; one thread does not.
         """
         if not stamps:
             return

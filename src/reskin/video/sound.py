@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from reskin.errors import VideoError
-from reskin.video.source import codec_name, open_container
+from reskin.video.source import codec_name, open_container, typed_errors
 
 _EVERYWHERE = {"aac", "mp3", "ac3", "eac3", "alac"}
 _PCM = {"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le"}
@@ -150,11 +150,12 @@ class SoundTracks:
         Raises:
             VideoError: the file cannot be opened.
         """
-        self._source = open_container(path)
-        for stream in self._source.streams.audio:
-            track = self._track_for(stream, path)
-            if track is not None:
-                self._tracks[stream.index] = track
+        self._path, self._source = path, open_container(path)
+        with typed_errors(path):
+            for stream in self._source.streams.audio:
+                track = self._track_for(stream, path)
+                if track is not None:
+                    self._tracks[stream.index] = track
         if self._source.streams.subtitles:
             self.notes.append(f"subtitles of {path.name} are left out: only pictures and sound are written")
 
@@ -206,13 +207,17 @@ class SoundTracks:
         if self._sound is not None:
             yield from self._packets_from_memory(*self._sound)
         if self._tracks:
-            streams = [s for s in self._source.streams.audio if s.index in self._tracks]
-            try:
-                for packet in self._source.demux(*streams):
-                    yield from self._tracks[packet.stream.index].accept(packet, shift)
-            except av.error.InvalidDataError:
-                self.notes.append("the sound of the source is damaged and ends early")
+            with typed_errors(self._path):
+                yield from self._packets_of_source(shift)
         self._note_losses()
+
+    def _packets_of_source(self, shift: Fraction) -> Iterator[Any]:
+        streams = [s for s in self._source.streams.audio if s.index in self._tracks]
+        try:
+            for packet in self._source.demux(*streams):
+                yield from self._tracks[packet.stream.index].accept(packet, shift)
+        except av.error.InvalidDataError:
+            self.notes.append("the sound of the source is damaged and ends early")
 
     def _note_losses(self) -> None:
         for track in self._tracks.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any, Self
@@ -66,7 +67,8 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # On a full disk the rest cannot be flushed; the file is thrown away anyway.
+            self._file.close()
         self._path.unlink(missing_ok=True)
 
     def add(self, packet: Any) -> None:

@@ -38,24 +38,24 @@ class _AbandonedError(Exception):
 class VideoWriter:
     """Writes frames to a video file; the file appears at `path` when the `with` block ends without an error.
 
-    Pictures are H.264 (VP9 in .webm), BT.709, limited range, and tagged so. Encoded frames wait in a file beside
-    the target until all times are known: only then a unit of time can be chosen that holds every one of them
-    exactly. In .mkv and .webm that unit is always a millisecond. Frames with an odd side are stored as 4:4:4,
-    since H.264 has no odd 4:2:0; `notes` says so.
+    Pictures are H.264 (VP9 in .webm), BT.709, limited range, and tagged so. Encoded frames wait in a file
+    beside the target until all times are known: only then can a unit of time be chosen that holds each of
+    them exactly. In .mkv and .webm that unit is always a millisecond. Frames with an odd side are stored as
+    4:4:4, since H.264 has no odd 4:2:0; `notes` says so.
 
     Args:
         path: the file; its ending decides the container: .mp4, .m4v, .mov, .mkv or .webm.
         size: (width, height) of every frame, pixels.
-        frame_rate: average frames per second; only the last frame's duration and the encoder's choices follow.
-        sound_from: a file whose sound tracks go in at the times they have there, copied packet for packet where
-            the container allows it.
+        frame_rate: average frames per second; only the last frame's duration and the encoder follow it.
+        sound_from: a file whose sound tracks go in at the times they have there, copied packet for packet
+            where the container allows it.
         sound: a sound track from memory, encoded to AAC (Opus in .webm); not together with `sound_from`.
         quality: constant rate factor, 0 (perfect) to 51; 18 looks like the source.
         speed: x264's preset, "ultrafast" to "veryslow".
 
     Attributes:
-        notes: what a user should be told about the file, such as sound that could not be copied; complete when
-            the `with` block has ended.
+        notes: what a user should be told about the file, such as sound that could not be copied; complete
+            when the `with` block has ended.
 
     Raises:
         VideoError: an ending, size or rate that cannot be written; a `sound_from` that cannot be read.
@@ -227,7 +227,7 @@ class VideoWriter:
         if timescale % self._times.denominator:
             self.notes.append(f"times are rounded to 1/{timescale} s: {suffix} holds no finer ones")
         if suffix not in _MILLISECONDS:
-            # Where each track begins and ends is kept in the unit of the whole file: a millisecond unless told.
+            # Where each track begins and ends is kept in a unit of its own: a millisecond unless told.
             whole = math.lcm(timescale, *self._tracks.sample_rates())
             whole = whole if whole <= _LARGEST_TIMESCALE else timescale * max(1, 90_000 // timescale)
             self._output.container_options["movie_timescale"] = str(whole)
@@ -260,8 +260,8 @@ def _container_options(suffix: str) -> dict[str, str]:
 
 def _codec_options(codec: str, quality: int, speed: str) -> dict[str, str]:
     if codec == "libx264":
-        # x264's macroblock tree reads memory in another order each time: the same frames would give other bytes.
-        # Without it a file looks the same at a number higher by two.
+        # With x264's macroblock tree the same frames give other bytes each time. Without it a file looks the
+        # same at a number higher by two.
         factor = quality + 2 if quality else 0
         return {"crf": str(factor), "preset": speed, "x264-params": "mbtree=0"}
     # VP9 at the same number looks worse; realtime with 8 of 9 speed steps is what two cores can do.

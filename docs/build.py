@@ -1,0 +1,64 @@
+"""Builds the pages that follow from the code: docs/methods/*.md and docs/commands.md (`make docs`)."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import os
+import sys
+from pathlib import Path
+
+from reskin.cli.main import COMMANDS, main, overview
+from reskin.cli.methods import size
+from reskin.methods import find, names
+
+DOCS = Path(__file__).parent
+BUILT = "<!-- Built from the code by `make docs`; change it there. -->\n"
+
+
+def method_page(name: str) -> str:
+    """The page of one method, from its docstrings."""
+    method = find(name)
+    text = inspect.getdoc(sys.modules[method.__module__]) or ""
+    lines = [BUILT, f"# {name}\n", f"{text}\n", f"{inspect.getdoc(method)}\n"]
+    lines.append(f"- data: {method.pairing}\n- directions: {', '.join(method.directions)}")
+    lines.append(f"- weights with default settings: {size(method):,}\n")
+    lines.append(f"    reskin train {name} --a data/film --b data/game --out runs/film-game\n")
+    lines.append("| setting | default | meaning |\n|---|---|---|")
+    for field, info in method.Config.model_fields.items():
+        lines.append(
+            f"| `--{field.replace('_', '-')}` | {info.default} | {info.description} |".replace("|B", "B")
+        )
+    return "\n".join(lines) + "\n"
+
+
+def commands_page() -> str:
+    """The help of every command, as it is printed."""
+    parts = [BUILT, "# Commands\n", f"```text\n{overview()}\n```\n"]
+    for command in COMMANDS:
+        words = {"train": ["train", "cyclegan"], "prepare": ["prepare", "frames"]}.get(command, [command])
+        parts.append(f"## reskin {' '.join(words)}\n\n```text\n{printed_help(words)}\n```\n")
+    return "\n".join(parts)
+
+
+def printed_help(words: list[str]) -> str:
+    """What a command prints for --help."""
+    os.environ |= {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        main([*words, "--help"])
+    return "\n".join(line.rstrip() for line in said.getvalue().strip().splitlines())
+
+
+def pages() -> dict[Path, str]:
+    """Every built page and its text."""
+    built = {DOCS / "methods" / f"{name}.md": method_page(name) for name in names()}
+    return built | {DOCS / "commands.md": commands_page()}
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{path.relative_to(DOCS.parent)}\n")

@@ -1,0 +1,91 @@
+"""The main job from end to end on tiny drawn clips, and on real ones where they are."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from reskin.cli.main import main
+from reskin.cli.make import choose_settings
+from reskin.video.probe import probe
+from reskin.video.reader import VideoReader
+from reskin.worlds.film import write_footage
+from reskin.worlds.footage import Footage
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two drawn clips and what `reskin make` made of them in two steps."""
+    folder = tmp_path_factory.mktemp("make")
+    write_footage(folder / "film.mp4", Footage("film", seed=1, frames=30, size=(48, 32), scene_frames=15))
+    write_footage(folder / "game.mp4", Footage("game", seed=2, frames=30, size=(48, 32), scene_frames=15))
+    assert main(command(folder)) == 0
+    return folder
+
+
+def command(folder: Path, steps: int = 2) -> list[str]:
+    """`reskin make` on the drawn clips."""
+    film, game, out = (str(folder / name) for name in ("film.mp4", "game.mp4", "out"))
+    return ["make", film, "--like", game, "--out", out, "--steps", str(steps), "--device", "cpu"]
+
+
+def times(path: Path) -> list[Fraction]:
+    """When each frame is shown."""
+    with VideoReader(path) as reader:
+        return reader.times()
+
+
+def test_the_clip_keeps_size_frame_times_and_sound(made: Path) -> None:
+    before, after = probe(made / "film.mp4"), probe(made / "out" / "translated.mp4")
+    assert (after.width, after.height, after.has_sound) == (48, 32, True)
+    assert after.sound_codec == before.sound_codec
+    assert times(made / "out" / "translated.mp4") == times(made / "film.mp4")
+
+
+def test_everything_is_where_it_is_said_to_be(made: Path) -> None:
+    out = made / "out"
+    assert (out / "report.html").stat().st_size > 10_000
+    assert json.loads((out / "run" / "config.json").read_text())["resolved"]["steps"] == 2
+    assert (out / "run" / "scores.jsonl").exists()
+    for side in ("a", "b"):
+        assert list((out / "data" / side / "train").glob("*.png"))
+        assert list((out / "data" / side / "test").glob("*.png"))
+
+
+def test_run_again_it_does_nothing_twice(made: Path) -> None:
+    kept = [made / "out" / "translated.mp4", *(made / "out" / "run" / "checkpoints").iterdir()]
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    assert main(command(made)) == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+
+
+def test_another_length_in_the_same_folder_is_refused(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(made, steps=3)) == 2
+    assert "was begun with steps 2" in capsys.readouterr().err
+
+
+def test_steps_and_minutes_together_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command(tmp_path), "--minutes", "2"]) == 2
+    assert "both --minutes and --steps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_gpu", [True, False])
+@pytest.mark.parametrize("short_side", [32, 96, 338, 1080])
+def test_chosen_pictures_fit_into_the_frames(short_side: int, is_gpu: bool) -> None:
+    chosen = choose_settings(short_side, is_gpu=is_gpu)
+    assert 32 <= chosen["train"]["crop_size"] <= chosen["short_side"] <= short_side
+    assert chosen["train"]["crop_size"] % 4 == 0
+
+
+@pytest.mark.slow
+def test_real_footage_goes_through(real_data: Path, tmp_path: Path) -> None:
+    live = real_data / "video" / "live" / "portrait_woman.mp4"
+    computer = real_data / "video" / "cg" / "film_sintel_cliff_audio.mp4"
+    words = ["make", str(computer), "--like", str(live), "--out", str(tmp_path / "out"), "--steps", "2"]
+    assert main(words) == 0
+    before, after = probe(computer), probe(tmp_path / "out" / "translated.mp4")
+    assert times(tmp_path / "out" / "translated.mp4") == times(computer)
+    assert (after.width, after.height, after.sound_codec) == (before.width, before.height, before.sound_codec)

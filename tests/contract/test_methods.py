@@ -1,0 +1,283 @@
+"""What every method in `methods/` must do, whoever wrote it; a new file is found by itself."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from reskin.cli.main import main
+from reskin.data.batches import DataConfig
+from reskin.errors import SettingsError
+from reskin.methods import find, names
+from reskin.methods.base import Method
+from reskin.training import checkpoint
+from reskin.training.ema import Ema
+from reskin.training.loop import seed_step
+from reskin.training.settings import TrainConfig
+from reskin.types import Batch
+
+TINY = {"width": 4, "blocks": 1, "halvings": 5, "disc_layers": 1, "pool_size": 2}
+"""Small values for settings of these names, whichever method has them."""
+
+
+def tiny(name: str, **settings: object) -> Method:
+    """A method of few channels, its weights drawn from a fixed seed."""
+    kind = find(name)
+    seed_step(0, 0, 0)
+    small = {key: value for key, value in TINY.items() if key in kind.Config.model_fields}
+    return kind(kind.Config.parse(small | settings))
+
+
+def drawn(method: Method, step: int, count: int = 2) -> Batch:
+    """Smooth random pictures of 32 px, or clips of them."""
+    frames = () if method.clip_length == 1 else (method.clip_length,)
+    source = torch.Generator().manual_seed(step)
+    a, b = torch.rand((2, count, *frames, 3, 32, 32), generator=source) * 2 - 1
+    return Batch(a, b)
+
+
+def learn(method: Method, steps: range) -> list[dict[str, Tensor]]:
+    losses = []
+    for step in steps:
+        seed_step(0, step, 0)
+        losses.append(method.training_step(drawn(method, step)))
+    return losses
+
+
+@pytest.fixture(params=names())
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_a_translation_has_the_shape_and_range_of_its_input(name: str) -> None:
+    method = tiny(name).eval()
+    images = torch.rand(2, 3, 32, 32 + method.size_multiple) * 2 - 1
+    assert method.directions
+    for direction in method.directions:
+        with torch.no_grad():
+            translated = method.translate(images, direction)
+            again = method.translate(images, direction)
+            clip = method.translate_clip(images, direction)
+        assert translated.shape == clip.shape == images.shape
+        assert translated.dtype == clip.dtype == torch.float32
+        assert translated.abs().max() <= 1 and translated.isfinite().all()
+        assert translated.equal(again)
+        assert not translated.equal(images)
+
+
+def test_a_direction_that_is_not_offered_is_refused(name: str) -> None:
+    method = tiny(name)
+    method.directions = ("a2b",)
+    with pytest.raises(SettingsError, match="does not translate b2a"):
+        method.translate(torch.zeros(1, 3, 32, 32), "b2a")
+
+
+def test_losses_are_finite_detached_scalars(name: str) -> None:
+    (losses,) = learn(tiny(name), range(1, 2))
+    assert losses
+    for loss in losses.values():
+        assert loss.shape == () and loss.isfinite() and not loss.requires_grad and loss.dtype == torch.float32
+
+
+def test_everything_that_is_to_learn_moves_in_one_step(name: str) -> None:
+    method = tiny(name)
+    taught = {
+        id(p) for opt in method.optimizers.values() for group in opt.param_groups for p in group["params"]
+    }
+    learning = {key: p for key, p in method.named_parameters() if p.requires_grad}
+    before = {key: p.detach().clone() for key, p in learning.items()}
+    learn(method, range(1, 2))
+    assert learning
+    for key, parameter in learning.items():
+        assert id(parameter) in taught, f"no optimizer has {key}"
+        # A constant before an instance norm is taken out again by it, so it need not move.
+        assert parameter.dim() < 2 or not parameter.equal(before[key]), f"{key} did not move"
+
+
+def test_the_same_seed_gives_the_same_losses(name: str) -> None:
+    first, second = tiny(name), tiny(name)
+    assert learn(first, range(1, 4)) == learn(second, range(1, 4))
+    assert all(p.equal(q) for p, q in zip(first.parameters(), second.parameters(), strict=True))
+    other = tiny(name)
+    seed_step(1, 1, 0)
+    assert other.training_step(drawn(other, 9)) != learn(tiny(name), range(1, 2))[0]
+
+
+def test_going_on_from_a_checkpoint_equals_never_stopping(name: str, tmp_path: Path) -> None:
+    whole = tiny(name)
+    whole_ema = Ema(whole, 0.9)
+    half = tiny(name)
+    half_ema = Ema(half, 0.9)
+    for step in (1, 2):
+        for method, ema in ((whole, whole_ema), (half, half_ema)):
+            learn(method, range(step, step + 1))
+            ema.update(step)
+    checkpoint.save(tmp_path / "two.safetensors", checkpoint.state_of(half, half_ema), {"step": 2})
+
+    torch.manual_seed(123)
+    rest = find(name)(half.config)  # other first weights, nothing in its pools
+    rest_ema = Ema(rest, 0.9)
+    checkpoint.restore(rest, rest_ema, checkpoint.load(tmp_path / "two.safetensors")[0])
+    assert learn(rest, range(3, 4)) == learn(whole, range(3, 4))
+    whole_ema.update(3)
+    rest_ema.update(3)
+    expected, got = checkpoint.state_of(whole, whole_ema), checkpoint.state_of(rest, rest_ema)
+    assert expected.keys() == got.keys()
+    assert [key for key in expected if not expected[key].equal(got[key])] == []
+
+
+def test_settings_survive_json(name: str) -> None:
+    config = tiny(name).config
+    assert type(config).parse(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"'learning_rat'.*Did you mean 'learning_rate'"):
+        find(name).Config.parse({"learning_rat": 1})
+
+
+def test_every_setting_is_explained_and_its_default_is_in_range(name: str) -> None:
+    config = find(name).Config
+    for key, field in config.model_fields.items():
+        assert field.description and field.description.strip().endswith("."), f"{key} has no docstring"
+    config.parse(config().to_dict())  # pydantic does not check defaults by itself
+    shared = set(config.model_fields) & (set(DataConfig.model_fields) | set(TrainConfig.model_fields))
+    assert not shared, "the three groups of settings share a name"
+
+
+def test_the_file_is_short_and_names_its_paper(name: str) -> None:
+    module = importlib.import_module(f"reskin.methods.{name}")
+    assert module.__file__ and module.__doc__
+    assert len(Path(module.__file__).read_text(encoding="utf-8").splitlines()) <= 250
+    assert re.search(r"https://\S+", module.__doc__)
+    imported = re.findall(r"from reskin\.methods\.(\w+)", Path(module.__file__).read_text(encoding="utf-8"))
+    assert set(imported) <= {"base"}, "a method imports no other method"
+
+
+def test_its_help_names_every_flag(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as end:
+        main(["train", name, "--help"])
+    said = capsys.readouterr().out
+    assert end.value.code == 0
+    for group in (find(name).Config, DataConfig, TrainConfig):
+        for key in group.model_fields:
+            flag = key.replace("_", "-")
+            assert f" --{flag}" in said or f" --no-{flag}" in said
+
+
+def weights_of_terms() -> list[tuple[str, str]]:
+    return [
+        (name, key) for name in names() for key in find(name).Config.model_fields if key.endswith("_weight")
+    ]
+
+
+@pytest.mark.parametrize(("method_name", "weight"), weights_of_terms())
+def test_a_weight_of_zero_removes_its_term(method_name: str, weight: str) -> None:
+    term = weight.removesuffix("_weight")
+    assert term in learn(tiny(method_name), range(1, 2))[0]
+    assert term not in learn(tiny(method_name, **{weight: 0.0}), range(1, 2))[0]
+
+
+def test_nothing_is_kept_from_step_to_step_but_the_state(name: str) -> None:
+    method = tiny(name)
+    learn(method, range(1, 4))
+    assert not any(b.requires_grad or b.grad_fn is not None for b in method.buffers())
+    counts = []
+    for step in (4, 8):
+        learn(method, range(step, step + 4))
+        gc.collect()
+        counts.append(sum(issubclass(type(thing), Tensor) for thing in gc.get_objects()))
+    assert len(set(counts)) == 1, counts
+
+
+PROCESS = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+from tests.contract.test_methods import drawn, seed_step, tiny
+from reskin.methods import names
+from reskin.types import Batch
+torch.set_num_threads(1)
+dist.init_process_group("gloo")
+mine = dist.get_rank()
+for name in names():
+    method = tiny(name, pool_size=50)
+    for step in (1, 2):
+        seed_step(0, step, mine)
+        both = drawn(method, step)
+        method.training_step(Batch(both.a[mine : mine + 1], both.b[mine : mine + 1]))
+    save_file(
+        {
+            f"{key}.{index}": entry["exp_avg"]
+            for key, optimizer in method.optimizers.items()
+            for index, entry in optimizer.state_dict()["state"].items()
+        },
+        f"{sys.argv[1]}/{name}-{mine}.safetensors",
+    )
+dist.destroy_process_group()
+"""
+
+
+@pytest.fixture(scope="module")
+def of_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Mean gradients that each of two processes had after two steps, one file per method and process."""
+    out = tmp_path_factory.mktemp("processes")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    root = Path(__file__).parents[2]
+    env = os.environ | {
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(root), str(root / "src"), os.environ.get("PYTHONPATH", "")]),
+    }
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, str(out)],
+            env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    try:
+        said = [process.communicate(timeout=180)[1] for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    assert [process.returncode for process in running] == [0, 0], said
+    return out
+
+
+def test_two_processes_learn_what_one_learns_from_both_batches(name: str, of_two_processes: Path) -> None:
+    """Compared by mean gradients, since Adam makes a whole step of a gradient that is rounding noise."""
+    method = tiny(name, pool_size=50)
+    learn(method, range(1, 3))
+    first, second = (load_file(of_two_processes / f"{name}-{rank}.safetensors") for rank in (0, 1))
+    for key, optimizer in method.optimizers.items():
+        for index, entry in optimizer.state_dict()["state"].items():
+            part = f"{key}.{index}"
+            assert first[part].equal(second[part])
+            expected = entry["exp_avg"]
+            tolerance = 1e-6 + 1e-5 * expected.abs().max().item()
+            assert torch.allclose(first[part], expected, rtol=0, atol=tolerance), part
+            assert expected.dim() < 2 or expected.abs().max() > 1e-3

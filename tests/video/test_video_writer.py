@@ -1,0 +1,241 @@
+"""Writing: whole or not at all, true colours at the default quality, and sound in all its cases."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from reskin.errors import NoFramesError, StorageError, VideoError
+from reskin.video.probe import probe
+from reskin.video.reader import VideoReader
+from reskin.video.writer import Sound, VideoWriter
+
+RATE = Fraction(25)
+BLACK = np.zeros((16, 16, 3), np.uint8)
+
+
+def smooth(width: int, height: int, number: int) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(3 * x / width + number / 9), np.cos(2 * y / height + number / 11)]
+    waves.append(np.sin((x + y) / 99 - number / 13))
+    return (128 + 90 * np.stack(waves, -1)).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(320, 180), (319, 179)])
+def test_the_default_quality_is_close_and_without_tint(size: tuple[int, int], tmp_path: Path) -> None:
+    pictures = [smooth(*size, number) for number in range(15)]
+    with VideoWriter(tmp_path / "a.mp4", size=size, frame_rate=RATE) as writer:
+        for number, picture in enumerate(pictures):
+            writer.write(picture, number / RATE)
+    read = np.stack([frame.image for frame in VideoReader(tmp_path / "a.mp4")])
+    errors = read.astype(float) - np.stack(pictures)
+    assert 10 * np.log10(255**2 / np.mean(errors**2)) >= 38
+    assert np.abs(errors.mean((0, 1, 2))).max() <= 0.5
+    assert any("4:4:4" in note for note in writer.notes) == bool(size[0] % 2)
+
+
+def test_tags_say_what_was_written(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.mp4", size=(16, 16), frame_rate=RATE) as writer:
+        writer.write(BLACK, Fraction(0))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        tags = (context.colorspace, context.color_primaries, context.color_trc, context.color_range)
+        assert [int(tag) for tag in tags] == [1, 1, 1, 1]
+    head = (tmp_path / "a.mp4").read_bytes()
+    assert head.index(b"moov") < head.index(b"mdat")
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
+    files = []
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        with VideoWriter(tmp_path / name, size=(64, 48), frame_rate=RATE) as writer:
+            for number in range(30):
+                writer.write(smooth(64, 48, number * 5), number / RATE)
+        files.append((tmp_path / name).read_bytes())
+    assert files[0] == files[1] == files[2]
+
+
+def test_nothing_is_left_when_the_block_fails(tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    target.write_bytes(b"old")
+    with pytest.raises(KeyError), VideoWriter(target, size=(16, 16), frame_rate=RATE) as writer:
+        writer.write(BLACK, Fraction(0))
+        raise KeyError
+    with pytest.raises(FileNotFoundError), VideoWriter(target, size=(16, 16), frame_rate=RATE):
+        (tmp_path / "missing").read_text()
+    with (
+        pytest.raises(NoFramesError, match="no frame was written"),
+        VideoWriter(target, size=(16, 16), frame_rate=RATE),
+    ):
+        pass
+    assert target.read_bytes() == b"old" and [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_wrong_frames_and_times_are_refused(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.mp4", size=(16, 16), frame_rate=RATE) as writer:
+        writer.write(BLACK, Fraction(1))
+        for image, when in [
+            (BLACK, Fraction(1)),
+            (BLACK, Fraction(1, 2)),
+            (BLACK[:8], Fraction(2)),
+            (BLACK.astype(np.float32), Fraction(2)),
+        ]:
+            with pytest.raises(VideoError, match=r"a\.mp4"):
+                writer.write(image, when)
+    assert VideoReader(tmp_path / "a.mp4").times() == [1]
+    with pytest.raises(VideoError, match="not open"):
+        writer.write(BLACK, Fraction(3))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("a.gif", {}, "unknown ending '.gif'"),
+        ("a", {}, "unknown ending ''"),
+        ("a.mp4", {"size": (0, 16)}, "0x16"),
+        ("a.mp4", {"frame_rate": Fraction(0)}, "frame rate"),
+        ("a.mp4", {"sound_from": Path("missing.mp4")}, "no file missing.mp4"),
+    ],
+)
+def test_what_cannot_be_written_is_said_at_once(name: str, changes: dict, words: str, tmp_path: Path) -> None:
+    settings = {"size": (16, 16), "frame_rate": RATE, **changes}
+    with pytest.raises(VideoError, match=words):
+        VideoWriter(tmp_path / name, **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_times_that_no_common_unit_holds(tmp_path: Path) -> None:
+    primes = [10007, 10009, 10037, 10039]
+    times = [Fraction(number) + Fraction(1, prime) for number, prime in enumerate(primes)]
+    with VideoWriter(tmp_path / "a.mp4", size=(16, 16), frame_rate=Fraction(1)) as writer:
+        for when in times:
+            writer.write(BLACK, when)
+    read = VideoReader(tmp_path / "a.mp4").times()
+    assert max(abs(a - b) for a, b in zip(read, times, strict=True)) <= Fraction(1, 1_000_000)
+    assert "times are rounded to 1/1000000 s" in writer.notes[0]
+
+
+def test_negative_times_move_everything(tmp_path: Path) -> None:
+    times = [Fraction(number - 3, 25) for number in range(6)]
+    with VideoWriter(tmp_path / "a.mp4", size=(16, 16), frame_rate=RATE) as writer:
+        for when in times:
+            writer.write(BLACK, when)
+    assert VideoReader(tmp_path / "a.mp4").times() == [when + Fraction(3, 25) for when in times]
+    assert "0.120 s later" in writer.notes[0]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "aac"), (".mkv", "aac"), (".webm", "opus")])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_sound_from_memory(suffix: str, codec: str, channels: int, tmp_path: Path) -> None:
+    rate = 44100
+    click = np.zeros((rate, channels), np.float32)
+    click[rate // 2 : rate // 2 + 400] = 0.9  # half a second after the start
+    path = tmp_path / f"a{suffix}"
+    with VideoWriter(path, size=(16, 16), frame_rate=RATE, sound=Sound(click, rate)) as writer:
+        for number in range(25):
+            writer.write(BLACK, number / RATE)
+    assert probe(path).sound_codec == codec
+    assert abs(onset(path) - 0.5) < 0.005
+    assert VideoReader(path).times() == [number / RATE for number in range(25)]
+
+
+def onset(path: Path) -> float:
+    """Seconds at which a silent sound track becomes loud."""
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            step = 1 if frame.format.is_planar else len(frame.layout.channels)
+            samples = frame.to_ndarray()[0, ::step]
+            loud = np.flatnonzero(np.abs(samples) > (10_000 if samples.dtype == np.int16 else 0.3))
+            if len(loud):
+                return float(frame.pts * frame.time_base) + loud[0] / frame.sample_rate
+    return float("nan")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_sound_that_cannot_be_copied_is_encoded_and_said(suffix: str, tmp_path: Path) -> None:
+    source = tmp_path / "source.mov"
+    with av.open(str(source), "w") as output:
+        stream = output.add_stream("pcm_s16le", rate=48000)
+        samples = np.zeros((1, 2 * 48000), np.int16)
+        samples[0, 60000:60800] = 30000  # 0.625 s, both channels
+        frame = av.AudioFrame.from_ndarray(samples, "s16", "stereo")
+        frame.sample_rate, frame.pts, frame.time_base = 48000, 24000, Fraction(1, 48000)  # 0.5 s late
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    path = tmp_path / f"a{suffix}"
+    with VideoWriter(path, size=(16, 16), frame_rate=RATE, sound_from=source) as writer:
+        for number in range(25):
+            writer.write(BLACK, number / RATE)
+    new = "AAC" if suffix == ".mp4" else "Opus"
+    assert f"sound re-encoded to {new}: PCM cannot be stored in {suffix}" in writer.notes
+    assert abs(onset(path) - onset(source)) < 0.005 and onset(source) > 1
+
+
+FULL_DISK = """
+import resource, signal, sys, numpy as np
+from fractions import Fraction
+from reskin.errors import StorageError
+from reskin.video.writer import VideoWriter
+limit = int(sys.argv[2])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+noise = np.random.default_rng(0)
+try:
+    with VideoWriter(sys.argv[1], size=(64, 64), frame_rate=Fraction(25)) as writer:
+        for number in range(30):
+            writer.write(noise.integers(0, 255, (64, 64, 3), np.uint8), Fraction(number, 25))
+except StorageError as error:
+    print("refused:", error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
+def test_a_full_disk_is_a_storage_error_and_leaves_nothing(tmp_path: Path) -> None:
+    def write(limit: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "a.mp4"), str(limit)]
+        return subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert write(10**7).stdout == ""
+    size = (tmp_path / "a.mp4").stat().st_size
+    (tmp_path / "a.mp4").unlink()
+    for limit in (5000, size - 200):  # While frames are encoded, and while the file itself is written.
+        done = write(limit)
+        assert done.stdout.startswith("refused: no space left to write"), done.stdout
+        assert done.stderr == "" and list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_way(tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    (target / "inside").mkdir(parents=True)
+    with pytest.raises(StorageError), VideoWriter(target, size=(16, 16), frame_rate=RATE) as writer:
+        writer.write(BLACK, Fraction(0))
+    assert (target / "inside").is_dir() and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_m5_a_killed_writer_leaves_no_file_at_the_name(tmp_path: Path) -> None:
+    code = f"""
+import numpy as np
+from fractions import Fraction
+from reskin.video.writer import VideoWriter
+with VideoWriter({str(tmp_path / "a.mp4")!r}, size=(64, 64), frame_rate=Fraction(25)) as writer:
+    for number in range(10**6):
+        writer.write(np.full((64, 64, 3), number % 250, np.uint8), Fraction(number, 25))
+        if number == 50:
+            print("on", flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "on\n"
+        time.sleep(0.1)
+        os.kill(process.pid, signal.SIGKILL)
+    assert not (tmp_path / "a.mp4").exists()
+    assert all(path.name.startswith(".") and path.suffix == ".part" for path in tmp_path.iterdir())
