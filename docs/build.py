@@ -36,9 +36,10 @@ def method_page(name: str) -> str:
 def commands_page() -> str:
     """The help of every command, as it is printed."""
     parts = [BUILT, "# Commands\n", f"```text\n{overview()}\n```\n"]
+    kinds = [["prepare", kind] for kind in ("frames", "faces", "images", "clips")]
     for command in COMMANDS:
-        words = {"train": ["train", "cyclegan"], "prepare": ["prepare", "frames"]}.get(command, [command])
-        parts.append(f"## reskin {' '.join(words)}\n\n```text\n{printed_help(words)}\n```\n")
+        for words in {"train": [["train", "cyclegan"]], "prepare": kinds}.get(command, [[command]]):
+            parts.append(f"## reskin {' '.join(words)}\n\n```text\n{printed_help(words)}\n```\n")
     return "\n".join(parts)
 
 

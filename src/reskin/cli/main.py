@@ -16,7 +16,12 @@ from reskin.errors import ReskinError, SettingsError
 COMMANDS = {
     "demo": "demo",
     "make": "make",
+    "download": "download",
     "prepare": "prepare",
+    "screen": "screen",
+    "balance": "balance",
+    "split": "split",
+    "inspect": "inspect",
     "train": "train",
     "translate": "translate",
     "evaluate": "evaluate",

@@ -222,7 +222,8 @@ def _prepare(given: Sequence[Path], out: Path, plan: dict[str, Any]) -> list[str
     if given[0].is_dir():
         return []
     frames = sum(shape[2] for shape in _shapes(given))
-    config = FramesConfig(count=max(1, min(FRAMES, frames)), size=str(plan["short_side"]))
+    # Bars stay: the whole frame is translated in the end, bars included.
+    config = FramesConfig(count=max(1, min(FRAMES, frames)), size=str(plan["short_side"]), letterbox="keep")
     with Counter("frames") as counter:
         return list(prepare_frames(given, out, config, report=counter.show).damaged)
 

@@ -109,7 +109,7 @@ class FramesConfig(VideoConfig):
     per_shot."""
 
     every: int | None = Field(default=None, ge=1)
-    """Take every Nth frame; where nothing is chosen, N is such that about 1000 frames come out."""
+    """Take every Nth frame; where nothing is chosen, about 1000 frames come out, at most 5 of a second."""
     count: int | None = Field(default=None, ge=1)
     """Take this many frames at random, no frame twice, from the whole of all videos."""
     per_second: float | None = Field(default=None, gt=0.0, le=1000.0)

@@ -69,7 +69,8 @@ def _choose(
     shots = [source.scan.shots for source in sources] if config.wants_shots else None
     said: dict[str, Any] = {}
     if (config.every, config.count, config.per_second, config.per_shot) == (None, None, None, None):
-        every = before.settings.get("every_used") if before else default_every(frames_used(times, config))
+        used = frames_used(times, config)
+        every = before.settings.get("every_used") if before else default_every(used, times)
         config = config.model_copy(update={"every": every})
     if config.every is not None:
         said["every_used"] = config.every

@@ -16,13 +16,25 @@ from reskin.data.prepare.scan import frames_between
 DEFAULT_FRAMES = 1000
 """About how many frames are taken in all where nothing is asked for."""
 
+MOST_A_SECOND = 5
+"""Frames of a second where nothing is asked for: closer ones are twins, which teach nothing and leak."""
+
 Times = Sequence[Sequence[Fraction]]
 """For each video the time of each of its frames, in seconds, rising."""
 
 
-def default_every(times: Sequence[Sized]) -> int:
-    """The step from frame to frame by which about `DEFAULT_FRAMES` frames come out."""
-    return max(1, sum(map(len, times)) // DEFAULT_FRAMES)
+def default_every(used: Sequence[Sized], times: Times) -> int:
+    """The step by which about `DEFAULT_FRAMES` come out, and no more than `MOST_A_SECOND`.
+
+    Args:
+        used: the frames of each video that may be taken.
+        times: see `Times`.
+
+    >>> default_every([range(240)], [[Fraction(index, 30) for index in range(240)]])
+    6
+    """
+    rates = [1 / spacing for of in times if (spacing := mean_spacing(of, range(len(of))))]
+    return max(1, sum(map(len, used)) // DEFAULT_FRAMES, round(max(rates, default=0.0) / MOST_A_SECOND))
 
 
 def pick_frames(
@@ -56,7 +68,7 @@ def pick_frames(
         return [
             _shot_picks(starts, used, config.per_shot) for starts, used in zip(shots, inside, strict=True)
         ]
-    every = config.every or default_every(inside)
+    every = config.every or default_every(inside, times)
     return [list(used[::every]) for used in inside]
 
 
