@@ -190,7 +190,7 @@ def test_minutes_are_turned_into_steps_once(
 ) -> None:
     run, timed = tmp_path / "run", []
 
-    def estimate(*_: Any) -> Estimate:
+    def estimate(*_: Any, **__: Any) -> Estimate:
         timed.append(1)
         return Estimate(0.5 * len(timed), 0, 0)
 
