@@ -18,7 +18,7 @@ demo: $(READY)       ## draw two clips, learn, translate a third, report: about 
 	$(BIN)/reskin demo --out demo
 
 test: $(READY)       ## the fast tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4
 
 check: $(READY)      ## lint, format and types
 	$(BIN)/ruff check src tests benchmarks
