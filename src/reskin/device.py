@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
@@ -58,7 +60,22 @@ def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compu
     chosen = _find_device(device)
     if precision == "auto":
         precision = "bf16" if computes_bf16(chosen) else "fp32"
+    if chosen.type == "cpu":
+        _keep_memory()
     return Compute(chosen, precision)
+
+
+def _keep_memory() -> None:
+    """Let the process keep the memory of large tensors instead of giving it back to the system each time.
+
+    A training step at 256 px in fp32 makes hundreds of tensors of over 32 MB; glibc maps each anew, and the
+    system clears every page of it (docs/decisions/0003-speed.md).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        most_mapped_blocks, trim_threshold = -4, -1  # M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h
+        mallopt(most_mapped_blocks, 0)
+        mallopt(trim_threshold, 2**31 - 1)
 
 
 def _find_device(name: str) -> torch.device:
