@@ -109,7 +109,7 @@ def about_closeness(rules: dict[str, float | None], a: Side, b: Side) -> Finding
             "note",
             told,
             "Discriminators have an easy time: they may win early and teach little afterwards.",
-            "Watch the discriminators in the curves; if they fall to nothing, use smaller crops or augmentation.",
+            "Watch the discriminators in the curves; if they fall to 0, use smaller crops or augmentation.",
         )
     return Finding("Distance of the sides", "good", told, "There is a difference to learn, and overlap.")
 
