@@ -58,7 +58,7 @@ def commit(path: Path | str) -> Iterator[Path]:
 def storage_error(path: Path, error: OSError) -> ReskinError:
     """The one-line error for a write to `path` that the system refused."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        free = _free_bytes(path.parent) / 1e6
+        free = free_bytes(path.parent) / 1e6
         return StorageError(
             f"no space left to write {path} ({free:.0f} MB free)",
             "Nothing that was there before is lost: free some space and run the same command again.",
@@ -70,15 +70,12 @@ def storage_error(path: Path, error: OSError) -> ReskinError:
     return StorageError(f"{path} cannot be written ({error})", "Check the disk and the name.")
 
 
-def _free_bytes(folder: Path) -> int:
+def free_bytes(folder: Path) -> int:
+    """Bytes free on the disk that holds `folder` (which need not exist yet)."""
+    folder = folder.absolute()
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
-
-
-def free_bytes(folder: Path) -> int:
-    """Bytes free on the disk that holds `folder` (which need not exist yet)."""
-    return _free_bytes(folder.absolute())
 
 
 def _flush_file(path: Path) -> None:
