@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from reskin.cli.main import COMMANDS, main, overview
-from reskin.cli.methods import size
+from reskin.cli.methods import data, directions, in_flags, size
 from reskin.methods import find, names
+from reskin.methods.base import Method
 
 DOCS = Path(__file__).parent
 BUILT = "<!-- Built from the code by `make docs`; change it there. -->\n"
@@ -21,15 +22,29 @@ def method_page(name: str) -> str:
     """The page of one method, from its docstrings."""
     method = find(name)
     text = inspect.getdoc(sys.modules[method.__module__]) or ""
-    lines = [BUILT, f"# {name}\n", f"{text}\n", f"{inspect.getdoc(method)}\n"]
-    lines.append(f"- data: {method.pairing}\n- directions: {', '.join(method.directions)}")
-    lines.append(f"- weights with default settings: {size(method):,}\n")
-    lines.append(f"    reskin train {name} --a data/film --b data/game --out runs/film-game\n")
-    lines.append("| setting | default | meaning |\n|---|---|---|")
+    lines = [
+        BUILT,
+        f"# {name}\n",
+        f"{text}\n",
+        f"{inspect.getdoc(method)}\n",
+        f"Good for {method.good_for}.\n",
+    ]
+    lines.append(f"- data: {data(method)}\n- directions: {directions(method)}")
+    if issubclass(method, Method):
+        lines.append(f"- weights with default settings: {size(method):,}")
+        if method.defaults:
+            lines.append(f"- trained with `{in_flags(method.defaults)}` unless told otherwise")
+        lines.append(f"\n    reskin train {name} --a data/film --b data/game --out runs/film-game\n")
+        if method.presets:
+            lines.append("| preset | what it is | settings |\n|---|---|---|")
+        for preset, facts in method.presets.items():
+            lines.append(
+                f"| `--preset {preset}` | {facts.about} | `{in_flags(facts.settings)}` |".replace("``", "")
+            )
+    lines.append("\n| setting | default | meaning |\n|---|---|---|")
     for field, info in method.Config.model_fields.items():
-        lines.append(
-            f"| `--{field.replace('_', '-')}` | {info.default} | {info.description} |".replace("|B", "B")
-        )
+        meaning = (info.description or "").replace("|", "\\|")
+        lines.append(f"| `--{field.replace('_', '-')}` | {info.default} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 

@@ -15,29 +15,54 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.networks.drawn_vgg import drawn_vgg
 from torch import Tensor
 
 from reskin.cli.main import main
 from reskin.data.batches import DataConfig
 from reskin.errors import SettingsError
-from reskin.methods import find, names
-from reskin.methods.base import Method
+from reskin.methods import find, find_trained, trained_names
+from reskin.methods.base import Method, Translator
 from reskin.training import checkpoint
 from reskin.training.ema import Ema
 from reskin.training.loop import seed_step
-from reskin.training.settings import TrainConfig
-from reskin.types import Batch
+from reskin.training.settings import TrainConfig, sort_settings
+from reskin.types import Batch, Direction
 
-TINY = {"width": 4, "blocks": 1, "halvings": 5, "disc_layers": 1, "pool_size": 2}
+TINY = {
+    "width": 4,
+    "disc_width": 4,
+    "style_width": 4,
+    "mlp_width": 8,
+    "blocks": 1,
+    "halvings": 5,
+    "disc_layers": 1,
+    "scales": 1,
+    "pool_size": 2,
+    "picture_size": 32,
+    "patches": 16,
+    "feature_size": 32,
+    "ssim_scales": 1,
+}
 """Small values for settings of these names, whichever method has them."""
 
 
 def tiny(name: str, **settings: object) -> Method:
     """A method of few channels, its weights drawn from a fixed seed."""
-    kind = find(name)
+    kind = find_trained(name)
     seed_step(0, 0, 0)
     small = {key: value for key, value in TINY.items() if key in kind.Config.model_fields}
-    return kind(kind.Config.parse(small | settings))
+    if "feature_weights" in kind.Config.model_fields:
+        small["feature_weights"] = str(drawn_vgg())
+    method = kind(kind.Config.parse(small | settings))
+    method.prepare_training()
+    return method
+
+
+def translate(method: Translator, images: Tensor, direction: Direction) -> Tensor:
+    """A translation in the first style that the seed 0 gives, where there are styles."""
+    model = method.with_style(method.sample_styles(1, seed=0)[0]) if method.style_size else method
+    return model.translate(images, direction)
 
 
 def drawn(method: Method, step: int, count: int = 2) -> Batch:
@@ -52,11 +77,12 @@ def learn(method: Method, steps: range) -> list[dict[str, Tensor]]:
     losses = []
     for step in steps:
         seed_step(0, step, 0)
+        method.step, method.steps = step, 100
         losses.append(method.training_step(drawn(method, step)))
     return losses
 
 
-@pytest.fixture(params=names())
+@pytest.fixture(params=trained_names())
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -67,9 +93,9 @@ def test_a_translation_has_the_shape_and_range_of_its_input(name: str) -> None:
     assert method.directions
     for direction in method.directions:
         with torch.no_grad():
-            translated = method.translate(images, direction)
-            again = method.translate(images, direction)
-            clip = method.translate_clip(images, direction)
+            translated = translate(method, images, direction)
+            again = translate(method, images, direction)
+            clip = torch.cat([translate(method, image[None], direction) for image in images])
         assert translated.shape == clip.shape == images.shape
         assert translated.dtype == clip.dtype == torch.float32
         assert translated.abs().max() <= 1 and translated.isfinite().all()
@@ -91,14 +117,14 @@ def test_losses_are_finite_detached_scalars(name: str) -> None:
         assert loss.shape == () and loss.isfinite() and not loss.requires_grad and loss.dtype == torch.float32
 
 
-def test_everything_that_is_to_learn_moves_in_one_step(name: str) -> None:
+def test_everything_that_is_to_learn_moves_within_two_steps(name: str) -> None:
     method = tiny(name)
     taught = {
         id(p) for opt in method.optimizers.values() for group in opt.param_groups for p in group["params"]
     }
     learning = {key: p for key, p in method.named_parameters() if p.requires_grad}
     before = {key: p.detach().clone() for key, p in learning.items()}
-    learn(method, range(1, 2))
+    learn(method, range(1, 3))  # two, for a part that is taught in every second step
     assert learning
     for key, parameter in learning.items():
         assert id(parameter) in taught, f"no optimizer has {key}"
@@ -127,7 +153,8 @@ def test_going_on_from_a_checkpoint_equals_never_stopping(name: str, tmp_path: P
     checkpoint.save(tmp_path / "two.safetensors", checkpoint.state_of(half, half_ema), {"step": 2})
 
     torch.manual_seed(123)
-    rest = find(name)(half.config)  # other first weights, nothing in its pools
+    rest = find_trained(name)(half.config)  # other first weights, nothing in its pools
+    rest.prepare_training()
     rest_ema = Ema(rest, 0.9)
     checkpoint.restore(rest, rest_ema, checkpoint.load(tmp_path / "two.safetensors")[0])
     assert learn(rest, range(3, 4)) == learn(whole, range(3, 4))
@@ -182,15 +209,68 @@ def test_its_help_names_every_flag(
 
 def weights_of_terms() -> list[tuple[str, str]]:
     return [
-        (name, key) for name in names() for key in find(name).Config.model_fields if key.endswith("_weight")
+        (name, key)
+        for name in trained_names()
+        for key in find(name).Config.model_fields
+        if key.endswith("_weight")
     ]
 
 
 @pytest.mark.parametrize(("method_name", "weight"), weights_of_terms())
 def test_a_weight_of_zero_removes_its_term(method_name: str, weight: str) -> None:
     term = weight.removesuffix("_weight")
-    assert term in learn(tiny(method_name), range(1, 2))[0]
-    assert term not in learn(tiny(method_name, **{weight: 0.0}), range(1, 2))[0]
+    defaults = {
+        key: field.default
+        for key, field in find(method_name).Config.model_fields.items()
+        if key.endswith("_weight")
+    }
+    used = defaults[weight] or 1.0
+    rest = sum(value for key, value in defaults.items() if key != weight)
+    # The others grow so that the sum stays, since some papers want it to be 1.
+    without = {key: value * (1 + used / rest) if rest else value for key, value in defaults.items()}
+    assert term in learn(tiny(method_name, **({} if defaults[weight] else {weight: used})), range(1, 3))[-1]
+    assert term not in learn(tiny(method_name, **{**without, weight: 0.0}), range(1, 3))[-1]
+
+
+def test_every_preset_is_a_run_that_could_begin(name: str) -> None:
+    for key, preset in find_trained(name).presets.items():
+        assert preset.about.endswith("."), key
+        settings = sort_settings(name, {"a": "a", "b": "b", **preset.settings}, source=key)
+        assert settings.to_dict()
+
+
+def test_its_facts_are_told(name: str) -> None:
+    kind = find_trained(name)
+    assert re.fullmatch(r".+ \d{4}.*", kind.paper) and kind.good_for
+    sort_settings(name, {"a": "a", "b": "b"})  # its defaults are settings that exist
+
+
+def test_only_a_model_with_styles_takes_one(name: str) -> None:
+    method = tiny(name).eval()
+    images = torch.rand(1, 3, 32, 32) * 2 - 1
+    way = method.directions[0]
+    if not method.style_size:
+        for refused in (
+            lambda: method.translate(images, way, torch.zeros(8)),
+            lambda: method.sample_styles(1, seed=0),
+            lambda: method.encode_style(images, way),
+        ):
+            with pytest.raises(SettingsError, match="has no styles"):
+                refused()
+        return
+    with pytest.raises(SettingsError, match="none was chosen"):
+        method.translate(images, way)
+    with pytest.raises(SettingsError, match="styles of shape"):
+        method.translate(images, way, torch.zeros(method.style_size + 1))
+    with pytest.raises(SettingsError, match="0 styles"):
+        method.sample_styles(0, seed=0)
+    styles = method.sample_styles(3, seed=1)
+    assert styles.equal(method.sample_styles(3, seed=1)) and styles.shape == (3, method.style_size)
+    assert method.encode_style(images, way).shape == (1, method.style_size)
+    with torch.no_grad():
+        together = method.translate_styles(images, way, styles)
+        apart = [method.translate(images, way, style) for style in styles]
+    torch.testing.assert_close(together, torch.stack(apart))
 
 
 def test_nothing_is_kept_from_step_to_step_but_the_state(name: str) -> None:
@@ -205,22 +285,28 @@ def test_nothing_is_kept_from_step_to_step_but_the_state(name: str) -> None:
     assert len(set(counts)) == 1, counts
 
 
+def pool(name: str) -> dict[str, int]:
+    """A pool that is never full gives back what comes, so processes and batches can be compared."""
+    return {"pool_size": 50} if "pool_size" in find(name).Config.model_fields else {}
+
+
 PROCESS = """
 import sys, warnings
 warnings.simplefilter("ignore")
 import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
-from tests.contract.test_methods import drawn, seed_step, tiny
-from reskin.methods import names
+from tests.contract.test_methods import drawn, pool, seed_step, tiny
+from reskin.methods import trained_names
 from reskin.types import Batch
 torch.set_num_threads(1)
 dist.init_process_group("gloo")
 mine = dist.get_rank()
-for name in names():
-    method = tiny(name, pool_size=50)
+for name in trained_names():
+    method = tiny(name, **pool(name))
     for step in (1, 2):
         seed_step(0, step, mine)
+        method.step, method.steps = step, 100
         both = drawn(method, step)
         method.training_step(Batch(both.a[mine : mine + 1], both.b[mine : mine + 1]))
     save_file(
@@ -270,7 +356,7 @@ def of_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_two_processes_learn_what_one_learns_from_both_batches(name: str, of_two_processes: Path) -> None:
     """Compared by mean gradients, since Adam makes a whole step of a gradient that is rounding noise."""
-    method = tiny(name, pool_size=50)
+    method = tiny(name, **pool(name))
     learn(method, range(1, 3))
     first, second = (load_file(of_two_processes / f"{name}-{rank}.safetensors") for rank in (0, 1))
     for key, optimizer in method.optimizers.items():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError
-from reskin.losses import l1
+from reskin.losses.reconstruction import l1
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
 from reskin.types import Batch
 

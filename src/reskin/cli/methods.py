@@ -13,12 +13,12 @@ from rich.table import Table
 
 from reskin.cli.arguments import parse
 from reskin.methods import find, names
-from reskin.methods.base import Method
+from reskin.methods.base import Method, Translator
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """List the methods, or show the page of one.
+    """List the methods, or show the page of one: its paper, its presets and every setting.
 
     Examples:
       reskin methods
@@ -41,14 +41,13 @@ def run(words: list[str]) -> int:
 
 def _print_table() -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("method", "what it is", "data", "directions", "parameters"):
-        table.add_column(heading, justify="right" if heading == "parameters" else "left")
+    for heading in ("method", "paper", "data", "directions", "weights", "good for"):
+        table.add_column(heading, justify="right" if heading == "weights" else "left")
     for name in names():
         method = find(name)
-        table.add_row(
-            name, summary(method), method.pairing, ", ".join(method.directions), f"{size(method):,}"
-        )
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+        count = f"{size(method):,}" if issubclass(method, Method) else "-"
+        table.add_row(name, method.paper, data(method), directions(method), count, method.good_for)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
     print("\nreskin methods NAME explains one; reskin train NAME --help lists its settings.")
 
 
@@ -56,17 +55,59 @@ def _print_page(name: str) -> None:
     method = find(name)
     print(inspect.getdoc(sys.modules[method.__module__]))
     print(f"\n{inspect.getdoc(method)}")
-    print(
-        f"\ndata {method.pairing} · directions {', '.join(method.directions)} · {size(method):,} parameters\n"
-    )
+    print(f"\nGood for {method.good_for}.")
+    facts = [f"data: {data(method)}", f"directions: {directions(method)}"]
+    if issubclass(method, Method):
+        print("; ".join([*facts, f"{size(method):,} weights"]))
+        if method.defaults:
+            print(f"Trained with {in_flags(method.defaults)} unless told otherwise.")
+        if method.presets:
+            print("\nPresets (--preset NAME):")
+        for preset, facts_of in method.presets.items():
+            print(f"  {preset}\n      {facts_of.about}")
+            if facts_of.settings:
+                print(f"      {in_flags(facts_of.settings)}")
+    print("\nSettings:")
     for field, info in method.Config.model_fields.items():
         print(f"  --{field.replace('_', '-')} (default {info.default})\n      {info.description}")
 
 
-def summary(method: type[Method]) -> str:
+def summary(method: type[Translator]) -> str:
     """The first sentence of the method's page."""
     text = inspect.getdoc(sys.modules[method.__module__]) or ""
     return text.splitlines()[0].split(": ", 1)[-1].rstrip(".")
+
+
+def data(method: type[Translator]) -> str:
+    """What a method learns from."""
+    if not issubclass(method, Method):
+        return "no training"
+    return method.pairing if method.clip_length == 1 else f"{method.pairing} clips"
+
+
+def directions(method: type[Translator]) -> str:
+    """The ways a method translates, in words.
+
+    >>> directions(find("cyclegan"))
+    'both'
+    """
+    return "both" if len(method.directions) == 2 else " ".join(method.directions).replace("2", " to ")
+
+
+def in_flags(settings: object) -> str:
+    """Settings as they are typed.
+
+    >>> in_flags({"batch": 8, "flip": False})
+    '--batch 8 --no-flip'
+    """
+    words = []
+    for key, value in dict(settings).items():  # type: ignore[call-overload]
+        flag = key.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words.append(f"--{flag} {value}")
+    return " ".join(words)
 
 
 def size(method: type[Method]) -> int:

@@ -15,9 +15,9 @@ from reskin.cli.arguments import parse
 from reskin.config import Settings
 from reskin.data.batches import DataConfig
 from reskin.errors import SettingsError
-from reskin.methods import find, names
+from reskin.methods import find_trained, trained_names
 from reskin.training.progress import in_words
-from reskin.training.settings import TrainConfig, read_settings_file, sort_settings
+from reskin.training.settings import TrainConfig, find_preset, read_settings_file, sort_settings
 
 if TYPE_CHECKING:
     from reskin.training.start import Plan
@@ -39,6 +39,8 @@ class RunArguments:
 
     out: Path
     """The run folder: settings, curves, sample grids and checkpoints."""
+    preset: str | None = None
+    """Settings under a name, which flags and --config overrule; `reskin methods METHOD` lists them."""
     config: Path | None = None
     """JSON file of settings, such as another run's config.json; flags come before it."""
     allow_change: bool = False
@@ -51,11 +53,13 @@ def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     if words[:1] in (["-h"], ["--help"]):
         print("usage: reskin train METHOD --a FOLDER --b FOLDER --out RUN [OPTIONS]\n")
-        print(f"Methods: {', '.join(names())}. `reskin train METHOD --help` lists the settings of one.")
+        print(
+            f"Methods: {', '.join(trained_names())}. `reskin train METHOD --help` lists the settings of one."
+        )
         return 0
     if not words or words[0].startswith("-"):
         raise SettingsError(
-            "no method given", f"Type: reskin train METHOD ... with one of: {', '.join(names())}."
+            "no method given", f"Type: reskin train METHOD ... with one of: {', '.join(trained_names())}."
         )
     name = words[0]
     start, settings = read_arguments(name, words[1:])
@@ -72,27 +76,30 @@ def run(words: list[str]) -> int:
 
 
 def read_arguments(name: str, words: list[str]) -> tuple[RunArguments, dict[str, Any]]:
-    """Where the run is, and all its settings by name: defaults, then `--config`, then flags.
+    """Where the run is, and all its settings by name: defaults, `--preset`, `--config`, then flags.
 
     Raises:
         SettingsError: unknown method, flag or key, or a value out of range.
     """
-    config_class = find(name).Config
+    method = find_trained(name)
+    config_class = method.Config
     kind = make_dataclass(
         "Arguments",
         [("run", RunArguments), ("method", config_class), ("data", DataConfig), ("train", TrainConfig)],
         frozen=True,
     )
     kind.__doc__ = f"Train {name}.\n{EPILOGUE.format(name=name)}"
-    default = None
-    if (file := _config_flag(words)) is not None:
-        values = read_settings_file(file)
-        sort_settings(name, {"a": ".", "b": "."} | values, source=str(file))
-        groups = [
-            group.model_construct(**_present(group, values))
-            for group in (config_class, DataConfig, TrainConfig)
-        ]
-        default = kind(RunArguments(out=tyro.MISSING), *groups)
+    values = dict(method.defaults)
+    if (preset := _flag(words, "--preset")) is not None:
+        values |= find_preset(name, preset).settings
+    if (file := _flag(words, "--config")) is not None:
+        from_file = read_settings_file(Path(file))
+        sort_settings(name, {"a": ".", "b": "."} | from_file, source=file)
+        values |= from_file
+    groups = [
+        group.model_construct(**_present(group, values)) for group in (config_class, DataConfig, TrainConfig)
+    ]
+    default = kind(RunArguments(out=tyro.MISSING), *groups)
     arguments = parse(kind, words, command=f"reskin train {name}", default=default)
     settings: dict[str, Any] = {}
     for group in (arguments.method, arguments.data, arguments.train):
@@ -100,13 +107,13 @@ def read_arguments(name: str, words: list[str]) -> tuple[RunArguments, dict[str,
     return arguments.run, settings
 
 
-def _config_flag(words: list[str]) -> Path | None:
-    """The file after --config, which must be known before the flags can have their defaults."""
+def _flag(words: list[str], flag: str) -> str | None:
+    """The word after `flag`, which must be known before the other flags can have their defaults."""
     for word, following in zip(words, [*words[1:], ""], strict=True):
-        if word == "--config":
-            return Path(following)
-        if word.startswith("--config="):
-            return Path(word.removeprefix("--config="))
+        if word == flag:
+            return following
+        if word.startswith(f"{flag}="):
+            return word.removeprefix(f"{flag}=")
     return None
 
 

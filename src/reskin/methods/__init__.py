@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from reskin.errors import SettingsError
 
 if TYPE_CHECKING:
-    from reskin.methods.base import Method
+    from reskin.methods.base import Method, Translator
 
 
 def names() -> list[str]:
@@ -23,13 +23,20 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
 
 
-def find(name: str) -> type[Method]:
-    """The method class in the file `methods/<name>.py`.
+def trained_names() -> list[str]:
+    """The names of the methods that learn from two piles of pictures; the others need no training."""
+    from reskin.methods.base import Method
+
+    return [name for name in names() if issubclass(find(name), Method)]
+
+
+def find(name: str) -> type[Translator]:
+    """The one class in the file `methods/<name>.py` that translates.
 
     Raises:
         SettingsError: there is no method of this name; the known ones are listed.
     """
-    from reskin.methods.base import Method
+    from reskin.methods.base import Translator
 
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)
@@ -39,8 +46,22 @@ def find(name: str) -> type[Method]:
     found = [
         member
         for _, member in inspect.getmembers(module, inspect.isclass)
-        if issubclass(member, Method) and member.__module__ == module.__name__
+        if issubclass(member, Translator) and member.__module__ == module.__name__
     ]
     if len(found) != 1:
-        raise TypeError(f"methods/{name}.py must define one Method, it defines {len(found)}")
+        raise TypeError(f"methods/{name}.py must define one Translator, it defines {len(found)}")
     return found[0]
+
+
+def find_trained(name: str) -> type[Method]:
+    """As `find`, for a method that learns.
+
+    Raises:
+        SettingsError: there is no method of this name, or it needs no training.
+    """
+    from reskin.methods.base import Method
+
+    method = find(name)
+    if not issubclass(method, Method):
+        raise SettingsError(f"{name} is not trained", f"Use it at once; type: reskin methods {name}.")
+    return method

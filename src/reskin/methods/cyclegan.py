@@ -12,14 +12,14 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from reskin.losses import (
+from reskin.losses.adversarial import (
     Adversarial,
     adversarial_discriminator,
     adversarial_generator,
     gradient_penalty,
-    l1,
 )
-from reskin.methods.base import Method, MethodConfig, frozen
+from reskin.losses.reconstruction import l1
+from reskin.methods.base import Method, MethodConfig, Preset, frozen
 from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
@@ -27,6 +27,12 @@ from reskin.networks.patchgan import patch_discriminator, pixel_discriminator
 from reskin.networks.resnet import resnet_generator
 from reskin.networks.unet import unet_generator
 from reskin.types import Batch, Direction
+
+GOT = {"batch": 8, "epochs": 200, "decay_epochs": 100, "save_every": 5, "learning_rate": 2e-4}
+"""What the three runs of the GoT report share: 100 + 100 epochs, a checkpoint every 5."""
+
+TABLES = {"identity_weight": 0.0, "blocks": 6, "load_size": 143, "crop_size": 128}
+"""What the five runs of tables 4 and 5 share: Cityscapes at 128 px, no identity loss."""
 
 
 class CycleGANConfig(MethodConfig):
@@ -81,6 +87,30 @@ class CycleGAN(Method):
 
     Config = CycleGANConfig
     config: CycleGANConfig
+    paper = "Zhu et al. 2017"
+    good_for = "any two looks whose shapes agree; the reference that others are compared with"
+    presets = {
+        "got_castle2building": Preset(
+            "Castles of a series and real buildings: 273 and 924 pictures of 600 px, batch 8.", GOT
+        ),
+        "got_castle2building_web": Preset(
+            "The same with 2148 and 1948 pictures from the web; the looks are close, so the effect is weak.",
+            GOT,
+        ),
+        "got2fixers": Preset(
+            "A series and a renovation show: every 100th frame, 6168 and 7372 of 640x360, batch 8.",
+            GOT | {"preprocess": "scale_width_and_crop"},
+        ),
+        "youtube_pair_cyclegan": Preset(
+            "The videos of two people, frame by frame; compare with Recycle-GAN.", {"preprocess": "crop"}
+        ),
+        "s2w_cyclegan": Preset("Summer and winter in Yosemite at 256 px.", {}),
+        "cycle_alone": Preset("Tables 4 and 5: no adversarial loss.", TABLES | {"adversarial_weight": 0.0}),
+        "gan_alone": Preset("Tables 4 and 5: no cycle.", TABLES | {"cycle_weight": 0.0}),
+        "gan_forward": Preset("Tables 4 and 5: only the cycle A, B, A.", TABLES | {"backward_cycle": 0.0}),
+        "gan_backward": Preset("Tables 4 and 5: only the cycle B, A, B.", TABLES | {"forward_cycle": 0.0}),
+        "full": Preset("Tables 4 and 5: adversarial loss and both cycles.", TABLES),
+    }
 
     def __init__(self, config: CycleGANConfig) -> None:
         super().__init__(config)
@@ -170,6 +200,5 @@ class CycleGAN(Method):
             loss = loss + gradient_penalty(disc, real, fake)
         return loss
 
-    def translate(self, images: Tensor, direction: Direction) -> Tensor:
-        self.check_direction(direction)
+    def generate(self, images: Tensor, direction: Direction) -> Tensor:
         return (self.gen_a2b if direction == "a2b" else self.gen_b2a)(images)

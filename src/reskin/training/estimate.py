@@ -43,6 +43,7 @@ def estimate(method: Method, batches: Batches, compute: Compute, *, graphed: boo
         if sum(times) > TIMED_SECONDS and len(times) > 2:
             break
         seed_step(0, step, 0)
+        method.step = step
         began = time.perf_counter()
         teach(batches.at(step))
         if compute.device.type == "cuda":

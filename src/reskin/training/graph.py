@@ -30,6 +30,10 @@ class GraphedStep:
     def __init__(self, method: Method, compute: Compute) -> None:
         if compute.device.type != "cuda" or torch.distributed.is_initialized():
             raise SettingsError("--cuda-graph needs exactly one CUDA device", "Leave it out.")
+        if not method.same_every_step:
+            raise SettingsError(
+                "this method's steps differ, so no CUDA graph can be made of one", "Leave --cuda-graph out."
+            )
         self.method, self.compute = method, compute
         self.graph: torch.cuda.CUDAGraph | None = None
         method.checks_later = True

@@ -52,6 +52,7 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
     with StopRequest() as stop:
         for step in range(first, last + 1):
             seed_step(config.seed, step, run.rank)
+            method.step, method.steps = step, last
             method.set_learning_rate(config.multiplier(step, last))
             try:
                 losses = teach(batches.at(step))

@@ -29,7 +29,7 @@ from reskin.training import checkpoint
 from reskin.training.ema import Ema
 from reskin.training.processes import lowest
 from reskin.training.settings import FREE_TO_CHANGE, RunSettings, TrainConfig
-from reskin.types import Batch
+from reskin.types import Batch, Direction
 
 logger = logging.getLogger("reskin")
 SAVE_SECONDS = 600.0
@@ -217,18 +217,27 @@ def sample_rows(model: Translator, pictures: Batch, compute: Compute) -> dict[st
     model.eval()
     rows: dict[str, Tensor] = {}
     with compute.autocast():
-        if "a2b" in model.directions:
-            rows["A"] = pictures.a
-            rows["A → B"] = model.translate(pictures.a, "a2b").float()
-            if "b2a" in model.directions:
-                rows["A → B → A"] = model.translate(rows["A → B"], "b2a").float()
-        if "b2a" in model.directions:
-            rows["B"] = pictures.b
-            rows["B → A"] = model.translate(pictures.b, "b2a").float()
-            if "a2b" in model.directions:
-                rows["B → A → B"] = model.translate(rows["B → A"], "a2b").float()
+        for direction, images, side, other in (("a2b", pictures.a, "A", "B"), ("b2a", pictures.b, "B", "A")):
+            if direction in model.directions:
+                rows[side] = images
+                rows |= _translations(model, images, direction, f"{side} → {other}")
     model.train(was_training)
     return {title: images.float().cpu() for title, images in rows.items()}
+
+
+def _translations(model: Translator, images: Tensor, direction: Direction, title: str) -> dict[str, Tensor]:
+    """There and back again; with styles, there in two of them."""
+    if model.style_size:
+        styles = model.sample_styles(2, seed=0)
+        return {
+            f"{title} ({number})": translated.float()
+            for number, translated in enumerate(model.translate_styles(images, direction, styles), 1)
+        }
+    there = model.translate(images, direction).float()
+    back: Direction = "b2a" if direction == "a2b" else "a2b"
+    if back not in model.directions:
+        return {title: there}
+    return {title: there, f"{title} → {title[0]}": model.translate(there, back).float()}
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,9 +13,9 @@ from reskin.config import Settings, read_json
 from reskin.data.batches import DataConfig
 from reskin.device import Precision
 from reskin.errors import SettingsError
-from reskin.methods import find
-from reskin.methods.base import Method, MethodConfig
-from reskin.training.schedule import epoch_of, linear_multiplier
+from reskin.methods import find_trained
+from reskin.methods.base import Method, MethodConfig, Preset
+from reskin.training.schedule import epoch_of, halving_multiplier, linear_multiplier
 
 
 class TrainConfig(Settings):
@@ -27,6 +27,10 @@ class TrainConfig(Settings):
     """Times the larger side is gone through."""
     decay_epochs: int | None = Field(default=None, ge=0)
     """Last epochs, over which the learning rate falls in a straight line to 0; half of all by default."""
+    schedule: Literal["linear", "halving", "constant"] = "linear"
+    """Learning rate: linear falls over decay_epochs, halving halves every halve_steps, constant stays."""
+    halve_steps: int = Field(default=100_000, ge=1)
+    """Steps after which the learning rate is halved, again and again (schedule halving)."""
     steps: int | None = Field(default=None, ge=1)
     """Length in steps instead of epochs; the schedule is stretched or shrunk to it."""
     minutes: float | None = Field(default=None, gt=0)
@@ -64,6 +68,10 @@ class TrainConfig(Settings):
 
     def multiplier(self, step: int, steps: int) -> float:
         """Factor of the learning rate in `step` (1-based) of a run of `steps`."""
+        if self.schedule == "constant":
+            return 1.0
+        if self.schedule == "halving":
+            return halving_multiplier(step, halve_steps=self.halve_steps)
         decay = self.epochs // 2 if self.decay_epochs is None else self.decay_epochs
         epoch = epoch_of(step, steps=steps, epochs=self.epochs)
         return linear_multiplier(epoch, epochs=self.epochs, decay_epochs=decay)
@@ -92,8 +100,8 @@ class RunSettings:
 
     def defaults(self) -> dict[str, Any]:
         """What `to_dict` gives where nothing but the two folders is set."""
-        data = DataConfig(a=self.data.a, b=self.data.b)
-        return RunSettings(self.method_class, self.method_class.Config(), data, TrainConfig()).to_dict()
+        values = {"a": self.data.a, "b": self.data.b, **self.method_class.defaults}
+        return _sorted(self.method_class, values, "defaults").to_dict()
 
 
 def sort_settings(method: str, values: dict[str, Any], *, source: str = "settings") -> RunSettings:
@@ -107,7 +115,17 @@ def sort_settings(method: str, values: dict[str, Any], *, source: str = "setting
     Raises:
         SettingsError: unknown method, unknown setting (with the nearest known one) or a value out of range.
     """
-    method_class = find(method)
+    method_class = find_trained(method)
+    for side in ("a", "b"):
+        if values.get(side) is None:
+            raise SettingsError(
+                f"no folder of side {side.upper()} given", f"Add --{side} with a folder of pictures."
+            )
+    given = {key: value for key, value in values.items() if value is not None}
+    return _sorted(method_class, {**method_class.defaults, **given}, source)
+
+
+def _sorted(method_class: type[Method], values: dict[str, Any], source: str) -> RunSettings:
     groups: dict[type[Settings], dict[str, Any]] = {method_class.Config: {}, DataConfig: {}, TrainConfig: {}}
     known = {name: group for group in groups for name in group.model_fields}
     for name, value in values.items():
@@ -115,19 +133,28 @@ def sort_settings(method: str, values: dict[str, Any], *, source: str = "setting
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(sorted(known))}."
             raise SettingsError(f"unknown key '{name}' in {source}", hint)
-        if value is not None:
-            groups[known[name]][name] = value
-    for side in ("a", "b"):
-        if side not in groups[DataConfig]:
-            raise SettingsError(
-                f"no folder of side {side.upper()} given", f"Add --{side} with a folder of pictures."
-            )
+        groups[known[name]][name] = value
     return RunSettings(
         method_class,
         method_class.Config.parse(groups[method_class.Config], source=source),
         DataConfig.parse(groups[DataConfig], source=source),
         TrainConfig.parse(groups[TrainConfig], source=source),
     )
+
+
+def find_preset(method: str, name: str) -> Preset:
+    """The preset `name` of a method.
+
+    Raises:
+        SettingsError: unknown method or preset; the known presets are listed.
+    """
+    presets = find_trained(method).presets
+    if name not in presets:
+        near = difflib.get_close_matches(name, presets, n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        known = f"Known: {', '.join(presets)}." if presets else "It has none: leave --preset out."
+        raise SettingsError(f"{method} has no preset '{name}'", f"{hint}{known}")
+    return presets[name]
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:

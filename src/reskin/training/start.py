@@ -10,7 +10,7 @@ from reskin.config import read_json
 from reskin.data.batches import Batches, open_batches
 from reskin.device import Compute, choose_compute
 from reskin.errors import RunError
-from reskin.methods import find
+from reskin.methods import find_trained
 from reskin.methods.base import Method
 from reskin.storage import lock
 from reskin.training import checkpoint
@@ -18,7 +18,7 @@ from reskin.training.estimate import Estimate, estimate, steps_in
 from reskin.training.loop import seed_step, train
 from reskin.training.processes import Processes, join_processes, lowest
 from reskin.training.run import Run, check_space, check_unchanged, list_checkpoints
-from reskin.training.settings import RunSettings, read_settings_file, sort_settings
+from reskin.training.settings import RunSettings, find_preset, read_settings_file, sort_settings
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ def train_run(
     method: str,
     *,
     out: Path | str,
+    preset: str | None = None,
     config: Path | str | None = None,
     allow_change: bool = False,
     **settings: Any,
@@ -53,7 +54,8 @@ def train_run(
     Args:
         method: its name, such as "cyclegan".
         out: the run folder. When a run of the same settings is in it, it is gone on with.
-        config: JSON file of settings; those given here by name come before it.
+        preset: name of one of the method's presets.
+        config: JSON file of settings; it comes before the preset, and those given here by name before both.
         allow_change: go on although settings differ from those the run was begun with.
         settings: any setting of the method, the data (`a`, `b`, `crop_size` ...) or the training (`steps`,
             `batch` ...); see `reskin train METHOD --help`.
@@ -69,7 +71,7 @@ def train_run(
         NotFiniteError: training diverged; the weights are sound.
     """
     out = Path(out)
-    chosen = gather_settings(method, config, settings)
+    chosen = gather_settings(method, config, settings, preset=preset)
     compute = choose_compute(chosen.train.device, chosen.train.precision)
     with join_processes(compute.device) as processes:
         if processes.rank:
@@ -80,17 +82,20 @@ def train_run(
     return out
 
 
-def gather_settings(method: str, config: Path | str | None, given: dict[str, Any]) -> RunSettings:
-    """Settings in the order defaults, file, given by name; `None` counts as not given.
+def gather_settings(
+    method: str, config: Path | str | None, given: dict[str, Any], *, preset: str | None = None
+) -> RunSettings:
+    """Settings in the order defaults, preset, file, given by name; `None` counts as not given.
 
     Raises:
         SettingsError: as `sort_settings`; the file is named when the fault is in it.
     """
+    from_preset = dict(find_preset(method, preset).settings) if preset else {}
     from_file = read_settings_file(Path(config)) if config else {}
     if from_file:
         sort_settings(method, {"a": "", "b": "", **from_file}, source=str(config))
     return sort_settings(
-        method, from_file | {key: value for key, value in given.items() if value is not None}
+        method, from_preset | from_file | {key: value for key, value in given.items() if value is not None}
     )
 
 
@@ -162,7 +167,11 @@ def _open(settings: RunSettings, out: Path, compute: Compute, processes: Process
 
 
 def build(settings: RunSettings, compute: Compute) -> Method:
-    """The method with its first weights, drawn from the seed, on its device."""
+    """The method with its first weights, drawn from the seed, on its device and ready to learn.
+
+    Raises:
+        WeightsError: it needs pretrained weights that are not here.
+    """
     seed_step(settings.train.seed, 0, 0)
     method = settings.method_class(settings.method)
     compute.place(method)
@@ -170,16 +179,24 @@ def build(settings: RunSettings, compute: Compute) -> Method:
         for network in method.children():
             if any(True for _ in network.parameters()):
                 network.compile()
+    method.prepare_training()
     return method
 
 
-def plan_run(method: str, *, out: Path | str, config: Path | str | None = None, **settings: Any) -> Plan:
+def plan_run(
+    method: str,
+    *,
+    out: Path | str,
+    preset: str | None = None,
+    config: Path | str | None = None,
+    **settings: Any,
+) -> Plan:
     """What `train_run` would do and cost, from a few real steps; nothing is kept.
 
     Raises:
         SettingsError, DataError: as `train_run`.
     """
-    chosen = gather_settings(method, config, settings)
+    chosen = gather_settings(method, config, settings, preset=preset)
     compute = choose_compute(chosen.train.device, chosen.train.precision)
     batches = _open(chosen, Path(out), compute, Processes(0, 1))
     cost = estimate(build(chosen, compute), batches, compute, graphed=chosen.train.cuda_graph)
@@ -212,7 +229,7 @@ def load(folder: Path | str, *, device: str = "auto", step: int | None = None) -
         raise RunError(f"{folder} has {wanted}", f"There are: {there}." if there else "Train it first.")
     state, _ = checkpoint.load(found[-1], only=("method.", "ema."))
     state |= {f"method.{key.removeprefix('ema.')}": v for key, v in state.items() if key.startswith("ema.")}
-    method_class = find(config["method"])
+    method_class = find_trained(config["method"])
     method = method_class(method_class.Config.parse(config["settings"]["method"], source=str(folder)))
     method.directions = tuple(config["directions"])
     checkpoint.load_networks(method, state, "method.", partly=len(method.directions) == 1)

@@ -1,7 +1,4 @@
-"""Losses: tensors in, one scalar out.
-
-Every loss is a mean, computed in float32 whatever precision the networks ran in, and lets gradients through.
-"""
+"""Losses of the game between a generator and a discriminator."""
 
 from __future__ import annotations
 
@@ -16,30 +13,6 @@ from reskin.errors import SettingsError, ShapeError
 
 Adversarial = Literal["lsgan", "bce", "hinge", "wgan-gp"]
 """Which game generator and discriminator play."""
-
-
-def l1(image: Tensor, reference: Tensor) -> Tensor:
-    """Mean absolute difference; lower is closer.
-
-    Args:
-        image: any shape, float.
-        reference: same shape as `image`.
-
-    Returns:
-        A scalar, float32, in the unit of the input: 0 to 2 for pictures in [-1, 1].
-
-    Raises:
-        ShapeError: the shapes differ (nothing is broadcast).
-
-    >>> l1(torch.tensor([0.0, 1.0]), torch.tensor([0.5, 1.0]))
-    tensor(0.2500)
-    """
-    if image.shape != reference.shape:
-        raise ShapeError(
-            f"pictures of {tuple(image.shape)} cannot be compared with {tuple(reference.shape)}",
-            "Use the same size and channels on both sides.",
-        )
-    return F.l1_loss(image.float(), reference.float())
 
 
 def adversarial_generator(kind: Adversarial, fake_logits: Tensor) -> Tensor:

@@ -1,0 +1,32 @@
+"""Losses that compare a picture with the one it should be, value by value."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from reskin.errors import ShapeError
+
+
+def l1(image: Tensor, reference: Tensor) -> Tensor:
+    """Mean absolute difference; lower is closer.
+
+    Args:
+        image: any shape, float.
+        reference: same shape as `image`.
+
+    Returns:
+        A scalar, float32, in the unit of the input: 0 to 2 for pictures in [-1, 1].
+
+    Raises:
+        ShapeError: the shapes differ (nothing is broadcast).
+
+    >>> l1(torch.tensor([0.0, 1.0]), torch.tensor([0.5, 1.0]))
+    tensor(0.2500)
+    """
+    if image.shape != reference.shape:
+        raise ShapeError(
+            f"pictures of {tuple(image.shape)} cannot be compared with {tuple(reference.shape)}",
+            "Use the same size and channels on both sides.",
+        )
+    return F.l1_loss(image.float(), reference.float())
