@@ -24,6 +24,8 @@ COMMANDS = {
     "inspect": "inspect",
     "train": "train",
     "translate": "translate",
+    "grid": "grid",
+    "interpolate": "interpolate",
     "evaluate": "evaluate",
     "report": "report",
     "import": "import_model",

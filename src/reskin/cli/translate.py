@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import tyro
 
@@ -16,8 +16,23 @@ from reskin.training.progress import in_words
 from reskin.types import Direction
 
 if TYPE_CHECKING:
-    from reskin.device import Compute
-    from reskin.methods.base import Method
+    from torch import Tensor
+
+    from reskin.methods.base import Method, Translator
+    from reskin.translation.rendering import Rendering
+
+
+class StyleArguments(Protocol):
+    """What a command that takes styles is given."""
+
+    @property
+    def run(self) -> Path: ...
+    @property
+    def styles(self) -> int | None: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def style(self) -> tuple[Path, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,8 @@ class Arguments:
       reskin translate runs/film-game clip.mp4 clip-as-game.mp4
       reskin translate runs/film-game photos/ photos-as-game/
       reskin translate runs/film-game game.png game-as-film.png --direction b2a
+      reskin translate runs/summer-winter summer/ out/ --styles 4 --seed 1
+      reskin translate runs/summer-winter summer.jpg out.png --style winter.jpg
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -42,6 +59,16 @@ class Arguments:
     """a2b or b2a; by default the first one that the model was made for."""
     step: int | None = None
     """Checkpoint to use; by default the last."""
+    styles: int | None = None
+    """For a method with styles: this many random ones, the same for every picture, in style1, style2 ..."""
+    seed: int = 0
+    """Which random styles."""
+    style: tuple[Path, ...] = ()
+    """For a method with styles: pictures of the other side whose look to take."""
+    mask: Path | None = None
+    """A picture, or a folder with one of the same name for each source: only white places change."""
+    save_masks: bool = False
+    """Also save the masks that the method itself makes (attentiongan), in a folder masks."""
     overwrite: bool = False
     """Replace a result that is already there."""
     device: str = "auto"
@@ -66,35 +93,71 @@ def run(words: list[str]) -> int:
 
     from reskin.images import is_image_name
 
+    options = {"compute": compute, "overwrite": arguments.overwrite}
+    options["rendering"] = _rendering(model, arguments, direction)
     if arguments.source.is_dir():
-        return _folder(model, arguments, direction, compute)
+        return translate_pictures(model, arguments.source, arguments.out, direction, **options)
     if is_image_name(arguments.source):
-        return _picture(model, arguments, direction, compute)
-    return _video(model, arguments, direction, compute)
+        return _picture(model, arguments, direction, options)
+    return translate_clip(model, arguments.source, arguments.out, direction, **options)
 
 
-def _picture(model: Method, arguments: Arguments, direction: Direction, compute: Compute) -> int:
+def _rendering(model: Method, arguments: Arguments, direction: Direction) -> Rendering:
+    """Styles and masks as asked for."""
+    from reskin.translation.rendering import Rendering
+
+    styles = chosen_styles(model, arguments, direction)
+    return Rendering(styles, arguments.save_masks, arguments.mask)
+
+
+def chosen_styles(model: Method, arguments: StyleArguments, direction: Direction) -> Tensor | None:
+    """The styles that the flags ask for, (K, style_size); None where they ask for none.
+
+    Raises:
+        SettingsError: both kinds are asked for, or the model has no styles.
+        ImageError: an example picture is not readable or too small.
+    """
+    import torch
+
+    from reskin.training.start import read_run
+    from reskin.translation.rendering import example_style
+
+    if arguments.styles is not None and arguments.style:
+        raise SettingsError("both --styles and --style are given", "Give one of them.")
+    if arguments.styles is not None:
+        return model.sample_styles(arguments.styles, arguments.seed)
+    if not arguments.style:
+        return None
+    side = read_run(arguments.run)["settings"].get("data", {}).get("crop_size")
+    return torch.stack([example_style(model, path, direction, side=side) for path in arguments.style])
+
+
+def _picture(model: Method, arguments: Arguments, direction: Direction, options: dict[str, Any]) -> int:
     from reskin.translation.pictures import translate_image
 
-    translate_image(
-        model, arguments.source, direction, out=arguments.out, compute=compute, overwrite=arguments.overwrite
-    )
+    translate_image(model, arguments.source, direction, out=arguments.out, **options)
     print(f"done: {arguments.out}", file=sys.stderr)
     return 0
 
 
-def _folder(model: Method, arguments: Arguments, direction: Direction, compute: Compute) -> int:
+def translate_pictures(
+    model: Translator, source: Path, out: Path, direction: Direction, **options: Any
+) -> int:
+    """Translate a folder of pictures, showing how far it is; returns the exit code.
+
+    Raises:
+        PartialError: some pictures were left out; each has been named.
+    """
     from reskin.translation.folders import translate_folder
 
     with Counter("pictures") as counter:
         result = translate_folder(
             model,
-            arguments.source,
-            arguments.out,
+            source,
+            out,
             direction,
             report=lambda progress: counter.show(progress.done, progress.total),
-            compute=compute,
-            overwrite=arguments.overwrite,
+            **options,
         )
     for path, reason in result.left_out:
         print(f"left out {path}: {reason}", file=sys.stderr)
@@ -104,22 +167,26 @@ def _folder(model: Method, arguments: Arguments, direction: Direction, compute: 
             f"{len(result.left_out)} of {total} pictures were left out, first {result.left_out[0][0]}",
             "Mend or remove them and run the same command again.",
         )
-    print(f"done: {arguments.out} ({result.translated} new, {result.skipped} were there)", file=sys.stderr)
+    print(f"done: {out} ({result.translated} new, {result.skipped} were there)", file=sys.stderr)
     return 0
 
 
-def _video(model: Method, arguments: Arguments, direction: Direction, compute: Compute) -> int:
+def translate_clip(model: Translator, source: Path, out: Path, direction: Direction, **options: Any) -> int:
+    """Translate a video, showing how far it is; returns the exit code.
+
+    Raises:
+        PartialError: the source is damaged; its sound frames were translated.
+    """
     from reskin.translation.clips import translate_video
 
     with Counter("frames") as counter:
         result = translate_video(
             model,
-            arguments.source,
-            arguments.out,
+            source,
+            out,
             direction,
             report=lambda progress: counter.show(progress.frame, progress.frames),
-            compute=compute,
-            overwrite=arguments.overwrite,
+            **options,
         )
     for note in result.notes:
         print(note, file=sys.stderr)
@@ -127,8 +194,8 @@ def _video(model: Method, arguments: Arguments, direction: Direction, compute: C
         for line in result.damaged:
             print(line, file=sys.stderr)
         raise PartialError(
-            f"{arguments.source} is damaged: its {result.frames} sound frames were translated",
-            f"They are in {arguments.out}; give an undamaged file for the rest.",
+            f"{source} is damaged: its {result.frames} sound frames were translated",
+            f"They are in {out}; give an undamaged file for the rest.",
         )
-    print(f"done: {arguments.out} ({result.frames} frames in {in_words(result.seconds)})", file=sys.stderr)
+    print(f"done: {out} ({result.frames} frames in {in_words(result.seconds)})", file=sys.stderr)
     return 0

@@ -21,6 +21,8 @@ class Facts:
         best: the value of a perfect result.
         symmetric: whether the two inputs may change places.
         unit: of the value, for people; empty where it has none.
+        needs_features: whether a network must be given that turns pictures into features.
+        is_unbiased: whether chance may take the value of a perfect result past `best`.
     """
 
     name: str
@@ -29,3 +31,5 @@ class Facts:
     best: float
     symmetric: bool
     unit: str = ""
+    needs_features: bool = False
+    is_unbiased: bool = False

@@ -17,6 +17,7 @@ from reskin.errors import SettingsError
 from reskin.methods.base import Translator
 from reskin.translation.engine import Engine
 from reskin.translation.overlap import overlap
+from reskin.translation.rendering import Rendering, read_mask
 from reskin.translation.targets import check_target
 from reskin.types import Direction
 from reskin.video.probe import VideoInfo
@@ -81,7 +82,7 @@ class _Batch:
     times: list[Fraction]
 
 
-def translate_video(
+def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     model: Translator,
     source: Path | str,
     out: Path | str,
@@ -90,6 +91,7 @@ def translate_video(
     report: Callable[[VideoProgress], None] | None = None,
     compute: Compute | None = None,
     batch: int | None = None,
+    rendering: Rendering | None = None,
     overwrite: bool = False,
 ) -> VideoResult:
     """Translate a video frame by frame; size, frame times and sound stay as they are.
@@ -106,6 +108,7 @@ def translate_video(
         report: called in this thread after each batch.
         compute: where and how; by default the model's own device in the precision that is fast there.
         batch: frames given to the model at once; by default 1 on a CPU, on a GPU more where frames are small.
+        rendering: one style for all frames; a mask that is one picture.
         overwrite: replace `out` if it is there.
 
     Raises:
@@ -118,12 +121,23 @@ def translate_video(
     check_target(source, out, overwrite=overwrite)
     if batch is not None and batch < 1:
         raise SettingsError(f"a batch of {batch} frames", "Give 1 or more.")
-    engine = Engine(model, direction, compute)
+    engine = Engine(model, direction, compute, rendering)
+    _check_rendering(engine.rendering)
     with VideoReader(source) as reader:
         with _writer(reader.info, source, out) as writer:
             frames = _translate_frames(engine, reader, writer, report=report, batch=batch)
         notes = [*reader.notes, *writer.notes]
         return VideoResult(frames, time.monotonic() - started, notes, list(reader.damaged))
+
+
+def _check_rendering(rendering: Rendering) -> None:
+    if rendering.parts != ("",):
+        raise SettingsError(
+            "a video is made in one style, without masks",
+            "Give one --style, or translate its frames as pictures.",
+        )
+    if rendering.mask is not None and not rendering.mask.is_file():
+        raise SettingsError(f"{rendering.mask} is a folder", "For a video give one picture as --mask.")
 
 
 def _writer(info: VideoInfo, source: Path, out: Path) -> VideoWriter:
@@ -144,10 +158,13 @@ def _translate_frames(
     pixels = reader.info.width * reader.info.height
     size = batch or _batch_size(engine, pixels)
     done = 0
+    mask = None
+    if engine.rendering.mask is not None:
+        mask = read_mask(engine.rendering.mask, Path(), reader.info.height, reader.info.width)
 
     def translate(frames: _Batch) -> _Batch:
         nonlocal done
-        frames.images = engine.translate(frames.images)
+        frames.images = engine.translate_parts(frames.images, mask)[0]
         done += len(frames.times)
         if report is not None:
             report(VideoProgress(done, reader.info.frames, time.monotonic() - started))

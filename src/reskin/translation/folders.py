@@ -18,6 +18,7 @@ from reskin.methods.base import Translator
 from reskin.translation.engine import Engine
 from reskin.translation.overlap import overlap
 from reskin.translation.record import Job, Record
+from reskin.translation.rendering import Rendering, read_mask
 from reskin.translation.targets import check_folders
 from reskin.types import Direction
 
@@ -65,6 +66,8 @@ class _Item:
     job: Job
     image: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
+    mask: NDArray[np.float32] | None
+    made: NDArray[np.uint8] | None = None
 
 
 @dataclass
@@ -72,6 +75,7 @@ class _Work:
     """The stages of one run."""
 
     engine: Engine
+    source: Path
     out: Path
     todo: list[Job]
     record: Record
@@ -83,15 +87,22 @@ class _Work:
         for number, job in enumerate(self.todo):
             try:
                 image, alpha = read_image_alpha(job.path)
-            except ImageError as error:
+                mask = self._mask(job, image)
+            except (ImageError, DataError) as error:
                 self.left_out.append((number, str(error)))
                 continue
-            yield _Item(number, job, image, alpha)
+            yield _Item(number, job, image, alpha, mask)
+
+    def _mask(self, job: Job, image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        mask = self.engine.rendering.mask
+        if mask is None:
+            return None
+        return read_mask(mask, job.path.relative_to(self.source), *image.shape[:2])
 
     def translate(self, item: _Item) -> _Item | None:
         """The picture translated; None where it is too large for the device."""
         try:
-            item.image = self.engine.translate(item.image[None])[0]
+            item.made = self.engine.translate_parts(item.image[None], item.mask)[:, 0]
         except ImageError as error:
             self.left_out.append((item.number, f"{item.job.path}: {error}"))
             return None
@@ -99,10 +110,11 @@ class _Work:
 
     def write(self, item: _Item | None) -> None:
         """Write a translated picture and note it down."""
-        if item is None:
+        if item is None or item.made is None:
             return
         try:
-            write_image(self.out / item.job.target, item.image, alpha=item.alpha)
+            for part, image in zip(self.engine.rendering.parts, item.made, strict=True):
+                write_image(self.out / part / item.job.target, image, alpha=item.alpha)
         except ImageError as error:
             self.left_out.append((item.number, str(error)))
             return
@@ -118,6 +130,7 @@ def translate_folder(
     *,
     report: Callable[[FolderProgress], None] | None = None,
     compute: Compute | None = None,
+    rendering: Rendering | None = None,
     overwrite: bool = False,
 ) -> FolderResult:
     """Translate every picture in a folder and the folders below it; stopped and run again, it goes on.
@@ -132,6 +145,8 @@ def translate_folder(
         direction: one of the model's.
         report: called in this thread after each picture.
         compute: where and how; by default the model's own device in the precision that is fast there.
+        rendering: styles and masks. With several styles each has a folder in `out`: style1, style2 and so on;
+            masks that are saved are in `masks`.
         overwrite: replace files in `out` that no earlier run made.
 
     Raises:
@@ -142,11 +157,11 @@ def translate_folder(
     started = time.monotonic()
     source, out = Path(source), Path(out)
     check_folders(source, out)
-    engine = Engine(model, direction, compute)
+    engine = Engine(model, direction, compute, rendering)
     jobs = _jobs(source, out)
-    record = Record(out, engine.identity())
+    record = Record(out, engine.identity(), engine.rendering.parts)
     todo = _still_to_do(jobs, record, overwrite=overwrite)
-    work = _Work(engine, out, todo, record)
+    work = _Work(engine, source, out, todo, record)
     skipped = len(jobs) - len(todo)
 
     def tell(done: int) -> None:
@@ -173,7 +188,7 @@ def _still_to_do(jobs: list[Job], record: Record, *, overwrite: bool) -> list[Jo
     todo = [job for job in jobs if not record.is_current(job)]
     foreign = next((job for job in todo if record.is_foreign(job)), None)
     if foreign is not None and not overwrite:
-        what = f"{record.path.parent / foreign.target} is there already and is not from an earlier run"
+        what = f"{record.outputs(foreign)[0]} is there already and is not from an earlier run"
         raise SettingsError(what, "Add --overwrite, or choose another folder.")
     return todo
 

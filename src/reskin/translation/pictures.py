@@ -13,7 +13,8 @@ from reskin.errors import ShapeError
 from reskin.images import read_image_alpha, write_image
 from reskin.methods.base import Translator
 from reskin.translation.engine import Engine
-from reskin.translation.targets import check_target
+from reskin.translation.rendering import Rendering, read_mask
+from reskin.translation.targets import check_target, part_of
 from reskin.types import Direction
 
 
@@ -55,6 +56,7 @@ def translate_image(
     *,
     out: Path | str | None = None,
     compute: Compute | None = None,
+    rendering: Rendering | None = None,
     overwrite: bool = False,
 ) -> Image.Image:
     """A picture file in the look of the other side: upright, at its own size, its transparency kept.
@@ -65,6 +67,8 @@ def translate_image(
         direction: one of the model's.
         out: also write it there, in the format of the name's ending; no metadata is carried over.
         compute: where and how; by default the model's own device in the precision that is fast there.
+        rendering: styles and masks. Of several pictures the first is returned and each is written, as
+            out-style1.png, out-style2.png and so on, a mask as out-masks.png.
         overwrite: replace `out` if it is there.
 
     Returns:
@@ -76,11 +80,16 @@ def translate_image(
         SettingsError: `out` is the source, or is there already; or the model does not translate this way.
         StorageError: the disk refuses the write.
     """
-    if out is not None:
-        check_target(Path(path), Path(out), overwrite=overwrite)
-    engine = Engine(model, direction, compute)
+    engine = Engine(model, direction, compute, rendering)
+    targets = [part_of(Path(out), part) for part in engine.rendering.parts] if out is not None else []
+    for target in targets:
+        check_target(Path(path), target, overwrite=overwrite)
     image, alpha = read_image_alpha(path)
-    translated = engine.translate(image[None])[0]
-    if out is not None:
-        write_image(out, translated, alpha=alpha)
+    mask = None
+    if engine.rendering.mask is not None:
+        mask = read_mask(engine.rendering.mask, Path(Path(path).name), *image.shape[:2])
+    made = engine.translate_parts(image[None], mask)[:, 0]
+    for target, part in zip(targets, made, strict=bool(targets)):
+        write_image(target, part, alpha=alpha)
+    translated = made[0]
     return Image.fromarray(translated if alpha is None else np.dstack([translated, alpha]))

@@ -41,24 +41,27 @@ class Record:
     Args:
         folder: the output folder; it need not exist yet.
         made_by: what changes with the model, see `Engine.identity`.
+        parts: folders within `folder` that each picture has a place in; "" is the folder itself.
 
     Raises:
         SettingsError: the record is there but is not readable.
     """
 
-    def __init__(self, folder: Path, made_by: str) -> None:
-        self.path, self.made_by = folder / RECORD_NAME, made_by
+    def __init__(self, folder: Path, made_by: str, parts: tuple[str, ...] = ("",)) -> None:
+        self.path, self.made_by, self.parts = folder / RECORD_NAME, made_by, parts
         files = read_json(self.path).get("files") if self.path.exists() else None
         self.files: dict[str, Any] = files if isinstance(files, dict) else {}
         self.saved = time.monotonic()
 
     def is_current(self, job: Job) -> bool:
         """Whether the picture is there and was made from this source by this model."""
-        return self.files.get(_text(job.target)) == self._entry(job) and self._output(job).is_file()
+        return self.files.get(_text(job.target)) == self._entry(job) and all(
+            path.is_file() for path in self.outputs(job)
+        )
 
     def is_foreign(self, job: Job) -> bool:
         """Whether the picture's place is taken by a file that is not ours."""
-        return _text(job.target) not in self.files and os.path.lexists(self._output(job))
+        return _text(job.target) not in self.files and any(map(os.path.lexists, self.outputs(job)))
 
     def expect(self, jobs: list[Job]) -> None:
         """Note down that these are about to be made.
@@ -88,8 +91,9 @@ class Record:
         write_json(self.path, {"files": self.files})
         self.saved = time.monotonic()
 
-    def _output(self, job: Job) -> Path:
-        return self.path.parent / job.target
+    def outputs(self, job: Job) -> list[Path]:
+        """Every file that is made of one picture."""
+        return [self.path.parent / part / job.target for part in self.parts]
 
     def _entry(self, job: Job) -> dict[str, Any]:
         source = _text(job.path.absolute())

@@ -26,6 +26,15 @@ def check_target(source: Path, out: Path, *, overwrite: bool) -> None:
         raise SettingsError(f"{out} is there already", "Add --overwrite, or choose another name.")
 
 
+def part_of(out: Path, part: str) -> Path:
+    """The file of one part of a translation beside the others; `out` itself for the part "".
+
+    >>> part_of(Path("winter.png"), "style2").name
+    'winter-style2.png'
+    """
+    return out.with_name(f"{out.stem}-{part}{out.suffix}") if part else out
+
+
 def check_folders(source: Path, out: Path) -> None:
     """Refuse an output folder in which a picture of `source` could be replaced.
 

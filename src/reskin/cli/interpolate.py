@@ -1,0 +1,85 @@
+"""`reskin interpolate RUN PICTURE`: a video of one picture going from one style to another."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from reskin.cli.arguments import parse
+from reskin.cli.counter import Counter
+from reskin.errors import SettingsError
+from reskin.types import Direction
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Show one picture on its way from one style to another, with a model that has styles (munit).
+
+    Examples:
+      reskin interpolate runs/s2w summer.jpg --from w1.jpg --to w2.jpg --frames 48 --out morph.mp4
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """The run folder."""
+    picture: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE")]
+    """The content."""
+    from_: Annotated[Path, tyro.conf.arg(name="from")]
+    """Example picture of the style that it begins with."""
+    to: Path
+    """Example picture of the style that it ends with."""
+    out: Path
+    """The video to write (.mp4, .mov, .mkv or .webm)."""
+    frames: int = 48
+    """Frames of the video."""
+    frame_rate: int = 24
+    """Frames a second."""
+    direction: Direction | None = None
+    """a2b or b2a; by default the first one that the model was made for."""
+    step: int | None = None
+    """Checkpoint to use; by default the last."""
+    overwrite: bool = False
+    """Replace a video that is already there."""
+    device: str = "auto"
+    """Where to compute: auto, cpu, cuda, cuda:1, mps."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """fp32 is exact; bf16 may differ by a level or two of 255; auto: bf16 where it is faster."""
+
+
+def run(words: list[str]) -> int:
+    """The command; returns its exit code."""
+    arguments = parse(Arguments, words, command="reskin interpolate")
+    for path in (arguments.picture, arguments.from_, arguments.to):
+        if not path.is_file():
+            raise SettingsError(f"no file {path}", "Check the name.")
+
+    from reskin.device import choose_compute
+    from reskin.training.start import load, read_run
+    from reskin.translation.morph import interpolate
+    from reskin.translation.rendering import example_style
+
+    model = load(arguments.run, device=arguments.device, step=arguments.step)
+    direction = arguments.direction or model.directions[0]
+    model.check_direction(direction)
+    side = read_run(arguments.run)["settings"].get("data", {}).get("crop_size")
+    first, last = (
+        example_style(model, path, direction, side=side) for path in (arguments.from_, arguments.to)
+    )
+    with Counter("frames") as counter:
+        interpolate(
+            model,
+            arguments.picture,
+            arguments.out,
+            direction,
+            (first, last),
+            frames=arguments.frames,
+            frame_rate=arguments.frame_rate,
+            compute=choose_compute(arguments.device, arguments.precision),
+            overwrite=arguments.overwrite,
+            report=counter.show,
+        )
+    print(f"done: {arguments.out}", file=sys.stderr)
+    return 0

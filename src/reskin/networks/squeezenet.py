@@ -1,0 +1,119 @@
+"""SqueezeNet 1.1, a small classifier of ImageNet: features for measures, in a file of 2 MB.
+
+Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters", 2016,
+https://arxiv.org/abs/1602.07360; version 1.1, with torchvision's names of tensors.
+"""
+
+from __future__ import annotations
+
+import pickle  # for the name of an error only
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reskin.errors import WeightsError
+from reskin.networks.blocks import check_input
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's pictures in [0, 1], by channel."""
+
+TAPS = (1, 4, 7, 9, 10, 11, 12)
+"""Layers whose outputs LPIPS compares: 64, 128, 256, 384, 384, 512 and 512 channels."""
+
+
+class Fire(nn.Module):
+    """Few channels, then many again, half of them with 1x1 and half with 3x3 convolutions."""
+
+    def __init__(self, channels: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, channels, H, W) to (N, 2 * expanded, H, W)."""
+        few = F.relu(self.squeeze(features))
+        return torch.cat([F.relu(self.expand1x1(few)), F.relu(self.expand3x3(few))], dim=1)
+
+
+class SqueezeNet(nn.Module):
+    """The network; takes pictures in [-1, 1] and brings them to ImageNet's scale itself.
+
+    >>> SqueezeNet()(torch.zeros(1, 3, 64, 64)).shape
+    torch.Size([1, 512])
+    >>> sum(p.numel() for p in SqueezeNet().parameters())
+    1235496
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        pool = nn.MaxPool2d(3, 2, ceil_mode=True)
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 64, 3, stride=2),
+            nn.ReLU(),
+            pool,
+            Fire(64, 16, 64),
+            Fire(128, 16, 64),
+            pool,
+            Fire(128, 32, 128),
+            Fire(256, 32, 128),
+            pool,
+            Fire(256, 48, 192),
+            Fire(384, 48, 192),
+            Fire(384, 64, 256),
+            Fire(512, 64, 256),
+        )
+        self.classifier = nn.Sequential(nn.Dropout(0.5), nn.Conv2d(512, 1000, 1))
+        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(DEVIATION).view(3, 1, 1), persistent=False)
+
+    def taps(self, images: Tensor) -> list[Tensor]:
+        """The outputs of the layers `TAPS`.
+
+        Args:
+            images: (N, 3, H, W) in [-1, 1]; sides of 32 px or more.
+
+        Raises:
+            ShapeError: other channels, or pictures that are too small.
+        """
+        check_input(images, channels=3, multiple=1, smallest=32)
+        values, found = (images.float() / 2 + 0.5 - self.mean) / self.deviation, []
+        for index, layer in enumerate(self.features):
+            values = layer(values)
+            if index in TAPS:
+                found.append(values)
+        return found
+
+    def forward(self, images: Tensor) -> Tensor:
+        """One feature vector a picture, (N, 512): the last layer, averaged over the picture."""
+        return self.taps(images)[-1].mean(dim=(2, 3))
+
+    def classify(self, images: Tensor) -> Tensor:
+        """(N, 1000) scores of ImageNet's classes, higher for a likelier one; trained at 227 px."""
+        return F.relu(self.classifier(self.taps(images)[-1])).mean(dim=(2, 3))
+
+
+def read_squeezenet(path: Path) -> SqueezeNet:
+    """The network with the weights of a file, in evaluation mode and frozen.
+
+    Args:
+        path: a .pth file with torchvision's names; half precision is widened.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of another network.
+    """
+    network = SqueezeNet()
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict({key: value.float() for key, value in state.items()})
+    except (OSError, RuntimeError, AttributeError, pickle.UnpicklingError) as error:
+        raise WeightsError(
+            f"{path} holds no weights of SqueezeNet 1.1 ({str(error).splitlines()[0]})",
+            "Give torchvision's squeezenet1_1 or weights of its names.",
+        ) from None
+    return network.eval().requires_grad_(False)
