@@ -85,7 +85,8 @@ def evaluate(
     `cycle_l1_a` and `cycle_l1_8bit_a`. The other direction is named likewise.
 
     Args:
-        model: on the device where it is to run; it is left as it was.
+        model: on the device where it is to run; it is left as it was. One with styles is measured in the
+            first style of seed 0; it has no cycle error, since the way back would need the input's style.
         a: folder of side A in any layout that `data.folders` reads; test pictures, else val, else all.
         b: folder of side B; may be the same folder as `a` where it holds testA and testB.
         truth_a2b: folder with the true translations of A, under the same file names.
@@ -103,6 +104,9 @@ def evaluate(
     if metrics is not None and truth_a2b is None and truth_b2a is None:
         for name in sorted({"psnr", "ssim"} & set(chosen)):
             raise SettingsError(f"'{name}' compares with the truth and none was given", "Give --truth-a2b.")
+    if model.style_size:
+        model = model.with_style(model.sample_styles(1, seed=0)[0])
+        chosen = [name for name in chosen if name != "cycle_l1"]  # the way back would need the input's style
     truth_a, truth_b = (Path(truth) if truth else None for truth in (truth_a2b, truth_b2a))
     sides = {
         "a": find_held_out(Path(a), "a", truth=truth_a, size=size, limit=max_images),

@@ -1,0 +1,272 @@
+"""Every method on the same drawn worlds, with the same budget and three seeds: `make toy-table`.
+
+python -m benchmarks.toy [METHOD ...] [--steps 600] [--seeds 3] [--processes 2] [--out docs/results/toy.md]
+
+A is a film, B a game, both drawn; no scene is in both. The truth of every test frame is known, so outputs are
+compared with it. A method and seed that was measured before with the same settings is not measured again: the
+rows are kept in build/toy. Methods that need VGG weights take those of RESKIN_TEST_DATA (or shared/data)
+and are named as left out where there are none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import shutil
+import statistics
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reskin.config import read_json, write_json
+from reskin.evaluation.evaluate import Score, evaluate
+from reskin.images import read_image, to_tensor, write_image
+from reskin.methods import find_trained, trained_names
+from reskin.methods.base import Translator
+from reskin.storage import commit
+from reskin.training.start import load, train_run
+from reskin.worlds.footage import Footage
+
+SIDE, TRAINING_FRAMES, TEST_FRAMES, BATCH = 64, 480, 40, 4
+FOLDER = Path("build/toy")
+SMALL = {
+    "width": 16,
+    "disc_width": 16,
+    "style_width": 16,
+    "mlp_width": 64,
+    "blocks": 3,
+    "halvings": 6,
+    "disc_layers": 2,
+    "scales": 2,
+    "picture_size": SIDE,
+    "ssim_scales": 3,
+    "feature_size": SIDE,
+}
+"""Small values for settings of these names, whichever method has them."""
+OWN: dict[str, dict[str, Any]] = {}
+"""Settings of one method only."""
+PAIRED_NOTE = "learns from pairs"
+
+
+def main() -> None:
+    """Draw, train, measure, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("methods", nargs="*", help="some methods only; the table then has these rows")
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="trainings at a time")
+    parser.add_argument("--out", type=Path, default=Path("docs/results/toy.md"))
+    arguments = parser.parse_args()
+    draw(FOLDER / "data")
+    names = arguments.methods or trained_names()
+    weights = find_weights()
+    left_out = [name for name in names if needs_weights(name) and weights is None]
+    jobs = [
+        (name, seed, arguments.steps, weights)
+        for name in names
+        if name not in left_out
+        for seed in range(arguments.seeds)
+    ]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(arguments.processes, mp_context=context) as pool:
+        rows = list(pool.map(measured, *zip(*jobs, strict=True)))
+    by_method: dict[str, list[dict[str, Any]]] = {}
+    for (name, *_), row in zip(jobs, rows, strict=True):
+        by_method.setdefault(name, []).append(row)
+    text = page(by_method, left_out, arguments.steps, arguments.processes)
+    with commit(arguments.out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def draw(folder: Path) -> None:
+    """Training and test frames of both worlds, pairs for those that need them, and the truth."""
+    if (folder / "done").exists():
+        return
+    for look, seed, side in (("film", 11, "A"), ("game", 12, "B")):
+        write_frames(look, seed, TRAINING_FRAMES, {"image": folder / "unpaired" / f"train{side}"})
+        test = {"image": folder / "unpaired" / f"test{side}", "other": folder / f"truth{side}"}
+        write_frames(look, seed + 10, TEST_FRAMES, test)
+    pairs = {"image": folder / "paired" / "trainA", "other": folder / "paired" / "trainB"}
+    write_frames("film", 11, TRAINING_FRAMES, pairs)
+    (folder / "done").touch()
+
+
+def write_frames(look: Any, seed: int, count: int, folders: dict[str, Path]) -> None:
+    """`count` frames, each of another scene, as PNG files."""
+    footage = Footage(look, seed=seed, frames=count, size=(SIDE, SIDE), scene_frames=1)
+    for index in range(count):
+        frame = footage.frame(index)
+        for which, folder in folders.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_image(folder / f"{index:04d}.png", getattr(frame, which))
+
+
+def find_weights() -> Path | None:
+    """The small VGG file of the test data, None where it is not."""
+    shared = Path(os.environ.get("RESKIN_TEST_DATA", "shared/data"))
+    path = (shared / "weights" / "vgg19_normalised_relu3_1.pth").absolute()
+    return path if path.is_file() else None
+
+
+def needs_weights(name: str) -> bool:
+    """Whether a method cannot learn without VGG weights (for MUNIT they are a choice)."""
+    fields = find_trained(name).Config.model_fields
+    return "feature_weights" in fields and name != "munit"
+
+
+def settings_of(name: str, weights: Path | None) -> dict[str, Any]:
+    """What a method is trained with here: its own defaults, made small."""
+    method = find_trained(name)
+    fields = method.Config.model_fields
+    settings: dict[str, Any] = {key: value for key, value in SMALL.items() if key in fields}
+    if fields["learning_rate"].default < 5e-4:
+        settings["learning_rate"] = 5e-4
+    if needs_weights(name):
+        settings["feature_weights"] = weights
+    return settings | OWN.get(name, {})
+
+
+def measured(name: str, seed: int, steps: int, weights: Path | None) -> dict[str, Any]:
+    """One training and its scores, from build/toy where they are known."""
+    torch.set_num_threads(1)
+    settings = settings_of(name, weights)
+    common = {"steps": steps, "seed": seed, "batch": BATCH, "preprocess": "none", "device": "cpu"}
+    common |= {"precision": "fp32", "sample_every": steps, "ema": 0.99, "log_every": 50}
+    known = json.dumps([name, common, {k: str(v) for k, v in settings.items()}], sort_keys=True)
+    digest = hashlib.sha256(known.encode()).hexdigest()[:12]
+    kept = FOLDER / "rows" / f"{name}-{seed}-{digest}.json"
+    if kept.exists():
+        return read_json(kept)
+    data = FOLDER / "data" / ("paired" if find_trained(name).pairing == "paired" else "unpaired")
+    run = FOLDER / "runs" / f"{name}-{seed}"
+    shutil.rmtree(run, ignore_errors=True)
+    began = time.perf_counter()
+    train_run(name, out=run, a=data, b=data, **common, **settings)
+    seconds = time.perf_counter() - began
+    row = scores_of(load(run, device="cpu")) | {"seconds_a_step": seconds / steps}
+    model = load(run, device="cpu")
+    row["weights"] = sum(parameter.numel() for parameter in model.parameters())
+    write_json(kept, row)
+    return row
+
+
+def scores_of(model: Translator) -> dict[str, Any]:
+    """Every score of a model from A to B, and of the references."""
+    data = FOLDER / "data"
+    model.directions = ("a2b",)
+    scores: dict[str, Score] = evaluate(
+        model, a=data / "unpaired", b=data / "unpaired", truth_a2b=data / "truthA", metrics=["psnr", "ssim"]
+    )
+    chosen = model.with_style(model.sample_styles(1, seed=0)[0]) if model.style_size else model
+    names = sorted(path.name for path in (data / "truthA").iterdir())
+    inputs = torch.cat([to_tensor(read_image(data / "unpaired" / "testA" / name)) for name in names])
+    truth = torch.cat([to_tensor(read_image(data / "truthA" / name)) for name in names])
+    with torch.no_grad():
+        translated = torch.cat([chosen.translate(image[None], "a2b").float() for image in inputs])
+    row: dict[str, Any] = {}
+    for rival, images in (("", translated), ("_input", inputs)):
+        row |= {f"{key}{rival}": scores[f"{key}{rival}_a2b"].value for key in ("psnr", "ssim")}
+        row |= {f"colour{rival}": colour(images, truth), f"place{rival}": place(images, truth)}
+    row |= {f"{key}_reinhard": scores[f"{key}_reinhard_a2b"].value for key in ("psnr", "ssim")}
+    row["place_shuffled"] = place(truth.roll(1, 0), truth)
+    return row
+
+
+def colour(images: Tensor, truth: Tensor) -> float:
+    """How far the palettes are apart, in levels of 255, wherever the colours are; lower is closer.
+
+    The mean over red, green and blue of the distance between the sorted values of all pictures.
+    """
+    one, two = (every.transpose(0, 1).flatten(1).sort(dim=1).values for every in (images, truth))
+    return (one - two).abs().mean().item() * 127.5
+
+
+def place(images: Tensor, truth: Tensor) -> float:
+    """How well edges lie where they should, whatever the colours; 1 is perfect, 0 is chance.
+
+    The mean over pictures of the correlation of the sizes of brightness steps.
+    """
+    values = []
+    for one, two in zip(edges(images), edges(truth), strict=True):
+        both = torch.stack([one.flatten(), two.flatten()])
+        found = torch.corrcoef(both)[0, 1].item()
+        values.append(0.0 if math.isnan(found) else found)  # an even picture has no edges at all
+    return statistics.mean(values)
+
+
+def edges(images: Tensor) -> Tensor:
+    """Size of the brightness step at each pixel, (N, H - 1, W - 1)."""
+    grey = images.mean(dim=1)
+    down, right = grey[:, 1:, :-1] - grey[:, :-1, :-1], grey[:, :-1, 1:] - grey[:, :-1, :-1]
+    return (down.square() + right.square()).sqrt()
+
+
+COLUMNS = {
+    "psnr": ("PSNR, dB ↑", 2),
+    "ssim": ("SSIM ↑", 3),
+    "colour": ("colour ↓", 1),
+    "place": ("place ↑", 3),
+}
+
+
+def page(rows: dict[str, list[dict[str, Any]]], left_out: list[str], steps: int, processes: int) -> str:
+    """The whole page."""
+    ordered = sorted(rows.items(), key=lambda item: -statistics.mean(row["psnr"] for row in item[1]))
+    seeds = len(ordered[0][1])
+    lines = [
+        "<!-- Made by `make toy-table`; change benchmarks/toy.py. -->",
+        "# Every method on the same drawn worlds",
+        "",
+        f"A film is given the look of a game: {SIDE}x{SIDE} px, {TRAINING_FRAMES} training frames of each, no"
+        f" scene in both, and {TEST_FRAMES} test frames whose truth is known. Each method learns {steps}"
+        f" steps of {BATCH} pictures with its paper's losses and small networks (width {SMALL['width']}), on a CPU,"
+        f" with {seeds} seeds: the mean, ± the largest distance of a seed from it.",
+        "",
+        "- **colour**: how far the palettes are apart, in levels of 255, wherever the colours are.",
+        "- **place**: correlation of the edges with the truth's, whatever the colours: 1 is perfect.",
+        "",
+        "| method | " + " | ".join(title for title, _ in COLUMNS.values()) + " | s a step | weights |",
+        "|---|" + "---|" * (len(COLUMNS) + 2),
+    ]
+    for name, found in ordered:
+        note = f" ({PAIRED_NOTE})" if find_trained(name).pairing == "paired" else ""
+        cells = [spread([row[key] for row in found], digits) for key, (_, digits) in COLUMNS.items()]
+        seconds = statistics.median(row["seconds_a_step"] for row in found)
+        cells += [f"{seconds:.3f}", f"{found[0]['weights']:,}"]
+        lines.append(f"| [{name}](../methods/{name}.md){note} | " + " | ".join(cells) + " |")
+    first = ordered[0][1][0]
+    cells = [f"{first[f'{key}_input']:.{digits}f}" for key, (_, digits) in COLUMNS.items()]
+    lines.append("| *untouched input* | " + " | ".join(cells) + " | | |")
+    cells = [f"{first[f'{key}_reinhard']:.{COLUMNS[key][1]}f}" for key in ("psnr", "ssim")]
+    lines.append("| *colour transfer (Reinhard)* | " + " | ".join(cells) + " | | | | |")
+    lines.append(f"| *another frame's truth* | | | | {first['place_shuffled']:.3f} | | |")
+    if left_out:
+        lines += ["", f"Left out, for want of VGG weights: {', '.join(left_out)}."]
+    lines += [
+        "",
+        f"Seconds are of one thread, while {processes} trainings ran side by side. A method whose paper"
+        " takes hundreds of thousands of steps is not at its best after so few: this compares first steps, it"
+        " does not rank papers.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def spread(values: list[float], digits: int) -> str:
+    """The mean and the largest distance from it."""
+    mean = statistics.mean(values)
+    return f"{mean:.{digits}f} ± {max(abs(value - mean) for value in values):.{digits}f}"
+
+
+if __name__ == "__main__":
+    main()
