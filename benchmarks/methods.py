@@ -2,10 +2,10 @@
 
 python benchmarks/methods.py [METHOD ...] [--rounds 2] [--device auto] [--out FILE.json]
 
-One picture of each side a step, random pictures, fp32 and bf16 beside the convolution peak of the same rounds.
-VGG features are those of a network of the real size with drawn weights, which takes as long as the real ones. A
-method whose steps differ (GANimorph teaches its discriminator in every second one) is timed over two steps. For
-a method with styles, eight styles of one picture are timed against eight single translations.
+One picture of each side a step, random pictures, fp32 and bf16 beside the convolution peak of the same
+rounds. VGG features are those of a network of the real size with drawn weights, which takes as long as real
+weights. A method whose steps differ (GANimorph teaches its discriminator in every second one) is timed over two
+steps. For a method with styles, eight styles of one picture are timed against eight single translations.
 """
 
 from __future__ import annotations
@@ -155,10 +155,9 @@ def say(name: str, row: dict[str, Any]) -> None:
     ratio = row.get("eight_styles_as_share_of_eight_singles")
     styles = f", eight styles cost {ratio} of eight outputs" if ratio else ""
     print(
-        f"{name} {row['side']} px, {row['gflops_per_step']} GFLOP: {', '.join(parts)} ({shares} of the peak), "
-        f"{row['seconds_an_output']:.4g} s an output{styles}",
-        flush=True,
+        f"{name} {row['side']} px, {row['gflops_per_step']} GFLOP: {', '.join(parts)} ({shares} of the peak)"
     )
+    print(f"  {row['seconds_an_output']:.4g} s an output{styles}", flush=True)
 
 
 if __name__ == "__main__":

@@ -230,8 +230,8 @@ def page(rows: dict[str, list[dict[str, Any]]], left_out: list[str], steps: int,
         "",
         f"A film is given the look of a game: {SIDE}x{SIDE} px, {TRAINING_FRAMES} training frames of each, no"
         f" scene in both, and {TEST_FRAMES} test frames whose truth is known. Each method learns {steps}"
-        f" steps of {BATCH} pictures with its paper's losses and small networks (width {SMALL['width']}), on a CPU,"
-        f" with {seeds} seeds: the mean, ± the largest distance of a seed from it.",
+        f" steps of {BATCH} pictures with its paper's losses and small networks (width {SMALL['width']}),"
+        f" on a CPU, with {seeds} seeds: the mean, ± the largest distance of a seed from it.",
         "",
         "- **colour**: how far the palettes are apart, in levels of 255, wherever the colours are.",
         "- **place**: correlation of the edges with the truth's, whatever the colours: 1 is perfect.",
