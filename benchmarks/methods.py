@@ -4,7 +4,7 @@ python benchmarks/methods.py [METHOD ...] [--rounds 2] [--device auto] [--out FI
 
 One picture of each side a step, random pictures, fp32 and bf16 beside the convolution peak of the same
 rounds. VGG features are those of a network of the real size with drawn weights, which takes as long as real
-weights. A method whose steps differ (GANimorph teaches its discriminator in every second one) is timed over two
+weights. A method whose steps differ (GANimorph teaches its discriminator in every other) is timed over two
 steps. For a method with styles, eight styles of one picture are timed against eight single translations.
 """
 
