@@ -43,6 +43,12 @@ TINY = {
     "patches": 16,
     "feature_size": 32,
     "ssim_scales": 1,
+    "restarts": 2,
+    "inversion_steps": 5,
+    "feature_weight": 0.01,  # before a norm a bias has rounding noise for a gradient, and a weight such as
+    "content_weight": 1.0,  # the 1e10 of fast style makes it larger than what two processes may differ
+    "style_weight": 1.0,
+    "norm": "instance",  # under batch norm two processes have other statistics than one
 }
 """Small values for settings of these names, whichever method has them."""
 
@@ -354,15 +360,29 @@ def of_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def draws_noise(name: str) -> bool:
+    """Whether what a step learns hangs on numbers that it draws, such as codes or dropout."""
+    losses = []
+    for seed in (0, 1):
+        method = tiny(name, **pool(name))
+        seed_step(seed, 1, 0)
+        method.step, method.steps = 1, 100
+        losses.append(method.training_step(drawn(method, 1)))
+    return losses[0] != losses[1]
+
+
 def test_two_processes_learn_what_one_learns_from_both_batches(name: str, of_two_processes: Path) -> None:
     """Compared by mean gradients, since Adam makes a whole step of a gradient that is rounding noise."""
+    noisy = draws_noise(name)
     method = tiny(name, **pool(name))
     learn(method, range(1, 3))
     first, second = (load_file(of_two_processes / f"{name}-{rank}.safetensors") for rank in (0, 1))
     for key, optimizer in method.optimizers.items():
         for index, entry in optimizer.state_dict()["state"].items():
             part = f"{key}.{index}"
-            assert first[part].equal(second[part])
+            assert first[part].equal(second[part]) and first[part].isfinite().all()
+            if noisy:  # each process draws its own, as it must, and one process draws yet others
+                continue
             expected = entry["exp_avg"]
             tolerance = 1e-6 + 1e-5 * expected.abs().max().item()
             assert torch.allclose(first[part], expected, rtol=0, atol=tolerance), part

@@ -20,6 +20,12 @@ from reskin.losses.adversarial import (
 )
 from reskin.losses.reconstruction import l1
 from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.networks.attention import (
+    add_spectral_norm,
+    attend_in_discriminator,
+    attend_in_generator,
+    without_norms,
+)
 from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
@@ -33,6 +39,18 @@ GOT = {"batch": 8, "epochs": 200, "decay_epochs": 100, "save_every": 5, "learnin
 
 TABLES = {"identity_weight": 0.0, "blocks": 6, "load_size": 143, "crop_size": 128}
 """What the five runs of tables 4 and 5 share: Cityscapes at 128 px, no identity loss."""
+
+
+SAGAN = {
+    "self_attention": "both",
+    "spectral_norm": True,
+    "adversarial": "hinge",
+    "beta1": 0.0,
+    "beta2": 0.9,
+    "learning_rate": 1e-4,
+    "disc_learning_rate": 4e-4,
+}
+"""The parts and the optimizer of SAGAN."""
 
 
 class CycleGANConfig(MethodConfig):
@@ -74,12 +92,28 @@ class CycleGANConfig(MethodConfig):
     """How weights are drawn at the start."""
     init_gain: float = Field(default=0.02, gt=0)
     """Spread of the weights at the start."""
+    self_attention: Literal["none", "generator", "discriminator", "both"] = "none"
+    """Which networks look at all places at once, by one block of SAGAN (Zhang et al. 2019)."""
+    spectral_norm: bool = False
+    """Bound the discriminators' weights by spectral norm, in place of `norm` (Miyato et al. 2018)."""
+    disc_learning_rate: float | None = Field(default=None, gt=0)
+    """Step size of the discriminators; learning_rate by default."""
 
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
         if not (self.adversarial_weight or self.cycle_weight):
             raise ValueError("adversarial_weight and cycle_weight are both 0: nothing would be learnt")
+        if self.attends("generator") and self.generator != "resnet":
+            raise ValueError("self_attention in the generator needs generator resnet")
+        if self.attends("discriminator") and self.discriminator != "patch":
+            raise ValueError("self_attention in the discriminator needs discriminator patch")
+        if self.attends("discriminator") and self.adversarial == "wgan-gp":
+            raise ValueError("wgan-gp has no slope of attention: use adversarial hinge with self_attention")
         return self
+
+    def attends(self, part: Literal["generator", "discriminator"]) -> bool:
+        """Whether these networks have self-attention."""
+        return self.self_attention in (part, "both")
 
 
 class CycleGAN(Method):
@@ -110,6 +144,7 @@ class CycleGAN(Method):
         "gan_forward": Preset("Tables 4 and 5: only the cycle A, B, A.", TABLES | {"backward_cycle": 0.0}),
         "gan_backward": Preset("Tables 4 and 5: only the cycle B, A, B.", TABLES | {"forward_cycle": 0.0}),
         "full": Preset("Tables 4 and 5: adversarial loss and both cycles.", TABLES),
+        "sagan_parts": Preset("With attention, spectral norm, hinge loss and two learning rates.", SAGAN),
     }
 
     def __init__(self, config: CycleGANConfig) -> None:
@@ -119,7 +154,9 @@ class CycleGAN(Method):
         self.pool_a, self.pool_b = ImagePool(config.pool_size), ImagePool(config.pool_size)
         self.size_multiple = 4 if config.generator == "resnet" else 2**config.halvings
         self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
-        self.add_optimizer("discriminators", self.disc_a, self.disc_b)
+        self.add_optimizer(
+            "discriminators", self.disc_a, self.disc_b, learning_rate=config.disc_learning_rate
+        )
 
     def _generator(self) -> nn.Module:
         c = self.config
@@ -130,17 +167,24 @@ class CycleGAN(Method):
             network = resnet_generator(
                 c.width, c.blocks, norm=c.norm, has_dropout=c.has_dropout, upsample=c.upsample
             )
+            if c.attends("generator"):
+                attend_in_generator(network)
         initialise(network, c.init, c.init_gain)
         return network
 
     def _discriminator(self) -> nn.Module:
         c = self.config
-        network: nn.Module
+        norm: Norm = "instance" if c.spectral_norm else c.norm
         if c.discriminator == "pixel":
-            network = pixel_discriminator(c.width, norm=c.norm)
+            network = pixel_discriminator(c.width, norm=norm)
         else:
-            network = patch_discriminator(c.width, c.disc_layers, norm=c.norm)
+            network = patch_discriminator(c.width, c.disc_layers, norm=norm)
+        if c.attends("discriminator"):
+            attend_in_discriminator(network)
         initialise(network, c.init, c.init_gain)
+        if c.spectral_norm:
+            without_norms(network)
+            add_spectral_norm(network)
         return network
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:

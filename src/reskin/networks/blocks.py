@@ -177,11 +177,12 @@ def check_input(images: Tensor, *, channels: int, multiple: int, smallest: int) 
     if height % multiple or width % multiple:
         raise ShapeError(
             f"height and width must be multiples of {multiple}, got {width}x{height}",
-            "Pad or crop the pictures.",
+            f"Pad or crop the pictures (in training: a --crop-size that is a multiple of {multiple}).",
         )
     if min(height, width) < smallest:
         raise ShapeError(
-            f"height and width must be at least {smallest}, got {width}x{height}", "Use larger pictures."
+            f"height and width must be at least {smallest}, got {width}x{height}",
+            "Use larger pictures (in training: a larger --crop-size).",
         )
 
 

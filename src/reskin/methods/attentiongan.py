@@ -1,0 +1,214 @@
+"""AttentionGAN: CycleGAN whose generators keep what they have no reason to change.
+
+Tang et al., "AttentionGAN: Unpaired Image-to-Image Translation using Attention-Guided Generative Adversarial
+Networks", TNNLS 2021, https://arxiv.org/abs/1911.11897; version 1: "Attention-Guided Generative Adversarial
+Networks for Unsupervised Image-to-Image Translation", IJCNN 2019, https://arxiv.org/abs/1903.12296.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from reskin.losses.adversarial import Adversarial, adversarial_discriminator, adversarial_generator
+from reskin.losses.reconstruction import l1
+from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.networks.attention_generator import Attended, AttentionGenerator, OneMaskGenerator
+from reskin.networks.blocks import Norm, Upsample
+from reskin.networks.image_pool import ImagePool
+from reskin.networks.init import initialise
+from reskin.networks.patchgan import patch_discriminator
+from reskin.types import Batch, Direction
+
+
+class AttentionGANConfig(MethodConfig):
+    """Settings of AttentionGAN; the defaults are version 2 as published."""
+
+    version: Literal["v2", "v1"] = "v2"
+    """Generator: v2 has nine contents and ten masks, v1 one of each (its losses: --preset v1)."""
+    cycle_weight: float = Field(default=10.0, ge=0)
+    """Weight of |back(there(x)) - x|."""
+    identity_weight: float = Field(default=0.5, ge=0)
+    """Weight of |there(y) - y|, as a share of cycle_weight; it keeps more of the background; 0 for none."""
+    adversarial_weight: float = Field(default=1.0, ge=0)
+    """Weight of the generators' adversarial loss; 0 for none."""
+    pixel_weight: float = Field(default=0.0, ge=0)
+    """Weight of |there(x) - x| (version 1); 0 for none."""
+    tv_weight: float = Field(default=0.0, ge=0)
+    """Weight of the edges in the foreground mask, summed over the picture (version 1); 0 for none."""
+    is_balanced: bool = False
+    """Weigh game to cycle 99 to 1 in the first twentieth of the steps, then evenly (version 1)."""
+    adversarial: Literal["lsgan", "bce", "hinge"] = "lsgan"
+    """Form of the adversarial loss: least squares (the paper), cross-entropy or hinge."""
+    pool_size: int = Field(default=50, ge=0)
+    """Earlier fakes a discriminator may be shown instead of the newest; 0 for none."""
+    width: int = Field(default=64, ge=1)
+    """Channels after the first layer of every network."""
+    blocks: int = Field(default=9, ge=1)
+    """Residual blocks in a generator: 9 in version 2, 6 in version 1."""
+    upsample: Upsample = "transposed"
+    """How a generator of version 2 grows pictures; nearest or bilinear is a resize-convolution."""
+    norm: Norm = "instance"
+    """Normalisation in all networks: instance in version 2, batch in version 1."""
+    disc_layers: int = Field(default=3, ge=1, le=6)
+    """Layers of a discriminator: 3 judges patches of 70 px, 1 of 16 px."""
+    init: Literal["normal", "xavier", "kaiming", "orthogonal"] = "normal"
+    """How weights are drawn at the start."""
+    init_gain: float = Field(default=0.02, gt=0)
+    """Spread of the weights at the start."""
+
+    @model_validator(mode="after")
+    def _has_a_goal(self) -> Self:
+        if not (self.adversarial_weight or self.cycle_weight or self.pixel_weight or self.tv_weight):
+            raise ValueError("adversarial_weight and cycle_weight are both 0: nothing would be learnt")
+        return self
+
+
+class AttentionGAN(Method):
+    """Two generators that draw contents and masks (C, A, G_C, G_A, G_B in the paper), two discriminators."""
+
+    Config = AttentionGANConfig
+    config: AttentionGANConfig
+    paper = "Tang et al. 2019"
+    good_for = "changing one thing in a picture and leaving the rest as it is; gives the mask of the change"
+    presets = {
+        "batch4": Preset(
+            "The published script: batch 4, 60 epochs at one learning rate.",
+            {"batch": 4, "epochs": 60, "decay_epochs": 0},
+        ),
+        "selfie2anime": Preset(
+            "Photos of faces and drawn faces: batch 4, 100 + 100 epochs.",
+            {"batch": 4, "epochs": 200, "decay_epochs": 100},
+        ),
+        "v1": Preset(
+            "The first version: one mask, losses on mask and pixels, batch norm.",
+            {
+                "version": "v1",
+                "norm": "batch",
+                "blocks": 6,
+                "adversarial_weight": 0.5,
+                "identity_weight": 0.0,
+                "pixel_weight": 1.0,
+                "tv_weight": 1e-6,
+                "is_balanced": True,
+                "learning_rate": 1e-4,
+            },
+        ),
+    }
+
+    def __init__(self, config: AttentionGANConfig) -> None:
+        super().__init__(config)
+        self.gen_a2b, self.gen_b2a = self._generator(), self._generator()
+        self.disc_a, self.disc_b = self._discriminator(), self._discriminator()
+        self.pool_a, self.pool_b = ImagePool(config.pool_size), ImagePool(config.pool_size)
+        self.size_multiple = 4
+        self.same_every_step = not config.is_balanced  # type: ignore[misc]
+        self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
+        self.add_optimizer("discriminators", self.disc_a, self.disc_b)
+
+    def _generator(self) -> nn.Module:
+        c = self.config
+        network: nn.Module
+        if c.version == "v1":
+            network = OneMaskGenerator(c.width, c.blocks, norm=c.norm)
+        else:
+            network = AttentionGenerator(c.width, c.blocks, norm=c.norm, upsample=c.upsample)
+        initialise(network, c.init, c.init_gain)
+        return network
+
+    def _discriminator(self) -> nn.Module:
+        c = self.config
+        network = patch_discriminator(c.width, c.disc_layers, norm=c.norm)
+        initialise(network, c.init, c.init_gain)
+        return network
+
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        a, b, c = batch.a, batch.b, self.config
+        there, same_b = self._fakes(self.gen_a2b, a, b)
+        back, same_a = self._fakes(self.gen_b2a, b, a)
+        fake_b, fake_a = there.picture, back.picture
+
+        losses = {}
+        with frozen(self.disc_a, self.disc_b):
+            if c.adversarial_weight:
+                fooled_b = adversarial_generator(c.adversarial, self.disc_b(fake_b))
+                fooled_a = adversarial_generator(c.adversarial, self.disc_a(fake_a))
+                losses["adversarial"] = fooled_b + fooled_a
+            if c.cycle_weight:
+                losses["cycle"] = l1(self.gen_b2a(fake_b).picture, a) + l1(self.gen_a2b(fake_a).picture, b)
+            if same_a is not None and same_b is not None:
+                losses["identity"] = l1(same_a, a) + l1(same_b, b)
+            if c.pixel_weight:
+                losses["pixel"] = l1(fake_b, a) + l1(fake_a, b)
+            if c.tv_weight:
+                losses["tv"] = _edges(there.background) + _edges(back.background)
+            weights = self._weights()
+            self.update("generators", **{name: weights[name] * loss for name, loss in losses.items()})
+
+        if c.adversarial_weight:
+            judged = {
+                "discriminator_a": self._real_vs_fake(self.disc_a, a, self.pool_a(fake_a)),
+                "discriminator_b": self._real_vs_fake(self.disc_b, b, self.pool_b(fake_b)),
+            }
+            self.update("discriminators", **judged)
+            losses |= judged
+        # Near 1 the output is the input, near 0 this is CycleGAN: worth a look, but nothing is taught by it.
+        losses["background"] = (there.background.mean() + back.background.mean()) / 2
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _fakes(self, gen: nn.Module, image: Tensor, other: Tensor) -> tuple[Attended, Tensor | None]:
+        """The translation of `image`, and the identity picture of `other`; None where that loss is off."""
+        c = self.config
+        if not (c.identity_weight and c.cycle_weight):
+            return gen(image), None
+        if c.norm == "batch":  # statistics of the two must not mix
+            return gen(image), gen(other).picture
+        both, half = gen(torch.cat([image, other])), len(image)
+        return Attended(*(part[:half] for part in both)), both.picture[half:]
+
+    def _weights(self) -> dict[str, float]:
+        """Weight of each loss in this step."""
+        c = self.config
+        game, rest = 1.0, 1.0
+        if c.is_balanced:
+            rest = 0.01 if self.step <= 0.05 * self.steps else 0.5
+            game = 1 - rest
+        return {
+            "adversarial": game * c.adversarial_weight,
+            "tv": game * c.tv_weight,
+            "cycle": rest * c.cycle_weight,
+            "pixel": rest * c.pixel_weight,
+            "identity": rest * c.cycle_weight * c.identity_weight,
+        }
+
+    def _real_vs_fake(self, disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        """What a discriminator loses on real and pooled fake pictures."""
+        kind: Adversarial = self.config.adversarial
+        if self.config.norm == "batch":
+            return adversarial_discriminator(kind, disc(real), disc(fake))
+        return adversarial_discriminator(kind, *disc(torch.cat([real, fake])).chunk(2))
+
+    def attend(self, images: Tensor, direction: Direction) -> Attended:
+        """Translations with the contents and masks they were put together from; `images` as in `translate`.
+
+        Raises:
+            SettingsError: the direction is not offered.
+        """
+        self.check_direction(direction)
+        made: Attended = (self.gen_a2b if direction == "a2b" else self.gen_b2a)(images)
+        return made
+
+    def generate(self, images: Tensor, direction: Direction) -> Tensor:
+        return self.attend(images, direction).picture.clamp(-1, 1)  # the contents of version 1 may go beyond
+
+    def masks(self, images: Tensor, direction: Direction) -> Tensor:
+        return 1 - self.attend(images, direction).background
+
+
+def _edges(mask: Tensor) -> Tensor:
+    """Total variation of (N, 1, H, W): the steps between pixels that touch, summed, mean over pictures."""
+    mask = mask.float()
+    return (mask.diff(dim=2).abs().sum() + mask.diff(dim=3).abs().sum()) / len(mask)

@@ -1,0 +1,123 @@
+"""CoGAN: two generators with common layers make pairs from noise; a translation is a code found backwards.
+
+Liu and Tuzel, "Coupled Generative Adversarial Networks", NeurIPS 2016, https://arxiv.org/abs/1606.07536.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
+from reskin.methods.base import Method, MethodConfig, frozen
+from reskin.networks.blocks import Norm
+from reskin.networks.cogan import NOISE_SIZE, invert, picture_discriminators, picture_generators
+from reskin.networks.init import initialise
+from reskin.types import Batch, Direction, Side
+
+
+class CoGANConfig(MethodConfig):
+    """Settings of CoGAN; the defaults are those of the paper's networks for faces."""
+
+    picture_size: Literal[32, 64, 128, 256] = 128
+    """Side of the pictures that are made, px; what comes in is resized to it, and the output back."""
+    width: int = Field(default=32, ge=1)
+    """Channels at full size, doubled at each halving, in every network."""
+    sharing: float = Field(default=2 / 3, ge=0, le=1)
+    """Share of layers common to both sides: of generators from the noise on, of discriminators at the end."""
+    norm: Norm = "batch"
+    """Normalisation in all networks: batch (the paper) or instance."""
+    weight_decay: float = Field(default=1e-4, ge=0)
+    """Pull of all weights towards 0, added to the gradient (5e-4 for the paper's digits)."""
+    restarts: int = Field(default=4, ge=1)
+    """Codes from which the search for a picture's code starts when translating; the best find is used."""
+    inversion_steps: int = Field(default=100, ge=1)
+    """Steps of L-BFGS from each of them."""
+    init: Literal["normal", "xavier", "kaiming", "orthogonal"] = "xavier"
+    """How weights are drawn at the start."""
+    init_gain: float = Field(default=1.0, gt=0)
+    """Scale of the weights at the start."""
+
+
+class CoGAN(Method):
+    """Two generators and two discriminators with common layers (g1, g2, f1, f2 in the paper).
+
+    It never sees which picture belongs to which: that a code means the same on both sides comes from the
+    common layers alone, and is lost where the sides differ in more than detail. So it is weak on rich
+    pictures, and slow to translate: each picture is a search.
+    """
+
+    Config = CoGANConfig
+    config: CoGANConfig
+    paper = "Liu and Tuzel 2016"
+    good_for = "making pairs from nothing; as a translator a weak baseline, slow, for small centred pictures"
+    defaults = {"batch": 64, "load_size": 143, "crop_size": 128, "schedule": "constant"}
+
+    def __init__(self, config: CoGANConfig) -> None:
+        super().__init__(config)
+        design = (config.width, config.picture_size)
+        self.gen = picture_generators(*design, sharing=config.sharing, norm=config.norm)
+        self.disc = picture_discriminators(*design, sharing=config.sharing, norm=config.norm)
+        for network in (self.gen, self.disc):
+            initialise(network, config.init, config.init_gain)
+        self.add_optimizer("generators", self.gen, weight_decay=config.weight_decay)
+        self.add_optimizer("discriminators", self.disc, weight_decay=config.weight_decay)
+
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        a, b = self._fitted(batch.a), self._fitted(batch.b)
+        with torch.no_grad():
+            fake_a, fake_b = self.gen(self._codes(a))
+        # Not together: batch norm would tell real from fake by their company.
+        real_logits, fake_logits = self.disc(a, b), self.disc(fake_a, fake_b)
+        judged = {
+            name: 2 * adversarial_discriminator("bce", real, fake)  # the paper's is without the half
+            for name, real, fake in zip(
+                ("discriminator_a", "discriminator_b"), real_logits, fake_logits, strict=True
+            )
+        }
+        self.update("discriminators", **judged)
+
+        fake_a, fake_b = self.gen(self._codes(a))
+        with frozen(self.disc):
+            logits_a, logits_b = self.disc(fake_a, fake_b)
+            adversarial = adversarial_generator("bce", logits_a) + adversarial_generator("bce", logits_b)
+            self.update("generators", adversarial=adversarial)
+        return {name: loss.detach() for name, loss in judged.items()} | {"adversarial": adversarial.detach()}
+
+    def _codes(self, images: Tensor) -> Tensor:
+        """New noise, one code for each of `images`, uniform in [-1, 1]."""
+        return torch.rand(len(images), NOISE_SIZE, device=images.device) * 2 - 1
+
+    def _fitted(self, images: Tensor) -> Tensor:
+        """The pictures in the size that the networks know."""
+        return _resized(images, (self.config.picture_size,) * 2)
+
+    def generate(self, images: Tensor, direction: Direction) -> Tensor:
+        """Find the code whose picture of one side is nearest, and show its picture of the other side.
+
+        The starts are the same for every picture, so the same picture always has the same translation.
+        """
+        c, source = self.config, torch.Generator().manual_seed(0)
+        starts = (torch.rand(c.restarts, NOISE_SIZE, generator=source) * 2 - 1).to(images.device)
+        sides: tuple[Side, Side] = ("a", "b") if direction == "a2b" else ("b", "a")
+        here, there = sides
+        was_training = self.gen.training
+        self.gen.eval()  # a search must neither change the statistics of batch norm nor depend on the batch
+        try:
+            fitted = self._fitted(images)
+            codes = [invert(self.gen, image, here, starts, steps=c.inversion_steps) for image in fitted]
+            translated = self.gen.one_side(torch.stack(codes), there)
+        finally:
+            self.gen.train(was_training)
+        return _resized(translated, images.shape[-2:]).clamp(-1, 1)
+
+
+def _resized(images: Tensor, size: tuple[int, ...]) -> Tensor:
+    """The pictures in another (height, width), without aliasing."""
+    if images.shape[-2:] == size:
+        return images
+    return F.interpolate(images, size, mode="bilinear", antialias=True)
