@@ -1,12 +1,17 @@
-"""Flips and colours, against values worked out by hand."""
+"""Flips, blur and colours, against values worked out by hand."""
 
 from __future__ import annotations
+
+import colorsys
+import math
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 
-from reskin.data.augment import ColourJitter, flip, jitter
+from reskin.data.augment import ColourJitter, blur, drawn, each, flip, jitter, one_of_five
 
 
 def test_flip_mirrors_the_chosen_ones() -> None:
@@ -14,16 +19,17 @@ def test_flip_mirrors_the_chosen_ones() -> None:
     result = flip(images, np.array([True, False, True]))
     assert torch.equal(result[1], images[1]) and torch.equal(result[::2], images[::2].flip(3))
     assert flip(images, np.zeros(3, bool)) is images
+    assert torch.equal(flip(images, np.ones(3, bool), dim=2), images.flip(2))
 
 
 def test_no_strength_changes_nothing() -> None:
     images = torch.rand(2, 3, 4, 4)
-    assert jitter(images, np.zeros((2, 3)), ColourJitter()) is images
+    assert jitter(images, np.zeros((2, 4)), ColourJitter()) is images
 
 
 def test_middle_chance_changes_nothing_to_speak_of() -> None:
     images = torch.rand(2, 3, 4, 4) * 2 - 1
-    result = jitter(images, np.full((2, 3), 0.5), ColourJitter(0.5, 0.5, 0.5))
+    result = jitter(images, np.full((2, 4), 0.5), ColourJitter(0.5, 0.5, 0.5, 0.5))
     assert torch.allclose(result, images, atol=1e-6)
 
 
@@ -31,7 +37,7 @@ def test_middle_chance_changes_nothing_to_speak_of() -> None:
 def test_factors(chance: float, factor: float) -> None:
     """Strength 0.4 gives factors from 0.6 to 1.4."""
     levels = torch.tensor([[0.1, 0.4], [0.2, 0.3], [0.5, 0.25]]).reshape(1, 3, 1, 2)
-    chances = np.full((1, 3), chance)
+    chances = np.full((1, 4), chance)
     grey = (0.299 * levels[:, 0] + 0.587 * levels[:, 1] + 0.114 * levels[:, 2]).unsqueeze(1)
     wanted = {
         "brightness": levels * factor,
@@ -45,5 +51,88 @@ def test_factors(chance: float, factor: float) -> None:
 
 def test_each_image_has_its_own_factor_and_is_clipped() -> None:
     images = torch.full((2, 3, 2, 2), 0.6)
-    result = jitter(images, np.array([[0.99999, 0.5, 0.5], [0.0, 0.5, 0.5]]), ColourJitter(brightness=1.0))
+    result = jitter(
+        images, np.array([[0.99999, 0.5, 0.5, 0.5], [0.0, 0.5, 0.5, 0.5]]), ColourJitter(brightness=1.0)
+    )
     assert (result[0] == 1).all() and torch.allclose(result[1], torch.tensor(-1.0))
+
+
+@pytest.mark.parametrize(("chance", "turn"), [(0.0, -0.3), (0.5, 0.0), (0.75, 0.15)])
+def test_a_turn_of_the_hues_is_pythons(chance: float, turn: float) -> None:
+    levels = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(0))
+    result = jitter(levels * 2 - 1, np.array([[0.5, 0.5, 0.5, chance]]), ColourJitter(hue=0.3))
+    for before, after in zip(levels[0].flatten(1).T, (result[0].flatten(1).T + 1) / 2, strict=True):
+        hue, saturation, value = colorsys.rgb_to_hsv(*before.tolist())
+        wanted = colorsys.hsv_to_rgb((hue + turn) % 1, saturation, value)
+        assert after.tolist() == pytest.approx(wanted, abs=1e-5)
+
+
+def test_grey_has_no_hue() -> None:
+    grey = torch.full((1, 3, 2, 2), 0.25)
+    result = jitter(grey, np.array([[0.5, 0.5, 0.5, 0.9]]), ColourJitter(hue=0.5))
+    torch.testing.assert_close(result, grey)
+
+
+@pytest.mark.parametrize(("chance", "sigma"), [(0.0, 0.1), (0.5, 1.05), (0.99999, 2.0)])
+def test_blur_is_a_gaussian_of_three(chance: float, sigma: float) -> None:
+    images = torch.rand(2, 3, 6, 7) * 2 - 1
+    beside = math.exp(-1 / (2 * sigma**2))
+    line = torch.tensor([beside, 1.0, beside]) / (1 + 2 * beside)
+    kernel = torch.outer(line, line).expand(3, 1, 3, 3)
+    wanted = F.conv2d(F.pad(images, (1,) * 4, mode="reflect"), kernel, groups=3)
+    result = blur(images, np.array([chance, 0.2]))
+    torch.testing.assert_close(result[0], wanted[0], atol=1e-4, rtol=0)
+    assert not torch.allclose(result[1], wanted[1], atol=1e-4)  # each has its own
+
+
+def test_a_draw_leaves_an_even_number() -> None:
+    chances = np.random.default_rng(0).random(10_000)
+    kind, rest = drawn(chances, (0.1, 0.0, 0.6, 0.3))
+    for case, share in enumerate((0.1, 0.0, 0.6, 0.3)):
+        assert abs((kind == case).mean() - share) <= 4 * math.sqrt(share * (1 - share) / len(chances))
+        if share:
+            assert (
+                np.histogram(rest[kind == case], bins=4, range=(0, 1))[0].min() > 0.2 * (kind == case).sum()
+            )
+    assert rest.min() >= 0 and rest.max() < 1
+
+
+COLOURS = ColourJitter(0.2, 0.2, 0.2, 0.05)
+
+
+def cases(count: int, shares: tuple[float, ...], seed: int = 0) -> NDArray[np.int64]:
+    """What `one_of_five` did to each of `count` equal pictures: its place in the list of five."""
+    image = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(1)) * 1.6 - 0.8
+    chances = np.random.default_rng(seed).random((count, 4))
+    chances[:, 1] = 0.5 + 0.5 * chances[:, 1]  # the least blur changes nothing
+    results = one_of_five(image.expand(count, -1, -1, -1), chances, COLOURS, shares=shares)
+    known = [image, image.flip(3), image.flip(2), blur(image.expand(count, -1, -1, -1), chances[:, 1])]
+    found = np.stack([(results == one).flatten(1).all(dim=1).numpy() for one in known])
+    assert found.sum(axis=0).max() == 1  # never two of them
+    return np.where(found.any(axis=0), found.argmax(axis=0), 4)
+
+
+@pytest.mark.parametrize("shares", [(0.2,) * 5, (0.5, 0.1, 0.0, 0.3, 0.1)])
+def test_exactly_one_of_five_as_often_as_told(shares: tuple[float, ...]) -> None:
+    did = cases(10_000, shares)
+    for case, share in enumerate(shares):
+        assert abs((did == case).mean() - share) <= 4 * math.sqrt(share * (1 - share) / len(did)), case
+
+
+def test_colours_of_one_of_five_are_those_of_jitter() -> None:
+    images = torch.rand(3, 3, 4, 4) * 2 - 1
+    chances = np.random.default_rng(0).random((3, 4))
+    chances[:, 0] = (0.85, 0.9, 0.1)  # a quarter and a half through the last fifth; nothing
+    result = one_of_five(images, chances, COLOURS, shares=(0.2,) * 5)
+    wanted = jitter(images, np.column_stack([chances[:, 1:], [0.25, 0.5, 0.5]]), COLOURS)
+    torch.testing.assert_close(result[:2], wanted[:2])
+    assert torch.equal(result[2], images[2])
+
+
+def test_each_flips_one_half_and_colours_all() -> None:
+    images = torch.rand(2, 3, 4, 4) * 2 - 1
+    chances = np.full((2, 4), 0.5)
+    chances[0, 0] = 0.25
+    result = each(images, chances, ColourJitter(), flips=True)
+    assert torch.equal(result[0], images[0].flip(2)) and torch.equal(result[1], images[1])
+    assert each(images, chances, ColourJitter(), flips=False) is images

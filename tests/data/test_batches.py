@@ -81,6 +81,25 @@ def test_no_flip_when_off(root: Path) -> None:
         assert (np.diff(to_image(batches.at(step).a)[..., 2].astype(int), axis=2) == 1).all()
 
 
+def test_one_of_five_is_drawn_for_each_picture_from_seed_and_step(root: Path) -> None:
+    settings = {"flip": False, "augment": "one_of_five", "brightness": 0.2, "hue": 0.05}
+    batches = opened(root, **settings)
+    seen = {"none": 0, "mirrored": 0, "upside down": 0, "other": 0}
+    for step in range(1, 101):
+        for picture in to_image(batches.at(step).a).astype(int):
+            down, across = np.diff(picture[..., 1], axis=0), np.diff(picture[..., 2], axis=1)
+            ways = {(1, 1): "none", (1, -1): "mirrored", (-1, 1): "upside down"}
+            is_plain = (down == down[0, 0]).all() and (across == across[0, 0]).all()
+            kind = ways.get((down[0, 0], across[0, 0]), "other") if is_plain else "other"
+            seen[kind] += 1
+    assert same(opened(root, **settings).at(7), batches.at(7))
+    for kind, share in (("mirrored", 0.2), ("upside down", 0.2)):
+        assert abs(seen[kind] / 400 - share) < 0.08  # four standard deviations
+    assert 0.5 < (seen["none"] + seen["other"]) / 400 < 0.7
+    only_flips = opened(root, **{**settings, "augment_chances": (0, 1, 0, 0, 0)}).at(1).a
+    assert (np.diff(to_image(only_flips)[..., 2].astype(int), axis=2) == -1).all()
+
+
 def test_a_step_is_the_same_whoever_asks_when(root: Path) -> None:
     colours = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
     first = opened(root, **colours).at(7)

@@ -112,3 +112,12 @@ def test_unique_names_are_unique_on_any_disk(names: list[str]) -> None:
     folded = {unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()) for name in unique}
     assert len(folded) == len(names)
     assert all(new.startswith(old) for new, old in zip(unique, names, strict=True))
+
+
+def test_one_picture_is_a_side_of_its_own(tmp_path: Path) -> None:
+    touch(tmp_path / "wave.jpg", tmp_path / "wave.txt")
+    wave = tmp_path / "wave.jpg"
+    assert training_images(wave, "b") == held_out_images(wave, "b") == [wave]
+    assert split_images(wave, "b", "test") == []
+    with pytest.raises(DataError, match="is a file, not a folder"):
+        training_images(tmp_path / "wave.txt", "b")

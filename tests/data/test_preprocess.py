@@ -86,3 +86,30 @@ def test_settings_survive_json_and_are_described() -> None:
     settings = config("crop")
     assert DataConfig.parse(settings.to_dict()) == settings
     assert all(field.description for field in DataConfig.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"augment": "one_of_five"}, "add --no-flip"),
+        ({"augment_chances": [0.2, 0.2, 0.2, 0.2, 0.3]}, "add up to 1, not 1.1"),
+        ({"augment_chances": [-0.2, 0.6, 0.2, 0.2, 0.2]}, "below 0"),
+        ({"augment_chances": [0.5, 0.5]}, "augment_chances"),
+        ({"hue": 0.6}, "hue"),
+    ],
+)
+def test_augmentation_that_cannot_be_is_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        DataConfig.parse({"a": "a", "b": "b", **settings})
+
+
+def test_augmentation_survives_json() -> None:
+    given = {
+        "a": "a",
+        "b": "b",
+        "augment": "one_of_five",
+        "flip": False,
+        "augment_chances": [0.4, 0, 0.2, 0.2, 0.2],
+    }
+    settings = DataConfig.parse(given)
+    assert DataConfig.parse(settings.to_dict()) == settings and settings.augment_chances[0] == 0.4

@@ -139,14 +139,17 @@ def split_images(root: Path | str, side: Side, split: Split) -> list[Path]:
 
     Our own: `root/train`, `root/val`, `root/test`. The common one: `root/trainA`, `root/trainB`, `root/testA`
     and so on, of which `side` chooses. Or pictures anyhow: all are "train", there is no "val" or "test".
+    Where `root` is a picture itself, the side is that one picture, such as the style of a style network.
 
     Returns:
         Paths in natural order; empty where the layout has no such split.
 
     Raises:
-        DataError: `root` is missing or no folder.
+        DataError: `root` is missing, or neither a folder nor a picture.
     """
     root = Path(root)
+    if root.is_file() and is_image_name(root):
+        return [root] if split == "train" else []
     folder = split_folder(root, side, split)
     if folder is None:
         return []

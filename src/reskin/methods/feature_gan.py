@@ -1,0 +1,142 @@
+"""GAN with a feature loss: the translation should look like side B, and to a VGG still like its input.
+
+The baseline "Feature loss + GAN" of Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent
+Adversarial Networks", ICCV 2017, section 5.1, https://arxiv.org/abs/1703.10593; after SimGAN (Shrivastava et
+al. 2017), with the distance taken in the features of Johnson et al. 2016.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from reskin.losses.adversarial import Adversarial, adversarial_discriminator, adversarial_generator
+from reskin.losses.adversarial import gradient_penalty as penalty_of
+from reskin.losses.reconstruction import l1
+from reskin.methods.base import Method, MethodConfig, frozen
+from reskin.networks.blocks import Upsample
+from reskin.networks.image_pool import ImagePool
+from reskin.networks.init import Init, initialise
+from reskin.networks.patchgan import patch_discriminator
+from reskin.networks.resnet import resnet_generator
+from reskin.networks.vgg import Convention, Vgg, read_vgg
+from reskin.types import Batch, Direction
+from reskin.weights import find_weights
+
+FEATURE_SCALE: dict[Convention, float] = {"caffe": 1.0, "torchvision": 57.6, "normalised": 1.0}
+"""What distances between features are multiplied by, so that one feature_weight serves all kinds of weights.
+
+The weight 10 was tuned for Caffe's weights. Torchvision's see pictures that are 255 * 0.226 = 57.6 times
+smaller (0.226 is the mean deviation of its three channels), and so give features that are smaller about as
+much; the published weights of fast style transfer for either kind (1 : 5 and 1e5 : 1e10) differ in the same
+way. For the normalised kind there is no such experience."""
+
+
+class FeatureGANConfig(MethodConfig):
+    """Settings of the feature-loss baseline; the defaults are those of the CycleGAN paper."""
+
+    feature_weight: float = Field(default=10.0, ge=0)
+    """Weight of |features(there(x)) - features(x)|; 0 leaves the plain GAN, for which no VGG is needed."""
+    feature_weights: Path | None = None
+    """File with the weights of the VGG that makes the features; by default torchvision's VGG-16."""
+    feature_layer: str = "relu4_2"
+    """Layer of the VGG whose features are compared."""
+    feature_size: int = Field(default=224, ge=16, le=2048)
+    """Width and height at which the VGG sees pictures, in px."""
+    adversarial_weight: float = Field(default=1.0, ge=0)
+    """Weight of the generator's adversarial loss; 0 leaves the feature loss alone, with no discriminator."""
+    adversarial: Adversarial = "lsgan"
+    """Form of the adversarial loss: least squares (the paper), cross-entropy, hinge or WGAN-GP."""
+    pool_size: int = Field(default=50, ge=0)
+    """Earlier fakes the discriminator may be shown instead of the newest; 0 for none."""
+    width: int = Field(default=64, ge=1)
+    """Channels after the first layer of both networks."""
+    blocks: int = Field(default=6, ge=1)
+    """Residual blocks in the generator: 6 for 128 px, 9 for 256 px."""
+    upsample: Upsample = "transposed"
+    """How the generator grows pictures; nearest or bilinear is a resize-convolution."""
+    disc_layers: int = Field(default=3, ge=1, le=6)
+    """Layers of the discriminator: 3 judges patches of 70 px, 1 of 16 px."""
+    init: Init = "normal"
+    """How weights are drawn at the start."""
+    init_gain: float = Field(default=0.02, gt=0)
+    """Spread of the weights at the start."""
+
+    @model_validator(mode="after")
+    def _has_a_goal(self) -> Self:
+        if not (self.adversarial_weight or self.feature_weight):
+            raise ValueError("adversarial_weight and feature_weight are both 0: nothing would be learnt")
+        return self
+
+
+class FeatureGAN(Method):
+    """One generator, one discriminator, and a VGG that learns nothing (G, D and phi in the paper)."""
+
+    Config = FeatureGANConfig
+    config: FeatureGANConfig
+    paper = "Zhu et al. 2017 (baseline)"
+    good_for = "photographs to photographs, one way, where the features of a VGG should stay; a baseline"
+    defaults = {"load_size": 143, "crop_size": 128}
+    directions: tuple[Direction, ...] = ("a2b",)
+    size_multiple = 4
+
+    def __init__(self, config: FeatureGANConfig) -> None:
+        super().__init__(config)
+        self.gen_a2b = resnet_generator(config.width, config.blocks, upsample=config.upsample)
+        self.disc_b = patch_discriminator(config.width, config.disc_layers)
+        for network in (self.gen_a2b, self.disc_b):
+            initialise(network, config.init, config.init_gain)
+        self.pool_b = ImagePool(config.pool_size)
+        self._vgg: tuple[Vgg, ...] = ()  # in a tuple it is no part of the model, so no checkpoint holds it
+        self.add_optimizer("generator", self.gen_a2b)
+        self.add_optimizer("discriminator", self.disc_b)
+
+    def prepare_training(self) -> None:
+        c = self.config
+        if c.feature_weight:
+            vgg = read_vgg(c.feature_weights or find_weights("vgg16"), [c.feature_layer])
+            self._vgg = (vgg.to(next(self.parameters()).device),)
+
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        a, b, c = batch.a, batch.b, self.config
+        fake_b = self.gen_a2b(a)
+
+        losses, terms = {}, {}
+        with frozen(self.disc_b):
+            if c.adversarial_weight:
+                losses["adversarial"] = adversarial_generator(c.adversarial, self.disc_b(fake_b))
+                terms["adversarial"] = c.adversarial_weight * losses["adversarial"]
+            if c.feature_weight:
+                losses["feature"] = self._feature_distance(fake_b, a)
+                terms["feature"] = c.feature_weight * losses["feature"]
+            self.update("generator", **terms)
+
+        if c.adversarial_weight:
+            real, old = self.disc_b(torch.cat([b, pooled := self.pool_b(fake_b)])).chunk(2)
+            losses["discriminator_b"] = adversarial_discriminator(c.adversarial, real, old)
+            if c.adversarial == "wgan-gp":
+                losses["discriminator_b"] = losses["discriminator_b"] + penalty_of(self.disc_b, b, pooled)
+            self.update("discriminator", discriminator_b=losses["discriminator_b"])
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _feature_distance(self, fake: Tensor, image: Tensor) -> Tensor:
+        """Mean absolute difference of the features, in the size that Caffe's weights give them."""
+        with torch.no_grad():
+            wanted = self._features(image)
+        (vgg,) = self._vgg
+        return FEATURE_SCALE[vgg.convention] * l1(self._features(fake), wanted)
+
+    def _features(self, images: Tensor) -> Tensor:
+        """What the VGG sees, (N, C, h, w)."""
+        (vgg,) = self._vgg
+        side = self.config.feature_size
+        features = vgg(F.interpolate(images, size=(side, side), mode="bilinear"))
+        return features[self.config.feature_layer]
+
+    def generate(self, images: Tensor, direction: Direction) -> Tensor:
+        return self.gen_a2b(images)
