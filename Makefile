@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check fix slow gpu bench docs size setup
+.PHONY: demo test check fix slow gpu bench bench-methods toy-table style-table real docs size setup
 
 setup: $(READY)
 
@@ -34,6 +34,19 @@ slow: $(READY)       ## tests that learn or fuzz
 
 bench: $(READY)      ## speed on this machine, written as JSON
 	$(BIN)/python benchmarks/bench.py --out build/bench.json
+
+bench-methods: $(READY)  ## a training step and an output of every method, Gatys too
+	$(BIN)/python benchmarks/methods.py --out build/bench-methods.json
+	$(BIN)/python benchmarks/styles.py --out build/bench-gatys.json
+
+toy-table: $(READY)  ## every method on the same drawn worlds → docs/results/toy.md
+	$(BIN)/python -m benchmarks.toy
+
+style-table: $(READY)  ## many looks from one picture → docs/results/styles.md (SET=name: real pictures → build/looks)
+	$(BIN)/python -m benchmarks.looks $(SET)
+
+real: $(READY)       ## on a machine with CUDA: METHODS="cyclegan cut" on SET=horse2zebra → build/real
+	$(BIN)/python -m benchmarks.real $(or $(SET),horse2zebra) $(or $(METHODS),cyclegan cut ganimorph_lite)
 
 gpu:                 ## on a machine with CUDA whose python has torch: tests, bench, short training on FOLDER
 	PYTHONPATH=src $(PYTHON) -m pytest -q -m gpu tests/gpu
