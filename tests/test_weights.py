@@ -227,7 +227,7 @@ def test_all_entries_are_complete() -> None:
     for name, entry in KNOWN.items():
         assert name == entry.name and entry.address.startswith("https://") and entry.licence and entry.purpose
         assert re.fullmatch(r"[0-9a-f]{8,64}", entry.sha256) and entry.size_bytes > 0
-    with pytest.raises(WeightsError, match="Known: vgg19, yunet"):
+    with pytest.raises(WeightsError, match="Known: vgg16, vgg19, yunet"):
         find_weights("nothing")
 
 

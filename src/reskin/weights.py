@@ -87,6 +87,15 @@ KNOWN: dict[str, Weights] = {
             purpose="finds faces and five landmarks (YuNet n, exported for 640x640)",
         ),
         Weights(
+            name="vgg16",
+            file="vgg16-397923af.pth",
+            address="https://download.pytorch.org/models/vgg16-397923af.pth",
+            sha256="397923af",  # all that the publisher states: the digits in the file's name
+            size_bytes=553_433_881,
+            licence="CC BY 4.0 (the network, Oxford VGG); BSD-3-Clause (torchvision); trained on ImageNet",
+            purpose="features for perceptual and style losses (torchvision's VGG-16)",
+        ),
+        Weights(
             name="vgg19",
             file="vgg19-dcbb9e9d.pth",
             address="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",

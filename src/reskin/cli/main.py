@@ -24,6 +24,7 @@ COMMANDS = {
     "inspect": "inspect",
     "train": "train",
     "translate": "translate",
+    "stylize": "stylize",
     "grid": "grid",
     "interpolate": "interpolate",
     "evaluate": "evaluate",

@@ -21,6 +21,7 @@ def l1(image: Tensor, reference: Tensor) -> Tensor:
     Raises:
         ShapeError: the shapes differ (nothing is broadcast).
 
+    >>> import torch
     >>> l1(torch.tensor([0.0, 1.0]), torch.tensor([0.5, 1.0]))
     tensor(0.2500)
     """
