@@ -3,11 +3,11 @@
 python -m benchmarks.looks [SET] [--steps 3000] [--out docs/results/styles.md]
 
 Without SET, a game is given the look of a film that was shot in four seasons; both are drawn, so the truth of
-every test frame in all four is known, and the season of an output is that of the nearest truth. With SET, a
-folder such as summer2winter_yosemite of RESKIN_TEST_DATA/unpaired, the same table is made of its pictures,
-without a truth, into build/looks/SET (most such pictures may not be published). Diversity is the LPIPS protocol
-of MUNIT with SqueezeNet: pairs of outputs of one input. Trainings are kept in build/looks, so the command can be
-stopped and typed again.
+every test frame in all four is known, and the season of an output is that of the nearest truth, if it is near.
+With SET, a folder such as summer2winter_yosemite of RESKIN_TEST_DATA/unpaired, the same table is made of its
+pictures, without a truth, into build/looks/SET (most such pictures may not be published). Diversity is the LPIPS
+protocol of MUNIT with SqueezeNet: pairs of outputs of one input. Trainings are kept in build/looks, so the
+command can be stopped and typed again.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ from reskin.training.start import load, train_run
 from reskin.translation.grid import style_grid
 from reskin.translation.rendering import example_style
 from reskin.worlds.footage import SEASONS, Footage, Season
-from reskin.worlds.seasons import season_of
+from reskin.worlds.seasons import season_distances
 
 SIDE, FRAMES, TESTS = 64, 800, 24
 PAIRS, STYLES = 19, 8
 SHOWN = 4
+NEAR = 45.0
+"""An output farther than this from all truths (root of the mean squared difference, in levels of 255) is in no
+season; two seasons are 40 to 90 apart."""
 FOLDER = Path("build/looks")
 SHALLOW = ("relu1_1", "relu2_1", "relu3_1")
 SMALL: dict[str, dict[str, Any]] = {
@@ -195,13 +198,15 @@ class Table:
         one, two = images.chunk(2)
         return lpips(one, two, taps=self.network.taps, weights=self.linear).mean().item()
 
-    def seasons(self, outputs: Tensor) -> list[Season]:
-        """The season of each output of the contents, in order."""
+    def seasons(self, outputs: Tensor) -> list[Season | None]:
+        """The season of each output of the contents, in order; None for one that is near none."""
         folder = self.paths[0].parents[1]
-        found = []
+        found: list[Season | None] = []
         for path, image in zip(self.paths, to_image(outputs.cpu()), strict=True):
             truths = {season: read_image(folder / f"truth-{season}" / path.name) for season in SEASONS}
-            found.append(season_of(image, truths))
+            distances = season_distances(image, truths)
+            nearest = min(distances, key=distances.__getitem__)
+            found.append(nearest if distances[nearest] < NEAR else None)
         return found
 
     def gatys(self, count: int) -> Tensor:
@@ -278,7 +283,8 @@ class Table:
         outputs = list(self.many) if name == "munit" else [self.one[name]]
         counts = Counter(season for images in outputs for season in self.seasons(images))
         total = sum(counts.values())
-        return [", ".join(f"{season} {counts[season] / total:.0%}" for season in SEASONS if counts[season])]
+        shares = [f"{season} {counts[season] / total:.0%}" for season in SEASONS if counts[season]]
+        return [", ".join(shares + ([f"none {counts[None] / total:.0%}"] if counts[None] else []))]
 
     def led_by_examples(self) -> list[str]:
         """How often an output is in the season of its example."""

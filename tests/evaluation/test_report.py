@@ -142,6 +142,25 @@ def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
     assert "reskin translate" not in page.text  # there is no checkpoint to translate with
 
 
+def test_what_the_monitor_found_is_told(finished_run: Path) -> None:
+    before = Page(write_report(finished_run))
+    assert not any(link["href"] == "#health" for link in before.all("a"))
+    found = {
+        "step": 120,
+        "kind": "copy",
+        "is_over": False,
+        "text": "the output equals the input",
+        "numbers": {},
+    }
+    append_line(finished_run / "health.jsonl", found | {"advice": f"Lower --cycle-weight. {ATTACK}"})
+    over = {"text": "it is over that the output equals the input", "advice": "", "is_over": True}
+    append_line(finished_run / "health.jsonl", found | {"step": 300} | over)
+    page = Page(write_report(finished_run))
+    assert "Step 120: the output equals the input. Lower --cycle-weight." in page.text
+    assert "Step 300: it is over that the output equals the input. " in page.text
+    assert any(link["href"] == "#health" for link in page.all("a")) and len(page.all("script")) == 1
+
+
 def test_half_written_files_are_no_error(finished_run: Path) -> None:
     with open(finished_run / "losses.jsonl", "a") as file:
         file.write('{"step": 401, "losses": {"cyc')

@@ -19,7 +19,7 @@ from reskin.evaluation.markup import Markup, group, tag
 from reskin.evaluation.media import embed_grids, embed_video
 from reskin.evaluation.record import RunRecord, read_run
 from reskin.methods import find
-from reskin.storage import commit
+from reskin.storage import commit, read_lines
 
 
 def write_report(
@@ -60,10 +60,12 @@ def _render(
     """The whole page."""
     notes = list(run.notes)
     title = run.folder.absolute().name or "run"
+    findings = _findings(run)
     sections = [
         _video_section(clips, notes),
         _sample_section(run, notes),
         _score_section(run, tables),
+        _health_section(findings),
         _loss_section(run),
         page.section("settings", "Settings", page.settings_tables(run, _fields(run, notes))),
         page.section("next", "Next", page.commands(run)),
@@ -73,12 +75,14 @@ def _render(
         "video": "Video",
         "samples": "Pictures",
         "scores": "Scores",
+        "health": "Health",
         "losses": "Losses",
         "settings": "Settings",
         "next": "Next",
         "notes": "Left out",
     }
-    navigation = [tag("a", text, href=f"#{key}") for key, text in links.items() if key != "video" or clips]
+    absent = {key for key, there in (("video", clips), ("health", findings)) if not there}
+    navigation = [tag("a", text, href=f"#{key}") for key, text in links.items() if key not in absent]
     button = tag("button", "Light / dark", type="button", class_="theme")
     body = tag(
         "body",
@@ -142,6 +146,22 @@ def _score_section(run: RunRecord, tables: Sequence[tuple[str, Sequence[Mapping[
     if known is None and not tables:
         known = page.empty("No scores yet: `reskin evaluate` writes them.")
     return page.section("scores", "Scores", known, extra)
+
+
+def _findings(run: RunRecord) -> list[str]:
+    """What the health monitor said while the run trained, a line each."""
+    rows = [row for row in read_lines(run.folder / "health.jsonl") if isinstance(row, dict)]
+    return [
+        f"Step {row.get('step', '?')}: {row.get('text', '')}. {row.get('advice', '')}".rstrip()
+        for row in rows
+    ]
+
+
+def _health_section(findings: Sequence[str]) -> Markup | None:
+    if not findings:
+        return None
+    lead = "What the monitor found while it trained, and what to turn."
+    return page.section("health", "Health", page.notes_list(findings), lead=lead)
 
 
 def _loss_section(run: RunRecord) -> Markup:

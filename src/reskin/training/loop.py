@@ -14,16 +14,19 @@ from reskin.errors import InterruptedRunError, NotFiniteError
 from reskin.methods.base import Method
 from reskin.training.ema import Ema
 from reskin.training.graph import GraphedStep
+from reskin.training.health import (
+    HELD_OUT_COUNT,
+    Finding,
+    Health,
+    Stopwatch,
+    held_out_losses,
+    offers_held_out_losses,
+)
 from reskin.training.progress import Progress
 from reskin.training.run import Run
 from reskin.training.signals import StopRequest
 from reskin.training.tensorboard import open_tensorboard
 from reskin.types import Batch
-
-DIVERGED = (
-    "The weights of the last checkpoint are sound: run the same command again to go on from it, "
-    "or begin anew with a lower --learning-rate or --precision fp32."
-)
 
 
 def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
@@ -44,8 +47,11 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
     first = run.load(method, ema) + 1
     teach = GraphedStep(method, compute) if config.cuda_graph else Step(method, compute)
     held_out = batches.held_out(4)
+    unseen = batches.held_out(HELD_OUT_COUNT) if offers_held_out_losses(method) and not run.rank else None
     board = open_tensorboard(run)
-    progress = Progress(last, first - 1)
+    progress, watch = Progress(last, first - 1), Stopwatch(compute.device)
+    before = run.logged("losses"), run.logged("health")
+    health = Health(run.settings, last, precision=compute.precision, logged=before[0], told=before[1])
     if first > last:
         run.log(f"this run of {last} steps is complete")
 
@@ -55,8 +61,13 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
             method.step, method.steps = step, last
             method.set_learning_rate(config.multiplier(step, last))
             try:
-                losses = teach(batches.at(step))
+                found: list[Finding] = []
+                watch.mark()
+                batch = batches.at(step)
+                watch.mark()
+                losses = teach(batch)
                 ema.update(step)
+                watch.mark()
 
                 if step % config.log_every == 0 or step in (1, last):
                     method.raise_if_broken()
@@ -64,17 +75,29 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
                     run.write_losses(step, values)
                     board.losses(step, values)
                     progress.show(step, values)
+                    found += health.losses(step, values) + health.waits(step, watch.seconds())
                 if step % config.sample_every == 0 or step in (1, last):
                     ema.swap()
-                    board.samples(step, run.write_samples(step, method, held_out, compute))
+                    rows = run.sample(method, held_out, compute)
+                    kept_back = held_out_losses(method, unseen, compute) if unseen else {}
                     ema.swap()
+                    board.samples(step, run.write_samples(step, rows))
+                    run.write_held_out(step, kept_back)
+                    found += health.pictures(step, rows, held_out) + health.held_out(step, kept_back)
+                for finding in found:
+                    progress.end()
+                    run.warn(finding)
                 number = stop.agreed(step, compute.device) if step < last else 0
                 if number or run.save_is_due(step):
                     run.save(step, method, ema)
             except NotFiniteError as error:
                 progress.end()
                 at = "by" if method.checks_later else "at"
-                raise NotFiniteError(f"{error.what} {at} step {step} of {run.folder}", DIVERGED) from None
+                finding = health.not_finite(step, error.what)
+                run.warn(finding)
+                raise NotFiniteError(
+                    f"{error.what} {at} step {step} of {run.folder}", finding.advice
+                ) from None
 
             if number:
                 progress.end()

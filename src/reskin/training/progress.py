@@ -71,3 +71,4 @@ class Progress:
         if self.is_terminal and self.width:
             self.stream.write("\n")
             self.stream.flush()
+            self.width = 0

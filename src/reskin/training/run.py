@@ -1,6 +1,7 @@
 """The run folder: the one place where a training meets everything that reads it.
 
-    config.json  losses.jsonl  samples/00000500.png  checkpoints/00000500.safetensors  scores.jsonl  log.txt
+    config.json  losses.jsonl  health.jsonl  samples/00000500.png  checkpoints/00000500.safetensors
+    scores.jsonl  log.txt
 
 One process writes, any number read. Lines are appended; everything else is renamed into place.
 """
@@ -12,7 +13,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ from reskin.networks.image_pool import ImagePool
 from reskin.storage import append_line, append_text, commit, free_bytes, read_lines, remove_leftovers
 from reskin.training import checkpoint
 from reskin.training.ema import Ema
+from reskin.training.health import Finding
 from reskin.training.processes import lowest
 from reskin.training.settings import FREE_TO_CHANGE, RunSettings, TrainConfig
 from reskin.types import Batch, Direction
@@ -88,7 +90,8 @@ class Run:
     def load(self, method: Method, ema: Ema) -> int:
         """Put the last sound checkpoint into `method` and `ema`; the step it was made after, 0 for none.
 
-        Lines of losses.jsonl that are later than it are taken out, since those steps will be done again.
+        Lines of losses.jsonl and health.jsonl that are later than it are taken out, since those steps will be
+        done again.
 
         Raises:
             CheckpointError: there are checkpoints and none of them is sound.
@@ -111,7 +114,8 @@ class Run:
                     f"no checkpoint in {self.checkpoints} is sound", "Start anew in another --out."
                 )
         if not self.rank:
-            self._forget_after(step)
+            for name in ("losses", "health"):
+                self._forget_after(step, self.folder / f"{name}.jsonl")
         return step
 
     def _read(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -125,8 +129,7 @@ class Run:
             return {}, {}
         return state, facts
 
-    def _forget_after(self, step: int) -> None:
-        path = self.folder / "losses.jsonl"
+    def _forget_after(self, step: int, path: Path) -> None:
         rows = read_lines(path)
         kept = [row for row in rows if row["step"] <= step]
         if path.exists() and (len(kept) < len(rows) or not path.read_bytes().endswith(b"\n")):
@@ -189,18 +192,36 @@ class Run:
                 {"step": step, "epoch": epoch, "time": round(time.time(), 3), "losses": losses},
             )
 
-    def write_samples(self, step: int, method: Method, held_out: Batch, compute: Compute) -> Path | None:
+    def write_held_out(self, step: int, losses: dict[str, float]) -> None:
+        """Append losses on pictures that are not learnt from, if there are any, to losses.jsonl."""
+        if losses and not self.rank:
+            append_line(self.folder / "losses.jsonl", {"step": step, "held_out": losses})
+
+    def logged(self, name: Literal["losses", "health"]) -> list[dict[str, Any]]:
+        """The lines of losses.jsonl or health.jsonl so far."""
+        return read_lines(self.folder / f"{name}.jsonl")
+
+    def sample(self, method: Method, held_out: Batch, compute: Compute) -> dict[str, Tensor]:
+        """The rows of a sample grid, as `sample_rows` makes them; none where another process writes them."""
+        return {} if self.rank else sample_rows(method, held_out, compute)
+
+    def write_samples(self, step: int, rows: dict[str, Tensor]) -> Path | None:
         """Draw the grid of fixed held-out pictures: each side, its translation, and back again."""
-        if self.rank:
+        if not rows:
             return None
-        rows = sample_rows(method, held_out, compute)
         path = self.folder / "samples" / f"{step:08d}.png"
         strips = [torch.cat(list(images), dim=2)[None] for images in rows.values()]
         write_image(path, to_image(torch.cat(strips, dim=2))[0])
-        height, width = held_out.a.shape[-2:]
-        facts = {"step": step, "rows": list(rows), "columns": len(held_out.a), "size": [width, height]}
+        count, _, height, width = next(iter(rows.values())).shape
+        facts = {"step": step, "rows": list(rows), "columns": count, "size": [width, height]}
         write_json(path.with_suffix(".json"), facts)
         return path
+
+    def warn(self, finding: Finding) -> None:
+        """Say what the health monitor found and keep it in log.txt and health.jsonl."""
+        self.log(f"health: {finding.line}")
+        if not self.rank:
+            append_line(self.folder / "health.jsonl", finding.to_dict())
 
     def log(self, text: str) -> None:
         """Say `text` to the user and keep it in log.txt."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import get_args
@@ -13,9 +13,10 @@ from reskin.errors import SettingsError
 from reskin.worlds.looks import develop, lens
 from reskin.worlds.materials import CLASSES, Look
 from reskin.worlds.scene import make_scene
+from reskin.worlds.seasons import SEASONS, Season
 from reskin.worlds.stage import Stage, flow_of, lay
 
-__all__ = ["CLASSES", "Footage", "Look", "WorldFrame"]
+__all__ = ["CLASSES", "SEASONS", "Footage", "Look", "Season", "WorldFrame"]
 
 SMALLEST_PX, LARGEST_PX = 32, 1024
 """Limits of each side of a frame."""
@@ -33,6 +34,7 @@ class WorldFrame:
             last frame of a scene.
         scene: number of the scene, from 0; it changes at a cut.
         is_last: the scene (or the footage) ends here, so `flow` leads nowhere.
+        season: that of the film picture.
     """
 
     image: np.ndarray
@@ -41,6 +43,7 @@ class WorldFrame:
     flow: np.ndarray
     scene: int
     is_last: bool
+    season: Season
 
 
 class Footage:
@@ -56,6 +59,8 @@ class Footage:
         size: (width, height) in pixels, each from 32 to 1024.
         frame_rate: frames per second.
         scene_frames: frames from one cut to the next.
+        seasons: of the film, scene by scene, again from the first after the last. The game has none, so all
+            of `SEASONS` make a side B in four looks for one side A.
 
     Raises:
         SettingsError: a value is out of range.
@@ -75,14 +80,17 @@ class Footage:
         size: tuple[int, int] = (128, 128),
         frame_rate: Fraction = Fraction(24),
         scene_frames: int = 36,
+        seasons: Sequence[Season] = ("autumn",),
     ) -> None:
         _check(look, seed=seed, frames=frames, size=size, frame_rate=frame_rate, scene_frames=scene_frames)
+        _check_seasons(seasons)
         self.look: Look = look
         self.seed, self.frames, self.size = seed, frames, (int(size[0]), int(size[1]))
         self.frame_rate, self.scene_frames = Fraction(frame_rate), scene_frames
+        self.seasons: tuple[Season, ...] = tuple(seasons)
         self._light = lens(self.size)
         self._fine = 3 if min(self.size) <= 192 else 2
-        self._stage: Stage | None = None
+        self._stages: dict[Season, Stage] = {}
 
     def __len__(self) -> int:
         return self.frames
@@ -99,13 +107,32 @@ class Footage:
         Raises:
             IndexError: there is no such frame.
         """
+        scene = index // self.scene_frames
+        return self._draw(index, self.seasons[scene % len(self.seasons)])
+
+    def in_seasons(self, index: int) -> dict[Season, np.ndarray]:
+        """What the film shows at this moment in each season: everything a translation of it may give.
+
+        Args:
+            index: 0 to `len(footage) - 1`.
+
+        Returns:
+            Season to (H, W, 3) uint8 RGB; they differ in colours alone, down to the same grain.
+
+        Raises:
+            IndexError: there is no such frame.
+        """
+        frames = {season: self._draw(index, season) for season in SEASONS}
+        return {season: f.image if self.look == "film" else f.other for season, f in frames.items()}
+
+    def _draw(self, index: int, season: Season) -> WorldFrame:
         import cv2
 
         if not 0 <= index < self.frames:
             raise IndexError(f"frame {index} of footage with {self.frames} frames")
         scene, time = divmod(index, self.scene_frames)
         is_last = time == self.scene_frames - 1 or index == self.frames - 1
-        stage, (width, height), fine = self._stage_of(scene), self.size, self._fine
+        stage, (width, height), fine = self._stage_of(scene, season), self.size, self._fine
 
         canvas = lay(stage.placed(time), (width * fine, height * fine))
         centres = canvas[fine // 2 :: fine, fine // 2 :: fine, 6:]
@@ -116,17 +143,29 @@ class Footage:
         pictures = cv2.resize(canvas, self.size, interpolation=cv2.INTER_AREA)
         game = np.ascontiguousarray(pictures[..., :3])
         grain = np.random.default_rng([self.seed, scene, 2, time])
-        film = develop(np.ascontiguousarray(pictures[..., 3:6]), self._light, grain)
+        film = develop(np.ascontiguousarray(pictures[..., 3:6]), self._light, grain, season=season)
         image, other = (game, film) if self.look == "game" else (film, game)
-        return WorldFrame(image, other, np.ascontiguousarray(centres[..., 0]), flow, scene, is_last)
+        labels = np.ascontiguousarray(centres[..., 0])
+        return WorldFrame(image, other, labels, flow, scene, is_last, season)
 
-    def _stage_of(self, scene: int) -> Stage:
-        """The painted pieces of a scene; the one that was used last is kept."""
-        if self._stage is None or self._stage.key != (self.seed, scene):
+    def _stage_of(self, scene: int, season: Season) -> Stage:
+        """The painted pieces of a scene; for each season the one that was used last is kept."""
+        key = (self.seed, scene)
+        if season not in self._stages or self._stages[season].key != key:
             aspect = self.size[0] / self.size[1]
             layout = make_scene(self.seed, scene, aspect=aspect, num_frames=self.scene_frames)
-            self._stage = Stage(layout, key=(self.seed, scene), size=self.size, fine=self._fine)
-        return self._stage
+            self._stages[season] = Stage(layout, key=key, size=self.size, fine=self._fine, season=season)
+        return self._stages[season]
+
+
+def _check_seasons(seasons: Sequence[str]) -> None:
+    """Refuse an empty list and seasons that there are not."""
+    strange = [season for season in seasons if season not in SEASONS]
+    if isinstance(seasons, str) or strange or not seasons:
+        asked = f"the season '{strange[0]}'" if strange and not isinstance(seasons, str) else repr(seasons)
+        raise SettingsError(
+            f"drawn footage got {asked} as its seasons", f'Give some of {SEASONS}, as in seasons=("winter",).'
+        )
 
 
 def _check(

@@ -7,17 +7,19 @@ from numpy.random import Generator
 
 from reskin.worlds.draw import SHADE_STEPS, Maps
 from reskin.worlds.materials import MATERIALS, Look, colour_table
+from reskin.worlds.seasons import PALETTES, SEASONS, Season
 
 GRAIN = 3.4
 """Standard deviation of the film's grain, in steps of 255."""
 
-_COLOURS: dict[Look, np.ndarray] = {"game": colour_table("game"), "film": colour_table("film")}
+_GAME = colour_table("game")
+_FILM = {season: colour_table("film", season) for season in SEASONS}
 _STRENGTHS = np.array(
     [(0.0, 0.0, 0.0)] + [(m.rough, m.courses, m.streaks) for m in MATERIALS.values()], np.float32
 )
 
 
-def paint(maps: Maps, look: Look, rng: Generator, *, unit: float) -> np.ndarray:
+def paint(maps: Maps, look: Look, rng: Generator, *, unit: float, season: Season = "autumn") -> np.ndarray:
     """Colour what `rasterise` has drawn.
 
     Args:
@@ -25,6 +27,7 @@ def paint(maps: Maps, look: Look, rng: Generator, *, unit: float) -> np.ndarray:
         look: flat and bright, or textured.
         rng: source of the film's surface texture; the game takes nothing from it.
         unit: fine pixels per frame height, which gives the texture its scale.
+        season: of the film.
 
     Returns:
         (h, w, 3) uint8 RGB.
@@ -33,7 +36,8 @@ def paint(maps: Maps, look: Look, rng: Generator, *, unit: float) -> np.ndarray:
     if look == "film":
         # Low sun: what is turned away from the light is darker than in the game.
         light = light**1.15
-    picture = _COLOURS[look][maps.material, maps.tint]
+    colours = _FILM[season] if look == "film" else _GAME
+    picture = colours[maps.material, maps.tint]
     shade = light[maps.shade]
     if look == "film":
         shade *= 1 + _texture(maps.material, rng, unit)
@@ -98,13 +102,16 @@ def lens(size: tuple[int, int]) -> np.ndarray:
     return 1.04 - loss * far[..., None]
 
 
-def develop(picture: np.ndarray, light: np.ndarray, rng: Generator) -> np.ndarray:
+def develop(
+    picture: np.ndarray, light: np.ndarray, rng: Generator, *, season: Season = "autumn"
+) -> np.ndarray:
     """Make a film frame of a painted one: glow around lit windows, the lens, grain.
 
     Args:
         picture: (H, W, 3) uint8 RGB, painted in the film look.
         light: from `lens` of the same size.
         rng: source of the grain.
+        season: of the film; in daylight there is less glow than at dusk.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -113,7 +120,8 @@ def develop(picture: np.ndarray, light: np.ndarray, rng: Generator) -> np.ndarra
 
     height, width = picture.shape[:2]
     small = cv2.resize(picture, (max(8, width // 4), max(8, height // 4)), interpolation=cv2.INTER_AREA)
-    glow = np.maximum(small.astype(np.float32) - 150.0, 0.0) * np.array([0.42, 0.34, 0.2], np.float32)
+    strength = np.array([0.42, 0.34, 0.2], np.float32) * np.float32(PALETTES[season].glow)
+    glow = np.maximum(small.astype(np.float32) - 150.0, 0.0) * strength
     glow = cv2.GaussianBlur(glow, (0, 0), small.shape[0] / 20)
     film = cv2.add(
         picture.astype(np.float32), cv2.resize(glow, (width, height), interpolation=cv2.INTER_LINEAR)

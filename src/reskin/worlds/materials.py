@@ -13,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 
+from reskin.worlds.seasons import PALETTES, Colour, Season
+
 Look = Literal["game", "film"]
 """How a scene is painted: flat and bright, or graded, textured and grainy."""
 
@@ -22,8 +24,6 @@ CLASSES: tuple[str, ...] = (
 )  # fmt: skip
 """What a pixel can show; the index is its value in a class map."""
 
-Colour = tuple[int, int, int]
-
 
 @dataclass(frozen=True)
 class Material:
@@ -32,7 +32,7 @@ class Material:
     Attributes:
         shows: name of its class.
         game: colours at tint 0 and tint 1 in the game look.
-        film: the same in the film look.
+        film: the same in the film look, in autumn.
         rough: strength of the film's fine surface noise.
         courses: strength of the film's masonry pattern.
         streaks: strength of the film's level streaks.
@@ -99,11 +99,16 @@ def class_map(material: np.ndarray) -> np.ndarray:
     return _CLASS_OF[material]
 
 
-def colour_table(look: Look) -> np.ndarray:
-    """(materials, 256, 3) float32: the fully lit colour of every material number at every tint."""
+def colour_table(look: Look, season: Season = "autumn") -> np.ndarray:
+    """(materials, 256, 3) float32: the fully lit colour of every material number at every tint.
+
+    The season is the film's; the game has none.
+    """
+    changed = PALETTES[season].colours if look == "film" else {}
     tint = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
     rows = [np.zeros((256, 3), np.float32)]
-    for material in MATERIALS.values():
-        low, high = (np.array(colour, np.float32) for colour in getattr(material, look))
+    for name, material in MATERIALS.items():
+        colours = changed.get(name, getattr(material, look))
+        low, high = (np.array(colour, np.float32) for colour in colours)
         rows.append(low + (high - low) * tint)
     return np.stack(rows)

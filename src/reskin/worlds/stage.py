@@ -16,6 +16,7 @@ from reskin.worlds.looks import paint
 from reskin.worlds.materials import class_map
 from reskin.worlds.people import PARTS, POSES, draw_person, motion
 from reskin.worlds.scene import Car, Scene, Strip, Walker
+from reskin.worlds.seasons import Season
 from reskin.worlds.shapes import Shape
 
 
@@ -103,10 +104,19 @@ class Stage:
         key: (seed, scene number), from which the surface texture is drawn.
         size: (width, height) of the frame in pixels.
         fine: fine pixels per pixel, along each side.
+        season: in which the film is painted.
     """
 
-    def __init__(self, scene: Scene, *, key: tuple[int, int], size: tuple[int, int], fine: int) -> None:
-        self.scene, self.key, self.size, self.fine = scene, key, size, fine
+    def __init__(
+        self,
+        scene: Scene,
+        *,
+        key: tuple[int, int],
+        size: tuple[int, int],
+        fine: int,
+        season: Season = "autumn",
+    ) -> None:
+        self.scene, self.key, self.size, self.fine, self.season = scene, key, size, fine, season
         self.unit = size[1] * fine
         strips = scene.back + scene.front
         self.first_walker = len(strips)
@@ -127,7 +137,7 @@ class Stage:
         maps = rasterise(shapes, (right - left, bottom - top), origin=(-left, -top), unit=self.unit)
         rng = np.random.default_rng([*self.key, 1, piece])
         game = paint(maps, "game", rng, unit=self.unit)
-        film = paint(maps, "film", rng, unit=self.unit)
+        film = paint(maps, "film", rng, unit=self.unit, season=self.season)
         pixels = pack(game, film, class_map(maps.material), maps.part + np.uint8(piece))
         return Sprite(pixels, maps.material > 0, left, top)
 
