@@ -1,4 +1,4 @@
-"""Generators built here in the layout of the CycleGAN and pix2pix repository, then imported."""
+"""Generators built here in the layout of the CycleGAN and pix2pix repository and of CUT's, then imported."""
 
 from __future__ import annotations
 
@@ -53,6 +53,45 @@ class Resnet(nn.Module):
         for many in (4 * w, 2 * w):
             up = nn.ConvTranspose2d(many, many // 2, 3, 2, 1, 1, bias=bias)
             chain += [up, make(many // 2), nn.ReLU()]
+        chain += [nn.ReflectionPad2d(3), nn.Conv2d(w, channels[1], 7), nn.Tanh()]
+        self.model = nn.Sequential(*chain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)
+
+
+class Blur(nn.Module):
+    """A change of size by a fixed kernel, saved as `filt`: [1, 2, 1] to halve, [1, 3, 3, 1] to double."""
+
+    def __init__(self, channels: int, row: list[float]) -> None:
+        super().__init__()
+        kernel = torch.outer(torch.tensor(row), torch.tensor(row)) / 16
+        self.register_buffer("filt", kernel.repeat(channels, 1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.filt.shape[-1] == 3:
+            padded = nn.functional.pad(x, (1, 1, 1, 1), mode="reflect")
+            return nn.functional.conv2d(padded, self.filt, stride=2, groups=x.shape[1])
+        padded = nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
+        large = nn.functional.conv_transpose2d(padded, self.filt, stride=2, groups=x.shape[1])
+        return large[:, :, 3:-3, 3:-3]
+
+
+class BlurredResnet(nn.Module):
+    """CUT's generator: convolutions that keep the size, beside blurs that change it."""
+
+    def __init__(self, width=4, blocks=9, norm="instance", has_dropout=False, channels=(3, 3)) -> None:
+        super().__init__()
+        make, bias = (nn.BatchNorm2d, False) if norm == "batch" else (nn.InstanceNorm2d, True)
+        w, down, up = width, [1.0, 2.0, 1.0], [1.0, 3.0, 3.0, 1.0]
+        chain = [nn.ReflectionPad2d(3), nn.Conv2d(channels[0], w, 7, bias=bias), make(w), nn.ReLU()]
+        for few in (w, 2 * w):
+            conv = nn.Conv2d(few, 2 * few, 3, padding=1, bias=bias)
+            chain += [conv, make(2 * few), nn.ReLU(), Blur(2 * few, down)]
+        chain += [Block(4 * w, make, bias, has_dropout) for _ in range(blocks)]
+        for many in (4 * w, 2 * w):
+            conv = nn.Conv2d(many, many // 2, 3, padding=1, bias=bias)
+            chain += [Blur(many, up), conv, make(many // 2), nn.ReLU()]
         chain += [nn.ReflectionPad2d(3), nn.Conv2d(w, channels[1], 7), nn.Tanh()]
         self.model = nn.Sequential(*chain)
 
@@ -143,6 +182,59 @@ def test_resnet_gives_the_same_pictures(tmp_path: Path, blocks: int, norm: str, 
         "in_channels": 3,
         "out_channels": 3,
     }
+
+
+@pytest.mark.parametrize("blocks", [2, 6, 9])
+@pytest.mark.parametrize(
+    ("norm", "has_dropout"), [("instance", False), ("instance", True), ("batch", False)], ids=str
+)
+def test_a_generator_of_cut_gives_the_same_pictures(
+    tmp_path: Path, blocks: int, norm: str, has_dropout: bool
+) -> None:
+    theirs = trained(BlurredResnet(4, blocks, norm, has_dropout), 32)
+    torch.save(theirs.state_dict(), path := tmp_path / "latest_net_G.pth")
+    assert check_equal(theirs, path, 36) == {
+        "generator": "resnet",
+        "blocks": blocks,
+        "width": 4,
+        "norm": norm,
+        "has_dropout": has_dropout,
+        "in_channels": 3,
+        "out_channels": 3,
+        "antialias": True,
+    }
+
+
+def test_the_key_table_of_cut() -> None:
+    """As listed for the repository's nine blocks; so the network above has its layers at the right places."""
+    keys = BlurredResnet(4).state_dict().keys()
+    assert {key for key in keys if key.endswith(".filt")} == {f"model.{i}.filt" for i in (7, 11, 21, 25)}
+    numbers = {int(key.split(".")[1]) for key in keys if not key.endswith(".filt")}
+    assert numbers == {1, 4, 8, *range(12, 21), 22, 26, 30}
+
+
+@pytest.mark.parametrize("layer", [7, 11, 14, 18])
+def test_another_blur_or_none_is_refused(tmp_path: Path, layer: int) -> None:
+    state, path, key = BlurredResnet(4, 2).state_dict(), tmp_path / "g.pth", f"model.{layer}.filt"
+    side = state[key].shape[-1]
+    for other in (
+        torch.full_like(state[key], 1 / side**2),
+        state[key] * 4,
+        state[key][0],
+        torch.zeros(4, 1, 5, 5),
+    ):
+        torch.save(state | {key: other}, path)
+        assert f"'{key}'" in refused(path) and "another blur" in refused(path)
+    torch.save({name: value for name, value in state.items() if name != key}, path)
+    assert f"'{key}' is missing" in refused(path)
+    torch.save(state | {"model.4.filt": state["model.7.filt"]}, path)
+    assert "model.4.filt" in refused(path)
+
+
+def test_blurs_in_half_precision_are_known(tmp_path: Path) -> None:
+    theirs = trained(BlurredResnet(4, 1), 32).half()
+    torch.save(theirs.state_dict(), path := tmp_path / "g.pth")
+    check_equal(theirs.float(), path, 32)
 
 
 @pytest.mark.parametrize("halvings", [7, 8])
@@ -294,13 +386,17 @@ def test_other_networks_are_named(tmp_path: Path) -> None:
     assert "discriminator" in refused(path)
     torch.save({"net.0.weight": torch.zeros(8, 3, 1, 1)}, path)
     assert "discriminator" in refused(path)
-    torch.save({"model.1.weight": torch.zeros(8, 3, 7, 7), "model.7.filt": torch.zeros(16, 1, 3, 3)}, path)
-    assert "not supported yet" in refused(path)
+    torch.save({"model.0.weight": weight, "model.2.filt": torch.zeros(8, 1, 3, 3)}, path)
+    assert "discriminator" in refused(path)
+    torch.save({"mlp_0.0.weight": torch.zeros(8, 3), "mlp_0.0.bias": torch.zeros(8)}, path)
+    assert "comparing patches" in refused(path)
     torch.save({"features.0.weight": weight, "features.0.bias": torch.zeros(8)}, path)
     assert "no known kind" in refused(path)
 
 
-@pytest.mark.parametrize("make", [partial(Resnet, 4, 2, "batch"), partial(Unet, 2, 6)])
+@pytest.mark.parametrize(
+    "make", [partial(Resnet, 4, 2, "batch"), partial(Unet, 2, 6), partial(BlurredResnet, 4, 1)]
+)
 def test_damaged_tables_are_refused(tmp_path: Path, make) -> None:
     """Each weight in turn: missing, of another shape, not finite; and one too many."""
     path = tmp_path / "g.pth"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.training.test_importer import BlurredResnet, Unet, trained
 from torch import Tensor, nn
 
 from reskin.cli.main import main
@@ -65,6 +66,50 @@ def test_an_imported_generator_translates_as_its_own_network_does(
         expected = to_image(network(to_tensor(picture)))[0]
     # Rounding to bytes may fall either way where the two agree to 1e-5.
     assert np.abs(read_image(tmp_path / "out.png").astype(int) - expected.astype(int)).max() <= 1
+
+
+def translated(network: nn.Module, file: Path, side: int) -> int:
+    """Import `file`, translate a picture with it and with the network itself; the largest difference."""
+    model, folder = file.with_suffix(""), file.parent
+    picture = np.random.default_rng(0).integers(0, 255, (side, side + side // 2, 3), dtype=np.uint8)
+    write_image(folder / "in.png", picture[:, :side] if isinstance(network, Unet) else picture)
+    assert main(["import", str(file), "--out", str(model)]) == 0
+    words = ["translate", str(model), str(folder / "in.png"), str(folder / "out.png")]
+    assert main([*words, "--precision", "fp32", "--device", "cpu"]) == 0
+    with torch.no_grad():
+        expected = to_image(network(to_tensor(read_image(folder / "in.png"))))[0]
+    return int(np.abs(read_image(folder / "out.png").astype(int) - expected.astype(int)).max())
+
+
+def test_a_generator_of_cut_becomes_a_model_of_cut_that_goes_one_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = trained(BlurredResnet(8, 2), 32)
+    torch.save(network.state_dict(), file := tmp_path / "latest_net_G.pth")
+    assert translated(network, file, 32) <= 1
+    model = load(tmp_path / "latest_net_G", device="cpu")
+    assert type(model).__name__ == "CUT" and model.directions == ("a2b",)
+
+    capsys.readouterr()
+    assert main(["import", str(file), "--out", str(tmp_path / "back"), "--direction", "b2a"]) == 2
+    assert "no way back" in capsys.readouterr().err
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_generator_of_cut_with_batch_norm_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(BlurredResnet(4, 1, "batch").state_dict(), tmp_path / "g.pth")
+    assert main(["import", str(tmp_path / "g.pth"), "--out", str(tmp_path / "model")]) == 2
+    assert "CUT with batch norm" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_unet_of_pix2pix_with_batch_norm_and_dropout_translates(tmp_path: Path) -> None:
+    network = trained(Unet(4, 7, "batch", has_dropout=True), 128)
+    torch.save(network.state_dict(), file := tmp_path / "latest_net_G.pth")
+    assert translated(network, file, 128) <= 1
+    assert load(tmp_path / "latest_net_G", device="cpu").size_multiple == 128
 
 
 def test_the_direction_follows_the_name_and_the_other_one_is_refused(

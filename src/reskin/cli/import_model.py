@@ -1,4 +1,4 @@
-"""`reskin import FILE`: a generator of the CycleGAN repository as a model folder."""
+"""`reskin import FILE`: a generator of the CycleGAN or CUT repository as a model folder."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from reskin.types import Direction
 
 @dataclass(frozen=True)
 class Arguments:
-    """Turn a generator that the CycleGAN repository saved (latest_net_G_A.pth) into a model folder.
+    """Turn a generator of the CycleGAN, pix2pix or CUT repository (latest_net_G_A.pth) into a model folder.
 
-    Blocks, normalisation, dropout and width are read off the file; nothing has to be typed again.
+    A network of fast style transfer (wave.pth) is taken too. Kind of network, blocks, normalisation, dropout
+    and width are read off the file; nothing has to be typed again.
 
     Examples:
       reskin import latest_net_G_A.pth --out models/horse2zebra
       reskin translate models/horse2zebra horse.jpg zebra.jpg
+      reskin import wave.pth --out models/wave
     """
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]

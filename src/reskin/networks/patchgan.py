@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError
+from reskin.networks.antialias import BlurDownsample
 from reskin.networks.blocks import Norm, check_input, needs_bias, norm_layer
 
 
@@ -43,7 +44,12 @@ class Discriminator(nn.Module):
 
 
 def patch_discriminator(
-    width: int = 64, layers: int = 3, *, in_channels: int = 3, norm: Norm = "instance"
+    width: int = 64,
+    layers: int = 3,
+    *,
+    in_channels: int = 3,
+    norm: Norm = "instance",
+    antialias: bool = False,
 ) -> Discriminator:
     """PatchGAN: each logit sees a square of 16, 34, 70, 142, 286 or 574 px for 1 to 6 `layers`.
 
@@ -54,6 +60,8 @@ def patch_discriminator(
         layers: convolutions that halve the size, 1 to 6; 3 is the 70 px one of CycleGAN and pix2pix.
         in_channels: channels of the pictures (6 for a pair that is judged together).
         norm: "instance" is CycleGAN's, "batch" is pix2pix's.
+        antialias: halve by a blur after the activation instead of by the convolution, as CUT does; as many
+            weights and logits, and each logit sees a little more of the picture.
 
     Raises:
         SettingsError: `layers` is not 1 to 6, `width` is below 1, or `norm` is unknown.
@@ -67,16 +75,19 @@ def patch_discriminator(
     if not 1 <= layers <= 6 or width < 1:
         raise SettingsError(f"a discriminator of width {width} with {layers} layers", "Use 1 to 6 layers.")
     bias = needs_bias(norm)
+    stride, halving = (1, [BlurDownsample()]) if antialias else (2, [])
     chain: list[nn.Module] = [
-        nn.Conv2d(in_channels, width, 4, stride=2, padding=1),
+        nn.Conv2d(in_channels, width, 4, stride=stride, padding=1),
         nn.LeakyReLU(0.2, inplace=True),
+        *halving,
     ]
     now = width
     for layer in range(1, layers + 1):
         wider = width * min(2**layer, 8)
-        stride = 2 if layer < layers else 1
-        chain.append(nn.Conv2d(now, wider, 4, stride=stride, padding=1, bias=bias))
+        is_last = layer == layers  # the last one keeps the size
+        chain.append(nn.Conv2d(now, wider, 4, stride=1 if is_last else stride, padding=1, bias=bias))
         chain += [norm_layer(norm, wider), nn.LeakyReLU(0.2, inplace=True)]
+        chain += [] if is_last else halving
         now = wider
     chain.append(nn.Conv2d(now, 1, 4, padding=1))
     return Discriminator(chain, in_channels=in_channels, smallest_side=3 * 2**layers)

@@ -1,7 +1,8 @@
 """The residual generator of CycleGAN.
 
 Johnson et al., "Perceptual Losses for Real-Time Style Transfer", ECCV 2016, https://arxiv.org/abs/1603.08155;
-in the form of Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593.
+in the form of Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593; with blurs, in that of Park et al.,
+ECCV 2020, https://arxiv.org/abs/2007.15651.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError
+from reskin.networks.antialias import BlurDownsample, BlurUpsample
 from reskin.networks.blocks import (
     MirroredConv2d,
     Norm,
     Upsample,
     bounded,
     check_input,
+    mirrored,
     needs_bias,
     norm_layer,
     upsampling,
@@ -41,7 +44,14 @@ class ResidualBlock(nn.Module):
 
 
 class ResnetGenerator(nn.Module):
-    """Two halvings, residual blocks at a quarter of the size, two doublings; see `resnet_generator`."""
+    """Two halvings, residual blocks at a quarter of the size, two doublings; see `resnet_generator`.
+
+    Attributes:
+        tap_channels: name and channels of each map of features that `tap` gives, the shallowest first:
+            "padded", the pictures with their edges mirrored; "down1" and "down2", what the two halving
+            convolutions give before it is normalised; "block1" and "block5", what those residual blocks give
+            (with fewer than five, the last block stands in for the fifth).
+    """
 
     size_multiple = 4
     smallest_side = 8  # At 4 px the blocks would see one pixel, which cannot be mirrored or normalised.
@@ -55,6 +65,7 @@ class ResnetGenerator(nn.Module):
         norm: Norm,
         has_dropout: bool,
         upsample: Upsample,
+        antialias: bool,
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels = channels
@@ -67,15 +78,22 @@ class ResnetGenerator(nn.Module):
         self.down = nn.Sequential()
         self.up = nn.Sequential()
         for few, many in ((width, 2 * width), (2 * width, 4 * width)):
-            self.down.append(nn.Conv2d(few, many, 3, stride=2, padding=1, bias=bias))
+            self.down.append(nn.Conv2d(few, many, 3, stride=1 if antialias else 2, padding=1, bias=bias))
             self.down.append(norm_layer(norm, many)).append(nn.ReLU(inplace=True))
+            if antialias:
+                self.down.append(BlurDownsample())
         self.blocks = nn.Sequential(
             *(ResidualBlock(4 * width, norm=norm, has_dropout=has_dropout) for _ in range(blocks))
         )
         for many, few in ((4 * width, 2 * width), (2 * width, width)):
-            self.up.append(upsampling(upsample, many, few, bias=bias))
+            if antialias:
+                self.up.append(BlurUpsample()).append(nn.Conv2d(many, few, 3, padding=1, bias=bias))
+            else:
+                self.up.append(upsampling(upsample, many, few, bias=bias))
             self.up.append(norm_layer(norm, few)).append(nn.ReLU(inplace=True))
         self.head = MirroredConv2d(width, self.out_channels, 7)
+        self.tap_channels = {"padded": self.in_channels, "down1": 2 * width, "down2": 4 * width}
+        self.tap_channels |= {f"block{number}": 4 * width for number in (1, min(5, blocks)) if blocks}
 
     def forward(self, images: Tensor) -> Tensor:
         """Translate a batch.
@@ -94,6 +112,48 @@ class ResnetGenerator(nn.Module):
         )
         return bounded(self.head(self.up(self.blocks(self.down(self.stem(images))))))
 
+    def tap(self, images: Tensor) -> dict[str, Tensor]:
+        """Features of pictures, as named in `tap_channels`; what lies behind the last of them is not run.
+
+        Args:
+            images: as in `forward`.
+
+        Returns:
+            (N, C, H, W) each: "padded" is 6 px larger than the pictures, the others follow the halvings.
+
+        Raises:
+            ShapeError: as in `forward`.
+        """
+        return self._to_last_tap(images)[1]
+
+    def translate_and_tap(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """What `forward` and `tap` give, from one pass."""
+        features, taps = self._to_last_tap(images)
+        for block in list(self.blocks)[self._tapped_blocks() :]:
+            features = block(features)
+        return bounded(self.head(self.up(features))), taps
+
+    def _tapped_blocks(self) -> int:
+        """How many residual blocks lie before the last tap."""
+        return min(5, len(self.blocks))
+
+    def _to_last_tap(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The features at the last tap, and all taps by name."""
+        check_input(
+            images, channels=self.in_channels, multiple=self.size_multiple, smallest=self.smallest_side
+        )
+        taps = {"padded": mirrored(images, 3)}
+        features = self.stem(images)
+        for layer in self.down:
+            features = layer(features)
+            if isinstance(layer, nn.Conv2d):
+                taps[f"down{len(taps)}"] = features
+        for number, block in enumerate(list(self.blocks)[: self._tapped_blocks()], start=1):
+            features = block(features)
+            if f"block{number}" in self.tap_channels:
+                taps[f"block{number}"] = features
+        return features, taps
+
 
 def resnet_generator(
     width: int = 64,
@@ -104,6 +164,7 @@ def resnet_generator(
     norm: Norm = "instance",
     has_dropout: bool = False,
     upsample: Upsample = "transposed",
+    antialias: bool = False,
 ) -> ResnetGenerator:
     """The generator of CycleGAN, with PyTorch's own initial weights (see `networks.init.initialise`).
 
@@ -116,9 +177,12 @@ def resnet_generator(
         has_dropout: drop half of the values inside each residual block while training.
         upsample: "transposed" is the paper's; "nearest" and "bilinear" avoid the
             checkerboard (Odena et al. 2016).
+        antialias: blur whenever the size changes, as CUT does; the weights are as many, the convolutions
+            beside the blurs run at twice the size. It takes the place of `upsample`.
 
     Raises:
-        SettingsError: `width` is below 1, `blocks` is below 0, or a name is unknown.
+        SettingsError: `width` is below 1, `blocks` is below 0, a name is unknown, or both `antialias` and an
+            `upsample` were chosen.
 
     >>> import torch
     >>> resnet_generator(4, 1)(torch.zeros(1, 3, 16, 24)).shape
@@ -130,6 +194,8 @@ def resnet_generator(
         raise SettingsError(
             f"a generator of width {width} with {blocks} blocks", "Use a width of at least 1."
         )
+    if antialias and upsample != "transposed":
+        raise SettingsError(f"antialias with upsample '{upsample}'", "Choose one of the two.")
     return ResnetGenerator(
         width,
         blocks,
@@ -137,4 +203,5 @@ def resnet_generator(
         norm=norm,
         has_dropout=has_dropout,
         upsample=upsample,
+        antialias=antialias,
     )

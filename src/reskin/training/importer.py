@@ -1,4 +1,4 @@
-"""Reads generators that the CycleGAN and pix2pix repository trained.
+"""Reads generators that the CycleGAN and pix2pix repository or the CUT repository trained.
 
 This is the one place where `torch.load` is used, and only with `weights_only=True`. What a network looks like
 is told by the names and shapes of its tensors; nothing is asked of the user.
@@ -26,6 +26,8 @@ _WANTED = "Give a generator such as latest_net_G_A.pth or latest_net_G.pth."
 _DAMAGED = "Copy or download it again."
 _WRAPPERS = ("module.", "_orig_mod.")
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+_BLURS = {3: (1.0, 2.0, 1.0), 4: (1.0, 3.0, 3.0, 1.0)}
+"""The only blurs we have, by the side of the kernel: one side of it, in quarters."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class ImportedGenerator:
 
     Attributes:
         settings: "generator" ("resnet" or "unet"), "blocks" or "halvings", "width", "norm", "has_dropout",
-            "in_channels" and "out_channels". A U-Net file does not tell whether it was trained with dropout,
-            so `has_dropout` is False there.
+            "in_channels" and "out_channels"; one of CUT also "antialias", which is True. A U-Net file does
+            not tell whether it was trained with dropout, so `has_dropout` is False there.
         state: the state_dict of `resnet_generator` or `unet_generator` with those settings, float32.
         sha256: of the file, in hexadecimal.
     """
@@ -49,12 +51,12 @@ def read_generator(path: Path) -> ImportedGenerator:
     """Read a ResNet or U-Net generator, with instance or batch norm, of any width, depth and channels.
 
     Args:
-        path: a .pth file of the CycleGAN and pix2pix repository, or the same tensors as safetensors; told
-            apart by content.
+        path: a .pth file of the CycleGAN and pix2pix or of the CUT repository, or the same tensors as
+            safetensors; told apart by content.
 
     Raises:
-        CheckpointError: the file is missing, damaged, holds code, holds another kind of network, or has
-            weights that are not finite.
+        CheckpointError: the file is missing, damaged, holds code, holds another kind of network, has
+            weights that are not finite, or blurs in another way than we do.
     """
     path = Path(path)
     sha256 = _checksum(path)
@@ -196,12 +198,12 @@ def _check_weights(state: dict[str, Tensor], path: Path) -> None:
 
 def _refuse_others(state: dict[str, Tensor], path: Path) -> None:
     """Say what a file is that holds no generator we can read."""
-    if any(key.endswith(".filt") for key in state):
-        raise CheckpointError(
-            f"{path} is a CUT generator or discriminator, which is not supported yet", _WANTED
-        )
     if any(".conv_block." in key for key in state) or "model.model.0.weight" in state:
         return
+    if any(key.startswith("mlp_") for key in state):
+        raise CheckpointError(
+            f"{path} is CUT's network for comparing patches, not its generator", "Give latest_net_G.pth."
+        )
     first = state.get("model.0.weight", state.get("net.0.weight"))
     if first is not None and first.dim() == 4 and first.shape[-1] in (1, 4):
         raise CheckpointError(f"{path} is a discriminator", _WANTED)
@@ -224,10 +226,21 @@ Described = tuple[dict[str, Any], nn.Module, dict[str, str]]
 def _resnet(state: dict[str, Tensor], path: Path) -> Described:
     """What a ResNet file holds."""
     blocks = len({key.split(".")[1] for key in state if ".conv_block." in key})
-    shifted = state.get("model.10.conv_block.6.weight")  # Dropout moves the second convolution from 5 to 6.
+    antialias = any(key.endswith(".filt") for key in state)
+    first = (
+        12 if antialias else 10
+    )  # A blur lies behind each halving convolution and before each doubling one.
+    down = (0, 1, 4, 5) if antialias else (0, 1, 3, 4)
+    up = (1, 2, 5, 6) if antialias else (0, 1, 3, 4)
+    shifted = state.get(f"model.{first}.conv_block.6.weight")  # Dropout moves a convolution from 5 to 6.
     has_dropout = shifted is not None and shifted.dim() == 4
-    up = 10 + blocks
-    stem, head = _shape(state, "model.1.weight", path), _shape(state, f"model.{up + 7}.weight", path)
+    end = first + blocks
+    last = f"model.{end + (9 if antialias else 7)}"
+    stem, head = _shape(state, "model.1.weight", path), _shape(state, f"{last}.weight", path)
+    if antialias:
+        w = stem[0]
+        sizes = {7: (2 * w, 3), 11: (4 * w, 3), end: (4 * w, 4), end + 4: (2 * w, 4)}
+        _take_blurs(state, {f"model.{layer}.filt": size for layer, size in sizes.items()}, path)
     settings = {
         "generator": "resnet",
         "blocks": blocks,
@@ -237,15 +250,38 @@ def _resnet(state: dict[str, Tensor], path: Path) -> Described:
         "in_channels": stem[1],
         "out_channels": head[0],
     }
-    names = {"stem.0": "model.1", "stem.1": "model.2", "head": f"model.{up + 7}"}
-    for ours, theirs in (("down", 4), ("up", up)):
-        names |= {f"{ours}.{i}": f"model.{theirs + i}" for i in (0, 1, 3, 4)}
+    if antialias:
+        settings["antialias"] = True
+    names = {"stem.0": "model.1", "stem.1": "model.2", "head": last}
+    names |= {f"down.{i}": f"model.{4 + i}" for i in down}
+    names |= {f"up.{i}": f"model.{end + i}" for i in up}
     inside = {"conv1": 1, "norm1": 2, "conv2": 6 if has_dropout else 5, "norm2": 7 if has_dropout else 6}
     for block in range(blocks):
         names |= {
-            f"blocks.{block}.{ours}": f"model.{10 + block}.conv_block.{i}" for ours, i in inside.items()
+            f"blocks.{block}.{ours}": f"model.{first + block}.conv_block.{i}" for ours, i in inside.items()
         }
     return settings, _empty(settings, path), names
+
+
+def _take_blurs(state: dict[str, Tensor], sizes: Mapping[str, tuple[int, int]], path: Path) -> None:
+    """Take the blurs out of `state` once they are known to be those that our layers compute.
+
+    They are no weights: nothing taught them, and our network has none. `sizes` holds channels and side of
+    each kernel that must be there.
+    """
+    for key, (channels, side) in sizes.items():
+        found = state.pop(key, None)
+        if found is None:
+            raise CheckpointError(
+                f"'{key}' is missing in {path}",
+                "It changes size without a blur there, a variant we do not know.",
+            )
+        row = torch.tensor(_BLURS[side])
+        wanted = (torch.outer(row, row) / 16).expand(channels, 1, side, side)
+        if found.shape != wanted.shape or not torch.allclose(found.float(), wanted, atol=1e-3):
+            raise CheckpointError(
+                f"'{key}' in {path} is another blur than CUT's", "We cannot read that variant."
+            )
 
 
 def _unet(state: dict[str, Tensor], path: Path) -> Described:
