@@ -2,12 +2,12 @@
 
 python -m benchmarks.looks [SET] [--steps 3000] [--out docs/results/styles.md]
 
-Without SET, a game is given the look of a film shot in four seasons; both are drawn, so the truth of every test
-frame in all four is known, and the season of an output is that of the nearest truth, if it is near. With SET, a
-folder such as summer2winter_yosemite of RESKIN_TEST_DATA/unpaired, the same table is made of its pictures, with
-no truth, into build/looks/SET (most such pictures may not be published). Diversity is the LPIPS protocol of MUNIT
-with SqueezeNet: pairs of outputs of one input. Trainings are kept in build/looks, so the command can be stopped
-and typed again.
+Without SET, a game is given the look of a film shot in four seasons; both are drawn, so the truth of
+every test frame in all four is known, and the season of an output is that of the nearest truth, if it
+is near. With SET, a folder such as summer2winter_yosemite of RESKIN_TEST_DATA/unpaired, the same table
+is made of its pictures, with no truth, into build/looks/SET (most such pictures may not be published).
+Diversity is the LPIPS protocol of MUNIT with SqueezeNet: pairs of outputs of one input. Trainings are
+kept in build/looks, so the command can be stopped and typed again.
 """
 
 from __future__ import annotations

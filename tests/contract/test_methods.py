@@ -306,6 +306,7 @@ from tests.contract.test_methods import drawn, pool, seed_step, tiny
 from reskin.methods import trained_names
 from reskin.types import Batch
 torch.set_num_threads(1)
+torch.backends.mkldnn.enabled = False
 dist.init_process_group("gloo")
 mine = dist.get_rank()
 for name in trained_names():
@@ -371,8 +372,15 @@ def draws_noise(name: str) -> bool:
     return losses[0] != losses[1]
 
 
-def test_two_processes_learn_what_one_learns_from_both_batches(name: str, of_two_processes: Path) -> None:
-    """Compared by mean gradients, since Adam makes a whole step of a gradient that is rounding noise."""
+def test_two_processes_learn_what_one_learns_from_both_batches(
+    name: str, of_two_processes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compared by mean gradients, since Adam makes a whole step of a gradient that is rounding noise.
+
+    Without oneDNN, which takes other kernels for one picture than for two. What is left is rounding, which
+    deep networks with instance norms on a few pixels make up to 5e-5 of a gradient.
+    """
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
     noisy = draws_noise(name)
     method = tiny(name, **pool(name))
     learn(method, range(1, 3))
@@ -384,6 +392,6 @@ def test_two_processes_learn_what_one_learns_from_both_batches(name: str, of_two
             if noisy:  # each process draws its own, as it must, and one process draws yet others
                 continue
             expected = entry["exp_avg"]
-            tolerance = 1e-6 + 1e-5 * expected.abs().max().item()
+            tolerance = 1e-6 + 1e-4 * expected.abs().max().item()
             assert torch.allclose(first[part], expected, rtol=0, atol=tolerance), part
             assert expected.dim() < 2 or expected.abs().max() > 1e-3

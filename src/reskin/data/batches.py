@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reskin.data.augment import ColourJitter, flip, jitter, on_device
+from reskin.data.augment import ColourJitter, each, on_device, one_of_five
 from reskin.data.cache import Cache, Fit, Source, default_memory_limit, open_cache
 from reskin.data.folders import held_out_images, training_images
 from reskin.data.pairs import find_pairs
@@ -90,7 +90,7 @@ class Batches:
         return Batch(self._middles(of_a), self._middles(of_b))
 
     def _ready(self, pictures: Sequence[Picture], chances: NDArray[np.float64]) -> Tensor:
-        """Cropped, on the device, as floats, flipped and coloured: (N, 3, H, W)."""
+        """Cropped, on the device, as floats, changed by chance: (N, 3, H, W)."""
         height, width = self._crop_size(pictures)
         crops = _bytes((len(pictures), height, width, 3), self.device)
         target = crops.numpy()
@@ -99,10 +99,11 @@ class Batches:
             left = int(chances[i, 1] * (picture.shape[1] - width + 1))
             target[i] = picture[top : top + height, left : left + width]
         images = bytes_to_floats(on_device(crops, self.device))
-        if self.config.flip:
-            images = flip(images, chances[:, 2] < 0.5)
-        colours = ColourJitter(self.config.brightness, self.config.contrast, self.config.saturation)
-        return jitter(images, chances[:, 3:6], colours)
+        c = self.config
+        colours = ColourJitter(c.brightness, c.contrast, c.saturation, c.hue)
+        if c.augment == "one_of_five":
+            return one_of_five(images, chances[:, 2:6], colours, shares=c.augment_chances)
+        return each(images, chances[:, 2:6], colours, flips=c.flip)
 
     def _middles(self, pictures: Sequence[Picture]) -> Tensor:
         """The middle of each picture at one size, on the device, as floats: (N, 3, H, W)."""
@@ -169,12 +170,13 @@ def open_batches(
 
 def _training_pairs(config: DataConfig) -> tuple[list[Source], list[tuple[Path, str]]]:
     pairs, alone = find_pairs(config.a, config.b, "train")
-    for path, reason in alone:
-        _log.warning("left out: %s %s", path, reason)
     if not pairs:
         first = f": {alone[0][0]} {alone[0][1]}" if alone else ""
         what = f"no pairs in {config.a} and {config.b}{first}"
-        raise DataError(what, "Give partners the same name, or one folder of A|B pictures as both sides.")
+        fix = "Give partners the same name, or one folder of A|B pictures as both sides; "
+        raise DataError(what, f"{fix}without pairs, train a method such as cyclegan.")
+    for path, reason in alone:
+        _log.warning("left out: %s %s", path, reason)
     return pairs, alone
 
 

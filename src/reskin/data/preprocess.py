@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from PIL import Image
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from reskin.config import Settings
 from reskin.images import Picture
@@ -22,9 +22,9 @@ class DataConfig(Settings):
     """Which pictures to train on and what is done to them; the defaults are CycleGAN's."""
 
     a: Path
-    """Folder of domain A: pictures, or train/val/test, or trainA/trainB and so on."""
+    """Folder of domain A: pictures, or train/val/test, or trainA/trainB and so on; or one picture."""
     b: Path
-    """Folder of domain B; in paired data it may be the same folder of A|B pictures side by side."""
+    """Folder of domain B, or one picture; in paired data it may be the same folder of A|B pictures."""
     preprocess: Preprocess = "resize_and_crop"
     """How pictures reach their size. resize_and_crop: to load_size x load_size, then a random crop; crop: a
     random crop only; scale_width: to a width of load_size; scale_width_and_crop: both; none: as they are."""
@@ -40,6 +40,13 @@ class DataConfig(Settings):
     """Largest random change of contrast, as a share; 0 for none."""
     saturation: float = Field(default=0.0, ge=0.0, le=1.0)
     """Largest random change of saturation, as a share; 0 for none."""
+    hue: float = Field(default=0.0, ge=0.0, le=0.5)
+    """Largest random turn of the hues, as a share of the colour circle; 0 for none."""
+    augment: Literal["each", "one_of_five"] = "each"
+    """How chance changes a picture. each: a flip and all changes of colour; one_of_five: exactly one
+    of nothing, a flip, an upside-down flip, a 3 px blur and the changes of colour (wants --no-flip)."""
+    augment_chances: tuple[float, float, float, float, float] = (0.2, 0.2, 0.2, 0.2, 0.2)
+    """Chances of the five in this order, for one_of_five; they add up to 1."""
     max_images: int | None = Field(default=None, ge=1)
     """Use at most this many pictures of a side, spread evenly over it; None for all."""
 
@@ -51,6 +58,16 @@ class DataConfig(Settings):
         if resizes and crop_size > load_size:
             raise ValueError(f"crop_size {crop_size} is larger than load_size {load_size}")
         return crop_size
+
+    @model_validator(mode="after")
+    def _one_of_five_fits(self) -> Self:
+        if min(self.augment_chances) < 0:
+            raise ValueError(f"augment_chances holds {min(self.augment_chances):g}, which is below 0")
+        if abs(sum(self.augment_chances) - 1) > 1e-6:
+            raise ValueError(f"augment_chances must add up to 1, not {sum(self.augment_chances):g}")
+        if self.augment == "one_of_five" and self.flip:
+            raise ValueError("augment one_of_five flips by itself: add --no-flip (flip = false)")
+        return self
 
     @property
     def crops(self) -> bool:

@@ -232,7 +232,7 @@ def load(folder: Path | str, *, device: str = "auto", step: int | None = None) -
     method_class = find_trained(config["method"])
     method = method_class(method_class.Config.parse(config["settings"]["method"], source=str(folder)))
     method.directions = tuple(config["directions"])
-    checkpoint.load_networks(method, state, "method.", partly=len(method.directions) == 1)
+    checkpoint.load_networks(method, state, "method.", partly="source" in config)
     choose_compute(device).place(method)
     method.eval()
     return method

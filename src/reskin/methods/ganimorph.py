@@ -1,0 +1,241 @@
+"""GANimorph: lets shapes change, by discriminators that see far and a cycle that forgives small moves.
+
+Gokaslan et al., "Improving Shape Deformation in Unsupervised Image-to-Image Translation", ECCV 2018,
+https://arxiv.org/abs/1808.04325.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
+from reskin.losses.reconstruction import l1
+from reskin.losses.structural import GANIMORPH, ms_ssim
+from reskin.methods.base import Method, MethodConfig, Preset, average_over_processes, frozen
+from reskin.networks.ganimorph import DilatedDiscriminator, GanimorphGenerator
+from reskin.types import Batch, Direction
+
+TERMS = ("adversarial", "feature", "structure", "cycle")
+"""The generators' losses, in the order in which the normaliser keeps them."""
+
+TEXT = {
+    "adversarial_weight": 0.49,
+    "feature_weight": 0.21,
+    "structure_weight": 0.21,
+    "cycle_weight": 0.09,
+    "normaliser_decay": 0.99,
+    "normaliser_every": 200,
+    "normaliser_first": 0,
+}
+"""What the paper's text says where its published code, whose numbers are the defaults, has others."""
+
+
+class GANimorphConfig(MethodConfig):
+    """Settings of GANimorph; the defaults are those of its published code."""
+
+    adversarial_weight: float = Field(default=0.469, ge=0)
+    """Weight of fooling the discriminators (0.67 x 0.7)."""
+    feature_weight: float = Field(default=0.201, ge=0)
+    """Weight of matching the discriminators' mean features (0.67 x 0.3); 0 for none."""
+    structure_weight: float = Field(default=0.231, ge=0)
+    """Weight of 1 - MS-SSIM between a picture and its way there and back (0.33 x 0.7); 0 for none."""
+    cycle_weight: float = Field(default=0.099, ge=0)
+    """Weight of |back(there(x)) - x|, values in [0, 1] (0.33 x 0.3); 0 for none."""
+    normaliser_every: int = Field(default=90, ge=0)
+    """Steps after which losses are divided by newer running means of theirs; 0 leaves losses as they are."""
+    normaliser_first: int = Field(default=36, ge=0)
+    """Step of one more such renewal early on; 0 for none."""
+    normaliser_decay: float = Field(default=0.9999, ge=0, lt=1)
+    """Decay per step of these running means, which begin at 1."""
+    width: int = Field(default=64, ge=1)
+    """Channels after the first layer of the generators."""
+    blocks: int = Field(default=3, ge=1)
+    """Residual blocks in each of five groups; 1 gives the generator of 23 convolutions."""
+    disc_width: int = Field(default=64, ge=1)
+    """Half the channels after the first layer of the discriminators."""
+    ssim_scales: int = Field(default=5, ge=1, le=5)
+    """Sizes at which structure is compared, each half of the one before: 5 for 128 px, 3 for 32 px."""
+    ssim_window: int = Field(default=8, ge=2)
+    """Window of the structure loss, px; must fit into the smallest of these sizes."""
+
+    @model_validator(mode="after")
+    def _has_a_goal(self) -> Self:
+        if not (self.adversarial_weight or self.feature_weight or self.structure_weight or self.cycle_weight):
+            raise ValueError("all weights are 0: nothing would be learnt")
+        return self
+
+
+class LossNormaliser(nn.Module):
+    """Divides losses by running means of themselves that are renewed now and then (scheduled normalisation).
+
+    The terms then weigh what their weights say, while each divisor stays as it is for many steps. Divisors
+    and means begin at 1; nothing learns through them.
+
+    Args:
+        count: how many losses.
+        decay: of the running means, per step.
+        every: steps between renewals; 0 for none at all.
+        first: step of one more renewal; 0 for none.
+    """
+
+    means: Tensor
+    divisors: Tensor
+
+    def __init__(self, count: int, *, decay: float, every: int, first: int) -> None:
+        super().__init__()
+        self.decay, self.every, self.first = decay, every, first
+        self.register_buffer("means", torch.ones(count))
+        self.register_buffer("divisors", torch.ones(count))
+
+    def forward(self, losses: Tensor, step: int) -> Tensor:
+        """Note the losses of `step`, (count,), renew the divisors if it is time, and divide."""
+        if not self.every:
+            return losses
+        noted = losses.detach().clone()
+        average_over_processes([noted])
+        self.means.lerp_(noted, 1 - self.decay)
+        if step == self.first or step % self.every == 0:
+            self.divisors.copy_(self.means)
+        return losses / (self.divisors + 1e-10)
+
+
+class GANimorph(Method):
+    """Two generators and two discriminators; the networks see values in [0, 1].
+
+    In every second step the discriminators learn first, from the fakes that the generators' step then goes on
+    with.
+    """
+
+    Config = GANimorphConfig
+    config: GANimorphConfig
+    paper = "Gokaslan et al. 2018"
+    good_for = "two sides whose shapes differ, such as faces of people and of drawn figures"
+    same_every_step = False
+    defaults = {"batch": 16, "epochs": 300, "decay_epochs": 150, "load_size": 143, "crop_size": 128}
+    presets = {
+        "as_published": Preset("As long as the paper: 300 epochs of 1000 steps.", {"steps": 300_000}),
+        "as_in_the_text": Preset("Weights and normalisation of the paper's text, not of its code.", TEXT),
+        "23_convolutions": Preset(
+            "The generator with one block in a group, 22 million weights.", {"blocks": 1}
+        ),
+    }
+
+    def __init__(self, config: GANimorphConfig) -> None:
+        super().__init__(config)
+        c = config
+        self.gen_a2b, self.gen_b2a = (GanimorphGenerator(c.width, c.blocks) for _ in range(2))
+        self.disc_a, self.disc_b = (DilatedDiscriminator(c.disc_width) for _ in range(2))
+        # Torch draws the weights of its layers evenly from +-1 / sqrt(fan_in), which is this paper's start.
+        self.normaliser = LossNormaliser(
+            len(TERMS), decay=c.normaliser_decay, every=c.normaliser_every, first=c.normaliser_first
+        )
+        self.size_multiple = GanimorphGenerator.size_multiple
+        self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
+        self.add_optimizer("discriminators", self.disc_a, self.disc_b)
+
+    @property
+    def _judges(self) -> bool:
+        """Whether there is anything to ask the discriminators."""
+        return bool(self.config.adversarial_weight or self.config.feature_weight)
+
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        a, b = _unit(batch.a), _unit(batch.b)
+        fake_b, fake_a = self.gen_a2b(a), self.gen_b2a(b)
+
+        judged = {}
+        if self._judges and self.step % 2 == 0:
+            judged = {
+                "discriminator_a": self._real_vs_fake(self.disc_a, a, fake_a.detach()),
+                "discriminator_b": self._real_vs_fake(self.disc_b, b, fake_b.detach()),
+            }
+            self.update("discriminators", **judged)
+
+        with frozen(self.disc_a, self.disc_b):
+            losses = self._looks(a, b, fake_a, fake_b) | self._cycles(a, b, fake_a, fake_b)
+            self.update("generators", **self._weighted(losses))
+        return {name: loss.detach() for name, loss in (losses | judged).items()}
+
+    def _looks(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
+        """What the generators lose before the discriminators."""
+        c = self.config
+        losses: dict[str, list[Tensor]] = {"adversarial": [], "feature": []}
+        pairs = ((self.disc_a, a, fake_a), (self.disc_b, b, fake_b)) if self._judges else ()
+        for disc, real, fake in pairs:
+            logits, of_fakes = disc(fake)
+            if c.adversarial_weight:
+                losses["adversarial"].append(adversarial_generator("bce", logits))
+            if c.feature_weight:
+                with torch.no_grad():  # apart from the fakes: nothing flows back through real pictures
+                    _, of_reals = disc(real)
+                losses["feature"].append(feature_distance(of_reals, of_fakes))
+        return {name: torch.stack(parts).sum() for name, parts in losses.items() if parts}
+
+    def _cycles(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
+        """What the generators lose by not finding the way back."""
+        c = self.config
+        losses: dict[str, Tensor] = {}
+        if not (c.structure_weight or c.cycle_weight):
+            return losses
+        cycled_a, cycled_b = self.gen_b2a(fake_b), self.gen_a2b(fake_a)
+        if c.structure_weight:
+            losses["structure"] = self._unlike(cycled_a, a) + self._unlike(cycled_b, b)
+        if c.cycle_weight:
+            losses["cycle"] = l1(cycled_a, a) + l1(cycled_b, b)
+        return losses
+
+    def _unlike(self, image: Tensor, reference: Tensor) -> Tensor:
+        """1 - MS-SSIM of pictures in [0, 1], in this paper's form."""
+        c = self.config
+        likeness = ms_ssim(
+            _outside(image), _outside(reference), scales=c.ssim_scales, window=c.ssim_window, form=GANIMORPH
+        )
+        return 1 - likeness.mean()
+
+    def _weighted(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses, normalised, times their weights."""
+        absent = next(iter(losses.values())).new_zeros(())
+        normalised = self.normaliser(torch.stack([losses.get(name, absent) for name in TERMS]), self.step)
+        weights = [getattr(self.config, f"{name}_weight") for name in TERMS]
+        parts = zip(TERMS, weights, normalised.unbind(), strict=True)
+        return {name: weight * value for name, weight, value in parts if name in losses}
+
+    def _real_vs_fake(self, disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        """What a discriminator loses; the norms are per picture, so both go in one call."""
+        real_logits, fake_logits = disc(torch.cat([real, fake]))[0].split([len(real), len(fake)])
+        return adversarial_discriminator("bce", real_logits, fake_logits)
+
+    def generate(self, images: Tensor, direction: Direction) -> Tensor:
+        generator = self.gen_a2b if direction == "a2b" else self.gen_b2a
+        return _outside(generator(_unit(images)))
+
+
+def feature_distance(of_reals: list[Tensor], of_fakes: list[Tensor]) -> Tensor:
+    """How far the mean features of a batch of fakes are from those of a batch of real pictures.
+
+    Args:
+        of_reals: maps (N, C, H, W) of a discriminator, any number; no gradient is taken through them.
+        of_fakes: as many maps of the same C, H, W.
+
+    Returns:
+        A scalar, float32: the mean over maps of the mean squared difference of batch means.
+    """
+    pairs = zip(of_reals, of_fakes, strict=True)
+    gaps = [fake.float().mean(dim=0) - real.detach().float().mean(dim=0) for real, fake in pairs]
+    everywhere = [gap.detach().clone() for gap in gaps]
+    average_over_processes(everywhere)  # the batch is what all processes see; the gradient is each one's own
+    gaps = [gap + (mean - gap.detach()) for gap, mean in zip(gaps, everywhere, strict=True)]
+    return torch.stack([gap.square().mean() for gap in gaps]).mean()
+
+
+def _unit(images: Tensor) -> Tensor:
+    """[-1, 1], as everywhere outside, to [0, 1]."""
+    return (images + 1) / 2
+
+
+def _outside(images: Tensor) -> Tensor:
+    """[0, 1] to [-1, 1]."""
+    return images * 2 - 1

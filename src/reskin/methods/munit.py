@@ -1,0 +1,234 @@
+"""MUNIT: a picture is what it shows and how it looks; a translation keeps the one and draws the other.
+
+Huang et al., "Multimodal Unsupervised Image-to-Image Translation", ECCV 2018,
+https://arxiv.org/abs/1804.04732.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
+from reskin.losses.reconstruction import l1
+from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.networks.init import initialise
+from reskin.networks.invariant_features import InvariantFeatures, InvariantLayer
+from reskin.networks.multiscale import MultiscaleDiscriminator
+from reskin.networks.munit import ContentEncoder, StyledDecoder, StyleEncoder
+from reskin.types import Batch, Direction
+from reskin.weights import find_weights
+
+PIXELS_AT_ONCE = 8 * 256 * 256
+"""Most output pixels that a decoder draws in one call when a picture is wanted in many styles."""
+
+
+class MUNITConfig(MethodConfig):
+    """Settings of MUNIT; the defaults are the authors' for edges to shoes."""
+
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Step size of Adam before the schedule lowers it."""
+    weight_decay: float = Field(default=1e-4, ge=0)
+    """Pull of every weight towards 0, added to its gradient."""
+    image_weight: float = Field(default=10.0, ge=0)
+    """Weight of |drawn from its own content and style - x|."""
+    style_weight: float = Field(default=1.0, ge=0)
+    """Weight of |style read off a translation - style it was drawn in|; at 0 all styles become one."""
+    content_weight: float = Field(default=1.0, ge=0)
+    """Weight of |content read off a translation - content it was drawn from|."""
+    adversarial_weight: float = Field(default=1.0, ge=0)
+    """Weight of the adversarial losses, all scales summed; 0 for none and no discriminator."""
+    cycle_weight: float = Field(default=0.0, ge=0)
+    """Weight of |back(there(x)) - x| with x's own style; 10 for summer to winter, 0 for none."""
+    features_weight: float = Field(default=0.0, ge=0)
+    """Weight of the difference of VGG features that ignore the look; 1 for pictures of 512 px, 0 for none."""
+    feature_layer: InvariantLayer = "relu4_3"
+    """Features of features_weight: the paper's, or the code's relu5_3 without the pool before block 5."""
+    feature_weights: Path | None = None
+    """File of VGG-16 weights for features_weight; the one that reskin knows by default."""
+    adversarial: Literal["lsgan", "bce"] = "lsgan"
+    """Form of the adversarial loss: least squares (the paper) or cross-entropy."""
+    style_size: int = Field(default=8, ge=1)
+    """Numbers in a style; many let content slip into it."""
+    width: int = Field(default=64, ge=1)
+    """Channels after the first layer of encoders, and before the last of decoders."""
+    blocks: int = Field(default=4, ge=1)
+    """Residual blocks in a content encoder and in a decoder."""
+    mlp_width: int = Field(default=256, ge=1)
+    """Channels of the layers that turn a style into AdaIN's numbers."""
+    disc_width: int = Field(default=64, ge=1)
+    """Channels after the first layer of a discriminator."""
+    disc_layers: int = Field(default=4, ge=1, le=6)
+    """Halvings in a discriminator, at each scale; 4 judge patches of 46 px."""
+    scales: int = Field(default=3, ge=1, le=4)
+    """Sizes at which a picture is judged, each half of the one before."""
+
+    @model_validator(mode="after")
+    def _has_a_goal(self) -> Self:
+        if not (self.adversarial_weight or self.image_weight or self.cycle_weight):
+            raise ValueError("image_weight, adversarial_weight and cycle_weight are all 0: nothing is learnt")
+        return self
+
+
+class MUNIT(Method):
+    """On each side: content encoder E^c, style encoder E^s, decoder G (its MLP inside), discriminator D."""
+
+    Config = MUNITConfig
+    config: MUNITConfig
+    paper = "Huang et al. 2018"
+    good_for = "many looks from one picture, drawn at random or taken from an example"
+    size_multiple = 4
+    defaults = {
+        "preprocess": "scale_width_and_crop",  # at this size: the shorter side to 256
+        "load_size": 256,
+        "crop_size": 256,
+        "schedule": "halving",
+        "steps": 1_000_000,
+    }
+    presets = {
+        "edges": Preset("Edges to shoes or handbags at 256 px: the defaults.", {}),
+        "summer2winter": Preset("Summer and winter at 256 px, with a cycle.", {"cycle_weight": 10.0}),
+        "s2w_munit": Preset("Summer and winter in Yosemite at 256 px, with a cycle.", {"cycle_weight": 10.0}),
+        "synthia": Preset(
+            "Rendered and filmed streets at 512 px, with a cycle and VGG features that ignore the look.",
+            {"load_size": 512, "crop_size": 512, "cycle_weight": 10.0, "features_weight": 1.0},
+        ),
+    }
+
+    def __init__(self, config: MUNITConfig) -> None:
+        super().__init__(config)
+        c = config
+        self.style_size = c.style_size
+        self.enc_content_a, self.enc_content_b = (ContentEncoder(c.width, c.blocks) for _ in "ab")
+        self.enc_style_a, self.enc_style_b = (StyleEncoder(c.width, c.style_size) for _ in "ab")
+        self.dec_a, self.dec_b = (
+            StyledDecoder(c.width, c.blocks, style_size=c.style_size, mlp_width=c.mlp_width) for _ in "ab"
+        )
+        self.disc_a, self.disc_b = (
+            MultiscaleDiscriminator(c.disc_width, c.disc_layers, c.scales) for _ in "ab"
+        )
+        generators = [
+            *(self.enc_content_a, self.enc_style_a, self.dec_a),
+            *(self.enc_content_b, self.enc_style_b, self.dec_b),
+        ]
+        for network in generators:
+            initialise(network, "kaiming")
+        for network in (self.disc_a, self.disc_b):
+            initialise(network, "normal", 0.02)
+        self.add_optimizer("generators", *generators, weight_decay=c.weight_decay)
+        self.add_optimizer("discriminators", self.disc_a, self.disc_b, weight_decay=c.weight_decay)
+        self.features: tuple[InvariantFeatures, ...] = ()  # a tuple: frozen weights are no part of the state
+
+    def prepare_training(self) -> None:
+        c = self.config
+        if c.features_weight:
+            features = InvariantFeatures(c.feature_weights or find_weights("vgg16"), c.feature_layer)
+            self.features = (features.to(next(self.parameters()).device),)
+
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        a, b = batch.a, batch.b
+        # The discriminators' step changes no encoder, so one encoding serves it and the generators' step.
+        content_a, content_b = self.enc_content_a(a), self.enc_content_b(b)
+        losses = self._teach_discriminators(a, b, content_a.detach(), content_b.detach())
+        losses |= self._teach_generators(a, b, content_a, content_b)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _teach_discriminators(
+        self, a: Tensor, b: Tensor, content_a: Tensor, content_b: Tensor
+    ) -> dict[str, Tensor]:
+        weight = self.config.adversarial_weight
+        if not weight:
+            return {}
+        with torch.no_grad():
+            fake_a = self.dec_a(content_b, self._drawn_styles(b))
+            fake_b = self.dec_b(content_a, self._drawn_styles(a))
+        judged = {
+            "discriminator_a": self._real_vs_fake(self.disc_a, a, fake_a),
+            "discriminator_b": self._real_vs_fake(self.disc_b, b, fake_b),
+        }
+        self.update("discriminators", **{name: weight * loss for name, loss in judged.items()})
+        return judged
+
+    def _teach_generators(
+        self, a: Tensor, b: Tensor, content_a: Tensor, content_b: Tensor
+    ) -> dict[str, Tensor]:
+        c, losses = self.config, {}
+        style_a, style_b = self.enc_style_a(a), self.enc_style_b(b)
+        drawn_a, drawn_b = self._drawn_styles(b), self._drawn_styles(a)
+        same_a, fake_a = self._draw(self.dec_a, (content_a, content_b), (style_a, drawn_a))
+        same_b, fake_b = self._draw(self.dec_b, (content_b, content_a), (style_b, drawn_b))
+        if c.image_weight:
+            losses["image"] = l1(same_a, a) + l1(same_b, b)
+        if c.style_weight:
+            losses["style"] = l1(self.enc_style_a(fake_a), drawn_a) + l1(self.enc_style_b(fake_b), drawn_b)
+        if c.content_weight or c.cycle_weight:
+            again_b, again_a = self.enc_content_a(fake_a), self.enc_content_b(fake_b)
+            if c.content_weight:
+                losses["content"] = l1(again_a, content_a) + l1(again_b, content_b)
+            if c.cycle_weight:
+                there_and_back = l1(self.dec_a(again_a, style_a), a) + l1(self.dec_b(again_b, style_b), b)
+                losses["cycle"] = there_and_back
+        if c.features_weight:
+            losses["features"] = self._feature_change(a, fake_b) + self._feature_change(b, fake_a)
+        with frozen(self.disc_a, self.disc_b):
+            if c.adversarial_weight:
+                fooling_a, fooling_b = self._fooling(self.disc_a, fake_a), self._fooling(self.disc_b, fake_b)
+                losses["adversarial"] = fooling_a + fooling_b
+            self.update(
+                "generators", **{name: getattr(c, f"{name}_weight") * loss for name, loss in losses.items()}
+            )
+        return losses
+
+    def _drawn_styles(self, contents: Tensor) -> Tensor:
+        """A random style for each of the pictures."""
+        return torch.randn(len(contents), self.style_size, device=contents.device)
+
+    @staticmethod
+    def _draw(
+        decoder: nn.Module, contents: tuple[Tensor, Tensor], styles: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Two batches of content, each in its styles, in one call."""
+        one, two = decoder(torch.cat(contents), torch.cat(styles)).chunk(2)
+        return one, two
+
+    def _feature_change(self, images: Tensor, translated: Tensor) -> Tensor:
+        """Mean squared change of the features that ignore the look."""
+        (features,) = self.features
+        with torch.no_grad():
+            wanted = features(images)
+        return F.mse_loss(features(translated), wanted)
+
+    def _real_vs_fake(self, disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        """What a discriminator loses at all its scales; real and fake are summed, without the half."""
+        loss = torch.zeros((), device=real.device)
+        for logits in disc(torch.cat([real, fake])):
+            loss = loss + 2 * adversarial_discriminator(self.config.adversarial, *logits.chunk(2))
+        return loss
+
+    def _fooling(self, disc: nn.Module, fake: Tensor) -> Tensor:
+        """What the generators lose at all scales of a discriminator."""
+        kind = self.config.adversarial
+        return torch.stack([adversarial_generator(kind, logits) for logits in disc(fake)]).sum()
+
+    def generate_styles(self, images: Tensor, direction: Direction, styles: Tensor) -> Tensor:
+        encoder, decoder = (
+            (self.enc_content_a, self.dec_b) if direction == "a2b" else (self.enc_content_b, self.dec_a)
+        )
+        content = encoder(images)
+        style_of = torch.arange(len(styles), device=images.device).repeat_interleave(len(images))
+        image_of = torch.arange(len(images), device=images.device).repeat(len(styles))
+        at_once = max(1, PIXELS_AT_ONCE // images[0, 0].numel())
+        drawn = [
+            decoder(content[those], styles[these])
+            for these, those in zip(style_of.split(at_once), image_of.split(at_once), strict=True)
+        ]
+        return torch.cat(drawn).unflatten(0, (len(styles), len(images)))
+
+    def encode_style(self, images: Tensor, direction: Direction = "a2b") -> Tensor:
+        self.check_direction(direction)
+        return (self.enc_style_b if direction == "a2b" else self.enc_style_a)(images)

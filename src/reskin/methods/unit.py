@@ -1,0 +1,240 @@
+"""UNIT: both sides are coded in one space, so what one side encodes the other can decode.
+
+Liu et al., "Unsupervised Image-to-Image Translation Networks", NeurIPS 2017,
+https://arxiv.org/abs/1703.00848.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
+from reskin.losses.reconstruction import l1
+from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.networks.init import initialise
+from reskin.networks.invariant_features import InvariantFeatures, InvariantLayer
+from reskin.networks.multiscale import MultiscaleDiscriminator
+from reskin.networks.munit import ContentEncoder, Decoder
+from reskin.networks.shared_latent import (
+    HalvingDiscriminator,
+    LatentBlock,
+    PrivateDecoder,
+    PrivateEncoder,
+)
+from reskin.types import Batch, Direction
+from reskin.weights import find_weights
+
+
+class UNITConfig(MethodConfig):
+    """Settings of UNIT; the defaults are the paper's, in the authors' own code."""
+
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Step size of Adam before the schedule lowers it."""
+    weight_decay: float = Field(default=1e-4, ge=0)
+    """Pull of every weight towards 0, added to its gradient."""
+    adversarial_weight: float = Field(default=10.0, ge=0)
+    """Weight of the adversarial losses of translations (lambda 0); 0 for none and no discriminator."""
+    image_weight: float = Field(default=100.0, ge=0)
+    """Weight of |decoded on its own side - x| (lambda 2)."""
+    kl_weight: float = Field(default=0.1, ge=0)
+    """Weight of the mean square of the codes of pictures (lambda 1); much of it blurs."""
+    cycle_weight: float = Field(default=100.0, ge=0)
+    """Weight of |back(there(x)) - x| (lambda 4)."""
+    cycle_kl_weight: float = Field(default=0.1, ge=0)
+    """Weight of the mean square of the codes of translations (lambda 3)."""
+    features_weight: float = Field(default=0.0, ge=0)
+    """Weight of the difference of VGG features that ignore the look; 0 for none."""
+    feature_layer: InvariantLayer = "relu4_3"
+    """Features of features_weight: the paper's, or the code's relu5_3 without the pool before block 5."""
+    feature_weights: Path | None = None
+    """File of VGG-16 weights for features_weight; the one that reskin knows by default."""
+    adversarial: Literal["lsgan", "bce"] = "bce"
+    """Form of the adversarial loss: least squares or cross-entropy (the paper)."""
+    sharing: Literal["blocks", "none"] = "blocks"
+    """What the sides share: the two middle blocks (the paper), or nothing, with the networks of MUNIT."""
+    init: Literal["normal", "kaiming"] = "normal"
+    """How encoders and decoders are drawn at the start: N(0, 0.02) (the paper), or kaiming."""
+    width: int = Field(default=64, ge=1)
+    """Channels after the first layer of encoders, and before the last of decoders."""
+    blocks: int = Field(default=4, ge=1)
+    """Residual blocks in an encoder and in a decoder; one of them is shared."""
+    disc_width: int = Field(default=64, ge=1)
+    """Channels after the first layer of a discriminator."""
+    disc_layers: int | None = Field(default=None, ge=1, le=7)
+    """Halvings in a discriminator; by default 6, or 4 at each scale where nothing is shared."""
+    scales: int = Field(default=3, ge=1, le=4)
+    """Sizes at which a picture is judged where nothing is shared; otherwise it is judged as it is."""
+
+    @model_validator(mode="after")
+    def _has_a_goal(self) -> Self:
+        if not (self.adversarial_weight or self.image_weight or self.cycle_weight):
+            raise ValueError("image_weight, adversarial_weight and cycle_weight are all 0: nothing is learnt")
+        return self
+
+
+class UNIT(Method):
+    """Encoders E_1, E_2 with a shared end, decoders G_1, G_2 with a shared start, discriminators D_1, D_2."""
+
+    Config = UNITConfig
+    config: UNITConfig
+    paper = "Liu et al. 2017"
+    good_for = "one look per picture where both sides show the same kind of scene"
+    size_multiple = 4
+    defaults = {
+        "preprocess": "scale_width_and_crop",  # at this size: the shorter side to 256
+        "load_size": 256,
+        "crop_size": 256,
+        "schedule": "constant",
+        "steps": 500_000,
+    }
+    presets = {
+        "s2w_unit": Preset("Summer and winter in Yosemite at 256 px: the defaults.", {}),
+        "munit_repo": Preset(
+            "The UNIT that MUNIT's authors published: nothing is shared, three scales, least squares.",
+            {
+                "sharing": "none",
+                "init": "kaiming",
+                "adversarial": "lsgan",
+                "adversarial_weight": 1.0,
+                "image_weight": 10.0,
+                "kl_weight": 0.01,
+                "cycle_weight": 10.0,
+                "cycle_kl_weight": 0.01,
+                "schedule": "halving",
+                "steps": 1_000_000,
+            },
+        ),
+    }
+
+    def __init__(self, config: UNITConfig) -> None:
+        super().__init__(config)
+        self.enc_a, self.enc_b = self._encoder(), self._encoder()
+        self.dec_a, self.dec_b = self._decoder(), self._decoder()
+        self.enc_shared, self.dec_shared = self._shared(), self._shared()
+        self.disc_a, self.disc_b = self._discriminator(), self._discriminator()
+        generators = [self.enc_a, self.enc_b, self.enc_shared, self.dec_shared, self.dec_a, self.dec_b]
+        for network in generators:
+            initialise(network, config.init, 0.02)
+        for network in (self.disc_a, self.disc_b):
+            initialise(network, "normal", 0.02)
+        self.add_optimizer("generators", *generators, weight_decay=config.weight_decay)
+        self.add_optimizer("discriminators", self.disc_a, self.disc_b, weight_decay=config.weight_decay)
+        self.features: tuple[InvariantFeatures, ...] = ()  # a tuple: frozen weights are no part of the state
+
+    def _encoder(self) -> nn.Module:
+        c = self.config
+        if c.sharing == "blocks":
+            return PrivateEncoder(c.width, c.blocks - 1)
+        return ContentEncoder(c.width, c.blocks)
+
+    def _decoder(self) -> nn.Module:
+        c = self.config
+        if c.sharing == "blocks":
+            return PrivateDecoder(c.width, c.blocks - 1)
+        return Decoder(c.width, c.blocks)
+
+    def _shared(self) -> nn.Module:
+        """One of the two blocks in the middle: a single object, through which both sides go."""
+        return LatentBlock(4 * self.config.width) if self.config.sharing == "blocks" else nn.Identity()
+
+    def _discriminator(self) -> nn.Module:
+        c = self.config
+        if c.sharing == "blocks":
+            return HalvingDiscriminator(c.disc_width, c.disc_layers or 6)
+        return MultiscaleDiscriminator(c.disc_width, c.disc_layers or 4, c.scales)
+
+    def prepare_training(self) -> None:
+        c = self.config
+        if c.features_weight:
+            features = InvariantFeatures(c.feature_weights or find_weights("vgg16"), c.feature_layer)
+            self.features = (features.to(next(self.parameters()).device),)
+
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        a, b = batch.a, batch.b
+        # The discriminators' step changes no encoder, so one encoding serves it and the generators' step.
+        codes = self._encode(a, b)
+        losses = self._teach_discriminators(a, b, codes.detach()) | self._teach_generators(a, b, codes)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _encode(self, a: Tensor, b: Tensor) -> Tensor:
+        """The mean codes (mu) of pictures of both sides, first those of `a`."""
+        return self.enc_shared(torch.cat([self.enc_a(a), self.enc_b(b)]))
+
+    def _teach_discriminators(self, a: Tensor, b: Tensor, codes: Tensor) -> dict[str, Tensor]:
+        weight = self.config.adversarial_weight
+        if not weight:
+            return {}
+        with torch.no_grad():
+            of_a, of_b = self.dec_shared(self._sampled(codes)).chunk(2)
+            fake_a, fake_b = self.dec_a(of_b), self.dec_b(of_a)
+        judged = {
+            "discriminator_a": self._real_vs_fake(self.disc_a, a, fake_a),
+            "discriminator_b": self._real_vs_fake(self.disc_b, b, fake_b),
+        }
+        self.update("discriminators", **{name: weight * loss for name, loss in judged.items()})
+        return judged
+
+    def _teach_generators(self, a: Tensor, b: Tensor, codes: Tensor) -> dict[str, Tensor]:
+        c, losses = self.config, {}
+        of_a, of_b = self.dec_shared(self._sampled(codes)).chunk(2)
+        same_a, fake_a = self.dec_a(torch.cat([of_a, of_b])).chunk(2)
+        same_b, fake_b = self.dec_b(torch.cat([of_b, of_a])).chunk(2)
+        if c.image_weight:
+            losses["image"] = l1(same_a, a) + l1(same_b, b)
+        if c.kl_weight:
+            losses["kl"] = self._kl(codes)
+        if c.cycle_weight or c.cycle_kl_weight:
+            codes_again = self._encode(fake_a, fake_b)
+            if c.cycle_kl_weight:
+                losses["cycle_kl"] = self._kl(codes_again)
+            if c.cycle_weight:
+                again_b, again_a = self.dec_shared(self._sampled(codes_again)).chunk(2)
+                losses["cycle"] = l1(self.dec_a(again_a), a) + l1(self.dec_b(again_b), b)
+        if c.features_weight:
+            losses["features"] = self._feature_change(a, fake_b) + self._feature_change(b, fake_a)
+        with frozen(self.disc_a, self.disc_b):
+            if c.adversarial_weight:
+                fooling_a, fooling_b = self._fooling(self.disc_a, fake_a), self._fooling(self.disc_b, fake_b)
+                losses["adversarial"] = fooling_a + fooling_b
+            self.update(
+                "generators", **{name: getattr(c, f"{name}_weight") * loss for name, loss in losses.items()}
+            )
+        return losses
+
+    def _sampled(self, codes: Tensor) -> Tensor:
+        """Draws from N(code, 1) while learning; the codes themselves otherwise."""
+        return codes + torch.randn_like(codes) if self.training else codes
+
+    @staticmethod
+    def _kl(codes: Tensor) -> Tensor:
+        """Divergence of N(code, 1) from N(0, 1), up to constants, of both sides: mean(mu^2) each."""
+        return torch.stack([side.float().square().mean() for side in codes.chunk(2)]).sum()
+
+    def _feature_change(self, images: Tensor, translated: Tensor) -> Tensor:
+        """Mean squared change of the features that ignore the look."""
+        (features,) = self.features
+        with torch.no_grad():
+            wanted = features(images)
+        return F.mse_loss(features(translated), wanted)
+
+    def _real_vs_fake(self, disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        """What a discriminator loses at all its scales; real and fake are summed, without the half."""
+        loss = torch.zeros((), device=real.device)
+        for logits in disc(torch.cat([real, fake])):
+            loss = loss + 2 * adversarial_discriminator(self.config.adversarial, *logits.chunk(2))
+        return loss
+
+    def _fooling(self, disc: nn.Module, fake: Tensor) -> Tensor:
+        """What the generators lose at all scales of a discriminator."""
+        kind = self.config.adversarial
+        return torch.stack([adversarial_generator(kind, logits) for logits in disc(fake)]).sum()
+
+    def generate(self, images: Tensor, direction: Direction) -> Tensor:
+        encoder, decoder = (self.enc_a, self.dec_b) if direction == "a2b" else (self.enc_b, self.dec_a)
+        return decoder(self.dec_shared(self.enc_shared(encoder(images))))

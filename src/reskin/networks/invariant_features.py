@@ -1,0 +1,56 @@
+"""What a pretrained network sees in a picture, less the picture's look.
+
+Huang et al., "Multimodal Unsupervised Image-to-Image Translation", ECCV 2018, section 5.1,
+https://arxiv.org/abs/1804.04732.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reskin.networks.blocks import check_input
+from reskin.networks.vgg import read_vgg
+
+InvariantLayer = Literal["relu4_3", "relu5_3"]
+"""The paper's layer, or that of the authors' code, which leaves out the pool between blocks 4 and 5."""
+
+
+class InvariantFeatures(nn.Module):
+    """Features of a VGG-16, instance-normalised: contrast and colour cast of a side are taken out.
+
+    Args:
+        path: weights, as `read_vgg` takes them.
+        layer: which features.
+
+    Raises:
+        WeightsError: there is no such file, it is no VGG, or it ends before the layer.
+    """
+
+    def __init__(self, path: Path | str, layer: InvariantLayer = "relu4_3") -> None:
+        super().__init__()
+        self.vgg = read_vgg(path, ["relu4_3"])
+        self.rest = nn.Sequential()
+        if layer == "relu5_3":
+            convolutions = read_vgg(path, ["relu5_3"]).convolutions
+            for place in (1, 2, 3):
+                self.rest.append(convolutions[f"conv5_{place}"]).append(nn.ReLU())
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The features of a batch.
+
+        Args:
+            images: (N, 3, H, W), float32, in [-1, 1]; H and W at least 16.
+
+        Returns:
+            (N, C, H // 8, W // 8), of mean 0 and variance 1 in each picture and channel.
+
+        Raises:
+            ShapeError: the pictures are not RGB, or smaller than that.
+        """
+        check_input(images, channels=3, multiple=1, smallest=16)
+        return F.instance_norm(self.rest(self.vgg(images)["relu4_3"]).float())

@@ -1,0 +1,212 @@
+"""GANimorph: the facts of the paper and its code, and that it learns."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+import torch
+from tests.methods.toy import colour_share, place_error, recoloured, squares, train
+from torch import Tensor, nn
+
+from reskin.errors import SettingsError, ShapeError
+from reskin.methods.ganimorph import GANimorph, GANimorphConfig, LossNormaliser, feature_distance
+from reskin.training.settings import find_preset, sort_settings
+from reskin.types import Batch
+
+
+def tiny(**settings: Any) -> GANimorph:
+    torch.manual_seed(0)
+    small = {"width": 4, "disc_width": 4, "blocks": 1, "ssim_scales": 1}
+    return GANimorph(GANimorphConfig.parse(small | settings))
+
+
+def drawn(count: int = 2, side: int = 32) -> Batch:
+    a, b = torch.rand((2, count, 3, side, side), generator=torch.Generator().manual_seed(1)) * 2 - 1
+    return Batch(a, b)
+
+
+def terms_of(method: GANimorph, batch: Batch) -> dict[str, dict[str, float]]:
+    """The weighted terms that one step gives each optimizer."""
+    seen: dict[str, dict[str, float]] = defaultdict(dict)
+    update = method.update
+
+    def spy(name: str, **terms: Tensor) -> None:
+        seen[name] = {key: value.item() for key, value in terms.items()}
+        update(name, **terms)
+
+    method.update = spy  # type: ignore[method-assign]
+    method.training_step(batch)
+    return seen
+
+
+class Unchanged(nn.Module):
+    """Gives the picture back, and has something to learn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images + self.shift
+
+
+def test_the_networks_are_the_papers() -> None:
+    with torch.device("meta"):
+        method = GANimorph(GANimorphConfig())
+        counts = [sum(p.numel() for p in net.parameters()) for net in (method.gen_a2b, method.disc_a)]
+        assert counts == [53_017_728, 16_798_208]
+        assert method.translate(torch.zeros(1, 3, 128, 128), "a2b").shape == (1, 3, 128, 128)
+
+
+def test_weights_begin_evenly_within_the_root_of_their_inputs() -> None:
+    method = GANimorph(GANimorphConfig.parse({"width": 16, "disc_width": 16, "blocks": 1}))
+    for network in (method.gen_a2b, method.disc_a):
+        for layer in network.modules():
+            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+                bound = (layer.weight[0].numel()) ** -0.5
+                assert layer.weight.abs().max() <= bound
+                assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.15)
+
+
+def test_the_weights_are_those_of_the_code() -> None:
+    c = GANimorphConfig()
+    assert c.adversarial_weight == pytest.approx(0.67 * 0.7) and c.feature_weight == pytest.approx(0.67 * 0.3)
+    assert c.structure_weight == pytest.approx(0.33 * 0.7) and c.cycle_weight == pytest.approx(0.33 * 0.3)
+
+
+def test_generators_that_change_nothing_find_the_way_back() -> None:
+    method = tiny()
+    method.gen_a2b, method.gen_b2a = Unchanged(), Unchanged()
+    losses = method.training_step(drawn())
+    assert losses["structure"].abs() < 1e-6 and losses["cycle"].abs() < 1e-7
+
+
+def test_losses_are_those_of_the_formulas() -> None:
+    method, batch = tiny(normaliser_every=0), drawn()
+    a, b = (batch.a + 1) / 2, (batch.b + 1) / 2
+    with torch.no_grad():
+        fake_a, fake_b = method.gen_b2a(b), method.gen_a2b(a)
+        cycle = (method.gen_b2a(fake_b) - a).abs().mean() + (method.gen_a2b(fake_a) - b).abs().mean()
+        fooled = feature = torch.zeros(())
+        for disc, real, fake in ((method.disc_a, a, fake_a), (method.disc_b, b, fake_b)):
+            fooled = fooled - torch.sigmoid(disc(fake)[0]).log().mean()
+            maps = zip(disc(real)[1], disc(fake)[1], strict=True)
+            feature = feature + sum((r.mean(0) - f.mean(0)).square().mean() for r, f in maps) / 7
+    terms = terms_of(method, batch)["generators"]
+    assert terms["cycle"] == pytest.approx(0.099 * cycle.item(), rel=1e-5)
+    assert terms["adversarial"] == pytest.approx(0.469 * fooled.item(), rel=1e-5)
+    assert terms["feature"] == pytest.approx(0.201 * feature.item(), rel=1e-5)
+
+
+def test_matching_features_teaches_the_fakes_alone() -> None:
+    of_reals = [torch.rand(2, 3, 4, 4, requires_grad=True)]
+    of_fakes = [torch.rand(3, 3, 4, 4, requires_grad=True)]
+    feature_distance(of_reals, of_fakes).backward()
+    assert of_reals[0].grad is None
+    assert of_fakes[0].grad is not None and of_fakes[0].grad.abs().min() > 0
+    half = feature_distance([torch.zeros(2, 1, 1, 1)], [torch.tensor([0.0, 1.0]).view(2, 1, 1, 1)])
+    assert half == 0.25  # the square of the mean, not the mean of the squares
+
+
+def test_matching_features_alone_moves_the_generators() -> None:
+    method = tiny(adversarial_weight=0.0, structure_weight=0.0, cycle_weight=0.0)
+    before = [p.detach().clone() for p in method.gen_a2b.parameters() if p.dim() > 1]
+    discs = [p.detach().clone() for p in method.disc_b.parameters()]
+    losses = method.training_step(drawn())
+    assert set(losses) == {"feature"}
+    after = [p for p in method.gen_a2b.parameters() if p.dim() > 1]
+    assert not any(torch.equal(p, q) for p, q in zip(before, after, strict=True))
+    assert all(torch.equal(p, q) for p, q in zip(discs, method.disc_b.parameters(), strict=True))
+
+
+def test_discriminators_learn_in_every_second_step() -> None:
+    method, batch = tiny(), drawn()
+    for step in range(1, 5):
+        method.step = step
+        order = list(terms_of(method, batch))
+        assert order == (["discriminators", "generators"] if step % 2 == 0 else ["generators"])
+
+
+def test_without_a_use_for_discriminators_none_learns() -> None:
+    method = tiny(adversarial_weight=0.0, feature_weight=0.0)
+    method.step = 2
+    assert set(method.training_step(drawn())) == {"structure", "cycle"}
+
+
+def test_a_constant_loss_becomes_one() -> None:
+    normaliser = LossNormaliser(2, decay=0.0, every=90, first=36)
+    losses = torch.tensor([2.0, 0.5])
+    assert normaliser(losses, 35).tolist() == [2.0, 0.5]
+    torch.testing.assert_close(normaliser(losses, 36), torch.ones(2))
+    torch.testing.assert_close(normaliser(2 * losses, 89), torch.full((2,), 2.0))
+    torch.testing.assert_close(normaliser(2 * losses, 90), torch.ones(2))
+
+
+def test_the_running_mean_begins_at_one_and_is_not_learnt_through() -> None:
+    normaliser = LossNormaliser(1, decay=0.75, every=3, first=0)
+    mean = 1.0
+    for step in range(1, 7):
+        loss = torch.tensor([float(step)], requires_grad=True)
+        result = normaliser(loss, step)
+        result.backward()
+        mean = 0.75 * mean + 0.25 * step
+        if step % 3 == 0:
+            divisor = mean
+            assert result.item() == pytest.approx(step / divisor, rel=1e-5)
+            assert loss.grad is not None and loss.grad.item() == pytest.approx(1 / divisor, rel=1e-5)
+    assert LossNormaliser(1, decay=0.5, every=0, first=0)(torch.ones(1) * 5, 90).item() == 5
+
+
+def test_raw_losses_are_reported_and_normalised_ones_learnt() -> None:
+    batch = drawn()
+    plain, divided = tiny(), tiny()
+    divided.normaliser.divisors.copy_(torch.tensor([1.0, 2.0, 4.0, 8.0]))
+    assert plain.training_step(batch) == divided.training_step(batch)
+    one, other = tiny(), tiny()
+    other.normaliser.divisors.copy_(torch.tensor([1.0, 2.0, 4.0, 8.0]))
+    terms, fewer = terms_of(one, batch)["generators"], terms_of(other, batch)["generators"]
+    for name, divisor in zip(("adversarial", "feature", "structure", "cycle"), (1, 2, 4, 8), strict=True):
+        assert terms[name] == pytest.approx(divisor * fewer[name], rel=1e-5)
+    assert {"normaliser.means", "normaliser.divisors"} <= set(one.state_dict())
+
+
+def test_presets() -> None:
+    text = find_preset("ganimorph", "as_in_the_text").settings
+    settings = sort_settings("ganimorph", {"a": "a", "b": "b", **text})
+    c = settings.method
+    assert isinstance(c, GANimorphConfig)
+    assert (c.adversarial_weight, c.feature_weight, c.structure_weight + c.cycle_weight) == (0.49, 0.21, 0.3)
+    assert (c.normaliser_decay, c.normaliser_every) == (0.99, 200)
+    train_settings = settings.train
+    assert (train_settings.batch, train_settings.epochs, train_settings.decay_epochs) == (16, 300, 150)
+    assert (settings.data.load_size, settings.data.crop_size) == (143, 128)
+
+
+def test_mistakes_are_refused() -> None:
+    nothing = dict.fromkeys(("adversarial_weight", "feature_weight", "structure_weight", "cycle_weight"), 0)
+    with pytest.raises(SettingsError, match="nothing would be learnt"):
+        GANimorphConfig.parse(nothing)
+    with pytest.raises(ShapeError, match=r"32 x 32 px at 5 scales .* Use 3 scales"):
+        tiny(ssim_scales=5).training_step(drawn())
+
+
+@pytest.mark.slow
+def test_red_squares_become_blue_squares_where_they_are() -> None:
+    torch.manual_seed(0)
+    settings = {"width": 8, "disc_width": 4, "blocks": 1, "ssim_scales": 2, "learning_rate": 1e-3}
+    method = GANimorph(GANimorphConfig.parse(settings))
+    train(method, 400, batch=2)
+    method.set_learning_rate(0.2)
+    train(method, 100, batch=2, seed=1)
+    method.eval()
+    for direction, colour in (("a2b", "red"), ("b2a", "blue")):
+        images = squares(64, colour=colour, seed=9001)  # type: ignore[arg-type]
+        with torch.no_grad():
+            translated = method.translate(images, direction)  # type: ignore[arg-type]
+        assert colour_share(translated, recoloured(images)) > 0.94  # a picture left as it was has 0.90
+        assert place_error(translated, recoloured(images)) < 1.3
+        inside = images.abs().amax(dim=1) > 0.5
+        right = (translated - recoloured(images)).abs().amax(dim=1)[inside] < 0.35
+        assert right.float().mean() > 0.6  # of the squares themselves
