@@ -147,7 +147,7 @@ def test_the_variants_run(settings: dict[str, Any]) -> None:
 
 
 def test_settings_that_leave_nothing_to_learn_are_refused() -> None:
-    with pytest.raises(SettingsError, match="nothing would be learnt"):
+    with pytest.raises(SettingsError, match="pixel_weight and tv_weight are all 0: nothing would be learnt"):
         AttentionGANConfig.parse({"adversarial_weight": 0, "cycle_weight": 0})
 
 

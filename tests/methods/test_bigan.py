@@ -94,6 +94,9 @@ def test_the_loss_of_label_one_mirrors_that_of_label_nought() -> None:
     assert adversarial_other("lsgan", logits).item() == pytest.approx(logits.square().mean().item())
     softplus = torch.log(1 + logits.exp()).mean().item()
     assert adversarial_other("bce", logits).item() == pytest.approx(softplus, rel=1e-6)
+    rough = torch.tensor([0.001, -0.002], dtype=torch.bfloat16)  # 1 - 0.001 is 1 in bfloat16
+    exact = rough.float().square().mean().item()
+    assert adversarial_other("lsgan", rough).item() == pytest.approx(exact, rel=1e-3)
 
 
 def test_pairs_are_in_order_and_of_one_call_even_after_the_buffer() -> None:

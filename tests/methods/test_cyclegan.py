@@ -157,9 +157,26 @@ def test_the_presets_of_table_4_are_its_five_rows(
     assert ("discriminators" in terms) == bool(adversarial)
 
 
+def test_the_presets_of_the_reports_are_cyclegans_own_settings() -> None:
+    """Section 22 of the sheet: what a preset does not name is as in the paper."""
+    for preset in ("youtube_pair_cyclegan", "s2w_cyclegan", "got_castle2building", "got_castle2building_web"):
+        settings = sort_settings("cyclegan", {"a": "a", "b": "b", **CycleGAN.presets[preset].settings})
+        assert settings.method == CycleGANConfig()
+        d, t = settings.data, settings.train
+        assert (d.preprocess, d.load_size, d.crop_size, d.flip) == ("resize_and_crop", 286, 256, True)
+        assert (t.batch, t.epochs, t.save_every) == (8 if preset.startswith("got") else 1, 200, 5)
+        assert [round(t.multiplier(k, 200), 6) for k in (100, 101, 200)] == [1, 0.990099, 0.009901]
+
+
 def test_settings_that_leave_nothing_to_learn_are_refused() -> None:
-    with pytest.raises(SettingsError, match="nothing would be learnt"):
-        CycleGANConfig.parse({"adversarial_weight": 0, "cycle_weight": 0})
+    for cycle in ({"cycle_weight": 0}, {"forward_cycle": 0, "backward_cycle": 0}):
+        with pytest.raises(SettingsError, match="nothing would be learnt"):
+            CycleGANConfig.parse({"adversarial_weight": 0} | cycle)
+
+
+def test_without_either_way_of_the_cycle_there_is_the_game_alone() -> None:
+    losses = tiny(forward_cycle=0.0, backward_cycle=0.0).training_step(drawn())
+    assert set(losses) == {"adversarial", "discriminator_a", "discriminator_b"}
 
 
 def test_each_step_teaches_its_own_networks() -> None:

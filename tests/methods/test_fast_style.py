@@ -46,7 +46,7 @@ def test_network_and_settings_are_those_of_the_pytorch_example() -> None:
         method = FastStyle(FastStyleConfig())
     assert count(method) == count(method.gen_a2b) == 1_679_235
     config = method.config
-    assert (config.content_weight, config.style_weight, config.total_variation_weight) == (1e5, 1e10, 0.0)
+    assert (config.content_weight, config.style_weight, config.tv_weight) == (1e5, 1e10, 0.0)
     assert config.content_layer == "relu2_2"
     assert config.style_layers == ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
     assert (config.learning_rate, config.beta1, config.beta2) == (1e-3, 0.9, 0.999)
@@ -64,7 +64,7 @@ def test_the_original_is_a_preset() -> None:
         "feature_convention": "caffe",
     }.items()  # fmt: skip
     # 1e-6 of the sum over 3 x 256 x 256 values is 0.2 of the mean.
-    assert settings["total_variation_weight"] == pytest.approx(3 * 256 * 256 * 1e-6, rel=0.02)
+    assert settings["tv_weight"] == pytest.approx(3 * 256 * 256 * 1e-6, rel=0.02)
     assert config.train.steps == 40_000
 
 
@@ -90,7 +90,7 @@ def grams(x: Tensor) -> Tensor:
 
 
 def test_the_losses_are_those_of_the_sheet() -> None:
-    method, batch = tiny(total_variation_weight=1.0), drawn()
+    method, batch = tiny(tv_weight=1.0), drawn()
     with torch.no_grad():
         painted = method.gen_a2b((batch.a + 1) * 127.5) / 127.5 - 1
     seen, photograph, look = features(painted), features(batch.a), features(batch.b)
@@ -108,8 +108,8 @@ def test_the_losses_are_those_of_the_sheet() -> None:
     assert losses["content"].item() == pytest.approx(content.item(), rel=1e-4)
     assert losses["style"].item() == pytest.approx(style.item(), rel=1e-4)
     smooth = across.square().mean() + down.square().mean()
-    assert losses["total_variation"].item() == pytest.approx(smooth.item(), rel=1e-4)
-    for name, weight in (("content", 1e5), ("style", 1e10), ("total_variation", 1.0)):
+    assert losses["tv"].item() == pytest.approx(smooth.item(), rel=1e-4)
+    for name, weight in (("content", 1e5), ("style", 1e10), ("tv", 1.0)):
         assert given[name].item() == pytest.approx(weight * losses[name].item(), rel=1e-5)
 
 

@@ -157,7 +157,7 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
     for side in (0, 4, 48, 100):
         with pytest.raises(SettingsError, match=f"pictures of {side} px"):
             picture_generators(2, side)
-        with pytest.raises(SettingsError, match="Use 32, 64 or 128"):
+        with pytest.raises(SettingsError, match="Use 8, 16, 32, 64, 128 or 256"):
             picture_discriminators(2, side)
     with pytest.raises(ShapeError, match="wanted 32x32"):
         picture_discriminators(2, 32)(torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 64))

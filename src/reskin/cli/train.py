@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from reskin.data.batches import DataConfig
 from reskin.errors import SettingsError
 from reskin.methods import find_trained, trained_names
 from reskin.training.progress import in_words
-from reskin.training.settings import TrainConfig, find_preset, read_settings_file, sort_settings
+from reskin.training.settings import TrainConfig, find_preset, overruled, read_settings_file, sort_settings
 
 if TYPE_CHECKING:
     from reskin.training.start import Plan
@@ -91,11 +92,12 @@ def read_arguments(name: str, words: list[str]) -> tuple[RunArguments, dict[str,
     kind.__doc__ = f"Train {name}.\n{EPILOGUE.format(name=name)}"
     values = dict(method.defaults)
     if (preset := _flag(words, "--preset")) is not None:
-        values |= find_preset(name, preset).settings
+        values = overruled(values, find_preset(name, preset).settings)
     if (file := _flag(words, "--config")) is not None:
         from_file = read_settings_file(Path(file))
         sort_settings(name, {"a": ".", "b": "."} | from_file, source=file)
-        values |= from_file
+        values = overruled(values, from_file)
+    values = overruled(values, _typed_lengths(words))
     groups = [
         group.model_construct(**_present(group, values)) for group in (config_class, DataConfig, TrainConfig)
     ]
@@ -115,6 +117,16 @@ def _flag(words: list[str], flag: str) -> str | None:
         if word.startswith(f"{flag}="):
             return word.removeprefix(f"{flag}=")
     return None
+
+
+def _typed_lengths(words: list[str]) -> dict[str, float]:
+    """The lengths among the flags: one that is typed takes the place of a preset's in another unit."""
+    typed = {}
+    for name in ("steps", "minutes", "epochs", "decay_epochs"):
+        with suppress(ValueError):  # the parser complains of it in a moment
+            if (word := _flag(words, f"--{name.replace('_', '-')}")) is not None:
+                typed[name] = float(word) if name == "minutes" else int(word)
+    return typed
 
 
 def _present(group: type[Settings], values: dict[str, Any]) -> dict[str, Any]:

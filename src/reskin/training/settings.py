@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -121,8 +122,26 @@ def sort_settings(method: str, values: dict[str, Any], *, source: str = "setting
             raise SettingsError(
                 f"no folder of side {side.upper()} given", f"Add --{side} with a folder of pictures."
             )
-    given = {key: value for key, value in values.items() if value is not None}
-    return _sorted(method_class, {**method_class.defaults, **given}, source)
+    return _sorted(method_class, overruled(method_class.defaults, values), source)
+
+
+def overruled(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings `before` with those `given` in their place; `None` counts as not given.
+
+    A length that is given, in steps, minutes or epochs, takes the place of any other; the epochs in which the
+    learning rate falls keep their share of all.
+
+    >>> overruled({"epochs": 200, "decay_epochs": 50, "steps": 9}, {"epochs": 8})
+    {'epochs': 8, 'decay_epochs': 2}
+    """
+    merged, new = dict(before), {key: value for key, value in given.items() if value is not None}
+    if {"steps", "minutes", "epochs"} & new.keys():
+        merged.pop("steps", None)
+        merged.pop("minutes", None)
+    if "epochs" in new and "decay_epochs" in before and "decay_epochs" not in new:
+        all_epochs = before.get("epochs", TrainConfig.model_fields["epochs"].default)
+        merged["decay_epochs"] = round(int(new["epochs"]) * before["decay_epochs"] / all_epochs)
+    return merged | new
 
 
 def _sorted(method_class: type[Method], values: dict[str, Any], source: str) -> RunSettings:

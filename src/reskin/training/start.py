@@ -18,7 +18,13 @@ from reskin.training.estimate import Estimate, estimate, steps_in
 from reskin.training.loop import seed_step, train
 from reskin.training.processes import Processes, join_processes, lowest
 from reskin.training.run import Run, check_space, check_unchanged, list_checkpoints
-from reskin.training.settings import RunSettings, find_preset, read_settings_file, sort_settings
+from reskin.training.settings import (
+    RunSettings,
+    find_preset,
+    overruled,
+    read_settings_file,
+    sort_settings,
+)
 
 
 @dataclass(frozen=True)
@@ -94,9 +100,7 @@ def gather_settings(
     from_file = read_settings_file(Path(config)) if config else {}
     if from_file:
         sort_settings(method, {"a": "", "b": "", **from_file}, source=str(config))
-    return sort_settings(
-        method, from_preset | from_file | {key: value for key, value in given.items() if value is not None}
-    )
+    return sort_settings(method, overruled(overruled(from_preset, from_file), given))
 
 
 def _train(
