@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from reskin.cli.main import COMMANDS, main, overview
-from reskin.cli.methods import data, directions, in_flags, size
+from reskin.cli.methods import about, data, directions, in_flags, size, typed
 from reskin.methods import find, names
 from reskin.methods.base import Method
 
@@ -22,29 +22,25 @@ def method_page(name: str) -> str:
     """The page of one method, from its docstrings."""
     method = find(name)
     text = inspect.getdoc(sys.modules[method.__module__]) or ""
-    lines = [
-        BUILT,
-        f"# {name}\n",
-        f"{text}\n",
-        f"{inspect.getdoc(method)}\n",
-        f"Good for {method.good_for}.\n",
-    ]
+    lines = [BUILT, f"# {name}\n", f"{text}\n", f"{about(method)}\n", f"Good for {method.good_for}.\n"]
     lines.append(f"- data: {data(method)}\n- directions: {directions(method)}")
+    usage = "reskin stylize photo.jpg --style painting.jpg --out photo-painted.png"
     if issubclass(method, Method):
+        usage = f"reskin train {name} --a data/film --b data/game --out runs/film-game"
         lines.append(f"- weights with default settings: {size(method):,}")
         if method.defaults:
             lines.append(f"- trained with `{in_flags(method.defaults)}` unless told otherwise")
-        lines.append(f"\n    reskin train {name} --a data/film --b data/game --out runs/film-game\n")
-        if method.presets:
-            lines.append("| preset | what it is | settings |\n|---|---|---|")
+    lines.append(f"\n```sh\n{usage}\n```\n")
+    if issubclass(method, Method) and method.presets:
+        lines.append("| preset | what it is | settings |\n|---|---|---|")
         for preset, facts in method.presets.items():
-            lines.append(
-                f"| `--preset {preset}` | {facts.about} | `{in_flags(facts.settings)}` |".replace("``", "")
-            )
-    lines.append("\n| setting | default | meaning |\n|---|---|---|")
+            flags = f"`{in_flags(facts.settings)}`" if facts.settings else "the defaults"
+            lines.append(f"| `--preset {preset}` | {facts.about} | {flags} |")
+        lines.append("")
+    lines.append("| setting | default | meaning |\n|---|---|---|")
     for field, info in method.Config.model_fields.items():
-        meaning = (info.description or "").replace("|", "\\|")
-        lines.append(f"| `--{field.replace('_', '-')}` | {info.default} | {meaning} |")
+        meaning = " ".join((info.description or "").split()).replace("|", "\\|")
+        lines.append(f"| `--{field.replace('_', '-')}` | {typed(info.default)} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 

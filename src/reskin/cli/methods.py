@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from dataclasses import dataclass
 from typing import Annotated
@@ -54,7 +55,7 @@ def _print_table() -> None:
 def _print_page(name: str) -> None:
     method = find(name)
     print(inspect.getdoc(sys.modules[method.__module__]))
-    print(f"\n{inspect.getdoc(method)}")
+    print(f"\n{about(method)}")
     print(f"\nGood for {method.good_for}.")
     facts = [f"data: {data(method)}", f"directions: {directions(method)}"]
     if issubclass(method, Method):
@@ -69,13 +70,24 @@ def _print_page(name: str) -> None:
                 print(f"      {in_flags(facts_of.settings)}")
     print("\nSettings:")
     for field, info in method.Config.model_fields.items():
-        print(f"  --{field.replace('_', '-')} (default {info.default})\n      {info.description}")
+        meaning = " ".join((info.description or "").split())
+        print(f"  --{field.replace('_', '-')} (default {typed(info.default)})\n      {meaning}")
 
 
-def summary(method: type[Translator]) -> str:
-    """The first sentence of the method's page."""
-    text = inspect.getdoc(sys.modules[method.__module__]) or ""
-    return text.splitlines()[0].split(": ", 1)[-1].rstrip(".")
+def about(method: type[Translator]) -> str:
+    """What a method's class says of itself, without its arguments and errors."""
+    return re.split(r"\n\n(?:Args|Raises|Attributes):", inspect.getdoc(method) or "")[0]
+
+
+def typed(value: object) -> str:
+    """A value as it is typed after a flag.
+
+    >>> typed(("relu1_1", "relu2_1")), typed(None)
+    ('relu1_1 relu2_1', 'none')
+    """
+    if isinstance(value, tuple):
+        return " ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def data(method: type[Translator]) -> str:
@@ -106,7 +118,7 @@ def in_flags(settings: object) -> str:
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
         else:
-            words.append(f"--{flag} {value}")
+            words.append(f"--{flag} {typed(value)}")
     return " ".join(words)
 
 

@@ -63,7 +63,8 @@ class AttentionGANConfig(MethodConfig):
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
         if not (self.adversarial_weight or self.cycle_weight or self.pixel_weight or self.tv_weight):
-            raise ValueError("adversarial_weight and cycle_weight are both 0: nothing would be learnt")
+            weights = "adversarial_weight, cycle_weight, pixel_weight and tv_weight"
+            raise ValueError(f"{weights} are all 0: nothing would be learnt")
         return self
 
 

@@ -40,6 +40,7 @@ def adversarial_other(kind: Kind, logits: Tensor) -> Tensor:
     >>> adversarial_other("lsgan", torch.tensor([0.0, 1.0]))
     tensor(0.5000)
     """
+    logits = logits.float()  # in half precision 1 less a small number is 1
     return adversarial_generator(kind, 1 - logits if kind == "lsgan" else -logits)
 
 

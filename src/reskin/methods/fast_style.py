@@ -42,7 +42,7 @@ class FastStyleConfig(MethodConfig):
     """Weight of the mean squared difference to the style's Gram matrices, summed over layers; 0 for none."""
     style_layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
     """Layers of the VGG whose Gram matrices should become those of the style."""
-    total_variation_weight: float = Field(default=0.0, ge=0)
+    tv_weight: float = Field(default=0.0, ge=0)
     """Weight of the mean squared difference of neighbouring levels (0 to 255), which smooths; 0 for none."""
     feature_weights: Path | None = None
     """File with the weights of the VGG that judges; by default torchvision's VGG-16."""
@@ -95,7 +95,7 @@ class FastStyle(Method):
                 "content_layer": "relu3_3",
                 "content_weight": 1.0,
                 "style_weight": 5.0,
-                "total_variation_weight": 0.2,  # 1e-6 of the sum over the 3 * 256 * 256 values of a picture
+                "tv_weight": 0.2,  # 1e-6 of the sum over the 3 * 256 * 256 values of a picture
                 "feature_convention": "caffe",
                 "output": "tanh",
                 "steps": 40_000,
@@ -147,8 +147,8 @@ class FastStyle(Method):
             wanted = self._style_of(batch.b)
             apart = [style_loss(seen[layer], look, "values") for layer, look in wanted.items()]
             losses["style"] = torch.stack(apart).sum()
-        if c.total_variation_weight:
-            losses["total_variation"] = total_variation(HALF * painted)
+        if c.tv_weight:
+            losses["tv"] = total_variation(HALF * painted)
         weights = {name: getattr(c, f"{name}_weight") for name in losses}
         self.update("generator", **{name: weights[name] * loss for name, loss in losses.items()})
         return {name: loss.detach() for name, loss in losses.items()}

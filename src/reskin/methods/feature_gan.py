@@ -41,7 +41,8 @@ class FeatureGANConfig(MethodConfig):
     """Settings of the feature-loss baseline; the defaults are those of the CycleGAN paper."""
 
     feature_weight: float = Field(default=10.0, ge=0)
-    """Weight of |features(there(x)) - features(x)|; 0 leaves the plain GAN, for which no VGG is needed."""
+    """Weight of |features(there(x)) - features(x)|, for features as large as Caffe's: those of torchvision's
+    VGG are multiplied by 57.6 first; 0 leaves the plain GAN, for which no VGG is needed."""
     feature_weights: Path | None = None
     """File with the weights of the VGG that makes the features; by default torchvision's VGG-16."""
     feature_layer: str = "relu4_2"

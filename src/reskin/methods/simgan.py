@@ -56,7 +56,7 @@ class SimGANConfig(MethodConfig):
     pool_size: int = Field(default=50, ge=0)
     """Earlier fakes a discriminator may be shown instead of the newest; 0 for none."""
     width: int = Field(default=64, ge=2)
-    """Channels after the first layer of the generator."""
+    """Channels after the first layer of the generator; the discriminator grows with it."""
     blocks: int = Field(default=6, ge=1)
     """Residual blocks in the generator."""
     upsample: Upsample = "transposed"
@@ -70,9 +70,10 @@ class SimGANConfig(MethodConfig):
     discriminator_steps: int = Field(default=200, ge=0)
     """Steps after those in which the paper's discriminator learns alone."""
     refiner_updates: int = Field(default=2, ge=1)
-    """Updates of the paper's refiner in a step (K_g)."""
+    """Updates of the paper's refiner in a step (K_g), all from the step's pictures; the paper draws new ones
+    for each."""
     discriminator_updates: int = Field(default=1, ge=1)
-    """Updates of the paper's discriminator in a step (K_d)."""
+    """Updates of the paper's discriminator in a step (K_d), from the step's pictures too."""
 
     @model_validator(mode="after")
     def _teaches_something(self) -> Self:

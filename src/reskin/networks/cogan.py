@@ -270,5 +270,5 @@ def _doublings(picture_size: int) -> int:
     """Doublings from one pixel to the picture."""
     doublings = round(math.log2(max(picture_size, 1)))
     if 2**doublings != picture_size or doublings < 3:
-        raise SettingsError(f"pictures of {picture_size} px", "Use 32, 64 or 128.")
+        raise SettingsError(f"pictures of {picture_size} px", "Use 8, 16, 32, 64, 128 or 256.")
     return doublings

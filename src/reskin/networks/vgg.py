@@ -182,8 +182,9 @@ class _File(NamedTuple):
     convolutions: dict[str, tuple[Tensor, Tensor]]
 
 
-def _where(kind: str) -> str:
-    return f"get the whole network from {ADDRESSES[kind]} into the folder that RESKIN_WEIGHTS names"
+def _where(*kinds: str) -> str:
+    addresses = " or ".join(ADDRESSES[kind] for kind in kinds)
+    return f"get the whole network from {addresses} into the folder that RESKIN_WEIGHTS names"
 
 
 def _number(layer: str) -> tuple[int, int]:
@@ -262,7 +263,7 @@ def _checked(
 
 def _load(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise WeightsError(f"there are no weights at {path}", f"Correct the path, or {_where('vgg19')}.")
+        raise WeightsError(f"there are no weights at {path}", f"Correct the path, or {_where(*ADDRESSES)}.")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -279,5 +280,5 @@ def _load(path: Path) -> dict[str, Tensor]:
 
 
 def _no_vgg(path: Path, why: str) -> WeightsError:
-    where = _where("vgg19")
+    where = _where(*ADDRESSES)
     return WeightsError(f"{path} is no VGG: {why}", f"{where[0].upper()}{where[1:]}.")
