@@ -1,9 +1,10 @@
-"""Every method on a GPU: a step in bf16 without waiting, the same numbers as on the CPU, and as a CUDA graph."""
+"""Every method on a GPU: a step in bf16 without waiting, the CPU's numbers, and a CUDA graph."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from tests.contract.test_methods import drawn, draws_noise, tiny
 
 from reskin.device import choose_compute
 from reskin.errors import SettingsError
@@ -12,7 +13,6 @@ from reskin.methods.base import Method
 from reskin.training.graph import GraphedStep
 from reskin.training.loop import Step, seed_step
 from reskin.types import Batch
-from tests.contract.test_methods import draws_noise, drawn, tiny
 
 pytestmark = [
     pytest.mark.gpu,

@@ -131,7 +131,7 @@ def test_one_update_of_both_generators_equals_one_of_each() -> None:
         def alone(name: str, *, update: Any = one.update, term: str = term, **terms: Tensor) -> None:
             update(name, **({term: terms[term]} if name == "generators" else terms))
 
-        one.update = alone  # type: ignore[method-assign]
+        one.update = alone  # type: ignore[method-assign,assignment]
         one.training_step(drawn())
         taught, expected = getattr(both, part), getattr(one, part)
         for p, q in zip(taught.parameters(), expected.parameters(), strict=True):

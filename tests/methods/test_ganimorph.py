@@ -11,6 +11,7 @@ from tests.methods.toy import colour_share, place_error, recoloured, squares, tr
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
+from reskin.losses.structural import GANIMORPH, ssim
 from reskin.methods.ganimorph import GANimorph, GANimorphConfig, LossNormaliser, feature_distance
 from reskin.training.settings import find_preset, sort_settings
 from reskin.types import Batch
@@ -88,7 +89,17 @@ def test_losses_are_those_of_the_formulas() -> None:
     a, b = (batch.a + 1) / 2, (batch.b + 1) / 2
     with torch.no_grad():
         fake_a, fake_b = method.gen_b2a(b), method.gen_a2b(a)
-        cycle = (method.gen_b2a(fake_b) - a).abs().mean() + (method.gen_a2b(fake_a) - b).abs().mean()
+        cycled_a, cycled_b = method.gen_b2a(fake_b), method.gen_a2b(fake_a)
+        cycle = (cycled_a - a).abs().mean() + (cycled_b - b).abs().mean()
+        alike = [  # at one size of the picture MS-SSIM is SSIM, per channel and never below 0
+            torch.stack(
+                [
+                    ssim(x[:, [c]] * 2 - 1, y[:, [c]] * 2 - 1, window=8, form=GANIMORPH).clamp(min=0)
+                    for c in range(3)
+                ]
+            ).mean()
+            for x, y in ((cycled_a, a), (cycled_b, b))
+        ]
         fooled = feature = torch.zeros(())
         for disc, real, fake in ((method.disc_a, a, fake_a), (method.disc_b, b, fake_b)):
             fooled = fooled - torch.sigmoid(disc(fake)[0]).log().mean()
@@ -98,6 +109,44 @@ def test_losses_are_those_of_the_formulas() -> None:
     assert terms["cycle"] == pytest.approx(0.099 * cycle.item(), rel=1e-5)
     assert terms["adversarial"] == pytest.approx(0.469 * fooled.item(), rel=1e-5)
     assert terms["feature"] == pytest.approx(0.201 * feature.item(), rel=1e-5)
+    assert terms["structure"] == pytest.approx(0.231 * (2 - sum(alike)).item(), rel=1e-5)
+
+
+def test_discriminators_lose_half_of_each_kind_of_mistake() -> None:
+    method, batch = tiny(), drawn()
+    a, b = (batch.a + 1) / 2, (batch.b + 1) / 2
+    with torch.no_grad():
+        wanted = {
+            f"discriminator_{side}": 0.5 * -torch.sigmoid(disc(real)[0]).log().mean()
+            + 0.5 * -torch.sigmoid(-disc(fake)[0]).log().mean()
+            for side, disc, real, fake in (
+                ("a", method.disc_a, a, method.gen_b2a(b)),
+                ("b", method.disc_b, b, method.gen_a2b(a)),
+            )
+        }
+    method.step = 2
+    terms = terms_of(method, batch)["discriminators"]
+    assert terms == {name: pytest.approx(loss.item(), rel=1e-5) for name, loss in wanted.items()}
+
+
+def test_each_step_leaves_the_other_networks_alone() -> None:
+    method, seen = tiny(), []
+    method.step = 2
+    update = method.update
+
+    def spy(name: str, **terms: Tensor) -> None:
+        others = [p for key, p in method.named_parameters() if key.startswith("disc") != (name[0] == "d")]
+        before = [(p.detach().clone(), p.grad if p.grad is None else p.grad.clone()) for p in others]
+        update(name, **terms)
+        for p, (was, grad) in zip(others, before, strict=True):
+            assert p.equal(was)
+            assert p.grad is None if grad is None else p.grad is not None and p.grad.equal(grad)
+        seen.append(name)
+
+    method.update = spy  # type: ignore[method-assign]
+    method.training_step(drawn())
+    assert seen == ["discriminators", "generators"]
+    assert all(p.requires_grad for p in method.parameters())
 
 
 def test_matching_features_teaches_the_fakes_alone() -> None:
@@ -181,7 +230,13 @@ def test_presets() -> None:
     assert (c.normaliser_decay, c.normaliser_every) == (0.99, 200)
     train_settings = settings.train
     assert (train_settings.batch, train_settings.epochs, train_settings.decay_epochs) == (16, 300, 150)
-    assert (settings.data.load_size, settings.data.crop_size) == (143, 128)
+    data = settings.data
+    assert (data.load_size, data.crop_size, data.preprocess) == (143, 128, "scale_width_and_crop")
+    published = sort_settings(
+        "ganimorph", {"a": "a", "b": "b", **find_preset("ganimorph", "as_published").settings}
+    )
+    rates = [published.train.multiplier(step, 300_000) for step in (150_000, 150_001, 300_000)]
+    assert rates == pytest.approx([1, 1 - 1 / 151, 1 / 151])  # 150 epochs of 1000 steps, then to 0
 
 
 def test_mistakes_are_refused() -> None:

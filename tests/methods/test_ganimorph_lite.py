@@ -116,6 +116,25 @@ def test_discriminators_lose_the_sum_over_real_and_fake() -> None:
     assert losses["adversarial"].item() == pytest.approx(fooled.item(), rel=1e-5)
 
 
+def test_generators_learn_first_and_each_step_leaves_the_others_alone() -> None:
+    method, seen = tiny(), []
+    update = method.update
+
+    def spy(name: str, **terms: Tensor) -> None:
+        others = [p for key, p in method.named_parameters() if key.startswith("disc") != (name[0] == "d")]
+        before = [(p.detach().clone(), p.grad if p.grad is None else p.grad.clone()) for p in others]
+        update(name, **terms)
+        for p, (was, grad) in zip(others, before, strict=True):
+            assert p.equal(was)
+            assert p.grad is None if grad is None else p.grad is not None and p.grad.equal(grad)
+        seen.append(name)
+
+    method.update = spy  # type: ignore[method-assign]
+    method.training_step(drawn())
+    assert seen == ["generators", "discriminators"]
+    assert all(p.requires_grad for p in method.parameters())
+
+
 def test_what_input_l1_holds_on_to() -> None:
     batch = Batch(torch.zeros(1, 3, 32, 32), torch.full((1, 3, 32, 32), 0.5))
     # a2b paints all 0.3, b2a takes 0.5 away: |0.3 - 0| and |0 - 0.5|, or |0.3 - 0.5| and |-0.5 - 0|

@@ -292,6 +292,7 @@ def test_it_is_listed_but_not_trained(capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["methods", "gatys"]) == 0
     said = capsys.readouterr().out
     assert "--style-weight" in said and "no training" in said and "https://" in said
+    assert "reskin stylize photo.jpg --style" in said  # it has no command of its name
     for key, field in GatysConfig.model_fields.items():
         assert field.description and field.description.endswith("."), key
     GatysConfig.parse(GatysConfig().to_dict())

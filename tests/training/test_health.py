@@ -411,6 +411,28 @@ def test_the_advice_of_every_kind_names_flags_of_the_run() -> None:
     assert "--identity-weight (now 0.5)" in watch.advice("inverted")
 
 
+def advice(method: str, kind: str, **settings: Any) -> str:
+    return Health(sort_settings(method, {"a": "x", "b": "y", **settings}), STEPS).advice(kind)
+
+
+def test_advice_asks_for_nothing_that_cannot_be_done() -> None:
+    assert "--identity-weight" not in advice("cyclegan", "copy", identity_weight=0)  # lower than 0
+    assert "a higher --identity-weight (now 0)" in advice("cyclegan", "inverted", identity_weight=0)
+    assert "fewer --max-images (now all)" in advice("cyclegan", "data_waits")
+    assert "fewer --disc-layers (now chosen by the method)" in advice("unit", "discriminator_won")
+    assert "a lower --input-l1-weight (now 0.1)" in advice("ganimorph_lite", "copy")
+
+
+@pytest.mark.parametrize(
+    ("length", "named"),
+    [({}, "epochs (now 36)"), ({"steps": 500}, "steps (now 500)"), ({"minutes": 5}, "minutes (now 5)")],
+)
+def test_a_shorter_run_is_asked_for_in_the_unit_that_counts(length: dict[str, Any], named: str) -> None:
+    said = advice("ganimorph_lite", "overfitting", **length)
+    assert f"fewer --{named}" in said
+    assert sum(f"--{unit} " in said for unit in ("epochs", "steps", "minutes")) == 1
+
+
 @pytest.mark.slow
 def test_twenty_healthy_runs_are_silent(tmp_path: Path) -> None:
     """Short CycleGAN runs on the toy pair, looked at as often as a long run is: all tell nothing."""

@@ -90,6 +90,14 @@ def test_a_folder_in_three_styles_encodes_each_picture_once(picture: Path, tmp_p
     assert other.translated == 2, "other styles make other pictures"
 
 
+def test_a_foreign_file_in_any_styles_folder_is_named(picture: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "out" / "style2" / "one.png"
+    write_image(theirs, np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(SettingsError, match=r"style2/one\.png is there already .*--overwrite"):
+        translate_folder(Tinted(), picture.parent, tmp_path / "out", "a2b", rendering=Rendering(STYLES))
+    assert read_image(theirs).shape == (8, 8, 3)
+
+
 def test_a_picture_in_styles_gets_a_name_for_each(picture: Path, tmp_path: Path) -> None:
     out = tmp_path / "winter.png"
     translate_image(Tinted(), picture, "a2b", out=out, rendering=Rendering(STYLES))
@@ -185,7 +193,7 @@ def test_an_example_gives_its_style_at_the_trained_size(tmp_path: Path) -> None:
     style = example_style(Tinted(), path, "a2b", side=40)
     assert style.tolist() == pytest.approx([1, -1, 0.004], abs=0.01)
     write_image(path, np.zeros((20, 90, 3), np.uint8))
-    with pytest.raises(ImageError, match=r"only 90x20 px.*larger example"):
+    with pytest.raises(ImageError, match=r"only 90x20 px.*larger example: 32 px or more"):
         example_style(Tinted(), path, "a2b")
 
 
@@ -210,3 +218,15 @@ def test_a_grid_that_is_too_large_or_empty_is_refused(picture: Path, tmp_path: P
         style_grid(Tinted(), [picture] * 9, ["x"] * 3, STYLES, out=tmp_path / "g.png", side=9000)
     with pytest.raises(SettingsError, match="no content pictures"):
         style_grid(Tinted(), [], ["x"] * 3, STYLES, out=tmp_path / "g.png")
+    with pytest.raises(SettingsError, match="2 headings for 3 styles"):
+        style_grid(Tinted(), [picture], ["x"] * 2, STYLES, out=tmp_path / "g.png")
+
+
+def test_a_grid_never_replaces_a_picture_it_is_made_of(picture: Path, tmp_path: Path) -> None:
+    example = tmp_path / "example.png"
+    write_image(example, read_image(picture))
+    other = picture.with_name("other.png")
+    write_image(other, read_image(picture))
+    for taken in (picture, other, example):
+        with pytest.raises(SettingsError, match=r"is the file that is to be translated"):
+            style_grid(Tinted(), [picture, other], [example], STYLES[:1], out=taken, side=40, overwrite=True)

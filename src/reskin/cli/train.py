@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def read_arguments(name: str, words: list[str]) -> tuple[RunArguments, dict[str,
         group.model_construct(**_present(group, values)) for group in (config_class, DataConfig, TrainConfig)
     ]
     default = kind(RunArguments(out=tyro.MISSING), *groups)
-    arguments = parse(kind, words, command=f"reskin train {name}", default=default)
+    arguments = parse(kind, _without_idle(words, groups), command=f"reskin train {name}", default=default)
     settings: dict[str, Any] = {}
     for group in (arguments.method, arguments.data, arguments.train):
         settings |= group.to_dict()
@@ -127,6 +128,13 @@ def _typed_lengths(words: list[str]) -> dict[str, float]:
             if (word := _flag(words, f"--{name.replace('_', '-')}")) is not None:
                 typed[name] = float(word) if name == "minutes" else int(word)
     return typed
+
+
+def _without_idle(words: list[str], groups: Sequence[Settings]) -> list[str]:
+    """The words without those that say what holds anyway: of --flip and --no-flip the parser knows one."""
+    values = [(name, value) for group in groups for name, value in group if isinstance(value, bool)]
+    idle = {f"--{'' if value else 'no-'}{name.replace('_', '-')}" for name, value in values}
+    return [word for word in words if word not in idle]
 
 
 def _present(group: type[Settings], values: dict[str, Any]) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def chosen_styles(model: Method, arguments: StyleArguments, direction: Direction
     """The styles that the flags ask for, (K, style_size); None where they ask for none.
 
     Raises:
-        SettingsError: both kinds are asked for, or the model has no styles.
+        SettingsError: both kinds or no style at all are asked for, or the model has no styles.
         ImageError: an example picture is not readable or too small.
     """
     import torch
@@ -124,6 +124,8 @@ def chosen_styles(model: Method, arguments: StyleArguments, direction: Direction
 
     if arguments.styles is not None and arguments.style:
         raise SettingsError("both --styles and --style are given", "Give one of them.")
+    if arguments.styles is not None and arguments.styles < 1:
+        raise SettingsError(f"--styles {arguments.styles}", "Give 1 or more.")
     if arguments.styles is not None:
         return model.sample_styles(arguments.styles, arguments.seed)
     if not arguments.style:

@@ -2,6 +2,9 @@
 
 Gokaslan et al., "Improving Shape Deformation in Unsupervised Image-to-Image Translation", ECCV 2018,
 https://arxiv.org/abs/1808.04325.
+
+The published code also turns pictures by up to 30 degrees, resizes them by up to a tenth, and shows the
+discriminators a batch of their own; here pictures are cropped and flipped, and one batch serves all.
 """
 
 from __future__ import annotations
@@ -104,10 +107,9 @@ class LossNormaliser(nn.Module):
 
 
 class GANimorph(Method):
-    """Two generators and two discriminators; the networks see values in [0, 1].
+    """Two generators and two discriminators, which learn first in every second step, from the same fakes.
 
-    In every second step the discriminators learn first, from the fakes that the generators' step then goes on
-    with.
+    The networks see values in [0, 1].
     """
 
     Config = GANimorphConfig
@@ -115,7 +117,14 @@ class GANimorph(Method):
     paper = "Gokaslan et al. 2018"
     good_for = "two sides whose shapes differ, such as faces of people and of drawn figures"
     same_every_step = False
-    defaults = {"batch": 16, "epochs": 300, "decay_epochs": 150, "load_size": 143, "crop_size": 128}
+    defaults = {
+        "batch": 16,
+        "epochs": 300,
+        "decay_epochs": 150,
+        "preprocess": "scale_width_and_crop",  # the paper keeps the shape of pictures too
+        "load_size": 143,
+        "crop_size": 128,
+    }
     presets = {
         "as_published": Preset("As long as the paper: 300 epochs of 1000 steps.", {"steps": 300_000}),
         "as_in_the_text": Preset("Weights and normalisation of the paper's text, not of its code.", TEXT),

@@ -1,8 +1,8 @@
 """GANimorph lite: the reduced GANimorph of a report on films and games, for little data and one GPU.
 
 It follows Gokaslan et al., "Improving Shape Deformation in Unsupervised Image-to-Image Translation", ECCV
-2018, https://arxiv.org/abs/1808.04325, with a fifth of the weights. The discriminator is known from its count
-of weights; the generator's figure is lost and its layout inferred.
+2018, https://arxiv.org/abs/1808.04325, with an eighth of the weights. The discriminator is known from its
+count of weights; the generator's figure is lost and its layout inferred.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class GANimorphLiteConfig(MethodConfig):
         total = self.adversarial_weight + self.cycle_weight + self.input_l1_weight
         if abs(total - 1) > 1e-6:
             raise ValueError(
-                f"adversarial_, cycle_ and input_l1_weight add up to {total:g}, not 1: give all three"
+                f"adversarial_, cycle_ and input_l1_weight add up to {total:g}, not 1: give all three, "
+                "such as --adversarial-weight 0.7 --cycle-weight 0.2 --input-l1-weight 0.1"
             )
         return self
 

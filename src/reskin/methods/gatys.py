@@ -41,7 +41,7 @@ class GatysConfig(Settings):
     content_weight: float = Field(default=1.0, ge=0)
     """Weight of the content loss."""
     style_weight: float | None = Field(default=None, ge=0)
-    """Weight of the style loss; a layer of n channels has this / n². None takes what suits
+    """Weight of the style loss; a layer of n channels has this / n². By default what suits
     the weights file: 1e3 (Caffe), 1e5 (normalised) or 1e6 (torchvision, whose features are small)."""
     tv_weight: float = Field(default=0.0, ge=0)
     """Weight of the total variation, which smooths; 0 for none."""
@@ -109,6 +109,8 @@ def read_features(path: Path | str, config: GatysConfig) -> Vgg:
 
 class Gatys(Translator):
     """Nothing is learnt: each picture is optimised by L-BFGS, with one or several style pictures.
+
+    Type `reskin stylize photo.jpg --style wave.jpg --out painted.png`, with any of the settings as flags.
 
     Args:
         config: the settings.

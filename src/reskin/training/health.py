@@ -78,6 +78,7 @@ KNOBS: dict[str, tuple[tuple[str, str], ...]] = {
         ("a lower", "self_regularisation_weight"),
         ("a lower", "feature_weight"),
         ("a lower", "pixel_weight"),
+        ("a lower", "input_l1_weight"),
         ("a lower", "nce_weight"),
         ("a higher", "adversarial_weight"),
     ),
@@ -98,7 +99,13 @@ KNOBS: dict[str, tuple[tuple[str, str], ...]] = {
         ("a higher", "brightness"),
     ),
     "data_waits": (("fewer", "max_images"), ("a lower", "load_size"), ("a higher", "batch")),
-    "overfitting": (("fewer", "epochs"), ("a higher", "brightness"), ("a lower", "width")),
+    "overfitting": (
+        ("fewer", "epochs"),
+        ("fewer", "steps"),
+        ("fewer", "minutes"),
+        ("a higher", "brightness"),
+        ("a lower", "width"),
+    ),
     "not_finite": (("a lower", "learning_rate"), ("plain fp32 as", "precision")),
 }
 """What to turn for each kind: how, and the setting; only settings that the run has are named."""
@@ -220,6 +227,9 @@ class Health:
         self.steps = steps
         self.known = settings.method.to_dict() | settings.data.to_dict() | settings.train.to_dict()
         self.known["precision"] = precision or self.known["precision"]
+        given = [name for name in ("steps", "minutes", "epochs") if self.known[name] is not None]
+        for name in {"steps", "minutes", "epochs"} - {given[0]}:  # only this one counts
+            del self.known[name]
         self.game = self.known.get("adversarial")
         self.warm_up = max(WARM_UP_LEAST, min(WARM_UP_SHARE * steps, WARM_UP_MOST))
         self.window = max(WINDOW_LEAST, min(WINDOW_SHARE * steps, WINDOW_MOST))
@@ -310,10 +320,10 @@ class Health:
         knobs = []
         for how, name in KNOBS[kind]:
             value = self.known.get(name)
-            is_idle = name == "precision" and value == "fp32"
+            is_least = value == ("fp32" if name == "precision" else 0)
+            is_idle = is_least and how in ("plain fp32 as", "a lower", "fewer")
             if name in self.known and not is_idle:
-                shown = f"{value:g}" if isinstance(value, float) else "all" if value is None else str(value)
-                knobs.append(f"{how} --{name.replace('_', '-')} (now {shown})")
+                knobs.append(f"{how} --{name.replace('_', '-')} (now {_shown(name, value)})")
         *most, last = knobs or ["another method"]
         return f"{LEADS[kind]} {', '.join(most) + ' or ' if most else ''}{last}."
 
@@ -390,6 +400,13 @@ def _extend(curves: dict[str, list[tuple[int, float]]], step: int, values: Mappi
 
 def _told(numbers: Mapping[str, float]) -> str:
     return ", ".join(f"{value:.3g}" for value in numbers.values())
+
+
+def _shown(name: str, value: Any) -> str:
+    """A setting's value in words."""
+    if value is None:
+        return "all" if name == "max_images" else "chosen by the method"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _is_inverted(facts: PictureFacts) -> bool:

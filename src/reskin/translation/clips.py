@@ -134,7 +134,7 @@ def _check_rendering(rendering: Rendering) -> None:
     if rendering.parts != ("",):
         raise SettingsError(
             "a video is made in one style, without masks",
-            "Give one --style, or translate its frames as pictures.",
+            "Give --styles 1 or one --style and no --save-masks, or translate its frames as pictures.",
         )
     if rendering.mask is not None and not rendering.mask.is_file():
         raise SettingsError(f"{rendering.mask} is a folder", "For a video give one picture as --mask.")

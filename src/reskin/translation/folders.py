@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -188,7 +189,8 @@ def _still_to_do(jobs: list[Job], record: Record, *, overwrite: bool) -> list[Jo
     todo = [job for job in jobs if not record.is_current(job)]
     foreign = next((job for job in todo if record.is_foreign(job)), None)
     if foreign is not None and not overwrite:
-        what = f"{record.outputs(foreign)[0]} is there already and is not from an earlier run"
+        theirs = next(path for path in record.outputs(foreign) if os.path.lexists(path))
+        what = f"{theirs} is there already and is not from an earlier run"
         raise SettingsError(what, "Add --overwrite, or choose another folder.")
     return todo
 

@@ -57,12 +57,16 @@ def style_grid(  # noqa: PLR0913 - each is a choice of the caller
         report: told how many of how many rows are made.
 
     Raises:
-        SettingsError: no contents, the table would be too large, or `out` is there already.
+        SettingsError: no contents, not one example for each style, the table would be too large, or `out` is
+            there already or one of its pictures.
         ImageError: a picture cannot be read.
     """
     if not contents:
         raise SettingsError("no content pictures are given", "Add --content with one or more.")
-    check_target(contents[0], out, overwrite=overwrite)
+    if len(examples) != len(styles):
+        raise SettingsError(f"{len(examples)} headings for {len(styles)} styles", "Give one for each style.")
+    for source in [*contents, *(example for example in examples if not isinstance(example, str))]:
+        check_target(source, out, overwrite=overwrite)
     columns, rows = len(styles) + 1, len(contents) + 1
     cell = side + _GAP_PX
     width, height = columns * cell + _GAP_PX, rows * cell + _GAP_PX + _LINE_PX

@@ -137,7 +137,8 @@ def example_style(model: Translator, path: Path, direction: Direction, *, side: 
     image = Image.fromarray(read_image(path))
     if min(image.size) < SMALLEST_EXAMPLE_PX:
         raise ImageError(
-            f"{path} is only {image.width}x{image.height} px", "Give a larger example: 64 px or more a side."
+            f"{path} is only {image.width}x{image.height} px",
+            f"Give a larger example: {SMALLEST_EXAMPLE_PX} px or more a side.",
         )
     if side is not None and min(image.size) != side:
         scale = side / min(image.size)
