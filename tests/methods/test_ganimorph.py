@@ -73,7 +73,9 @@ def test_weights_begin_evenly_within_the_root_of_their_inputs() -> None:
 
 def test_the_weights_are_those_of_the_code() -> None:
     c = GANimorphConfig()
-    assert c.adversarial_weight == pytest.approx(0.67 * 0.7) and c.feature_weight == pytest.approx(0.67 * 0.3)
+    assert c.adversarial_weight == pytest.approx(0.67 * 0.7) and c.matching_weight == pytest.approx(
+        0.67 * 0.3
+    )
     assert c.structure_weight == pytest.approx(0.33 * 0.7) and c.cycle_weight == pytest.approx(0.33 * 0.3)
 
 
@@ -108,7 +110,7 @@ def test_losses_are_those_of_the_formulas() -> None:
     terms = terms_of(method, batch)["generators"]
     assert terms["cycle"] == pytest.approx(0.099 * cycle.item(), rel=1e-5)
     assert terms["adversarial"] == pytest.approx(0.469 * fooled.item(), rel=1e-5)
-    assert terms["feature"] == pytest.approx(0.201 * feature.item(), rel=1e-5)
+    assert terms["matching"] == pytest.approx(0.201 * feature.item(), rel=1e-5)
     assert terms["structure"] == pytest.approx(0.231 * (2 - sum(alike)).item(), rel=1e-5)
 
 
@@ -164,7 +166,7 @@ def test_matching_features_alone_moves_the_generators() -> None:
     before = [p.detach().clone() for p in method.gen_a2b.parameters() if p.dim() > 1]
     discs = [p.detach().clone() for p in method.disc_b.parameters()]
     losses = method.training_step(drawn())
-    assert set(losses) == {"feature"}
+    assert set(losses) == {"matching"}
     after = [p for p in method.gen_a2b.parameters() if p.dim() > 1]
     assert not any(torch.equal(p, q) for p, q in zip(before, after, strict=True))
     assert all(torch.equal(p, q) for p, q in zip(discs, method.disc_b.parameters(), strict=True))
@@ -179,7 +181,7 @@ def test_discriminators_learn_in_every_second_step() -> None:
 
 
 def test_without_a_use_for_discriminators_none_learns() -> None:
-    method = tiny(adversarial_weight=0.0, feature_weight=0.0)
+    method = tiny(adversarial_weight=0.0, matching_weight=0.0)
     method.step = 2
     assert set(method.training_step(drawn())) == {"structure", "cycle"}
 
@@ -216,7 +218,7 @@ def test_raw_losses_are_reported_and_normalised_ones_learnt() -> None:
     one, other = tiny(), tiny()
     other.normaliser.divisors.copy_(torch.tensor([1.0, 2.0, 4.0, 8.0]))
     terms, fewer = terms_of(one, batch)["generators"], terms_of(other, batch)["generators"]
-    for name, divisor in zip(("adversarial", "feature", "structure", "cycle"), (1, 2, 4, 8), strict=True):
+    for name, divisor in zip(("adversarial", "matching", "structure", "cycle"), (1, 2, 4, 8), strict=True):
         assert terms[name] == pytest.approx(divisor * fewer[name], rel=1e-5)
     assert {"normaliser.means", "normaliser.divisors"} <= set(one.state_dict())
 
@@ -226,7 +228,7 @@ def test_presets() -> None:
     settings = sort_settings("ganimorph", {"a": "a", "b": "b", **text})
     c = settings.method
     assert isinstance(c, GANimorphConfig)
-    assert (c.adversarial_weight, c.feature_weight, c.structure_weight + c.cycle_weight) == (0.49, 0.21, 0.3)
+    assert (c.adversarial_weight, c.matching_weight, c.structure_weight + c.cycle_weight) == (0.49, 0.21, 0.3)
     assert (c.normaliser_decay, c.normaliser_every) == (0.99, 200)
     train_settings = settings.train
     assert (train_settings.batch, train_settings.epochs, train_settings.decay_epochs) == (16, 300, 150)
@@ -240,7 +242,7 @@ def test_presets() -> None:
 
 
 def test_mistakes_are_refused() -> None:
-    nothing = dict.fromkeys(("adversarial_weight", "feature_weight", "structure_weight", "cycle_weight"), 0)
+    nothing = dict.fromkeys(("adversarial_weight", "matching_weight", "structure_weight", "cycle_weight"), 0)
     with pytest.raises(SettingsError, match="nothing would be learnt"):
         GANimorphConfig.parse(nothing)
     with pytest.raises(ShapeError, match=r"32 x 32 px at 5 scales .* Use 3 scales"):

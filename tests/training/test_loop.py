@@ -19,7 +19,7 @@ import torch
 
 from reskin.cli.main import main
 from reskin.data.batches import Batches
-from reskin.errors import CheckpointError, NotFiniteError, RunError, StorageError
+from reskin.errors import CheckpointError, NotFiniteError, RunError, ShapeError, StorageError
 from reskin.images import read_image, to_image, to_tensor
 from reskin.methods.base import Method
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
@@ -420,3 +420,21 @@ def test_each_step_of_each_process_has_chances_of_its_own() -> None:
         loop.seed_step(seed, step, rank)
         drawn.add(torch.rand(()).item())
     assert len(drawn) == 4
+
+
+def test_a_run_that_has_learnt_nothing_may_be_begun_with_other_settings(
+    tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    """A refused size leaves config.json behind; the corrected command must not be refused for it."""
+    run = tmp_path / "run"
+    with pytest.raises(ShapeError, match="multiples of 512"):
+        start.train_run("cyclegan", out=run, **tiny | {"generator": "unet", "halvings": 9})
+    assert (run / "config.json").exists()
+    start.train_run("cyclegan", out=run, **tiny | {"steps": 1})
+    assert start.final_step(run) == 1
+
+
+def test_a_config_of_something_else_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"name": "something"}', encoding="utf-8")
+    with pytest.raises(RunError, match="names no method"):
+        start.load(tmp_path)

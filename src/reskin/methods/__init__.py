@@ -61,6 +61,10 @@ def find_trained(name: str) -> type[Method]:
     """
     from reskin.methods.base import Method
 
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        raise SettingsError(f"unknown method '{name}'", f"{hint}Known: {', '.join(trained_names())}.")
     method = find(name)
     if not issubclass(method, Method):
         raise SettingsError(f"{name} is not trained", f"Use it at once; type: reskin methods {name}.")

@@ -22,12 +22,12 @@ from reskin.methods.base import Method, MethodConfig, Preset, average_over_proce
 from reskin.networks.ganimorph import DilatedDiscriminator, GanimorphGenerator
 from reskin.types import Batch, Direction
 
-TERMS = ("adversarial", "feature", "structure", "cycle")
+TERMS = ("adversarial", "matching", "structure", "cycle")
 """The generators' losses, in the order in which the normaliser keeps them."""
 
 TEXT = {
     "adversarial_weight": 0.49,
-    "feature_weight": 0.21,
+    "matching_weight": 0.21,
     "structure_weight": 0.21,
     "cycle_weight": 0.09,
     "normaliser_decay": 0.99,
@@ -42,7 +42,7 @@ class GANimorphConfig(MethodConfig):
 
     adversarial_weight: float = Field(default=0.469, ge=0)
     """Weight of fooling the discriminators (0.67 x 0.7)."""
-    feature_weight: float = Field(default=0.201, ge=0)
+    matching_weight: float = Field(default=0.201, ge=0)
     """Weight of matching the discriminators' mean features (0.67 x 0.3); 0 for none."""
     structure_weight: float = Field(default=0.231, ge=0)
     """Weight of 1 - MS-SSIM between a picture and its way there and back (0.33 x 0.7); 0 for none."""
@@ -67,7 +67,9 @@ class GANimorphConfig(MethodConfig):
 
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
-        if not (self.adversarial_weight or self.feature_weight or self.structure_weight or self.cycle_weight):
+        if not (
+            self.adversarial_weight or self.matching_weight or self.structure_weight or self.cycle_weight
+        ):
             raise ValueError("all weights are 0: nothing would be learnt")
         return self
 
@@ -149,7 +151,7 @@ class GANimorph(Method):
     @property
     def _judges(self) -> bool:
         """Whether there is anything to ask the discriminators."""
-        return bool(self.config.adversarial_weight or self.config.feature_weight)
+        return bool(self.config.adversarial_weight or self.config.matching_weight)
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         a, b = _unit(batch.a), _unit(batch.b)
@@ -171,16 +173,16 @@ class GANimorph(Method):
     def _looks(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
         """What the generators lose before the discriminators."""
         c = self.config
-        losses: dict[str, list[Tensor]] = {"adversarial": [], "feature": []}
+        losses: dict[str, list[Tensor]] = {"adversarial": [], "matching": []}
         pairs = ((self.disc_a, a, fake_a), (self.disc_b, b, fake_b)) if self._judges else ()
         for disc, real, fake in pairs:
             logits, of_fakes = disc(fake)
             if c.adversarial_weight:
                 losses["adversarial"].append(adversarial_generator("bce", logits))
-            if c.feature_weight:
+            if c.matching_weight:
                 with torch.no_grad():  # apart from the fakes: nothing flows back through real pictures
                     _, of_reals = disc(real)
-                losses["feature"].append(feature_distance(of_reals, of_fakes))
+                losses["matching"].append(feature_distance(of_reals, of_fakes))
         return {name: torch.stack(parts).sum() for name, parts in losses.items() if parts}
 
     def _cycles(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:

@@ -281,8 +281,8 @@ def check_unchanged(
         RunError: naming every changed setting.
     """
     path = folder / "config.json"
-    if not path.exists():
-        return
+    if not path.exists() or not list_checkpoints(folder):
+        return  # nothing has been learnt, so nothing is lost by other settings
     before = read_json(path)
     if before.get("method") != settings.method_class.__module__.rsplit(".", 1)[-1]:
         raise RunError(f"{folder} holds a run of {before.get('method')}", "Choose another --out.")

@@ -254,7 +254,12 @@ def read_run(folder: Path) -> dict[str, Any]:
         )
     if not (folder / "config.json").is_file():
         raise RunError(f"{folder} is no run folder (it has no config.json)", "Give the --out of a training.")
-    return read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
+    if not {"method", "directions", "settings"} <= config.keys():
+        raise RunError(
+            f"{folder / 'config.json'} is not of a run (it names no method)", "Give the --out of a training."
+        )
+    return config
 
 
 def final_step(folder: Path) -> int:
