@@ -33,6 +33,7 @@ from reskin.methods import find_trained, trained_names
 from reskin.methods.base import Translator
 from reskin.storage import commit
 from reskin.training.start import load, train_run
+from reskin.types import Batch
 from reskin.worlds.footage import Footage
 
 SIDE, TRAINING_FRAMES, TEST_FRAMES, BATCH = 64, 480, 40, 4
@@ -62,7 +63,10 @@ OWN: dict[str, dict[str, Any]] = {
     "feature_gan": {"feature_layer": "relu3_1"},
 }
 """Settings of one method only: what its weights or its search allow here."""
+ABLATIONS = ("cyclegan:cycle_alone", "cyclegan:gan_alone")
+"""Presets that take something out of a method, to show what it was there for."""
 PAIRED_NOTE = "learns from pairs"
+TIMED_STEPS = 8
 
 
 def main() -> None:
@@ -77,7 +81,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results/toy.md"))
     arguments = parser.parse_args()
     draw(FOLDER / "data")
-    names = arguments.methods or trained_names()
+    names = arguments.methods or [*trained_names(), *ABLATIONS]
     weights = find_weights()
     left_out = [name for name in names if needs_weights(name) and weights is None]
     jobs = [
@@ -92,7 +96,8 @@ def main() -> None:
     by_method: dict[str, list[dict[str, Any]]] = {}
     for (name, *_), row in zip(jobs, rows, strict=True):
         by_method.setdefault(name, []).append(row)
-    text = page(by_method, left_out, arguments.steps, arguments.processes)
+    seconds = {name: seconds_a_step(name, weights) for name in by_method}
+    text = page(by_method, seconds, left_out, arguments.steps)
     with commit(arguments.out) as temporary:
         temporary.write_text(text, encoding="utf-8")
     print(text)
@@ -129,16 +134,20 @@ def find_weights() -> Path | None:
 
 
 def needs_weights(name: str) -> bool:
-    """Whether a method cannot learn without VGG weights (for MUNIT they are a choice)."""
-    fields = find_trained(name).Config.model_fields
-    return "feature_weights" in fields and name != "munit"
+    """Whether a method cannot learn without VGG weights (for MUNIT and UNIT they are a choice)."""
+    fields = find_trained(name.partition(":")[0]).Config.model_fields
+    return "feature_weights" in fields and name not in ("munit", "unit")
 
 
 def settings_of(name: str, weights: Path | None) -> dict[str, Any]:
     """What a method is trained with here: its own defaults, made small."""
+    name, _, preset = name.partition(":")
     method = find_trained(name)
     fields = method.Config.model_fields
     settings: dict[str, Any] = {key: value for key, value in SMALL.items() if key in fields}
+    if preset:
+        chosen = method.presets[preset].settings
+        settings = {key: value for key, value in chosen.items() if key in fields} | settings
     if fields["learning_rate"].default < 5e-4:
         settings["learning_rate"] = 5e-4
     if needs_weights(name):
@@ -154,20 +163,35 @@ def measured(name: str, seed: int, steps: int, weights: Path | None) -> dict[str
     common |= {"precision": "fp32", "sample_every": steps, "ema": 0.99, "log_every": 50}
     known = json.dumps([name, common, {k: str(v) for k, v in settings.items()}], sort_keys=True)
     digest = hashlib.sha256(known.encode()).hexdigest()[:12]
-    kept = FOLDER / "rows" / f"{name}-{seed}-{digest}.json"
+    kept = FOLDER / "rows" / f"{name.replace(':', '-')}-{seed}-{digest}.json"
     if kept.exists():
         return read_json(kept)
-    data = FOLDER / "data" / ("paired" if find_trained(name).pairing == "paired" else "unpaired")
-    run = FOLDER / "runs" / f"{name}-{seed}"
+    method = name.partition(":")[0]
+    data = FOLDER / "data" / ("paired" if find_trained(method).pairing == "paired" else "unpaired")
+    run = FOLDER / "runs" / f"{name.replace(':', '-')}-{seed}"
     shutil.rmtree(run, ignore_errors=True)
-    began = time.perf_counter()
-    train_run(name, out=run, a=data, b=data, **common, **settings)
-    seconds = time.perf_counter() - began
-    row = scores_of(load(run, device="cpu")) | {"seconds_a_step": seconds / steps}
+    train_run(method, out=run, a=data, b=data, **common, **settings)
+    row = scores_of(load(run, device="cpu"))
     model = load(run, device="cpu")
     row["weights"] = sum(parameter.numel() for parameter in model.parameters())
     write_json(kept, row)
     return row
+
+
+def seconds_a_step(name: str, weights: Path | None) -> float:
+    """Median of a few steps on one thread, one method after the other, when no training runs."""
+    torch.set_num_threads(1)
+    kind = find_trained(name.partition(":")[0])
+    method = kind(kind.Config.parse(settings_of(name, weights)))
+    method.prepare_training()
+    a, b = torch.rand((2, BATCH, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(0)) * 2 - 1
+    times = []
+    for step in range(1, TIMED_STEPS + 3):
+        method.step, method.steps = step, TIMED_STEPS
+        began = time.perf_counter()
+        method.training_step(Batch(a, b))
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[2:])
 
 
 def scores_of(model: Translator) -> dict[str, Any]:
@@ -229,7 +253,9 @@ COLUMNS = {
 }
 
 
-def page(rows: dict[str, list[dict[str, Any]]], left_out: list[str], steps: int, processes: int) -> str:
+def page(
+    rows: dict[str, list[dict[str, Any]]], seconds: dict[str, float], left_out: list[str], steps: int
+) -> str:
     """The whole page."""
     ordered = sorted(rows.items(), key=lambda item: -statistics.mean(row["psnr"] for row in item[1]))
     seeds = len(ordered[0][1])
@@ -249,11 +275,12 @@ def page(rows: dict[str, list[dict[str, Any]]], left_out: list[str], steps: int,
         "|---|" + "---|" * (len(COLUMNS) + 2),
     ]
     for name, found in ordered:
-        note = f" ({PAIRED_NOTE})" if find_trained(name).pairing == "paired" else ""
+        method, _, preset = name.partition(":")
+        note = f" ({PAIRED_NOTE})" if find_trained(method).pairing == "paired" else ""
+        note = f" `--preset {preset}`" if preset else note
         cells = [spread([row[key] for row in found], digits) for key, (_, digits) in COLUMNS.items()]
-        seconds = statistics.median(row["seconds_a_step"] for row in found)
-        cells += [f"{seconds:.3f}", f"{found[0]['weights']:,}"]
-        lines.append(f"| [{name}](../methods/{name}.md){note} | " + " | ".join(cells) + " |")
+        cells += [f"{seconds[name]:.3f}", f"{found[0]['weights']:,}"]
+        lines.append(f"| [{method}](../methods/{method}.md){note} | " + " | ".join(cells) + " |")
     first = ordered[0][1][0]
     cells = [f"{first[f'{key}_input']:.{digits}f}" for key, (_, digits) in COLUMNS.items()]
     lines.append("| *untouched input* | " + " | ".join(cells) + " | | |")
@@ -264,9 +291,8 @@ def page(rows: dict[str, list[dict[str, Any]]], left_out: list[str], steps: int,
         lines += ["", f"Left out, for want of VGG weights: {', '.join(left_out)}."]
     lines += [
         "",
-        f"Seconds are of one thread, while {processes} trainings ran side by side. A method whose paper"
-        " takes hundreds of thousands of steps is not at its best after so few: this compares first steps, it"
-        " does not rank papers.",
+        "Seconds are of one thread, each method by itself. A method whose paper takes a million"
+        " steps is not at its best after so few: this compares first steps, it does not rank papers.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -96,6 +96,16 @@ def test_generators_that_change_nothing_lose_nothing() -> None:
     assert losses["cycle"] == 0 and losses["identity"] == 0
 
 
+def test_the_cycle_alone_changes_nothing_that_is_the_identity() -> None:
+    """Without a discriminator nothing asks the generators for another look: no loss, no gradient, no step."""
+    method = tiny(adversarial_weight=0.0)
+    method.gen_a2b, method.gen_b2a = Shifted(0.0), Shifted(0.0)
+    method.add_optimizer("generators", method.gen_a2b, method.gen_b2a)
+    for _ in range(3):
+        assert method.training_step(drawn())["cycle"] == 0
+    assert method.gen_a2b.shift == 0 and method.gen_b2a.shift == 0
+
+
 def test_a_tenth_of_error_on_both_ways_costs_two() -> None:
     method = tiny()
     method.gen_a2b, method.gen_b2a = Shifted(0.05), Shifted(0.05)

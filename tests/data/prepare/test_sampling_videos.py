@@ -377,6 +377,7 @@ def test_a_file_that_changes_while_it_is_read_gives_nothing(
     assert not (tmp_path / "out").exists() or not list_images(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_real_footage_gives_equal_bytes_with_processes(real_data: Path, tmp_path: Path) -> None:
     videos = sorted((real_data / "video").glob("*/*.mp4"))
     asked = config(per_second=1, size="64x64", fit="cover", shots=True, format="jpg")
