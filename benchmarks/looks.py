@@ -85,13 +85,13 @@ def main() -> None:
     table = Table(models, contents, examples, weights, arguments)
     page = table.page()
     out.parent.mkdir(parents=True, exist_ok=True)
-    table.draw_side_by_side(out.with_suffix(".png"))
+    table.draw_side_by_side(out.with_suffix(".jpg"))
     style_grid(
         models["munit"],
         contents[:SHOWN],
         list(examples.values()),
         table.encoded,
-        out=out.with_name(f"{out.stem}-grid.png"),
+        out=out.with_name(f"{out.stem}-grid.jpg"),
         side=2 * SIDE if not arguments.full else 256,
         overwrite=True,
     )
@@ -230,9 +230,15 @@ class Table:
         model = Gatys(config, features, [style]).to(self.device)
         return model.translate(self.contents[:count], "a2b")
 
+    def farthest_apart(self) -> tuple[Tensor, Tensor]:
+        """The outputs of MUNIT in those two of its random styles that differ most."""
+        means = self.many.mean(dim=(1, 3, 4))
+        one, two = divmod(int(torch.cdist(means, means).argmax()), len(means))
+        return self.many[one], self.many[two]
+
     def draw_side_by_side(self, out: Path) -> None:
         """Content, two styles of MUNIT, UNIT, CycleGAN, Gatys (and the truth in winter) for some contents."""
-        columns = [self.contents, self.many[0], self.many[1], self.one["unit"], self.one["cyclegan"]]
+        columns = [self.contents, *self.farthest_apart(), self.one["unit"], self.one["cyclegan"]]
         columns = [column[:SHOWN].cpu() for column in columns] + [self.gatys(SHOWN).cpu()]
         if self.is_drawn:
             folder = self.paths[0].parents[1] / f"truth-{SEASONS[-1]}"
@@ -254,12 +260,12 @@ class Table:
             "",
             f"Here {what}; {a.steps} steps of {a.batch}, {sizes}; {len(self.paths)} test pictures.",
             "",
-            f"![content, MUNIT in two styles, UNIT, CycleGAN, Gatys]({Path(self.image_name).name})",
+            f"![content, MUNIT in two styles, UNIT, CycleGAN, Gatys](styles.jpg)",
             "",
-            "From the left: content, MUNIT in two random styles, UNIT, CycleGAN, Gatys with one example"
-            + (", and the truth in winter." if self.is_drawn else "."),
+            f"From the left: content, MUNIT in those two of {STYLES} random styles that differ most, UNIT, CycleGAN,"
+            " Gatys with one example" + (", and the truth in winter." if self.is_drawn else "."),
             "",
-            f"![every content in the style of every example]({Path(self.image_name).stem}-grid.png)",
+            f"![every content in the style of every example](styles-grid.jpg)",
             "",
             "MUNIT led by examples: contents on the left, examples on top.",
             "",
@@ -281,11 +287,6 @@ class Table:
             lines += ["", *self.led_by_examples()]
         print(f"measured in {time.perf_counter() - began:.0f} s")
         return "\n".join(lines) + "\n"
-
-    @property
-    def image_name(self) -> str:
-        """Name of the side-by-side picture."""
-        return "styles.png"
 
     def reached(self, name: str) -> list[str]:
         """How often the outputs are in each season."""

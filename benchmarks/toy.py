@@ -23,12 +23,14 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from reskin.config import read_json, write_json
 from reskin.evaluation.evaluate import Score, evaluate
-from reskin.images import read_image, to_tensor, write_image
+from reskin.images import read_image, to_image, to_tensor, write_image
 from reskin.methods import find_trained, trained_names
 from reskin.methods.base import Translator
 from reskin.storage import commit
@@ -57,8 +59,10 @@ OWN: dict[str, dict[str, Any]] = {
     "fast_style": {
         "feature_convention": "normalised",
         "style_layers": ("relu1_1", "relu2_1", "relu3_1"),
+        "content_layer": "relu3_1",
         "content_weight": 1.0,
-        "style_weight": 1e5,
+        "style_weight": 3e3,
+        "learning_rate": 5e-3,
     },
     "feature_gan": {"feature_layer": "relu3_1"},
 }
@@ -67,6 +71,7 @@ ABLATIONS = ("cyclegan:cycle_alone", "cyclegan:gan_alone")
 """Presets that take something out of a method, to show what it was there for."""
 PAIRED_NOTE = "learns from pairs"
 TIMED_STEPS = 8
+SHOWN, LABEL_PX = (0, 7, 14, 21, 28, 35), 130
 
 
 def main() -> None:
@@ -98,6 +103,7 @@ def main() -> None:
         by_method.setdefault(name, []).append(row)
     seconds = {name: seconds_a_step(name, weights) for name in by_method}
     text = page(by_method, seconds, left_out, arguments.steps)
+    draw_outputs(by_method, arguments.out.with_suffix(".jpg"))
     with commit(arguments.out) as temporary:
         temporary.write_text(text, encoding="utf-8")
     print(text)
@@ -216,6 +222,36 @@ def scores_of(model: Translator) -> dict[str, Any]:
     return row
 
 
+@torch.no_grad()
+def draw_outputs(rows: dict[str, list[dict[str, Any]]], out: Path) -> None:
+    """A strip of test frames for each method (its first seed), best PSNR first, between input and truth."""
+    data, names = FOLDER / "data", [f"{index:04d}.png" for index in SHOWN]
+    inputs = torch.cat([to_tensor(read_image(data / "unpaired" / "testA" / name)) for name in names])
+    strips = {"input": inputs}
+    for name in ordered(rows):
+        run = FOLDER / "runs" / f"{name.replace(':', '-')}-0"
+        if run.is_dir():
+            model = load(run, device="cpu")
+            style = model.sample_styles(1, seed=0)[0] if model.style_size else None
+            strips[name] = torch.cat([model.translate(image[None], "a2b", style) for image in inputs])
+    strips["truth"] = torch.cat([to_tensor(read_image(data / "truthA" / name)) for name in names])
+    sheet = Image.new("RGB", (LABEL_PX + len(names) * (SIDE + 2), len(strips) * (SIDE + 2)), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
+    for row, (name, images) in enumerate(strips.items()):
+        top = row * (SIDE + 2)
+        pen.text(
+            (6, top + SIDE // 2), name.replace("cyclegan:", ""), fill=(70, 70, 70), anchor="lm", font=font
+        )
+        for column, image in enumerate(to_image(images)):
+            sheet.paste(Image.fromarray(image), (LABEL_PX + column * (SIDE + 2), top))
+    write_image(out, np.asarray(sheet))
+
+
+def ordered(rows: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """The methods, best mean PSNR first."""
+    return sorted(rows, key=lambda name: -statistics.mean(row["psnr"] for row in rows[name]))
+
+
 def colour(images: Tensor, truth: Tensor) -> float:
     """How far the palettes are apart, in levels of 255, wherever the colours are; lower is closer.
 
@@ -257,8 +293,7 @@ def page(
     rows: dict[str, list[dict[str, Any]]], seconds: dict[str, float], left_out: list[str], steps: int
 ) -> str:
     """The whole page."""
-    ordered = sorted(rows.items(), key=lambda item: -statistics.mean(row["psnr"] for row in item[1]))
-    seeds = len(ordered[0][1])
+    seeds = len(next(iter(rows.values())))
     lines = [
         "<!-- Made by `make toy-table`; change benchmarks/toy.py. -->",
         "# Every method on the same drawn worlds",
@@ -271,17 +306,20 @@ def page(
         "- **colour**: how far the palettes are apart, in levels of 255, wherever the colours are.",
         "- **place**: correlation of the edges with the truth's, whatever the colours: 1 is perfect.",
         "",
+        "![six test frames in each method's translation](toy.jpg)",
+        "",
         "| method | " + " | ".join(title for title, _ in COLUMNS.values()) + " | s a step | weights |",
         "|---|" + "---|" * (len(COLUMNS) + 2),
     ]
-    for name, found in ordered:
+    for name in ordered(rows):
+        found = rows[name]
         method, _, preset = name.partition(":")
         note = f" ({PAIRED_NOTE})" if find_trained(method).pairing == "paired" else ""
         note = f" `--preset {preset}`" if preset else note
         cells = [spread([row[key] for row in found], digits) for key, (_, digits) in COLUMNS.items()]
         cells += [f"{seconds[name]:.3f}", f"{found[0]['weights']:,}"]
         lines.append(f"| [{method}](../methods/{method}.md){note} | " + " | ".join(cells) + " |")
-    first = ordered[0][1][0]
+    first = next(iter(rows.values()))[0]
     cells = [f"{first[f'{key}_input']:.{digits}f}" for key, (_, digits) in COLUMNS.items()]
     lines.append("| *untouched input* | " + " | ".join(cells) + " | | |")
     cells = [f"{first[f'{key}_reinhard']:.{COLUMNS[key][1]}f}" for key in ("psnr", "ssim")]
