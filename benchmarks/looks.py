@@ -260,12 +260,12 @@ class Table:
             "",
             f"Here {what}; {a.steps} steps of {a.batch}, {sizes}; {len(self.paths)} test pictures.",
             "",
-            f"![content, MUNIT in two styles, UNIT, CycleGAN, Gatys](styles.jpg)",
+            "![content, MUNIT in two styles, UNIT, CycleGAN, Gatys](styles.jpg)",
             "",
-            f"From the left: content, MUNIT in those two of {STYLES} random styles that differ most, UNIT, CycleGAN,"
-            " Gatys with one example" + (", and the truth in winter." if self.is_drawn else "."),
+            f"From the left: content, MUNIT in those two of {STYLES} random styles that differ most, UNIT,"
+            " CycleGAN, Gatys with one example" + (", and the truth in winter." if self.is_drawn else "."),
             "",
-            f"![every content in the style of every example](styles-grid.jpg)",
+            "![every content in the style of every example](styles-grid.jpg)",
             "",
             "MUNIT led by examples: contents on the left, examples on top.",
             "",
