@@ -70,6 +70,8 @@ def test_training_translating_and_evaluating_pictures_needs_no_video_package(tmp
 def test_importing_what_trains_imports_no_video_package(tmp_path: Path) -> None:
     code = (
         "import sys, reskin, reskin.methods.cyclegan, reskin.training.start, reskin.data.batches\n"
+        "import reskin.data.cache, reskin.data.manifest, reskin.data.split, reskin.data.prepare.frames\n"
+        "import reskin.translation.pictures, reskin.translation.folders\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     assert python(code, tmp_path).strip() == "[]"

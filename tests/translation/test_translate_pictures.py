@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -212,11 +210,3 @@ def test_identity_changes_with_what_changes_the_picture(reflecting: Translator) 
         reflecting.network[1].bias[0] += 1e-6
     others.add(Engine(reflecting, "a2b", FP32).identity())
     assert len(others) == 2 and first not in others
-
-
-def test_pictures_need_no_video_library() -> None:
-    code = (
-        "import sys, reskin.translation.pictures, reskin.translation.folders\n"
-        "assert not {'av', 'cv2'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

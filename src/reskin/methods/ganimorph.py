@@ -67,9 +67,7 @@ class GANimorphConfig(MethodConfig):
 
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
-        if not (
-            self.adversarial_weight or self.matching_weight or self.structure_weight or self.cycle_weight
-        ):
+        if not any(getattr(self, f"{term}_weight") for term in TERMS):
             raise ValueError("all weights are 0: nothing would be learnt")
         return self
 

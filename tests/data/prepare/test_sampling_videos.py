@@ -321,7 +321,7 @@ def killed(films: list[Path], out: Path, delay: float) -> None:
         process.send_signal(signal.SIGKILL)
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_with_two_processes(films: list[Path], tmp_path: Path, kills: int) -> None:
     asked = config(every=1, shots=True, size="40")
     prepare_frames(films, tmp_path / "whole", asked)
