@@ -287,7 +287,7 @@ def test_weights_that_end_early_name_the_flags_that_suit_them(tmp_path: Path) ->
 
 def test_it_is_listed_but_not_trained(capsys: pytest.CaptureFixture[str]) -> None:
     assert find("gatys") is Gatys
-    with pytest.raises(SettingsError, match="gatys is not trained"):
+    with pytest.raises(SettingsError, match="gatys needs no training"):
         find_trained("gatys")
     assert main(["methods", "gatys"]) == 0
     said = capsys.readouterr().out

@@ -67,5 +67,5 @@ def find_trained(name: str) -> type[Method]:
         raise SettingsError(f"unknown method '{name}'", f"{hint}Known: {', '.join(trained_names())}.")
     method = find(name)
     if not issubclass(method, Method):
-        raise SettingsError(f"{name} is not trained", f"Use it at once; type: reskin methods {name}.")
+        raise SettingsError(f"{name} needs no training", f"How it is used: reskin methods {name}.")
     return method
