@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -106,14 +107,14 @@ def directions(method: type[Translator]) -> str:
     return "both" if len(method.directions) == 2 else " ".join(method.directions).replace("2", " to ")
 
 
-def in_flags(settings: object) -> str:
+def in_flags(settings: Mapping[str, Any]) -> str:
     """Settings as they are typed.
 
     >>> in_flags({"batch": 8, "flip": False})
     '--batch 8 --no-flip'
     """
     words = []
-    for key, value in dict(settings).items():  # type: ignore[call-overload]
+    for key, value in settings.items():
         flag = key.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")

@@ -106,7 +106,7 @@ class AttentionGAN(Method):
         self.disc_a, self.disc_b = self._discriminator(), self._discriminator()
         self.pool_a, self.pool_b = ImagePool(config.pool_size), ImagePool(config.pool_size)
         self.size_multiple = 4
-        self.same_every_step = not config.is_balanced  # type: ignore[misc]
+        self.same_every_step = not config.is_balanced
         self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
         self.add_optimizer("discriminators", self.disc_a, self.disc_b)
 

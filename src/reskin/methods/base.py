@@ -208,7 +208,7 @@ class Method(Translator):
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     defaults: ClassVar[Mapping[str, Any]] = {}
     presets: ClassVar[Mapping[str, Preset]] = {}
-    same_every_step: ClassVar[bool] = True
+    same_every_step: bool = True
     pairing: ClassVar[Literal["unpaired", "paired"]] = "unpaired"
     clip_length: ClassVar[int] = 1
 

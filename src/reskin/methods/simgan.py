@@ -116,7 +116,7 @@ class SimGAN(Method):
         self.disc_b: nn.Module
         self.pool_b: ImagePool
         if c.variant == "paper":
-            self.same_every_step = False  # type: ignore[misc]  # the baseline's steps do not differ
+            self.same_every_step = False  # the baseline's steps do not differ
             self.gen_a2b, self.disc_b = refiner(c.width, c.blocks), local_discriminator(c.width // 2)
             self.pool_b = HistoryBuffer(c.pool_size)
             self.add_optimizer("generator", self.gen_a2b, kind="sgd")

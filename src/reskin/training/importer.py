@@ -1,6 +1,6 @@
 """Reads generators that the CycleGAN and pix2pix repository or the CUT repository trained.
 
-This is the one place where `torch.load` is used, and only with `weights_only=True`. What a network looks like
+As everywhere, `torch.load` is used with `weights_only=True` alone. What a network looks like
 is told by the names and shapes of its tensors; nothing is asked of the user.
 """
 
@@ -25,7 +25,7 @@ from reskin.networks.unet import unet_generator
 _WANTED = "Give a generator such as latest_net_G_A.pth or latest_net_G.pth."
 _DAMAGED = "Copy or download it again."
 _WRAPPERS = ("module.", "_orig_mod.")
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _BLURS = {3: (1.0, 2.0, 1.0), 4: (1.0, 3.0, 3.0, 1.0)}
 """The only blurs we have, by the side of the kernel: one side of it, in quarters."""
 
@@ -59,9 +59,9 @@ def read_generator(path: Path) -> ImportedGenerator:
             weights that are not finite, or blurs in another way than we do.
     """
     path = Path(path)
-    sha256 = _checksum(path)
-    state = _without_old_statistics(_without_wrappers(_tensors(path), path))
-    _check_weights(state, path)
+    sha256 = checksum(path)
+    state = _without_old_statistics(without_wrappers(read_tensors(path), path))
+    check_weights(state, path)
     _refuse_others(state, path)
     if any(".conv_block." in key for key in state):
         settings, network, names = _resnet(state, path)
@@ -80,7 +80,7 @@ def build_generator(settings: Mapping[str, Any]) -> nn.Module:
     return resnet_generator(**rest) if settings["generator"] == "resnet" else unet_generator(**rest)
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
     """The sha256 of a file that can be read."""
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder", _WANTED)
@@ -95,7 +95,7 @@ def _checksum(path: Path) -> str:
         ) from error
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
     """Name to tensor, from either kind of file."""
     try:
         if _is_safetensors(path):
@@ -160,7 +160,7 @@ def _checked_table(found: object, path: Path) -> dict[str, Tensor]:
     return found
 
 
-def _without_wrappers(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+def without_wrappers(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Names as they are without DataParallel and torch.compile."""
     state: dict[str, Tensor] = {}
     for key, value in tensors.items():
@@ -178,12 +178,12 @@ def _without_old_statistics(state: dict[str, Tensor]) -> dict[str, Tensor]:
     kept = {}
     for key, value in state.items():
         layer, _, name = key.rpartition(".")
-        if name not in _STATISTICS or f"{layer}.weight" in state:
+        if name not in STATISTICS or f"{layer}.weight" in state:
             kept[key] = value
     return kept
 
 
-def _check_weights(state: dict[str, Tensor], path: Path) -> None:
+def check_weights(state: dict[str, Tensor], path: Path) -> None:
     """Refuse weights that are no finite real numbers."""
     for key, value in state.items():
         if key.endswith("num_batches_tracked"):
@@ -212,7 +212,7 @@ def _refuse_others(state: dict[str, Tensor], path: Path) -> None:
     )
 
 
-def _shape(state: dict[str, Tensor], key: str, path: Path) -> torch.Size:
+def shape_of(state: dict[str, Tensor], key: str, path: Path) -> torch.Size:
     """The shape of a convolution's weight."""
     if key not in state or state[key].dim() != 4:
         raise CheckpointError(f"{path} has no convolution '{key}'", _WANTED)
@@ -236,7 +236,7 @@ def _resnet(state: dict[str, Tensor], path: Path) -> Described:
     has_dropout = shifted is not None and shifted.dim() == 4
     end = first + blocks
     last = f"model.{end + (9 if antialias else 7)}"
-    stem, head = _shape(state, "model.1.weight", path), _shape(state, f"{last}.weight", path)
+    stem, head = shape_of(state, "model.1.weight", path), shape_of(state, f"{last}.weight", path)
     if antialias:
         w = stem[0]
         sizes = {7: (2 * w, 3), 11: (4 * w, 3), end: (4 * w, 4), end + 4: (2 * w, 4)}
@@ -291,7 +291,7 @@ def _unet(state: dict[str, Tensor], path: Path) -> Described:
     while f"{level}.model.5.weight" in state:
         level = f"{level}.model.3"
         levels.append(level)
-    outer = _shape(state, "model.model.0.weight", path)
+    outer = shape_of(state, "model.model.0.weight", path)
     settings = {
         "generator": "unet",
         "halvings": 1 + len(levels),
@@ -299,7 +299,7 @@ def _unet(state: dict[str, Tensor], path: Path) -> Described:
         "norm": "batch" if f"{level}.model.4.weight" in state else "instance",
         "has_dropout": False,
         "in_channels": outer[1],
-        "out_channels": _shape(state, "model.model.3.weight", path)[1],
+        "out_channels": shape_of(state, "model.model.3.weight", path)[1],
     }
     names = {"down.0": "model.model.0", "up.0.1": "model.model.3"}
     for depth, level in enumerate(levels, start=1):

@@ -16,13 +16,13 @@ from torch import Tensor
 from reskin.errors import CheckpointError
 from reskin.networks.fast_style import FastStyleNetwork, fast_style_network
 from reskin.training.importer import (
-    _STATISTICS,
+    STATISTICS,
     ImportedGenerator,
-    _check_weights,
-    _checksum,
-    _shape,
-    _tensors,
-    _without_wrappers,
+    check_weights,
+    checksum,
+    read_tensors,
+    shape_of,
+    without_wrappers,
 )
 
 _UNKNOWN = "It is a variant we do not know, or damaged."
@@ -31,7 +31,7 @@ _UNKNOWN = "It is a variant we do not know, or damaged."
 def is_style_network(path: Path) -> bool:
     """Whether a file holds a network of fast style transfer; False for what cannot be read at all."""
     try:
-        return _layout(_without_wrappers(_tensors(path), path)) is not None
+        return _layout(without_wrappers(read_tensors(path), path)) is not None
     except (CheckpointError, OSError):
         return False
 
@@ -51,9 +51,9 @@ def read_style_network(path: Path) -> ImportedGenerator:
             channels, or has weights that are not finite.
     """
     path = Path(path)
-    sha256 = _checksum(path)
-    state = _without_wrappers(_tensors(path), path)
-    _check_weights(state, path)
+    sha256 = checksum(path)
+    state = without_wrappers(read_tensors(path), path)
+    check_weights(state, path)
     layout = _layout(state)
     if layout is None:
         raise CheckpointError(
@@ -62,7 +62,7 @@ def read_style_network(path: Path) -> ImportedGenerator:
         )
     settings: dict[str, Any] = {"layout": layout}
     stem = "conv1.conv2d.weight" if layout == "pytorch" else "down.0.conv.weight"
-    settings["width"] = _shape(state, stem, path)[0]
+    settings["width"] = shape_of(state, stem, path)[0]
     settings["blocks"] = len(
         {key.split(".")[0 if layout == "pytorch" else 1] for key in state if "res" in key}
     )
@@ -112,7 +112,7 @@ def _renamed(
 ) -> dict[str, Tensor]:
     """The weights under our names; every one of the file must find its place."""
     # Old files hold statistics of an instance norm, which it never used.
-    left = {key: value for key, value in state.items() if not key.endswith(_STATISTICS)}
+    left = {key: value for key, value in state.items() if not key.endswith(STATISTICS)}
     ours: dict[str, Tensor] = {}
     for key, wanted in network.state_dict().items():
         layer, _, kind = key.rpartition(".")
