@@ -20,8 +20,8 @@ from files import measure_data, measure_video
 from measure import machine
 
 from networks import Case, demo_case, measure_step, measure_translation, measure_variants, paper_case
-from reskin.config import write_json
 from reskin.device import choose_compute, computes_bf16
+from reskin.storage import write_json
 
 
 def main() -> None:

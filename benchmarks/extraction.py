@@ -93,7 +93,7 @@ def merely(clip: Path, out: Path, every: int) -> None:
 
 def ours(clips: list[Path], out: Path, every: int, workers: int) -> None:
     """The same by `prepare_frames`, with its digest, bars, manifest and writes that survive a power cut."""
-    from reskin.data.prepare.frames import FramesConfig, prepare_frames
+    from reskin.curation.prepare.frames import FramesConfig, prepare_frames
 
     config = FramesConfig(every=every, format="jpg", split="none")
     prepare_frames(clips, out, config, workers=workers)
@@ -118,7 +118,7 @@ def one_run(words: list[str]) -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(cores)])
     import av  # noqa: F401
 
-    from reskin.data.prepare import frames as _  # noqa: F401
+    from reskin.curation.prepare import frames as _  # noqa: F401
 
     start, at = time.process_time(), time.perf_counter()
     if kind == "merely":

@@ -17,8 +17,8 @@ from networks import Case
 from reskin.data.batches import open_batches
 from reskin.data.preprocess import DataConfig
 from reskin.device import Compute
+from reskin.inference.engine import Engine
 from reskin.methods.base import Translator
-from reskin.translation.engine import Engine
 from reskin.types import Direction
 
 PICTURES = 24

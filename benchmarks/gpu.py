@@ -21,15 +21,15 @@ from bench import bench
 from measure import forget_peak_memory, peak_memory_megabytes, significant, wait
 
 from networks import paper_case
-from reskin.config import write_json
 from reskin.data.batches import open_batches
 from reskin.device import Compute, choose_compute
 from reskin.evaluation.evaluate import evaluate
-from reskin.storage import read_lines
+from reskin.runs.load import load
+from reskin.runs.settings import sort_settings
+from reskin.storage import read_lines, write_json
 from reskin.training.graph import GraphedStep
 from reskin.training.loop import Step, seed_step
-from reskin.training.settings import sort_settings
-from reskin.training.start import build, load, train_run
+from reskin.training.start import build, train_run
 
 BATCHES = (1, 4, 8)
 TIMED_STEPS = 20

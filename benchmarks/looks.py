@@ -26,14 +26,15 @@ from torch import Tensor
 
 from reskin.data.folders import held_out_images
 from reskin.images import read_image, to_image, to_tensor, write_image
+from reskin.inference.rendering import example_style
 from reskin.methods.base import Method, Translator
 from reskin.methods.gatys import Gatys, GatysConfig, read_features
 from reskin.metrics.lpips import lpips, read_weights
 from reskin.networks.squeezenet import SqueezeNet, read_squeezenet
+from reskin.runs.load import load
 from reskin.storage import commit
-from reskin.training.start import load, train_run
+from reskin.training.start import train_run
 from reskin.translation.grid import style_grid
-from reskin.translation.rendering import example_style
 from reskin.worlds.footage import SEASONS, Footage, Season
 from reskin.worlds.seasons import season_distances
 

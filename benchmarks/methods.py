@@ -22,10 +22,10 @@ from measure import Cell, convolution_peak, interleave, machine, summary, with_s
 from torch import Tensor
 
 from networks import PRECISIONS, count_flops
-from reskin.config import write_json
 from reskin.device import Compute, choose_compute
 from reskin.methods import find_trained, trained_names
 from reskin.methods.base import Method
+from reskin.storage import write_json
 from reskin.training.loop import Step
 from reskin.types import Batch
 

@@ -21,9 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reskin.config import write_json
 from reskin.device import choose_compute
-from reskin.evaluation.curves import prepare
 from reskin.evaluation.evaluate import evaluate
 from reskin.evaluation.pictures import HeldOut, find_held_out
 from reskin.images import to_tensor
@@ -32,8 +30,10 @@ from reskin.methods.base import Translator
 from reskin.metrics.kid import kernel_distance
 from reskin.networks.padding import crop_to, pad_to_multiple
 from reskin.networks.squeezenet import SqueezeNet, read_squeezenet
-from reskin.storage import commit, read_lines
-from reskin.training.start import load, read_run, train_run
+from reskin.pages.curves import prepare
+from reskin.runs.load import load, read_run
+from reskin.storage import commit, read_lines, write_json
+from reskin.training.start import train_run
 
 ZEBRA = 340
 """Number of the class zebra in ImageNet."""

@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from reskin.data.phash import near_pairs
-from reskin.data.screen.measure import measure_file
-from reskin.data.screen.screen import ScreenConfig, screen_set
+from reskin.curation.phash import near_pairs
+from reskin.curation.screen.measure import measure_file
+from reskin.curation.screen.screen import ScreenConfig, screen_set
 from reskin.images import write_image
 from reskin.worlds.footage import Footage
 

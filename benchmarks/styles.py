@@ -25,9 +25,9 @@ from measure import (
 )
 
 from networks import count_flops
-from reskin.config import write_json
 from reskin.device import Compute, choose_compute
 from reskin.methods.gatys import Gatys, GatysConfig, read_features
+from reskin.storage import write_json
 
 WIDTHS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
 """Channels of VGG-19, block by block."""

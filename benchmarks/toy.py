@@ -28,13 +28,13 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from reskin.config import read_json, write_json
 from reskin.evaluation.evaluate import Score, evaluate
 from reskin.images import read_image, to_image, to_tensor, write_image
 from reskin.methods import find_trained, trained_names
 from reskin.methods.base import Translator
-from reskin.storage import commit
-from reskin.training.start import load, train_run
+from reskin.runs.load import load
+from reskin.storage import commit, read_json, write_json
+from reskin.training.start import train_run
 from reskin.types import Batch
 from reskin.worlds.footage import Footage
 

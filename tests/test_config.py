@@ -8,8 +8,9 @@ from typing import Any, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from reskin.config import Settings, read_json, write_json
+from reskin.config import Settings
 from reskin.errors import SettingsError
+from reskin.storage import read_json, write_json
 
 
 class Example(Settings):

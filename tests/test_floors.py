@@ -1,42 +1,87 @@
-"""Modules import lower floors or their own folder; neighbours on a floor do not know each other."""
+"""Modules import lower floors or their own folder; neighbours on a floor do not know each other.
+
+The same holds inside the large folders, whose rooms have floors of their own.
+"""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).parents[1] / "src" / "reskin"
-FLOORS = {
-    **dict.fromkeys(["types", "errors", "config", "storage"], 0),
-    **dict.fromkeys(["images", "networks", "losses", "video", "weights", "device"], 1),
-    **dict.fromkeys(["data", "metrics", "methods", "worlds"], 2),
-    **dict.fromkeys(["training", "translation", "evaluation"], 3),
-    "web": 4,
-    "cli": 5,
+GROUND = ["types", "errors", "config", "storage", "version"]
+"""The lowest floor, whose modules may know each other; the test for cycles watches over them."""
+
+FLOORS: dict[str, list[list[str]]] = {
+    "": [
+        GROUND,
+        ["images", "networks", "losses", "video", "weights", "device", "processes"],
+        ["faces"],
+        ["data", "metrics", "methods", "worlds"],
+        ["runs", "inference"],
+        ["pages"],
+        ["training", "translation", "evaluation", "curation"],
+        ["workflows"],
+        ["web"],
+        ["cli"],
+    ],
+    "curation": [
+        ["adopt", "moves", "phash", "scores", "split_rules"],
+        ["leakage"],
+        ["prepare", "screen", "balance", "split", "inspect", "download"],
+    ],
 }
+"""Folder to the floors of its rooms, lowest first."""
 
 
-def imports(file: Path) -> set[str]:
-    """The top-level parts of the package that a file imports, lazily or not."""
-    found = set()
+def imports(file: Path) -> Iterator[str]:
+    """The modules of the package that a file imports, lazily or not, without the leading `reskin.`."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        modules = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-        modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module == "reskin":
-            modules = [f"reskin.{alias.name}" for alias in node.names]
-        found |= {name.split(".")[1] for name in modules if name and name.startswith("reskin.")}
-    return found
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("reskin."):
+            module = str(node.module).removeprefix("reskin.")
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            names = (alias.name for alias in node.names if alias.name.startswith("reskin"))
+            yield from (name.removeprefix("reskin").removeprefix(".") or "__init__" for name in names)
 
 
-def test_modules_import_only_lower_floors() -> None:
+def room_of(module: str, folder: str) -> str | None:
+    """The room inside `folder` that a module lies in; None for a module outside of it."""
+    parts, within = module.split("."), folder.split(".") if folder else []
+    return parts[len(within)] if parts[: len(within)] == within and len(parts) > len(within) else None
+
+
+def climbs(folder: str) -> list[str]:
+    """Every import inside `folder` that leads to a neighbour or upwards."""
+    floor_of = {room: number for number, floor in enumerate(FLOORS[folder]) for room in floor}
     wrong = []
-    for file in PACKAGE.rglob("*.py"):
-        part = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if part in ("__init__", "__main__"):
+    for file in PACKAGE.joinpath(*folder.split(".")).rglob("*.py"):
+        module = ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+        here = room_of(module, folder)
+        if here is None or here in ("__init__", "__main__"):
             continue
-        floor = FLOORS[part]
-        for other in imports(file) - {part}:
-            ground = floor == 0 and FLOORS.get(other) == 0
-            if other in FLOORS and FLOORS[other] >= floor and not ground:
-                wrong.append(f"{file.relative_to(PACKAGE)} imports {other}")
-    assert not wrong
+        for imported in sorted({room_of(name, folder) for name in imports(file)} - {None, here}, key=str):
+            if imported not in floor_of:
+                continue
+            together = here in GROUND and imported in GROUND
+            if floor_of[imported] >= floor_of[here] and not together:
+                wrong.append(f"{module} imports {imported}")
+    return wrong
+
+
+@pytest.mark.parametrize("folder", list(FLOORS), ids=lambda folder: folder or "reskin")
+def test_modules_import_only_lower_floors(folder: str) -> None:
+    assert not climbs(folder)
+
+
+@pytest.mark.parametrize("folder", list(FLOORS), ids=lambda folder: folder or "reskin")
+def test_every_room_has_a_floor(folder: str) -> None:
+    known = {room for floor in FLOORS[folder] for room in floor}
+    there = {path.stem for path in PACKAGE.joinpath(*folder.split(".")).iterdir()}
+    assert {name for name in there if not name.startswith("_")} <= known

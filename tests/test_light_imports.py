@@ -25,7 +25,8 @@ import torch
 from PIL import Image
 import reskin
 from reskin.evaluation.evaluate import evaluate
-from reskin.training.start import load, train_run
+from reskin.runs.load import load
+from reskin.training.start import train_run
 from reskin.translation.pictures import translate_image
 
 torch.set_num_threads(1)
@@ -70,7 +71,8 @@ def test_training_translating_and_evaluating_pictures_needs_no_video_package(tmp
 def test_importing_what_trains_imports_no_video_package(tmp_path: Path) -> None:
     code = (
         "import sys, reskin, reskin.methods.cyclegan, reskin.training.start, reskin.data.batches\n"
-        "import reskin.data.cache, reskin.data.manifest, reskin.data.split, reskin.data.prepare.frames\n"
+        "import reskin.data.cache, reskin.data.manifest, reskin.curation.split_rules\n"
+        "import reskin.curation.prepare.frames\n"
         "import reskin.translation.pictures, reskin.translation.folders\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )

@@ -1,16 +1,13 @@
-"""Settings: frozen pydantic models, to and from JSON, with one-line errors."""
+"""Settings: frozen pydantic models, to and from JSON values, with one-line errors."""
 
 from __future__ import annotations
 
 import difflib
-import json
-from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reskin.errors import SettingsError
-from reskin.storage import commit
 
 
 class Settings(BaseModel):
@@ -52,32 +49,3 @@ def _one_line(error: ValidationError, known: list[str], source: str) -> tuple[st
         return f"unknown key '{key}' in {source}", fix
     got = f" (got {first['input']!r})" if key else ""
     return f"'{key}' in {source}: {first['msg'].removeprefix('Value error, ')}{got}", "Change this value."
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-        SettingsError: the file is missing, not JSON, or not an object.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"no file {path}", "Check the name.") from None
-    except (ValueError, OSError, RecursionError) as error:
-        raise SettingsError(
-            f"{path} is not readable JSON ({error})", "Correct or replace the file."
-        ) from None
-    if not isinstance(values, dict):
-        raise SettingsError(f"{path} holds no JSON object", 'It must look like {"key": value, ...}.')
-    return values
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write `values` to `path` as indented JSON, whole or not at all.
-
-    Raises:
-        StorageError: the disk refuses the write.
-    """
-    with commit(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

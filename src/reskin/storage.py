@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from reskin.errors import ReskinError, RunError, StorageError
+from reskin.errors import ReskinError, RunError, SettingsError, StorageError
 
 TEMPORARY_SUFFIX = ".part"
 
@@ -139,6 +139,35 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return rows
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        SettingsError: the file is missing, not JSON, or not an object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"no file {path}", "Check the name.") from None
+    except (ValueError, OSError, RecursionError) as error:
+        raise SettingsError(
+            f"{path} is not readable JSON ({error})", "Correct or replace the file."
+        ) from None
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path} holds no JSON object", 'It must look like {"key": value, ...}.')
+    return values
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write `values` to `path` as indented JSON, whole or not at all.
+
+    Raises:
+        StorageError: the disk refuses the write.
+    """
+    with commit(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @contextmanager

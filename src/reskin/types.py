@@ -14,6 +14,11 @@ Direction = Literal["a2b", "b2a"]
 Side = Literal["a", "b"]
 """One of the two domains."""
 
+Bars = tuple[int, int, int, int]
+"""Px to cut away at the left, top, right and bottom of a picture."""
+
+NO_BARS: Bars = (0, 0, 0, 0)
+
 Split = Literal["train", "val", "test"]
 """The part of a data set a picture belongs to."""
 

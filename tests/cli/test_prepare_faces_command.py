@@ -12,8 +12,8 @@ import pytest
 
 from reskin.cli import prepare_faces as command
 from reskin.cli.main import main
+from reskin.curation.prepare.faces_config import FacesConfig
 from reskin.data.manifest import FrameRecord, Manifest, Origin, write_manifest
-from reskin.data.prepare.faces_config import FacesConfig
 
 
 def manifest(**values: Any) -> Manifest:

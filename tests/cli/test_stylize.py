@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.networks.drawn_vgg import drawn_vgg
+from tests.support.drawn_vgg import drawn_vgg
 
 from reskin.cli.main import main
-from reskin.config import write_json
 from reskin.images import read_image, write_image
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
 from reskin.methods.gatys import Gatys
-from reskin.training import checkpoint
+from reskin.runs import checkpoint
+from reskin.storage import write_json
 from reskin.video.probe import probe
 from reskin.worlds.film import write_footage
 from reskin.worlds.footage import Footage

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.networks.drawn_vgg import drawn_vgg
+from tests.support.drawn_vgg import drawn_vgg
 from torch import Tensor
 
 from reskin.cli.main import main
@@ -23,10 +23,10 @@ from reskin.data.batches import DataConfig
 from reskin.errors import SettingsError
 from reskin.methods import find, find_trained, trained_names
 from reskin.methods.base import Method, Translator
-from reskin.training import checkpoint
-from reskin.training.ema import Ema
+from reskin.runs import checkpoint
+from reskin.runs.ema import Ema
+from reskin.runs.settings import TrainConfig, sort_settings
 from reskin.training.loop import seed_step
-from reskin.training.settings import TrainConfig, sort_settings
 from reskin.types import Batch, Direction
 
 TINY = {

@@ -14,15 +14,16 @@ from PIL import Image
 from reskin.data.batches import Batches
 from reskin.device import Compute, Precision, choose_compute
 from reskin.errors import NotFiniteError, SettingsError
+from reskin.inference.engine import Engine
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
+from reskin.runs import checkpoint
+from reskin.runs.ema import Ema
+from reskin.runs.load import load
+from reskin.runs.settings import sort_settings
 from reskin.storage import read_lines
-from reskin.training import checkpoint
-from reskin.training.ema import Ema
 from reskin.training.graph import GraphedStep
 from reskin.training.loop import Step, seed_step
-from reskin.training.settings import sort_settings
-from reskin.training.start import build, load, train_run
-from reskin.translation.engine import Engine
+from reskin.training.start import build, train_run
 from reskin.types import Batch
 
 pytestmark = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.methods.toy import colour_share, place_error, recoloured, squares
+from tests.support.squares import colour_share, place_error, recoloured, squares
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.methods.toy import place_error, recoloured, squares
+from tests.support.squares import place_error, recoloured, squares
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError
 from reskin.methods.cogan import CoGAN, CoGANConfig
-from reskin.training import checkpoint
-from reskin.training.ema import Ema
+from reskin.runs import checkpoint
+from reskin.runs.ema import Ema
 from reskin.training.loop import seed_step
 from reskin.types import Batch, Direction
 

@@ -14,10 +14,10 @@ from reskin.errors import SettingsError
 from reskin.losses.reconstruction import l1
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
 from reskin.networks.attention import SelfAttention, SpectralNorm
-from reskin.training import checkpoint
-from reskin.training.ema import Ema
+from reskin.runs import checkpoint
+from reskin.runs.ema import Ema
+from reskin.runs.settings import sort_settings
 from reskin.training.loop import seed_step
-from reskin.training.settings import sort_settings
 from reskin.types import Batch
 
 

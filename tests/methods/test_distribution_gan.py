@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.methods.toy import place_error, recoloured, squares, train
+from tests.support.squares import place_error, recoloured, squares, train
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.networks.drawn_vgg import CONVOLUTIONS, drawn_vgg
+from tests.support.drawn_vgg import CONVOLUTIONS, drawn_vgg
 from torch import Tensor, nn
 
 from reskin.cli.main import main
@@ -17,9 +17,9 @@ from reskin.errors import SettingsError, WeightsError
 from reskin.images import read_image, to_tensor, write_image
 from reskin.methods.fast_style import FastStyle, FastStyleConfig
 from reskin.networks.fast_style import fast_style_network
+from reskin.runs.imports.fast_style import read_style_network
+from reskin.runs.settings import sort_settings
 from reskin.training.loop import seed_step
-from reskin.training.settings import sort_settings
-from reskin.training.style_importer import read_style_network
 from reskin.types import Batch
 
 

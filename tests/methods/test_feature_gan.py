@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.methods.toy import colour_share, place_error, recoloured, squares, train
-from tests.networks.drawn_vgg import CONVOLUTIONS, drawn_vgg
+from tests.support.drawn_vgg import CONVOLUTIONS, drawn_vgg
+from tests.support.squares import colour_share, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
 from reskin.cli.main import main

@@ -15,7 +15,7 @@ from reskin.images import to_image, to_tensor
 from reskin.methods.base import Method
 from reskin.methods.munit import MUNIT, MUNITConfig
 from reskin.methods.unit import UNIT, UNITConfig
-from reskin.training.ema import Ema
+from reskin.runs.ema import Ema
 from reskin.training.loop import seed_step
 from reskin.types import Batch
 from reskin.worlds.footage import SEASONS, Footage, Season

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.methods.toy import colour_share, place_error, recoloured, squares, train
+from tests.support.squares import colour_share, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
 from reskin.losses.structural import GANIMORPH, ssim
 from reskin.methods.ganimorph import GANimorph, GANimorphConfig, LossNormaliser, feature_distance
-from reskin.training.settings import find_preset, sort_settings
+from reskin.runs.settings import find_preset, sort_settings
 from reskin.types import Batch
 
 

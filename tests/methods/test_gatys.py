@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.networks.drawn_vgg import drawn_vgg
+from tests.support.drawn_vgg import drawn_vgg
 from torch import Tensor
 
 from reskin.cli.main import main

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from tests.methods.toy_looks import RED, looks_of, many_looks, red_squares, train_looks
-from tests.networks.drawn_vgg import drawn_vgg
+from tests.support.drawn_vgg import drawn_vgg
+from tests.support.looks import RED, looks_of, many_looks, red_squares, train_looks
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.methods.toy import colour_share, place_error, recoloured, squares, train
+from tests.support.squares import colour_share, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
 from reskin.cli.main import main
 from reskin.errors import SettingsError
 from reskin.images import write_image
 from reskin.methods.pix2pix import Pix2Pix, Pix2PixConfig
-from reskin.training.start import load
+from reskin.runs.load import load
 from reskin.types import Batch
 
 

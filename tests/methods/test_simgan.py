@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.methods.toy import colour_share, place_error, recoloured, squares, train
+from tests.support.squares import colour_share, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError
 from reskin.methods.simgan import SimGAN, SimGANConfig, local_loss
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.refiner import HistoryBuffer
-from reskin.training.settings import sort_settings
+from reskin.runs.settings import sort_settings
 from reskin.types import Batch
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.networks.drawn_vgg import drawn_vgg
+from tests.support.drawn_vgg import drawn_vgg
 from torch import nn
 
 from reskin.errors import SettingsError, ShapeError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.networks.drawn_vgg import CONVOLUTIONS, drawn_vgg
+from tests.support.drawn_vgg import CONVOLUTIONS, drawn_vgg
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError, WeightsError

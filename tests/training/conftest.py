@@ -12,7 +12,7 @@ import pytest
 from torch import Tensor
 
 from reskin.images import write_image
-from reskin.training import checkpoint
+from reskin.runs import checkpoint
 
 TINY: dict[str, Any] = {
     "width": 4,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.methods.toy import squares
+from tests.support.squares import squares
 from torch import Tensor
 
 from reskin.data.batches import Batches
@@ -22,11 +22,11 @@ from reskin.errors import NotFiniteError
 from reskin.images import to_image, to_tensor, write_image
 from reskin.methods.base import Translator
 from reskin.methods.cyclegan import CycleGAN
+from reskin.runs.settings import sort_settings
 from reskin.training import health
 from reskin.training.health import KNOBS, PATIENCE, TOLD, Alarm, Finding, Health, Stopwatch
 from reskin.training.likeness import picture_facts
-from reskin.training.run import sample_rows
-from reskin.training.settings import sort_settings
+from reskin.training.samples import sample_rows
 from reskin.training.start import train_run
 from reskin.types import Batch, Direction
 from reskin.worlds.footage import Footage

@@ -23,9 +23,11 @@ from reskin.errors import CheckpointError, NotFiniteError, RunError, ShapeError,
 from reskin.images import read_image, to_image, to_tensor
 from reskin.methods.base import Method
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
-from reskin.training import checkpoint, loop, start
+from reskin.runs import checkpoint
+from reskin.runs.folder import Run, list_checkpoints
+from reskin.runs.load import final_step, load
+from reskin.training import loop, start
 from reskin.training.estimate import Estimate
-from reskin.training.run import Run, list_checkpoints
 from reskin.training.start import train_run
 from reskin.types import Batch
 
@@ -228,7 +230,7 @@ def test_between_epochs_the_state_is_saved_every_ten_minutes(
     tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("reskin.training.run.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("reskin.runs.folder.time.monotonic", lambda: now[0])
     resolved = {"steps": 99, "epoch_steps": 50, "processes": 1}
     run = Run(tmp_path, start.gather_settings("cyclegan", None, tiny), resolved, saved=0.0)
     due = []
@@ -302,7 +304,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from reskin.errors import InterruptedRunError
-from reskin.training.run import Run
+from reskin.runs.folder import Run
 from reskin.training.start import train_run
 write = Run.write_losses
 for port, out, settings, stop in json.loads(sys.argv[1]):
@@ -392,7 +394,7 @@ def test_grids_show_the_running_mean_which_is_also_what_is_loaded(
     tiny: dict[str, Any], tmp_path: Path
 ) -> None:
     run = train_run("cyclegan", out=tmp_path / "run", **tiny | {"load_size": 32})
-    model = start.load(run, device="cpu")
+    model = load(run, device="cpu")
     state = checkpoint.load(list_checkpoints(run)[-1])[0]
     for name, parameter in model.named_parameters():
         assert parameter.equal(state[f"ema.{name}" if name.startswith("gen") else f"method.{name}"])
@@ -431,10 +433,10 @@ def test_a_run_that_has_learnt_nothing_may_be_begun_with_other_settings(
         start.train_run("cyclegan", out=run, **tiny | {"generator": "unet", "halvings": 9})
     assert (run / "config.json").exists()
     start.train_run("cyclegan", out=run, **tiny | {"steps": 1})
-    assert start.final_step(run) == 1
+    assert final_step(run) == 1
 
 
 def test_a_config_of_something_else_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"name": "something"}', encoding="utf-8")
     with pytest.raises(RunError, match="names no method"):
-        start.load(tmp_path)
+        load(tmp_path)

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from reskin.data.batches import Batches
 from reskin.errors import InterruptedRunError
-from reskin.training import checkpoint
-from reskin.training.run import Run, list_checkpoints
-from reskin.training.settings import TrainConfig
+from reskin.runs import checkpoint
+from reskin.runs.folder import Run, list_checkpoints
+from reskin.runs.settings import TrainConfig
 from reskin.training.start import train_run
 
 Differences = Callable[[Path, Path], list[str]]

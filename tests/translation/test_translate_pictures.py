@@ -14,8 +14,8 @@ from torch import Tensor
 from reskin.device import Compute
 from reskin.errors import ImageError, NotFiniteError, SettingsError, ShapeError
 from reskin.images import read_image
+from reskin.inference.engine import Engine
 from reskin.methods.base import Translator
-from reskin.translation.engine import Engine
 from reskin.translation.pictures import translate_array, translate_image
 
 SIDES = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65)

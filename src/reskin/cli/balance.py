@@ -12,7 +12,7 @@ import tyro
 
 from reskin.cli.arguments import parse
 from reskin.cli.counter import Counter
-from reskin.data.balance import BalanceConfig, Count, SideBalance, balance_sets, undo_balance
+from reskin.curation.balance.balance import BalanceConfig, Count, SideBalance, balance_sets, undo_balance
 from reskin.errors import PartialError, SettingsError
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from reskin.cli import make
 from reskin.cli.arguments import parse
-from reskin.config import read_json, write_json
+from reskin.storage import read_json, write_json
 
 if TYPE_CHECKING:
     from reskin.images import Picture
@@ -158,7 +158,7 @@ def draw_picture(path: Path, shown: dict[str, list[Picture]]) -> None:
 
 def write_demo_report(out: Path, scores: dict[str, dict[str, float]]) -> None:
     """The report of the run with the clip beside its translation and its true look, and the comparison."""
-    from reskin.evaluation.report import write_report
+    from reskin.pages.report import write_report
 
     rows = [
         {"": TITLES[name], "PSNR to the truth, dB": psnr, "SSIM to the truth": scores["ssim"][name]}

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import reskin
 from reskin.cli.arguments import parse
+from reskin.version import __version__
 
 if TYPE_CHECKING:
     from reskin.device import Compute
@@ -50,7 +50,7 @@ def run(words: list[str]) -> int:
     arguments = parse(Arguments, words, command="reskin doctor")
     findings = [_looked_at(check) for check in (versions, torch_build, device, video, disk, memory)]
     if arguments.json:
-        print(json.dumps({"reskin": reskin.__version__, "findings": [asdict(f) for f in findings]}, indent=2))
+        print(json.dumps({"reskin": __version__, "findings": [asdict(f) for f in findings]}, indent=2))
     else:
         for finding in findings:
             fix = f"  → {finding.fix}" if finding.fix else ""
@@ -81,7 +81,7 @@ def versions() -> Finding:
         "torchmetrics",
     )
     found = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
-    text = f"reskin {reskin.__version__}, Python {platform.python_version()} on {platform.system()}; {found}"
+    text = f"reskin {__version__}, Python {platform.python_version()} on {platform.system()}; {found}"
     return Finding("versions", "OK", text)
 
 

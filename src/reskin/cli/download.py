@@ -12,8 +12,8 @@ import tyro
 
 from reskin.cli.arguments import parse
 from reskin.cli.counter import Counter
-from reskin.data.download.catalog import SETS, find_set
-from reskin.data.download.sets import Downloaded, download_set
+from reskin.curation.download.catalog import SETS, find_set
+from reskin.curation.download.sets import Downloaded, download_set
 from reskin.errors import SettingsError
 
 

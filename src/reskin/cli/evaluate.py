@@ -61,7 +61,7 @@ def run(words: list[str]) -> int:
     arguments = parse(Arguments, words, command="reskin evaluate")
 
     from reskin.evaluation.evaluate import evaluate, record_scores
-    from reskin.training.start import final_step, load
+    from reskin.runs.load import final_step, load
 
     model = load(arguments.run, device=arguments.device, step=arguments.step)
     options: dict[str, Any] = {

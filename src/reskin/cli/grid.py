@@ -58,7 +58,7 @@ def run(words: list[str]) -> int:
         raise SettingsError(f"cells of {arguments.size} px", "Use a --size of 16 or more.")
 
     from reskin.device import choose_compute
-    from reskin.training.start import load
+    from reskin.runs.load import load
     from reskin.translation.grid import style_grid
 
     contents = pictures_in(arguments.content)

@@ -38,7 +38,7 @@ def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     arguments = parse(Arguments, words, command="reskin import")
 
-    from reskin.training.model_folder import import_model
+    from reskin.runs.imports.model_folder import import_model
 
     direction = arguments.direction or ("b2a" if arguments.file.stem.endswith("_B") else "a2b")
     settings = import_model(arguments.file, arguments.out, direction)

@@ -12,12 +12,12 @@ import tyro
 
 from reskin.cli.arguments import parse
 from reskin.cli.counter import Counter
-from reskin.data.inspection.card import dataset_card, write_card
-from reskin.data.inspection.contact_sheet import write_contact_sheet
-from reskin.data.inspection.gap import GapReport, compare_sides, suggested_command
-from reskin.data.inspection.sets import MeasuredSet, PictureSet, measure_set, open_sets
+from reskin.curation.inspect.card import dataset_card, write_card
+from reskin.curation.inspect.contact_sheet import write_contact_sheet
+from reskin.curation.inspect.gap import GapReport, compare_sides, suggested_command
+from reskin.curation.inspect.page import Inspection, thumbnail_side, write_page
+from reskin.curation.inspect.sets import MeasuredSet, PictureSet, measure_set, open_sets
 from reskin.errors import PartialError, SettingsError, StorageError
-from reskin.evaluation.inspect_page import Inspection, thumbnail_side, write_page
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,9 @@ def run(words: list[str]) -> int:
             raise SettingsError(f"no file {path}", "Check the name.")
 
     from reskin.device import choose_compute
-    from reskin.training.start import load, read_run
+    from reskin.inference.rendering import example_style
+    from reskin.runs.load import load, read_run
     from reskin.translation.morph import interpolate
-    from reskin.translation.rendering import example_style
 
     model = load(arguments.run, device=arguments.device, step=arguments.step)
     direction = arguments.direction or model.directions[0]

@@ -9,8 +9,8 @@ import logging
 import sys
 from pathlib import Path
 
-from reskin import __version__
 from reskin.errors import ReskinError, SettingsError
+from reskin.version import __version__
 
 # Command to module, in the order of a first day's work.
 COMMANDS = {

@@ -14,8 +14,8 @@ import tyro
 
 from reskin.cli.arguments import parse
 from reskin.cli.counter import Counter
-from reskin.config import read_json, write_json
 from reskin.errors import PartialError, RunError, SettingsError
+from reskin.storage import read_json, write_json
 from reskin.training.progress import in_words
 
 FRAMES = 1000
@@ -73,8 +73,9 @@ def make(arguments: Arguments) -> list[str]:
     sides = {side: _pictures(given, out / "data" / side) for side, given in _sides(arguments)}
 
     say(f"2/5 training → {out / 'run'}")
-    from reskin.training.run import list_checkpoints
-    from reskin.training.start import final_step, load, train_run
+    from reskin.runs.folder import list_checkpoints
+    from reskin.runs.load import final_step, load
+    from reskin.training.start import train_run
 
     train_run("cyclegan", out=out / "run", **{**sides, **plan["train"]})
 
@@ -92,7 +93,7 @@ def make(arguments: Arguments) -> list[str]:
     damaged += _translate(model, Path(plan["clip"]), target, trained)
 
     say(f"5/5 report → {out / 'report.html'}")
-    from reskin.evaluation.report import write_report
+    from reskin.pages.report import write_report
 
     clips = [("input and output", Path(plan["clip"]), target)] if target.is_file() else []
     write_report(out / "run", out / "report.html", clips=clips)
@@ -217,7 +218,7 @@ def _shapes(given: Sequence[Path]) -> list[tuple[int, int, int]]:
 
 def _prepare(given: Sequence[Path], out: Path, plan: dict[str, Any]) -> list[str]:
     """Frames of the videos; a folder of pictures is used as it is. Returns what was damaged."""
-    from reskin.data.prepare.frames import FramesConfig, prepare_frames
+    from reskin.curation.prepare.frames import FramesConfig, prepare_frames
 
     if given[0].is_dir():
         return []

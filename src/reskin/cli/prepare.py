@@ -15,11 +15,11 @@ import tyro
 
 from reskin.cli.arguments import parse
 from reskin.cli.counter import Counter
+from reskin.curation.prepare.clips import ClipsConfig, prepare_clips
+from reskin.curation.prepare.frames import FramesConfig, prepare_frames
+from reskin.curation.prepare.images import ImagesConfig, prepare_images
+from reskin.curation.prepare.presets import FRAMES, preset_settings
 from reskin.data.manifest import Manifest
-from reskin.data.prepare.clips import ClipsConfig, prepare_clips
-from reskin.data.prepare.frames import FramesConfig, prepare_frames
-from reskin.data.prepare.images import ImagesConfig, prepare_images
-from reskin.data.prepare.presets import FRAMES, preset_settings
 from reskin.errors import PartialError, SettingsError
 
 HELP = """usage: reskin prepare KIND SOURCE... --out FOLDER [OPTIONS]

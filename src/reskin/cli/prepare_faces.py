@@ -14,9 +14,9 @@ import tyro
 
 from reskin.cli.arguments import parse
 from reskin.cli.counter import Counter
+from reskin.curation.prepare.faces import NOT_STATED, FacesConfig, prepare_faces
+from reskin.curation.prepare.presets import FACES, preset_settings
 from reskin.data.manifest import Manifest, read_manifest
-from reskin.data.prepare.faces import NOT_STATED, FacesConfig, prepare_faces
-from reskin.data.prepare.presets import FACES, preset_settings
 from reskin.errors import PartialError
 
 COMMAND = "reskin prepare faces"

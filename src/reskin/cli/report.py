@@ -33,7 +33,7 @@ def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     arguments = parse(Arguments, words, command="reskin report")
 
-    from reskin.evaluation.report import write_report
+    from reskin.pages.report import write_report
 
     clips = [(arguments.clip[0].name, *arguments.clip)] if arguments.clip else []
     page = write_report(arguments.run, arguments.out, clips=clips)

@@ -12,8 +12,8 @@ import tyro
 
 from reskin.cli.arguments import parse
 from reskin.cli.counter import Counter
-from reskin.data.screen.result import Finding, ScreenResult, SideResult
-from reskin.data.screen.screen import ScreenConfig, screen_sets, undo_screening
+from reskin.curation.screen.result import Finding, ScreenResult, SideResult
+from reskin.curation.screen.screen import ScreenConfig, screen_sets, undo_screening
 from reskin.errors import SettingsError
 
 _EXAMPLES = 3

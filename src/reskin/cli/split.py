@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from reskin.cli.arguments import parse
-from reskin.data.resplit import BETWEEN, SplitConfig, resplit
+from reskin.curation.split.resplit import BETWEEN, SplitConfig, resplit
 
 
 @dataclass(frozen=True)

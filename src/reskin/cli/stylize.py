@@ -78,7 +78,7 @@ def run(words: list[str]) -> int:
 def _with_network(arguments: Arguments, folder: Path) -> int:
     """What `reskin translate` does with this network."""
     from reskin.device import choose_compute
-    from reskin.training.start import load
+    from reskin.runs.load import load
 
     if arguments.settings != GatysConfig() or arguments.weights or arguments.every:
         raise SettingsError(

@@ -18,8 +18,8 @@ from reskin.config import Settings
 from reskin.data.batches import DataConfig
 from reskin.errors import SettingsError
 from reskin.methods import find_trained, trained_names
+from reskin.runs.settings import TrainConfig, find_preset, overruled, read_settings_file, sort_settings
 from reskin.training.progress import in_words
-from reskin.training.settings import TrainConfig, find_preset, overruled, read_settings_file, sort_settings
 
 if TYPE_CHECKING:
     from reskin.training.start import Plan

@@ -18,8 +18,8 @@ from reskin.types import Direction
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from reskin.inference.rendering import Rendering
     from reskin.methods.base import Method, Translator
-    from reskin.translation.rendering import Rendering
 
 
 class StyleArguments(Protocol):
@@ -84,7 +84,7 @@ def run(words: list[str]) -> int:
         raise SettingsError(f"no file or folder {arguments.source}", "Check the name.")
 
     from reskin.device import choose_compute
-    from reskin.training.start import load
+    from reskin.runs.load import load
 
     compute = choose_compute(arguments.device, arguments.precision)
     model = load(arguments.run, device=arguments.device, step=arguments.step)
@@ -104,7 +104,7 @@ def run(words: list[str]) -> int:
 
 def _rendering(model: Method, arguments: Arguments, direction: Direction) -> Rendering:
     """Styles and masks as asked for."""
-    from reskin.translation.rendering import Rendering
+    from reskin.inference.rendering import Rendering
 
     styles = chosen_styles(model, arguments, direction)
     return Rendering(styles, arguments.save_masks, arguments.mask)
@@ -119,8 +119,8 @@ def chosen_styles(model: Method, arguments: StyleArguments, direction: Direction
     """
     import torch
 
-    from reskin.training.start import read_run
-    from reskin.translation.rendering import example_style
+    from reskin.inference.rendering import example_style
+    from reskin.runs.load import read_run
 
     if arguments.styles is not None and arguments.style:
         raise SettingsError("both --styles and --style are given", "Give one of them.")

@@ -16,10 +16,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from reskin.config import read_json, write_json
 from reskin.errors import DataError, ImageError, SettingsError
 from reskin.images import Picture, read_image
-from reskin.storage import commit
+from reskin.storage import commit, read_json, write_json
 
 _log = logging.getLogger("reskin")
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reskin.config import Settings, write_json
+from reskin.config import Settings
 from reskin.errors import DataError
+from reskin.faces.crop import Crop
+from reskin.storage import write_json
 from reskin.types import Split
 
 MANIFEST_NAME = "manifest.json"
@@ -35,25 +37,6 @@ class Origin(Settings):
     """The first frame of each shot, where shots were looked for."""
     bars: tuple[int, int, int, int] | None = None
     """Black bars that were cut away: left, top, right, bottom, in px of the upright frame."""
-
-
-class Crop(Settings):
-    """Where a picture was cut out of its frame, exactly enough to put it back."""
-
-    matrix: tuple[float, float, float, float, float, float]
-    """The 2x3 affine map, row by row, from frame px to picture px (pixel centres at whole numbers)."""
-    frame_width: int
-    """Width of the upright frame, in px."""
-    frame_height: int
-    """Height of the upright frame, in px."""
-    box: tuple[float, float, float, float] | None = None
-    """The detected face in the frame: left, top, width, height, in px."""
-    landmarks: tuple[tuple[float, float], ...] | None = None
-    """Right eye, left eye, nose, right and left corner of the mouth (of the person), in frame px."""
-    score: float | None = None
-    """How sure the detector was, 0 to 1."""
-    track: int | None = None
-    """Number of the face's track in its source."""
 
 
 class FrameRecord(Settings):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
-import torch.distributed as dist
 from pydantic import Field
 from torch import Tensor, nn
 
 from reskin.config import Settings
 from reskin.errors import NotFiniteError, SettingsError
+from reskin.processes import average_over_processes
 from reskin.types import Batch, Direction
 
 
@@ -350,15 +350,3 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
     finally:
         for parameter in learning:
             parameter.requires_grad_(True)
-
-
-def average_over_processes(tensors: Iterable[Tensor]) -> None:
-    """Replace each tensor by its mean over all training processes; nothing to do for a single one."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return
-    tensors = list(tensors)
-    flat = torch.cat([tensor.flatten() for tensor in tensors])
-    dist.all_reduce(flat)
-    flat /= dist.get_world_size()
-    for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-        tensor.copy_(mean.view_as(tensor))

@@ -20,10 +20,11 @@ from torch import Tensor
 
 from reskin.errors import WeightsError
 from reskin.losses.style import content_loss, gram, style_loss, total_variation
-from reskin.methods.base import Method, MethodConfig, Preset, average_over_processes
+from reskin.methods.base import Method, MethodConfig, Preset
 from reskin.networks.blocks import Upsample
 from reskin.networks.fast_style import Layout, Output, fast_style_network
 from reskin.networks.vgg import Convention, Vgg, read_vgg
+from reskin.processes import average_over_processes
 from reskin.types import Batch, Direction
 from reskin.weights import find_weights
 

@@ -3,8 +3,7 @@
 Gokaslan et al., "Improving Shape Deformation in Unsupervised Image-to-Image Translation", ECCV 2018,
 https://arxiv.org/abs/1808.04325.
 
-The published code also turns pictures by up to 30 degrees, resizes them by up to a tenth, and shows the
-discriminators a batch of their own; here pictures are cropped and flipped, and one batch serves all.
+The published code also rotates pictures by up to 30 degrees and draws a batch for D; here one serves all.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ from torch import Tensor, nn
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
 from reskin.losses.structural import GANIMORPH, ms_ssim
-from reskin.methods.base import Method, MethodConfig, Preset, average_over_processes, frozen
+from reskin.methods.base import Method, MethodConfig, Preset, frozen
 from reskin.networks.ganimorph import DilatedDiscriminator, GanimorphGenerator
+from reskin.processes import average_over_processes
 from reskin.types import Batch, Direction
 
 TERMS = ("adversarial", "matching", "structure", "cycle")

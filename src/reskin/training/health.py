@@ -11,7 +11,6 @@ import itertools
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -19,8 +18,9 @@ from torch import Tensor
 
 from reskin.device import Compute
 from reskin.methods.base import Method
+from reskin.runs.findings import Finding
+from reskin.runs.settings import RunSettings
 from reskin.training.likeness import PictureFacts, picture_facts
-from reskin.training.settings import RunSettings
 from reskin.types import Batch
 
 WARM_UP_SHARE, WARM_UP_LEAST, WARM_UP_MOST = 0.1, 100, 5000
@@ -121,36 +121,6 @@ LEADS = {
     "it, or begin anew with",
 }
 """How the advice begins for each kind."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that is wrong, or is no longer.
-
-    Attributes:
-        step: when it was found.
-        kind: a key of `TOLD`.
-        is_over: it was told before and has gone.
-        numbers: what was measured.
-        text: what is wrong, in words, with the numbers.
-        advice: what to do about it; empty where it is over.
-    """
-
-    step: int
-    kind: str
-    is_over: bool
-    numbers: dict[str, float]
-    text: str
-    advice: str
-
-    @property
-    def line(self) -> str:
-        """All of it in one line."""
-        return f"step {self.step}: {self.text}. {self.advice}".rstrip()
-
-    def to_dict(self) -> dict[str, Any]:
-        """A line of health.jsonl."""
-        return asdict(self)
 
 
 class Alarm:

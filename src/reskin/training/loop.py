@@ -12,18 +12,19 @@ from reskin.data.batches import Batches
 from reskin.device import Compute
 from reskin.errors import InterruptedRunError, NotFiniteError
 from reskin.methods.base import Method
-from reskin.training.ema import Ema
+from reskin.runs.ema import Ema
+from reskin.runs.findings import Finding
+from reskin.runs.folder import Run
 from reskin.training.graph import GraphedStep
 from reskin.training.health import (
     HELD_OUT_COUNT,
-    Finding,
     Health,
     Stopwatch,
     held_out_losses,
     offers_held_out_losses,
 )
 from reskin.training.progress import Progress
-from reskin.training.run import Run
+from reskin.training.samples import sample_rows
 from reskin.training.signals import StopRequest
 from reskin.training.tensorboard import open_tensorboard
 from reskin.types import Batch
@@ -78,7 +79,7 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
                     found += health.losses(step, values) + health.waits(step, watch.seconds())
                 if step % config.sample_every == 0 or step in (1, last):
                     ema.swap()
-                    rows = run.sample(method, held_out, compute)
+                    rows = {} if run.rank else sample_rows(method, held_out, compute)
                     kept_back = held_out_losses(method, unseen, compute) if unseen else {}
                     ema.swap()
                     board.samples(step, run.write_samples(step, rows))

@@ -1,4 +1,4 @@
-"""Starting, estimating and loading a run: what the command line and the Python interface call."""
+"""Starting and estimating a run: what the command line and the Python interface call."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reskin.config import read_json
 from reskin.data.batches import Batches, open_batches
 from reskin.device import Compute, choose_compute
-from reskin.errors import RunError
-from reskin.methods import find_trained
 from reskin.methods.base import Method
-from reskin.storage import lock
-from reskin.training import checkpoint
-from reskin.training.estimate import Estimate, estimate, steps_in
-from reskin.training.loop import seed_step, train
-from reskin.training.processes import Processes, join_processes, lowest
-from reskin.training.run import Run, check_space, check_unchanged, list_checkpoints
-from reskin.training.settings import (
+from reskin.processes import Processes, join_processes, lowest
+from reskin.runs.folder import Run, check_space, check_unchanged
+from reskin.runs.settings import (
     RunSettings,
     find_preset,
     overruled,
     read_settings_file,
     sort_settings,
 )
+from reskin.storage import lock, read_json
+from reskin.training.estimate import Estimate, estimate, steps_in
+from reskin.training.loop import seed_step, train
 
 
 @dataclass(frozen=True)
@@ -206,68 +202,3 @@ def plan_run(
     cost = estimate(build(chosen, compute), batches, compute, graphed=chosen.train.cuda_graph)
     epoch_steps = _epoch_steps(batches, chosen.train.batch)
     return Plan(chosen, _length(chosen, epoch_steps, cost), epoch_steps, cost, compute)
-
-
-def load(folder: Path | str, *, device: str = "auto", step: int | None = None) -> Method:
-    """The trained model in a run folder, ready to translate.
-
-    Where the run kept a running mean of its weights, that is what translates.
-
-    Args:
-        folder: a run folder, or a model folder that `reskin import` made.
-        device: "auto" takes the best there is.
-        step: which checkpoint; the last by default.
-
-    Raises:
-        RunError: the folder is no run, or has no checkpoint yet.
-        CheckpointError: the checkpoint is damaged.
-    """
-    folder = Path(folder)
-    config = read_run(folder)
-    found = list_checkpoints(folder)
-    if step is not None:
-        found = [path for path in found if int(path.stem) == step]
-    if not found:
-        wanted = "no checkpoint yet" if step is None else f"no checkpoint of step {step}"
-        there = ", ".join(str(int(path.stem)) for path in list_checkpoints(folder))
-        raise RunError(f"{folder} has {wanted}", f"There are: {there}." if there else "Train it first.")
-    state, _ = checkpoint.load(found[-1], only=("method.", "ema."))
-    state |= {f"method.{key.removeprefix('ema.')}": v for key, v in state.items() if key.startswith("ema.")}
-    method_class = find_trained(config["method"])
-    method = method_class(method_class.Config.parse(config["settings"]["method"], source=str(folder)))
-    method.directions = tuple(config["directions"])
-    checkpoint.load_networks(method, state, "method.", partly="source" in config)
-    choose_compute(device).place(method)
-    method.eval()
-    return method
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """The config.json of a run or model folder.
-
-    Raises:
-        RunError: the folder is not there or is no run.
-    """
-    if not folder.is_dir():
-        raise RunError(
-            f"no run folder {folder}", "Check the name; `reskin train METHOD --out NAME` makes one."
-        )
-    if not (folder / "config.json").is_file():
-        raise RunError(f"{folder} is no run folder (it has no config.json)", "Give the --out of a training.")
-    config = read_json(folder / "config.json")
-    if not {"method", "directions", "settings"} <= config.keys():
-        raise RunError(
-            f"{folder / 'config.json'} is not of a run (it names no method)", "Give the --out of a training."
-        )
-    return config
-
-
-def final_step(folder: Path) -> int:
-    """Step of the last checkpoint in a run folder, 0 for none."""
-    found = list_checkpoints(folder)
-    return int(found[-1].stem) if found else 0
-
-
-def is_complete(folder: Path) -> bool:
-    """Whether the run in `folder` was trained to its end."""
-    return (folder / "config.json").exists() and final_step(folder) >= read_run(folder)["resolved"]["steps"]

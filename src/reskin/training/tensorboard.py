@@ -9,7 +9,7 @@ import torch
 
 from reskin.errors import SettingsError
 from reskin.images import read_image
-from reskin.training.run import Run
+from reskin.runs.folder import Run
 
 
 class Board:

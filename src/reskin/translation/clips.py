@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from reskin.device import Compute
 from reskin.errors import SettingsError
+from reskin.inference.engine import Engine
+from reskin.inference.pipeline import overlap
+from reskin.inference.rendering import Rendering, read_mask
 from reskin.methods.base import Translator
-from reskin.translation.engine import Engine
-from reskin.translation.overlap import overlap
-from reskin.translation.rendering import Rendering, read_mask
 from reskin.translation.targets import check_target
 from reskin.types import Direction
 from reskin.video.probe import VideoInfo

@@ -15,11 +15,11 @@ from reskin.data.folders import list_images
 from reskin.device import Compute
 from reskin.errors import DataError, ImageError, SettingsError
 from reskin.images import IMAGE_SUFFIXES, read_image_alpha, write_image
+from reskin.inference.engine import Engine
+from reskin.inference.pipeline import overlap
+from reskin.inference.rendering import Rendering, read_mask
 from reskin.methods.base import Translator
-from reskin.translation.engine import Engine
-from reskin.translation.overlap import overlap
 from reskin.translation.record import Job, Record
-from reskin.translation.rendering import Rendering, read_mask
 from reskin.translation.targets import check_folders
 from reskin.types import Direction
 

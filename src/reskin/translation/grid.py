@@ -14,9 +14,9 @@ from torch import Tensor
 from reskin.device import Compute
 from reskin.errors import SettingsError
 from reskin.images import read_image, write_image
+from reskin.inference.engine import Engine
+from reskin.inference.rendering import Rendering
 from reskin.methods.base import Translator
-from reskin.translation.engine import Engine
-from reskin.translation.rendering import Rendering
 from reskin.translation.targets import check_target
 from reskin.types import Direction
 

@@ -11,9 +11,9 @@ from PIL import Image
 from reskin.device import Compute
 from reskin.errors import ShapeError
 from reskin.images import read_image_alpha, write_image
+from reskin.inference.engine import Engine
+from reskin.inference.rendering import Rendering, read_mask
 from reskin.methods.base import Translator
-from reskin.translation.engine import Engine
-from reskin.translation.rendering import Rendering, read_mask
 from reskin.translation.targets import check_target, part_of
 from reskin.types import Direction
 

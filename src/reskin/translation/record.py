@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reskin.config import read_json, write_json
+from reskin.storage import read_json, write_json
 
 RECORD_NAME = "translated.json"
 

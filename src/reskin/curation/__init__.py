@@ -1,0 +1,1 @@
+"""Making datasets and auditing them."""

@@ -1,0 +1,1 @@
+"""The same share of something on both sides of a dataset."""

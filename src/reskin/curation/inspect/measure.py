@@ -1,0 +1,216 @@
+"""What is measured of every picture of a set in one pass: size, light, colour, sharpness, form, thumbnail.
+
+All of it is seen at about the size that training sees (the shorter side at most 256 px), so that the numbers
+of a film in 1080p and of a folder of small photographs mean the same.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from reskin.curation.leakage import sketch_of
+from reskin.curation.phash import phash
+from reskin.errors import ImageError
+from reskin.images import Picture, read_image
+
+Report = Callable[[int, int], None]
+"""Told after each picture how many of how many are done."""
+
+SEEN_SIDE_PX = 256
+"""Pictures are measured with their shorter side at most this long."""
+COLOUR_SIDE_PX = 96
+"""Colours are measured with the longer side at most this long."""
+FORM_SIDE_PX = 64
+"""The form of a picture is measured in a square of this side."""
+GREY_CHROMA = 5.0
+"""A picture in which 98 of 100 pixels have less chroma (CIELAB) than this has no colour to speak of."""
+
+LIGHT_BINS = 100
+OPPONENT_BINS = 128
+LIGHT_RANGE = (0.0, 100.0)
+OPPONENT_RANGE = (-128.0, 128.0)
+
+FORM_DIRECTIONS = 8
+FORM_SCALES = 3
+
+_TO_XYZ = np.array(  # linear sRGB to XYZ (IEC 61966-2-1), each row divided by the white point of D65
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
+_TO_XYZ /= _TO_XYZ.sum(axis=1, keepdims=True)
+_LEVELS = np.arange(256) / 255
+_LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was measured of one picture.
+
+    Attributes:
+        width: of the file's picture, px.
+        height: of the file's picture, px.
+        brightness: mean lightness L* (CIELAB), 0 black to 100 white.
+        contrast: standard deviation of L*.
+        saturation: mean chroma (CIELAB), 0 for grey; 30 is colourful.
+        sharpness: mean size of the Laplacian of L*; higher is sharper (or noisier).
+        hash: perceptual hash, 64 bits.
+        sketch: small and grey, (1024,); see `reskin.curation.leakage`.
+        histograms: shares of the pixels over L*, a* and b*, (356,), summing to 1 for each of the three.
+        style: means and standard deviations of L*, a*, b*, (6,).
+        form: what is left without colour and contrast: directions of edges and fineness of detail, (11,).
+        is_grey: whether it has no colour to speak of.
+        thumbnail: a small WebP, or nothing.
+    """
+
+    width: int
+    height: int
+    brightness: float
+    contrast: float
+    saturation: float
+    sharpness: float
+    hash: int
+    sketch: NDArray[np.int8]
+    histograms: NDArray[np.float32]
+    style: NDArray[np.float32]
+    form: NDArray[np.float32]
+    is_grey: bool
+    thumbnail: bytes = b""
+
+
+def look_at(image: Picture, *, thumbnail_px: int = 0) -> Look:
+    """Measure one picture.
+
+    Args:
+        image: RGB, uint8, (H, W, 3).
+        thumbnail_px: longest side of the thumbnail; 0 for none.
+    """
+    height, width = image.shape[:2]
+    seen = _shrunk(Image.fromarray(image), shorter=SEEN_SIDE_PX)
+    lab = to_lab(np.asarray(_shrunk(seen, longer=COLOUR_SIDE_PX)))
+    means, spreads = lab.mean(axis=(0, 1)), lab.std(axis=(0, 1))
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    light = np.asarray(seen.convert("L"), dtype=np.float32) * (100 / 255)
+    return Look(
+        width=width,
+        height=height,
+        brightness=float(means[0]),
+        contrast=float(spreads[0]),
+        saturation=float(chroma.mean()),
+        sharpness=float(np.abs(laplacian(light)).mean()) if min(light.shape) > 2 else 0.0,
+        hash=phash(np.asarray(seen)),
+        sketch=sketch_of(np.asarray(seen)),
+        histograms=_histograms(lab),
+        style=np.concatenate([means, spreads]).astype(np.float32),
+        form=form_of(seen),
+        is_grey=bool(np.quantile(chroma, 0.98) < GREY_CHROMA),
+        thumbnail=_thumbnail(seen, thumbnail_px) if thumbnail_px else b"",
+    )
+
+
+def look_at_files(
+    files: Sequence[Path], *, thumbnail_px: int = 0, report: Report | None = None
+) -> Iterator[Look | ImageError]:
+    """Measure pictures in threads, in the order given; what cannot be read comes as its error.
+
+    Args:
+        files: pictures; read, never written.
+        thumbnail_px: longest side of the thumbnails; 0 for none.
+        report: told about progress.
+    """
+
+    def one(file: Path) -> Look | ImageError:
+        try:
+            return look_at(read_image(file), thumbnail_px=thumbnail_px)
+        except ImageError as error:
+            return error
+
+    threads = max(1, os.cpu_count() or 1)
+    waiting: deque[Future[Look | ImageError]] = deque()
+    done = 0
+    with ThreadPoolExecutor(threads, thread_name_prefix="look") as pool:
+        for number, file in enumerate(files, start=1):
+            waiting.append(pool.submit(one, file))
+            while waiting and (len(waiting) > 4 * threads or number == len(files)):
+                yield waiting.popleft().result()
+                done += 1
+                if report:
+                    report(done, len(files))
+
+
+def to_lab(image: Picture) -> NDArray[np.float32]:
+    """CIELAB (D65) of an sRGB picture: L* 0 to 100, a* and b* about -100 to 100, 0 for grey.
+
+    >>> to_lab(np.full((1, 1, 3), 255, np.uint8)).round(2).ravel().tolist()
+    [100.0, 0.0, 0.0]
+    """
+    xyz = _LINEAR[image] @ _TO_XYZ.T.astype(np.float32)
+    knee = np.float32((6 / 29) ** 3)
+    f = np.where(xyz > knee, np.cbrt(xyz), xyz * np.float32((29 / 6) ** 2 / 3) + np.float32(4 / 29))
+    light = 116 * f[..., 1] - 16
+    return np.stack([light, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
+
+
+def laplacian(light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sum of the four neighbours less four times the middle, of (H, W), as (H - 2, W - 2)."""
+    middle = light[1:-1, 1:-1]
+    return light[:-2, 1:-1] + light[2:, 1:-1] + light[1:-1, :-2] + light[1:-1, 2:] - 4 * middle
+
+
+def form_of(image: Image.Image) -> NDArray[np.float32]:
+    """Directions of edges (8 shares) and detail at three scales (logarithms), free of colour and contrast."""
+    square = image.convert("L").resize((FORM_SIDE_PX, FORM_SIDE_PX), Image.Resampling.BOX)
+    light = np.asarray(square, dtype=np.float32)
+    light = (light - light.mean()) / max(float(light.std()), 1.0)
+    down, right = light[2:, 1:-1] - light[:-2, 1:-1], light[1:-1, 2:] - light[1:-1, :-2]
+    strength = np.hypot(down, right)
+    angle = (np.arctan2(down, right) % np.pi) * (FORM_DIRECTIONS / np.pi)
+    bins = np.rint(angle).astype(np.intp) % FORM_DIRECTIONS
+    weights = np.bincount(bins.ravel(), weights=strength.ravel(), minlength=FORM_DIRECTIONS)
+    shares = weights / max(float(weights.sum()), 1e-6)
+    details = []
+    for _ in range(FORM_SCALES):
+        details.append(np.log(np.abs(laplacian(light)).mean() + 1e-3))
+        light = light.reshape(light.shape[0] // 2, 2, -1, 2).mean(axis=(1, 3))
+    return np.concatenate([shares, details]).astype(np.float32)
+
+
+def _histograms(lab: NDArray[np.float32]) -> NDArray[np.float32]:
+    counts = [
+        np.histogram(np.clip(lab[..., channel], low, high), bins=bins, range=(low, high))[0]
+        for channel, bins, (low, high) in (
+            (0, LIGHT_BINS, LIGHT_RANGE),
+            (1, OPPONENT_BINS, OPPONENT_RANGE),
+            (2, OPPONENT_BINS, OPPONENT_RANGE),
+        )
+    ]
+    return (np.concatenate(counts) / lab[..., 0].size).astype(np.float32)
+
+
+def _shrunk(image: Image.Image, *, shorter: int = 0, longer: int = 0) -> Image.Image:
+    """The image made smaller until its shorter (or longer) side is no longer than asked; never larger."""
+    scale = shorter / min(image.size) if shorter else longer / max(image.size)
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+
+
+def _thumbnail(image: Image.Image, side: int) -> bytes:
+    small = image.copy()
+    small.thumbnail((side, side), Image.Resampling.BOX)
+    data = io.BytesIO()
+    small.save(data, "WEBP", quality=72, method=1)
+    return data.getvalue()

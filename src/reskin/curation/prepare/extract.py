@@ -1,0 +1,102 @@
+"""Frames of one video to pictures; what one process does to one source."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from reskin.config import Settings
+from reskin.curation.prepare.config import PictureConfig
+from reskin.curation.prepare.shape import shaped
+from reskin.errors import DamagedVideoError
+from reskin.images import Picture, write_image
+from reskin.storage import read_json, write_json
+from reskin.types import NO_BARS, Bars
+
+WRITERS = 3
+"""Threads that resize, encode and write beside the one that decodes."""
+
+
+class Job(Settings):
+    """Which frames of a video become which pictures; JSON-ready."""
+
+    video: str
+    """The file."""
+    out: str
+    """The folder of the data set."""
+    state: str
+    """The file that says what came out of it; where it exists the work is done."""
+    files: dict[int, tuple[str, ...]]
+    """For each frame number the pictures to make of it, as paths below `out`."""
+    bars: Bars = NO_BARS
+    """Black bars to cut away."""
+    config: PictureConfig
+    """Size and format."""
+
+
+class Extracted(Settings):
+    """What came out of a job."""
+
+    frames: list[tuple[int, str]]
+    """Number and time, in seconds as an exact fraction, of each frame that was read."""
+    damaged: list[str]
+    """One line for each stretch of damage."""
+    bad: str | None = None
+    """Why nothing could be taken; the rest is then empty."""
+
+
+def extract(job: Job, progress: Callable[[int, int], None]) -> Extracted:
+    """Do a job, or read from its state what came out when it was done before; pictures that exist stay.
+
+    Args:
+        job: what to do.
+        progress: told after each picture how many of how many are done.
+
+    Raises:
+        VideoError: nothing can be read, or the file was changed meanwhile.
+        StorageError: the disk refuses a write.
+    """
+    state, out, total = Path(job.state), Path(job.out), len(job.files)
+    if state.exists():
+        known = Extracted.parse(read_json(state), source=str(state))
+        if all((out / name).exists() for index, _ in known.frames for name in job.files[index]):
+            progress(total, total)
+            return known
+    result = _decoded(job, out, progress)
+    write_json(state, result.to_dict())
+    progress(total, total)
+    return result
+
+
+def _decoded(job: Job, out: Path, progress: Callable[[int, int], None]) -> Extracted:
+    from reskin.video.reader import VideoReader
+
+    frames: list[tuple[int, str]] = []
+    damaged: list[str] = []
+    waiting: deque[Future[None]] = deque()
+    with VideoReader(job.video) as reader, ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool:
+        try:
+            for frame in reader.frames_at(sorted(job.files)):
+                frames.append((frame.index, str(frame.time)))
+                missing = [out / name for name in job.files[frame.index] if not (out / name).exists()]
+                if missing:
+                    waiting.append(pool.submit(_write, missing, frame.image, job))
+                if len(waiting) > 2 * WRITERS:  # more would only pile up frames in memory
+                    waiting.popleft().result()
+                progress(len(frames), len(job.files))
+        except DamagedVideoError as error:
+            if not frames:
+                raise
+            damaged.append(error.what)
+        while waiting:
+            waiting.popleft().result()
+        return Extracted(frames=frames, damaged=[*reader.damaged, *damaged])
+
+
+def _write(files: list[Path], image: Picture, job: Job) -> None:
+    height, width = image.shape[:2]
+    picture = shaped(image, job.config.shape(width, height, job.bars))
+    for file in files:
+        write_image(file, picture)

@@ -1,0 +1,180 @@
+"""Choosing among the faces that were found: the good ones, spread over videos and time, and their splits."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import TypeVar
+
+from reskin.curation.prepare.faces_config import FacesConfig
+from reskin.curation.prepare.faces_survey import Candidate
+from reskin.curation.split_rules import assign_groups, assign_splits, guard_frames, shot_groups
+from reskin.errors import DataError
+from reskin.types import Split
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What became of the faces of one video.
+
+    Attributes:
+        taken: the faces to cut, by frame, with their split.
+        reasons: for each reason the number of faces that were not taken.
+    """
+
+    taken: list[tuple[Candidate, Split]]
+    reasons: Counter[str]
+
+
+def choose(found: Sequence[Sequence[Candidate]], config: FacesConfig) -> list[Choice]:
+    """Which faces of each video to take; a pure function of its arguments.
+
+    Raises:
+        DataError: there are too few videos or shots to split in the way that was asked for.
+    """
+    reasons = [Counter[str]() for _ in found]
+    good = [_good(video, config, why) for video, why in zip(found, reasons, strict=True)]
+    parted = []
+    # Split first: what is left out between two splits must not be missing from what was asked for.
+    for video, parts, why in zip(good, _splits(good, config), reasons, strict=True):
+        parted.append([(face, part) for face, part in zip(video, parts, strict=True) if part is not None])
+        why["between two splits"] += len(video) - len(parted[-1])
+    choices = []
+    quotas = shared_out([len(video) for video in parted], config.count)
+    for faces, quota, why in zip(parted, quotas, reasons, strict=True):
+        why["more than asked for"] += len(faces) - quota
+        choices.append(Choice(_spread_in_each_split(faces, quota), +why))
+    return choices
+
+
+def _spread_in_each_split(faces: list[tuple[Candidate, Split]], count: int) -> list[tuple[Candidate, Split]]:
+    """`count` of the faces, spread over time within each split, and over the splits by their sizes."""
+    of_split: dict[Split, list[tuple[Candidate, Split]]] = defaultdict(list)
+    for face in faces:
+        of_split[face[1]].append(face)
+    kept: list[tuple[Candidate, Split]] = []
+    left = count
+    # The smallest first, and rounded up: a test set of one face is better than none.
+    for part in sorted(of_split.values(), key=len):
+        quota = min(left, -(-count * len(part) // len(faces)))
+        kept += spread(part, quota)
+        left -= quota
+    return sorted(kept, key=lambda face: (face[0].index, face[0].track))
+
+
+def _good(faces: Sequence[Candidate], config: FacesConfig, reasons: Counter[str]) -> list[Candidate]:
+    """The faces that no limit rules out; the others are counted."""
+    passed = []
+    for face in faces:
+        reason = fault(face, config)
+        if reason:
+            reasons[reason] += 1
+        else:
+            passed.append(face)
+    if config.faces == "one":
+        passed = _largest_of_each_frame(passed, reasons)
+    passed = _thinned(passed, config.per_track, lambda face: face.track, reasons, "more than per track")
+    return _thinned(passed, config.per_shot, lambda face: face.shot, reasons, "more than per shot")
+
+
+def fault(face: Candidate, config: FacesConfig) -> str | None:
+    """Why a face is not fit to be taken; None if it is."""
+    faults = {
+        "not sure": face.score < config.sure,
+        "too small": face.box[3] < config.smallest,
+        "too dark": face.brightness < config.brightness,
+        "turned away": face.turned is not None and face.turned > config.turned,
+        "cut by the edge": face.outside > config.outside,
+        "blurred": face.sharpness < config.sharpness,
+    }
+    return next((name for name, is_so in faults.items() if is_so), None)
+
+
+def _largest_of_each_frame(faces: list[Candidate], reasons: Counter[str]) -> list[Candidate]:
+    largest: dict[int, Candidate] = {}
+    for face in faces:
+        best = largest.get(face.index)
+        if best is None or face.box[2] * face.box[3] > best.box[2] * best.box[3]:
+            largest[face.index] = face
+    reasons["a larger face in the frame"] += len(faces) - len(largest)
+    return list(largest.values())
+
+
+def _thinned(
+    faces: list[Candidate],
+    most: int | None,
+    group_of: Callable[[Candidate], Hashable],
+    reasons: Counter[str],
+    reason: str,
+) -> list[Candidate]:
+    if most is None:
+        return faces
+    groups: dict[Hashable, list[Candidate]] = defaultdict(list)
+    for face in faces:
+        groups[group_of(face)].append(face)
+    kept = {id(face) for group in groups.values() for face in spread(group, most)}
+    reasons[reason] += len(faces) - len(kept)
+    return [face for face in faces if id(face) in kept]
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """At most `count` of the items, evenly spread over them.
+
+    >>> spread("abcdefgh", 3), spread("ab", 3)
+    (['b', 'e', 'g'], ['a', 'b'])
+    """
+    if count >= len(items):
+        return list(items)
+    return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]
+
+
+def shared_out(available: Sequence[int], count: int) -> list[int]:
+    """How many to take from each so that the shares are as equal as they can be and sum to `count`.
+
+    >>> shared_out([2, 100, 50], 42), shared_out([1, 2], 9)
+    ([2, 20, 20], [1, 2])
+    """
+    shares = [0] * len(available)
+    left = min(count, sum(available))
+    by_size = sorted(range(len(available)), key=lambda i: (available[i], i))
+    for place, i in enumerate(by_size):
+        shares[i] = min(available[i], left // (len(by_size) - place))
+        left -= shares[i]
+    return shares
+
+
+def _splits(videos: list[list[Candidate]], config: FacesConfig) -> list[list[Split | None]]:
+    """The split of every face; the faces of one frame always share theirs."""
+    if config.split == "shot":
+        return _by_shot(videos, config)
+    frames = [list(dict.fromkeys(face.index for face in video)) for video in videos]
+    guards = [_guard(video) for video in videos]
+    parts = assign_splits(
+        [len(of) for of in frames], by=config.split, ratio=config.ratio, seed=config.seed, guard=guards
+    )
+    found = [dict(zip(of, part, strict=True)) for of, part in zip(frames, parts, strict=True)]
+    return [[of[face.index] for face in video] for video, of in zip(videos, found, strict=True)]
+
+
+def _guard(faces: list[Candidate]) -> int:
+    times = sorted({Fraction(face.time) for face in faces})
+    steps = sorted(later - earlier for earlier, later in pairwise(times))
+    # The usual step, not the mean: faces come in bunches, and the gaps between those guard themselves.
+    return guard_frames(float(steps[len(steps) // 2])) if steps else 1
+
+
+def _by_shot(videos: list[list[Candidate]], config: FacesConfig) -> list[list[Split | None]]:
+    groups = shot_groups([[face.shot for face in video] for video in videos], ratio=config.ratio)
+    sizes = Counter(number for group in groups for number in group)
+    try:
+        parts = assign_groups([sizes[i] for i in range(len(sizes))], ratio=config.ratio, seed=config.seed)
+    except DataError as error:
+        raise DataError(
+            f"{error.what}: too few shots with faces", "Use --split block, or more footage."
+        ) from None
+    return [[parts[number] for number in group] for group in groups]

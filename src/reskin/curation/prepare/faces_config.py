@@ -1,0 +1,76 @@
+"""Settings for cutting faces out of videos."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from reskin.config import Settings
+from reskin.curation.split_rules import parse_ratio
+from reskin.errors import DataError
+from reskin.faces.detectors import DetectorName
+
+FaceSplit = Literal["block", "source", "shot", "none"]
+
+
+class FacesConfig(Settings):
+    """Which faces to take, how to cut them, and how to split them."""
+
+    count: int = Field(default=1000, ge=1)
+    """Take this many faces, spread evenly over the videos and over time; fewer where fewer are found."""
+    size: int = Field(default=128, ge=16, le=2048)
+    """Side of the square pictures, in px."""
+    margin: float = Field(default=0.25, ge=0.0, le=2.0)
+    """Room around the face on every side, as a share of its height."""
+    align: Literal["landmarks", "box"] = "landmarks"
+    """Turn and scale each face so that eyes, nose and mouth lie in the same places, or cut a plain square."""
+    faces: Literal["one", "all"] = "one"
+    """Take the largest good face of a frame, or all good ones."""
+    every: int | None = Field(default=None, ge=1)
+    """Look at every Nth frame; where nothing is chosen, about four frames for each face that is wanted."""
+    search_every: int = Field(default=3, ge=1)
+    """Search the whole of every Nth frame looked at; in between, faces are followed."""
+    sure: float = Field(default=0.8, ge=0.5, le=1.0)
+    """The detector must be this sure of a face, from 0.5 to 1."""
+    smallest: int = Field(default=40, ge=8)
+    """The least height of a face in the frame, in px."""
+    sharpness: float = Field(default=0.025, ge=0.0)
+    """The least sharpness: the power of the finest detail as a share of the contrast; 0 takes all."""
+    brightness: float = Field(default=20.0, ge=0.0, lt=255.0)
+    """The least mean brightness of a face, from 0 to 255."""
+    turned: float = Field(default=0.9, gt=0.0)
+    """How far a face may be turned away: 0 is straight ahead, at 1 the nose is below an eye."""
+    outside: float = Field(default=0.2, ge=0.0, le=1.0)
+    """How much of a picture may lie outside of the frame, as a share; it is filled by mirroring."""
+    per_shot: int | None = Field(default=None, ge=1)
+    """Take at most this many faces from one shot."""
+    per_track: int | None = Field(default=None, ge=1)
+    """Take at most this many pictures of one face while it is followed without a break."""
+    split: FaceSplit = "block"
+    """Part train, val and test by stretches of time (block), videos (source), shots (shot), or not (none)."""
+    ratio: str = "8:1:1"
+    """Shares of train:test or train:val:test."""
+    format: Literal["png", "jpg"] = "png"
+    """Format of the pictures: png loses nothing, jpg is smaller."""
+    seed: int = 0
+    """Decides which stretches, shots or videos are held out."""
+    detector: DetectorName = "auto"
+    """What finds the faces: yunet (with landmarks), dlib (without; needs reskin[faces]), or what there is."""
+    licence: str | None = None
+    """What the videos may be used for, in your words; kept in the manifest."""
+    consent: str | None = None
+    """Whether the people who are shown agreed, in your words; kept in the manifest."""
+
+    @field_validator("ratio")
+    @classmethod
+    def _ratio_is_known(cls, ratio: str) -> str:
+        try:
+            parse_ratio(ratio)
+        except DataError as error:
+            raise ValueError(error.what) from None
+        return ratio
+
+    def making(self) -> dict[str, Any]:
+        """The settings that decide what the pictures are: all but the words about licence and consent."""
+        return {key: value for key, value in self.to_dict().items() if key not in ("licence", "consent")}

@@ -1,0 +1,264 @@
+"""A folder of pictures, of any sizes and kinds, as a data set: one size, one format, a split and a manifest.
+
+What each picture becomes is written down before the first is made, so that a run that was stopped goes on
+with the same names and splits. Pictures that come into the folder later are added by the same command; those
+that were there stay where they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from reskin.curation.moves import finish_moves
+from reskin.curation.prepare.config import ImagesConfig
+from reskin.curation.prepare.picks import clip_names
+from reskin.curation.prepare.plan import STATE
+from reskin.curation.prepare.shape import ASPECT_TOLERANCE, shaped
+from reskin.curation.split_rules import FEWEST, assign_groups
+from reskin.data.folders import list_images, unique_names
+from reskin.data.manifest import FrameRecord, Manifest, Origin, file_digest, read_manifest, write_manifest
+from reskin.errors import DataError, ImageError
+from reskin.images import read_image, write_image
+from reskin.storage import lock, read_json, remove_leftovers, write_json
+from reskin.types import Split
+from reskin.version import __version__
+
+__all__ = ["ImagesConfig", "prepare_images"]
+
+Report = Callable[[int, int], None]
+"""Told after each picture how many of how many are done."""
+
+_log = logging.getLogger("reskin")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a picture goes."""
+
+    sha256: str
+    file: str
+    split: Split
+
+
+def prepare_images(
+    folder: Path, out: Path, config: ImagesConfig, *, report: Report | None = None, workers: int | None = None
+) -> Manifest:
+    """Bring the pictures in a folder, and in those below it, to one size and write them under `out`.
+
+    Pictures go to out/train, out/val and out/test, or straight into `out` for the split "none"; with fewer
+    than ten pictures all go to train. The manifest keeps path and digest of each original. Originals are read
+    as `reskin.images.read_image` does and never written to.
+
+    Args:
+        folder: pictures; see `reskin.data.folders.list_images` for what counts.
+        out: the folder to make; not inside `folder`.
+        config: size, fit, format and split.
+        report: told about progress.
+        workers: threads; by default one for each core.
+
+    Returns:
+        The manifest that was written; its `damaged` names each picture that cannot be read, and why.
+
+    Raises:
+        DataError: no pictures, none that can be read, or `out` holds something else.
+        RunError: another process is working on `out`.
+        StorageError: the disk refuses a write; run the same command again afterwards.
+    """
+    folder, out = Path(folder), Path(out)
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"{out} lies in {folder} itself", "Choose a folder beside it with --out.")
+    originals = {path.relative_to(folder).as_posix(): path for path in list_images(folder)}
+    if not originals:
+        raise DataError(f"there are no pictures in {folder}", "Check the name.")
+    with lock(out):
+        finish_moves(out)
+        before = read_manifest(out)
+        known = _known(out, before, config)
+        with ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="picture") as pool:
+            digests = dict(zip(originals, pool.map(_digest, originals.values()), strict=True))
+            places = _placed(known, digests, config, before)
+            write_json(out / STATE / "plan.json", _plan(config, places))
+            for part in {(out / place.file).parent for place in places.values()}:
+                remove_leftovers(part)
+            stale = {origin for origin in known if digests.get(origin, "") not in ("", known[origin].sha256)}
+            tasks = [
+                (path, out / places[origin].file, config, origin in stale)
+                for origin, path in originals.items()
+            ]
+            reasons = dict(zip(originals, _made(pool, tasks, report), strict=True))
+        manifest = _manifest(folder, out, config, before, (places, reasons, digests))
+        write_manifest(out, manifest)
+        shutil.rmtree(out / STATE)
+    return manifest
+
+
+def _digest(path: Path) -> str:
+    """The digest of a file, empty where it cannot be read: why is said when it is decoded."""
+    try:
+        return file_digest(path)
+    except DataError as error:
+        _log.debug("no digest: %s", error)
+        return ""
+
+
+def _known(out: Path, before: Manifest | None, config: ImagesConfig) -> dict[str, _Place]:
+    """What earlier runs have laid down, finished or not.
+
+    Raises:
+        DataError: they had other settings, or the folder holds pictures of somebody else.
+    """
+    plan_file = out / STATE / "plan.json"
+    known: dict[str, _Place] = {}
+    if plan_file.exists():
+        plan = read_json(plan_file)
+        _check_settings(plan["settings"], config, out)
+        known = {origin: _Place(*values) for origin, values in plan["pictures"].items()}
+    elif before is None and out.exists() and list_images(out):
+        what = f"{out} holds pictures that were not made by this command"
+        raise DataError(what, "Choose an empty or new folder with --out.")
+    if before is None:
+        return known
+    _check_settings(before.settings, config, out)
+    frames = {frame.origin: frame for frame in before.frames if frame.origin is not None}
+    return known | {o: _Place(frame.sha256 or "", frame.file, frame.split) for o, frame in frames.items()}
+
+
+def _check_settings(made: dict[str, Any], config: ImagesConfig, out: Path) -> None:
+    asked = config.to_dict()
+    names = [name for name in asked if made.get(name, "absent") != asked[name]]
+    if names or set(made) - set(asked):
+        said = "; ".join(f"{name} was {made.get(name, 'absent')}, now {asked[name]}" for name in names)
+        what = f"{out} was made with other settings ({said or 'of another command'})"
+        raise DataError(what, "Choose another folder with --out, or remove this one.")
+
+
+def _plan(config: ImagesConfig, places: dict[str, _Place]) -> dict[str, Any]:
+    pictures = {origin: [place.sha256, place.file, place.split] for origin, place in places.items()}
+    return {"settings": config.to_dict(), "pictures": pictures}
+
+
+def _placed(
+    known: dict[str, _Place], digests: dict[str, str], config: ImagesConfig, before: Manifest | None
+) -> dict[str, _Place]:
+    """Known places, and places for what is new; equal files share their split."""
+    new = [origin for origin in digests if origin not in known]
+    used = sorted({PurePosixPath(place.file).stem for place in known.values()})
+    names = unique_names([*used, *clip_names([_long_name(origin) for origin in new])])[len(used) :]
+    split_of = {place.sha256: place.split for place in known.values() if place.sha256}
+    groups: dict[str, list[str]] = {}
+    for origin in new:
+        groups.setdefault(digests[origin] or origin, []).append(origin)
+    fresh = [key for key in groups if key not in split_of]
+    sizes = [len(groups[key]) for key in fresh]
+    have = Counter(place.split for place in known.values())
+    by_chance = config.split == "random" or (before is not None and before.splitting is not None)
+    if by_chance and sum(sizes) + sum(have.values()) >= FEWEST:
+        ratio = before.splitting["ratio"] if before is not None and before.splitting else config.ratio
+        splits = assign_groups(sizes, ratio=ratio, seed=config.seed + len(known), have=have)
+        split_of |= dict(zip(fresh, splits, strict=True))
+    places = dict(known)
+    for origin, name in zip(new, names, strict=True):
+        split = split_of.get(digests[origin] or origin, "train")
+        part = f"{split}/" if by_chance else ""
+        places[origin] = _Place(digests[origin], f"{part}{name}.{config.format}", split)
+    return places
+
+
+def _long_name(origin: str) -> str:
+    """The path below the folder as one name; of a long one the end, which tells pictures apart.
+
+    >>> _long_name("castles/site 1/0001.jpg")
+    'castles-site 1-0001'
+    """
+    return "-".join(PurePosixPath(origin).with_suffix("").parts)[-60:]
+
+
+_Task = tuple[Path, Path, ImagesConfig, bool]
+
+
+def _made(pool: ThreadPoolExecutor, tasks: Sequence[_Task], report: Report | None) -> Iterator[str | None]:
+    """For each picture None, or why it cannot be read; a few at a time, for each holds a decoded picture."""
+    results: list[Future[tuple[str | None, bool]]] = [pool.submit(_make, *task) for task in tasks]
+    squeezed = 0
+    try:
+        for number, result in enumerate(results):
+            reason, is_squeezed = result.result()
+            squeezed += is_squeezed
+            if report:
+                report(number + 1, len(tasks))
+            yield reason
+    finally:
+        for result in results:
+            result.cancel()
+    if squeezed:
+        said = "%d of %d pictures change their aspect by more than %.0f%%; --fit cover or inside avoids it"
+        _log.warning(said, squeezed, len(tasks), 100 * ASPECT_TOLERANCE)
+
+
+def _make(path: Path, file: Path, config: ImagesConfig, is_stale: bool) -> tuple[str | None, bool]:
+    if file.exists() and not is_stale:
+        return None, False
+    try:
+        image = read_image(path)
+    except ImageError as error:
+        return str(error), False
+    shape = config.shape(image.shape[1], image.shape[0])
+    write_image(file, shaped(image, shape))
+    return None, config.fit == "exact" and abs(shape.aspect_change) > ASPECT_TOLERANCE
+
+
+def _manifest(
+    folder: Path,
+    out: Path,
+    config: ImagesConfig,
+    before: Manifest | None,
+    found: tuple[dict[str, _Place], dict[str, str | None], dict[str, str]],
+) -> Manifest:
+    places, reasons, digests = found
+    old = {frame.origin: frame for frame in before.frames} if before else {}
+    frames: list[FrameRecord] = list(before.frames) if before else []
+    place_of = {frame.origin: number for number, frame in enumerate(frames)}
+    for origin, place in places.items():
+        if reasons.get(origin, "gone") is not None:  # unreadable, or gone before it was ever made
+            continue
+        sha256 = digests[origin]
+        if origin not in old:
+            frames.append(
+                FrameRecord(file=place.file, source=0, split=place.split, origin=origin, sha256=sha256)
+            )
+        elif old[origin].sha256 != sha256:
+            changed = {"sha256": sha256, "scores": None}
+            frames[place_of[origin]] = old[origin].model_copy(update=changed)
+    damaged = [_line(folder, origin, reason) for origin, reason in reasons.items() if reason]
+    if not frames:
+        shutil.rmtree(out / STATE)
+        raise DataError(f"not one picture in {folder} can be read; the first: {damaged[0]}")
+    sources = [_origin(folder, [(frame.origin or "", frame.sha256 or "") for frame in frames])]
+    if before is not None:
+        return before.model_copy(update={"sources": sources, "frames": frames, "damaged": damaged})
+    return Manifest(
+        reskin=__version__, settings=config.to_dict(), sources=sources, frames=frames, damaged=damaged
+    )
+
+
+def _line(folder: Path, origin: str, reason: str) -> str:
+    line = reason.replace(str(folder / origin), origin)
+    return line if line.startswith(origin) else f"{origin}: {line}"
+
+
+def _origin(folder: Path, pictures: Iterable[tuple[str, str]]) -> Origin:
+    """The folder as one source; its digest is that of the list of paths and digests of its pictures."""
+    listed = sorted(pictures)
+    sizes = [(folder / origin).stat().st_size for origin, _ in listed if (folder / origin).exists()]
+    digest = hashlib.sha256(json.dumps(listed, ensure_ascii=False).encode()).hexdigest()
+    return Origin(name=folder.resolve().name, sha256=digest, size_bytes=sum(sizes), frames=len(listed))

@@ -1,0 +1,117 @@
+"""What a run is to make, written down before it begins, so that going on is going on with the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from reskin.data.folders import list_images
+from reskin.data.manifest import Manifest, file_digest, read_manifest
+from reskin.errors import DataError, VideoError
+from reskin.storage import read_json, remove_leftovers, write_json
+
+STATE = ".prepare"
+"""The hidden folder beside the pictures in which a run keeps its state."""
+
+_READERS = 4
+_log = logging.getLogger("reskin")
+
+
+def fingerprints(videos: Sequence[Path]) -> list[dict[str, Any]]:
+    """Name, digest and size of each file; an empty digest for one that cannot be read.
+
+    Raises:
+        NotAVideoError: a file is missing: more likely a wrong name than a bad source.
+    """
+    from reskin.video.source import check_is_file
+
+    for video in videos:
+        if not video.exists():
+            check_is_file(video)
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(_fingerprint, videos))
+
+
+def _fingerprint(video: Path) -> dict[str, Any]:
+    from reskin.video.source import check_is_file
+
+    try:
+        check_is_file(video)  # before it is opened: a pipe would wait for ever
+        return {"name": video.name, "sha256": file_digest(video), "size_bytes": video.stat().st_size}
+    except (VideoError, DataError) as error:
+        _log.debug("%s has no digest: %s", video, error)
+        return {"name": video.name, "sha256": "", "size_bytes": 0}
+
+
+def without_twins(
+    videos: list[Path], prints: list[dict[str, Any]]
+) -> tuple[list[Path], list[dict[str, Any]]]:
+    """The same without files that are equal to an earlier one: their frames would be in training and test."""
+    kept: dict[str, int] = {}
+    places = []
+    for place, print_ in enumerate(prints):
+        first = kept.setdefault(print_["sha256"] or f"unreadable {place}", place)
+        if first == place:
+            places.append(place)
+        else:
+            _log.warning("%s is the same film as %s; taken once", videos[place], videos[first])
+    return [videos[place] for place in places], [prints[place] for place in places]
+
+
+def check_manifest(manifest: Manifest, plan: dict[str, Any], out: Path, *, add: bool) -> None:
+    """Refuse to go on in a folder that was made with other settings or of other videos.
+
+    Raises:
+        DataError: it was; with `add` the videos may be others.
+    """
+    made = {key: value for key, value in manifest.settings.items() if key in plan["settings"]}
+    names = ("name", "sha256", "size_bytes")
+    sources = [{name: getattr(source, name) for name in names} for source in manifest.sources]
+    check_same({"settings": made, "sources": plan["sources"] if add else sources}, plan, out)
+
+
+def begin(out: Path, plan: dict[str, Any]) -> None:
+    """Check that `out` is ours or empty, write down the plan, and clear away what a kill left.
+
+    Raises:
+        DataError: it holds pictures of somebody else, or a run with another plan was begun there.
+    """
+    plan_file = out / STATE / "plan.json"
+    if plan_file.exists():
+        check_same(read_json(plan_file), plan, out)
+    elif read_manifest(out) is None and list_images(out):
+        what = f"{out} holds pictures that were not made by this command"
+        raise DataError(what, "Choose an empty or new folder with --out.")
+    write_json(plan_file, plan)
+    for folder in (out, out / "train", out / "val", out / "test", out / STATE):
+        remove_leftovers(folder)
+
+
+def check_same(made: dict[str, Any], asked: dict[str, Any], out: Path) -> None:
+    """Refuse where what was made and what is asked for differ.
+
+    Args:
+        made: {"settings": ..., "sources": ...}, as JSON values.
+        asked: in the same form.
+        out: the folder, for the message.
+
+    Raises:
+        DataError: they differ; it says in what.
+    """
+    if made == asked:
+        return
+    before, now = made.get("settings", {}), asked["settings"]
+    differences = [
+        f"{key} was {before.get(key)}, now {now[key]}" for key in now if before.get(key) != now[key]
+    ]
+    fix = "Choose another folder with --out, or remove this one."
+    if made.get("sources") != asked["sources"]:
+        names = [", ".join(source["name"] for source in plan.get("sources", [])) for plan in (made, asked)]
+        same = f"the contents of {names[0]} have changed"
+        differences.append(same if names[0] == names[1] else f"videos were {names[0]}, now {names[1]}")
+        fix = f"{fix} --add adds videos to it."
+    what = f"{out} was made with other settings ({'; '.join(differences) or 'of another version'})"
+    raise DataError(what, fix)

@@ -1,0 +1,382 @@
+"""Videos to a folder of pictures with a manifest; stopping and running again goes on.
+
+A run keeps its state in a hidden folder beside the pictures: the plan it works to, what was found in each
+video, and for each video that is done what came out of it. A video that was stopped in the middle is decoded
+again, because only a whole pass tells its damage reliably, but pictures that exist are not written again. The
+manifest comes last, and with it the state goes: where there is a manifest, everything in it is there.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from reskin.curation.moves import finish_moves
+from reskin.curation.prepare.config import VideoConfig
+from reskin.curation.prepare.extract import Extracted, Job
+from reskin.curation.prepare.picks import clip_names
+from reskin.curation.prepare.plan import STATE, begin, check_manifest, fingerprints, without_twins
+from reskin.curation.prepare.scan import Scan
+from reskin.curation.prepare.shape import ASPECT_TOLERANCE
+from reskin.curation.prepare.tasks import extract_task, scan_task
+from reskin.curation.prepare.workers import Crew, num_workers
+from reskin.data.folders import unique_names
+from reskin.data.manifest import FrameRecord, Manifest, Origin, read_manifest, write_manifest
+from reskin.errors import DataError, VideoError
+from reskin.storage import lock, remove_leftovers
+from reskin.types import NO_BARS, Split
+from reskin.version import __version__
+
+Report = Callable[[int, int], None]
+"""Told now and then how many of how many are done."""
+
+_log = logging.getLogger("reskin")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A video that can be read."""
+
+    number: int
+    """Its place in the manifest's sources."""
+    name: str
+    """What its pictures are called."""
+    scan: Scan
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A picture to make."""
+
+    index: int
+    """Number of the frame."""
+    file: str
+    """Path of the picture below the data set's folder."""
+    split: Split
+    shot: int | None = None
+    clip: int | None = None
+
+
+Choose = Callable[[list[Source], Manifest | None], tuple[list[list[Pick]], dict[str, Any]]]
+"""From the videos that can be read and what the data set holds: for each video its pictures, and what the
+manifest's settings should say besides the settings that were given."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to go about it; none of this changes what comes out, but `add`.
+
+    Attributes:
+        workers: processes; None for one for each video while there are cores.
+        add: add the videos to what the folder holds.
+        report: told about the pictures.
+        scanning: told about frames that are looked through for shots.
+    """
+
+    workers: int | None = None
+    add: bool = False
+    report: Report | None = None
+    scanning: Report | None = None
+
+
+def prepare_videos(
+    videos: Sequence[Path], out: Path, config: VideoConfig, choose: Choose, options: Options
+) -> Manifest:
+    """Make the pictures that `choose` names out of videos, or go on making them.
+
+    Raises:
+        DataError: no videos, `out` holds pictures of another kind or settings, or no video can be read.
+        VideoError: a file is missing, or the only video cannot be read.
+        RunError: another process is working on `out`.
+        StorageError: the disk refuses a write; run the same command again afterwards.
+    """
+    if not videos:
+        raise DataError("no videos were given", "Name at least one.")
+    paths = [Path(video) for video in videos]
+    config.skipped(len(paths))  # refuse before any work is done
+    prints = fingerprints(paths)
+    with lock(out):
+        finish_moves(out)
+        before = read_manifest(out)
+        paths, prints = without_twins(paths, prints)
+        plan = {"settings": config.to_dict(), "sources": prints}
+        if before is not None:
+            check_manifest(before, plan, out, add=options.add)
+            known = {origin.sha256 for origin in before.sources}
+            new = [number for number, print_ in enumerate(prints) if print_["sha256"] not in known]
+            if not options.add or not new:
+                return _whole(paths, out, config, before, plan, options)
+            paths = [paths[number] for number in new]
+            plan["sources"] = [prints[number] for number in new]
+        begin(out, plan)
+        with Crew(num_workers(paths, options.workers)) as crew:
+            return _Run(out, plan, config, before, crew=crew, options=options).manifest(paths, choose)
+
+
+def _whole(
+    videos: list[Path],
+    out: Path,
+    config: VideoConfig,
+    manifest: Manifest,
+    plan: dict[str, Any],
+    options: Options,
+) -> Manifest:
+    """The manifest, after pictures that it lists and somebody removed have been made again."""
+    shutil.rmtree(out / STATE, ignore_errors=True)  # a kill came between the manifest and this
+    total = len(manifest.frames)
+    missing = [frame for frame in manifest.frames if not (out / frame.file).exists()]
+    if missing:
+        _log.info("%s: %d of %d pictures are missing and are made again", out, len(missing), total)
+        where = {print_["sha256"]: video for print_, video in zip(plan["sources"], videos, strict=True)}
+        tasks = []
+        for number, origin in enumerate(manifest.sources):
+            files: dict[int, tuple[str, ...]] = {}
+            for frame in missing:
+                if frame.source == number and frame.index is not None:
+                    files[frame.index] = (*files.get(frame.index, ()), frame.file)
+            if files and origin.sha256 in where:
+                job = _job(where[origin.sha256], out, number, files, config, origin.bars or NO_BARS)
+                tasks.append(extract_task(job))
+        with Crew(options.workers or 1) as crew:
+            crew.run(tasks, lambda *_: None)
+        shutil.rmtree(out / STATE, ignore_errors=True)
+    if options.report:
+        options.report(total, total)
+    return manifest
+
+
+def _job(
+    video: Path,
+    out: Path,
+    number: int,
+    files: dict[int, tuple[str, ...]],
+    config: VideoConfig,
+    bars: tuple[int, int, int, int],
+) -> Job:
+    state = out / STATE / f"{number:04d}.json"
+    return Job(
+        video=str(video), out=str(out), state=str(state), files=files, bars=bars, config=config.picture_part()
+    )
+
+
+class _Run:
+    """One run over videos that the data set does not hold yet."""
+
+    def __init__(
+        self,
+        out: Path,
+        plan: dict[str, Any],
+        config: VideoConfig,
+        before: Manifest | None,
+        *,
+        crew: Crew,
+        options: Options,
+    ) -> None:
+        self.out, self.plan, self.config, self.before = out, plan, config, before
+        self.crew, self.options = crew, options
+        self.first = 0 if before is None else len(before.sources)
+        self.videos: list[Path] = []
+
+    def manifest(self, videos: list[Path], choose: Choose) -> Manifest:
+        """Do all of it."""
+        self.videos = videos
+        scans = self._scans()
+        self._refuse_if_all_bad([scan.bad for scan in scans])
+        names = self._names()
+        good = [number for number, scan in enumerate(scans) if scan.bad is None]
+        sources = [Source(self.first + number, names[number], scans[number]) for number in good]
+        chosen, settings = choose(sources, self.before)
+        picks: list[list[Pick]] = [[] for _ in scans]
+        for number, mine in zip(good, chosen, strict=True):
+            picks[number] = mine
+        if not any(picks):
+            what = f"nothing is left to take from {self.videos[0].name}"
+            raise DataError(what, "Skip less with --skip-start and --skip-end, or ask for shorter clips.")
+        results = self._extracted(scans, picks)
+        self._refuse_if_all_bad([scan.bad or result.bad for scan, result in zip(scans, results, strict=True)])
+        made = self._assembled(scans, picks, results, settings)
+        write_manifest(self.out, made)
+        for folder in {self.out, *((self.out / frame.file).parent for frame in made.frames)}:
+            remove_leftovers(folder)  # of processes that outlived a killed run by a moment
+        shutil.rmtree(self.out / STATE)
+        return made
+
+    def _scans(self) -> list[Scan]:
+        wants_shots, wants_bars = self.config.wants_shots, self.config.letterbox == "cut"
+        skips = self.config.skipped(len(self.videos))
+        tasks = [
+            scan_task(
+                video,
+                self.out / STATE / f"{self.first + number:04d}.scan.json",
+                shots=wants_shots,
+                bars=wants_bars,
+                skip=skips[number],
+            )
+            for number, video in enumerate(self.videos)
+        ]
+        sizes = [max(1, print_["size_bytes"]) for print_ in self.plan["sources"]]
+        progress = _Progress(self.options.scanning, sizes)
+        found = self.crew.run(tasks, progress.tell)
+        scans = [Scan.parse(values) for values in found]
+        for video, scan in zip(self.videos, scans, strict=True):
+            self._say(video, scan)
+        return scans
+
+    def _say(self, video: Path, scan: Scan) -> None:
+        for note in scan.notes:
+            _log.info("%s: %s", video.name, note)
+        if scan.bad:
+            _log.warning("%s is left out: %s", video.name, scan.bad)
+            return
+        if scan.bars != NO_BARS:
+            sides = zip(scan.bars, ("left", "top", "right", "bottom"), strict=True)
+            said = ", ".join(f"{px} px {side}" for px, side in sides if px)
+            _log.info("%s: black bars are cut away (%s); --letterbox keep keeps them", video.name, said)
+        change = self.config.shape(scan.width, scan.height, scan.bars).aspect_change
+        if self.config.fit == "exact" and abs(change) > ASPECT_TOLERANCE:
+            how = f"{'wider' if change > 0 else 'narrower'} by {abs(change):.0%}"
+            _log.warning(
+                "%s: the pictures get %s than filmed; --fit cover or inside avoids it", video.name, how
+            )
+
+    def _refuse_if_all_bad(self, reasons: list[str | None]) -> None:
+        """Clear the state away and raise where nothing can be taken from any video."""
+        if not all(reasons):
+            return
+        shutil.rmtree(self.out / STATE, ignore_errors=True)
+        if len(reasons) == 1:
+            raise VideoError(str(reasons[0]))
+        raise DataError(f"none of the {len(reasons)} videos can be read; the first: {reasons[0]}")
+
+    def _names(self) -> list[str]:
+        """What the pictures of each new video are called; no name that the data set uses already."""
+        stems = clip_names([video.stem for video in self.videos])
+        used = sorted({_name_of(frame) for frame in self.before.frames} if self.before else set())
+        return unique_names([*used, *stems])[len(used) :]
+
+    def _extracted(self, scans: list[Scan], picks: list[list[Pick]]) -> list[Extracted]:
+        results = [Extracted(frames=[], damaged=[]) for _ in scans]
+        todo = [number for number, mine in enumerate(picks) if mine]
+        tasks = []
+        for number in todo:
+            files: dict[int, tuple[str, ...]] = {}
+            for pick in picks[number]:
+                files[pick.index] = (*files.get(pick.index, ()), pick.file)
+            video, bars = self.videos[number], scans[number].bars
+            tasks.append(extract_task(_job(video, self.out, self.first + number, files, self.config, bars)))
+        counts = [len(task["job"]["files"]) for task in tasks]
+        progress = _Progress(self.options.report, counts, is_exact=True)
+        found = self.crew.run(tasks, progress.tell)
+        for number, values in zip(todo, found, strict=True):
+            results[number] = Extracted.parse(values)
+            if results[number].bad:
+                _log.warning("%s is left out: %s", self.videos[number].name, results[number].bad)
+        return results
+
+    def _assembled(
+        self,
+        scans: list[Scan],
+        picks: list[list[Pick]],
+        results: list[Extracted],
+        settings: dict[str, Any],
+    ) -> Manifest:
+        sources, frames, damaged = [], [], []
+        for number, (scan, result) in enumerate(zip(scans, results, strict=True)):
+            print_, video = self.plan["sources"][number], self.videos[number]
+            if bad := scan.bad or result.bad:
+                sources.append(Origin(**print_))
+                damaged.append(_bad_line(video, bad))
+                continue
+            damaged += [f"{video.name}: {line}" for line in result.damaged]
+            sources.append(
+                Origin(
+                    **print_,
+                    frames=len(scan.ticks),
+                    duration_seconds=scan.duration,
+                    shots=None if scan.shots is None else tuple(scan.shots),
+                    bars=None if scan.bars == NO_BARS else scan.bars,
+                )
+            )
+            frames += self._records(self.first + number, picks[number], dict(result.frames))
+        if self.before is not None:
+            frames, damaged = [*self.before.frames, *frames], [*self.before.damaged, *damaged]
+            return self.before.model_copy(
+                update={"sources": [*self.before.sources, *sources], "frames": frames, "damaged": damaged}
+            )
+        return Manifest(
+            reskin=__version__,
+            settings={**self.plan["settings"], **settings},
+            sources=sources,
+            frames=frames,
+            damaged=damaged,
+        )
+
+    def _records(self, source: int, picks: list[Pick], times: dict[int, str]) -> list[FrameRecord]:
+        """The records of the pictures that were made; a clip that misses a frame is removed."""
+        torn = {pick.clip for pick in picks if pick.clip is not None and pick.index not in times}
+        records = []
+        for pick in picks:
+            if pick.clip is not None and pick.clip in torn:
+                (self.out / pick.file).unlink(missing_ok=True)
+            elif pick.index in times:
+                time = times[pick.index]
+                records.append(
+                    FrameRecord(
+                        file=pick.file,
+                        source=source,
+                        index=pick.index,
+                        time=time,
+                        seconds=float(Fraction(time)),
+                        split=pick.split,
+                        shot=pick.shot,
+                        clip=pick.clip,
+                    )
+                )
+        return records
+
+
+def _bad_line(video: Path, reason: str) -> str:
+    line = reason.replace(str(video), video.name)
+    return line if line.startswith(video.name) else f"{video.name}: {line}"
+
+
+def _name_of(frame: FrameRecord) -> str:
+    path = PurePosixPath(frame.file)
+    return re.sub(r"-[0-9]+$", "", path.stem if frame.clip is None else path.parent.name)
+
+
+class _Progress:
+    """Adds up what several tasks tell.
+
+    Args:
+        report: told the sums.
+        weights: the size of each task: how much it has to do, or (not `is_exact`) something in proportion,
+            from which the whole is estimated.
+        is_exact: see `weights`.
+    """
+
+    def __init__(self, report: Report | None, weights: Sequence[int], *, is_exact: bool = False) -> None:
+        self._report, self._weights, self._is_exact = report, weights, is_exact
+        self._done: dict[int, int] = {}
+        self._totals: dict[int, int] = {}
+        self._told: tuple[int, int] | None = None
+
+    def tell(self, task: int, done: int, total: int) -> None:
+        """`done` of `total` of a task are done."""
+        if self._report is None:
+            return
+        self._done[task], self._totals[task] = done, total
+        whole = sum(self._weights)
+        if not self._is_exact:
+            known = sum(self._weights[number] for number in self._totals)
+            whole = round(sum(self._totals.values()) * whole / known)
+        now = (sum(self._done.values()), whole)
+        if now != self._told:
+            self._told = now
+            self._report(*now)

@@ -1,0 +1,99 @@
+"""The scores of all pictures of a set: measured in threads, once."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from reskin.curation.phash import phash
+from reskin.curation.scores import Scores, unchanged_scores
+from reskin.curation.screen.config import DAMAGED, RULES
+from reskin.curation.screen.rule import Seen
+from reskin.errors import ImageError
+from reskin.images import read_image
+
+Report = Callable[[int, int], None]
+"""Told after each picture how many of how many are done."""
+
+_DIGITS = 4
+
+
+def measure_file(path: Path) -> tuple[Scores, str]:
+    """The scores of one picture, and an empty text; or only `damaged`, and the reason."""
+    try:
+        seen = Seen(read_image(path))
+    except ImageError as error:
+        return {DAMAGED.name: 1.0}, str(error)
+    scores: Scores = {"width": float(seen.width), "height": float(seen.height)}
+    scores |= {
+        rule.name: round(float(rule.measure(seen)), _DIGITS) for rule in RULES.values() if rule.measure
+    }
+    high, low = divmod(phash(seen.colours), 2**32)  # a float holds 53 bits, a hash has 64
+    scores |= {"hash_high": float(high), "hash_low": float(low), "bytes": float(path.stat().st_size)}
+    return scores, ""
+
+
+def hash_of(scores: Scores) -> int:
+    """The perceptual hash in the scores of a picture that can be read."""
+    return (int(scores["hash_high"]) << 32) + int(scores["hash_low"])
+
+
+_NEEDED = frozenset(
+    [rule.name for rule in RULES.values() if rule.measure]
+    + ["width", "height", "hash_high", "hash_low", "bytes"]
+)
+
+
+@dataclass
+class Measured:
+    """The pictures of a folder and what is known of them.
+
+    Attributes:
+        root: the folder.
+        files: paths below it.
+        scores: of each picture; not all of them where it is still to be measured.
+        faults: by place, why a picture cannot be read.
+    """
+
+    root: Path
+    files: list[str]
+    scores: list[Scores]
+    faults: dict[int, str]
+
+    @classmethod
+    def known(cls, root: Path, files: Sequence[str], scores: Sequence[Scores | None]) -> Measured:
+        """What an earlier run measured of pictures that have not changed since; what is old is left out."""
+        return cls(root, list(files), unchanged_scores(root, files, scores), {})
+
+    def missing(self) -> list[int]:
+        """Places of the pictures that are still to be measured."""
+        return [place for place, scores in enumerate(self.scores) if not scores.keys() >= _NEEDED]
+
+
+def measure_missing(sets: Sequence[Measured], *, report: Report | None = None) -> None:
+    """Measure, in threads, all pictures that are not measured yet; what is done stays if it is broken off."""
+    threads = max(1, os.cpu_count() or 1)
+    work = [(one, place) for one in sets for place in one.missing()]
+    waiting: deque[tuple[Measured, int, Future[tuple[Scores, str]]]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="screen") as pool:
+        try:
+            for number, (one, place) in enumerate(work, start=1):
+                waiting.append((one, place, pool.submit(measure_file, one.root / one.files[place])))
+                while waiting and (len(waiting) > 4 * threads or number == len(work)):
+                    _take(*waiting.popleft())
+                    if report:
+                        report(number - len(waiting), len(work))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _take(one: Measured, place: int, future: Future[tuple[Scores, str]]) -> None:
+    scores, fault = future.result()
+    if fault:
+        one.scores[place], one.faults[place] = scores, fault
+    else:
+        one.scores[place] |= scores  # what others found out about the picture stays

@@ -1,0 +1,383 @@
+"""Screening: what looks wrong in sets of pictures, told first and left out only when asked for.
+
+Nothing is deleted or moved: a picture that is left out has its reasons in the manifest, and whoever reads the
+set passes it over. The scores stay in the manifest too, so that other thresholds cost no second look.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from reskin.curation.adopt import is_side_b, open_set
+from reskin.curation.screen.colour import GREY, MOST_GREY
+from reskin.curation.screen.config import DAMAGED, DROPPED, RULES, ScreenConfig
+from reskin.curation.screen.duplicates import DUPLICATE, Candidate, Twin, find_duplicates
+from reskin.curation.screen.hand import Patterns, merged, read_patterns
+from reskin.curation.screen.light import DARK
+from reskin.curation.screen.measure import Measured, Report, Scores, hash_of, measure_missing
+from reskin.curation.screen.overlay import OVERLAY, Overlay, find_overlay, small_grey, spread_over
+from reskin.curation.screen.result import Finding, ScreenResult, SideResult
+from reskin.curation.screen.size import ASPECT, SMALL, size_scores
+from reskin.data.manifest import FrameRecord, Manifest, write_manifest
+from reskin.errors import ImageError, SettingsError
+from reskin.images import read_image
+from reskin.storage import lock
+from reskin.version import __version__
+
+__all__ = ["ScreenConfig", "ScreenResult", "screen_set", "screen_sets", "undo_screening"]
+
+MOST_LEFT_OUT = 0.5
+"""What a rule says of a larger share of a side is how the set is, and is told but leaves nothing out."""
+FEWEST_FOR_MOST = 10
+"""In a side with fewer pictures a majority says nothing."""
+
+_OURS = frozenset([*RULES, DROPPED])
+_log = logging.getLogger("reskin")
+
+
+@dataclass
+class _Set:
+    """A folder while it is screened."""
+
+    root: Path
+    manifest: Manifest
+    measured: Measured
+    keep: tuple[str, ...]
+    drop: tuple[str, ...]
+
+
+@dataclass
+class _Picture:
+    """A picture while it is judged: the score of each rule that speaks, and the rules only told."""
+
+    of: _Set
+    place: int
+    side: int
+    reasons: dict[str, float] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+    is_kept: bool = False
+    is_dropped: bool = False
+    twin: _Picture | None = None
+
+    @property
+    def record(self) -> FrameRecord:
+        return self.of.manifest.frames[self.place]
+
+    @property
+    def scores(self) -> Scores:
+        return self.of.measured.scores[self.place]
+
+    @property
+    def is_readable(self) -> bool:
+        return DAMAGED.name not in self.scores
+
+    def left_out(self) -> tuple[str, ...]:
+        """Why it goes; empty where it stays."""
+        if self.is_kept:
+            return ()
+        by_rule = [name for name in self.reasons if name not in self.told]
+        return (*by_rule, *([DROPPED] if self.is_dropped else []))
+
+
+def screen_set(
+    folder: Path, config: ScreenConfig, *, apply: bool = False, report: Report | None = None
+) -> ScreenResult:
+    """Screen one folder; see `screen_sets`."""
+    return screen_sets([folder], config, apply=apply, report=report)
+
+
+def screen_sets(
+    folders: Sequence[Path], config: ScreenConfig, *, apply: bool = False, report: Report | None = None
+) -> ScreenResult:
+    """Say what looks wrong in sets, and leave it out if `apply` is set.
+
+    Each folder is a side (one with trainA and trainB makes two). What is measured is kept in each folder's
+    manifest, which is made for a folder without; pictures are never changed. Run again, only new and changed
+    pictures are looked at, and what was kept or dropped by hand before stays so. What a rule says of more
+    than half of a side, such as black bars in all of a film, is told but leaves nothing out.
+
+    Args:
+        folders: the sets.
+        config: thresholds and lists by hand.
+        apply: write the reasons into the manifests, so that the pictures are not used any more, in place of
+            those of an earlier screening; otherwise only the scores are written.
+        report: told about progress.
+
+    Raises:
+        DataError: a folder is missing, holds no pictures, or its manifest is damaged.
+        SettingsError: a folder is given twice, or a list by hand cannot be read.
+        RunError: another process is working on a folder.
+        StorageError: the disk refuses a write.
+    """
+    roots = [Path(folder) for folder in folders]
+    if not roots:
+        raise SettingsError("no folder was given", "Type: reskin screen FOLDER...")
+    if len({root.resolve() for root in roots}) < len(roots):
+        raise SettingsError("a folder is given twice", "Give each side's folder once.")
+    hand = read_patterns(config.keep), read_patterns(config.drop)
+    for root in roots:
+        open_set(root)  # before anything is written: a name that is wrong must not leave a lock or a folder
+    with ExitStack() as stack:
+        for root in roots:
+            stack.enter_context(lock(root))
+        sets = [_open(root, *hand) for root in roots]
+        try:
+            measure_missing([one.measured for one in sets], report=report)
+        except BaseException:
+            for one in sets:
+                _write(one, one.manifest.screening)  # so that what was measured need not be measured again
+            raise
+        pictures, sides = _sides(sets)
+        unused = _mark_by_hand(sets, pictures)
+        for number, side in enumerate(sides):
+            mine = [picture for picture in pictures if picture.side == number]
+            side.overlays = _find_overlays(mine)
+            _judge(mine, config)
+        if "duplicate" not in config.off:
+            _mark_duplicates(pictures, config)
+        _sum_up(pictures, sides, config)
+        for one in sets:
+            mine = [picture for picture in pictures if picture.of is one]
+            _store(one, mine, sides, config, apply=apply)
+    return ScreenResult(sides, apply, unused)
+
+
+def undo_screening(folders: Sequence[Path]) -> int:
+    """Use again all that screening left out, and forget the lists by hand; scores stay.
+
+    Returns:
+        How many pictures came back.
+
+    Raises:
+        DataError: a folder is missing, holds no pictures, or its manifest is damaged.
+        RunError: another process is working on a folder.
+        StorageError: the disk refuses a write.
+    """
+    back = 0
+    for root in map(Path, folders):
+        open_set(root)
+        with lock(root):
+            manifest = open_set(root)
+            frames = [frame.model_copy(update={"left_out": _others(frame)}) for frame in manifest.frames]
+            back += len(Manifest.used(manifest.model_copy(update={"frames": frames}))) - len(manifest.used())
+            if manifest.screening is not None or frames != manifest.frames:
+                write_manifest(root, manifest.model_copy(update={"frames": frames, "screening": None}))
+    return back
+
+
+def _others(frame: FrameRecord) -> tuple[str, ...] | None:
+    """Reasons to leave a picture out that are not ours."""
+    return tuple(reason for reason in frame.left_out or () if reason not in _OURS) or None
+
+
+def _open(root: Path, keep: tuple[str, ...], drop: tuple[str, ...]) -> _Set:
+    manifest = open_set(root)
+    files = [frame.file for frame in manifest.frames]
+    measured = Measured.known(root, files, [frame.scores for frame in manifest.frames])
+    here = f"{root.as_posix()}/"  # names may be given as the shell completes them
+    mine = [tuple(name.removeprefix(here) for name in names) for names in (keep, drop)]
+    return _Set(root, manifest, measured, *merged(manifest.screening or {}, *mine))
+
+
+def _sides(sets: Sequence[_Set]) -> tuple[list[_Picture], list[SideResult]]:
+    pictures: list[_Picture] = []
+    sides: list[SideResult] = []
+    for one in sets:
+        halves = [is_side_b(frame.file) for frame in one.manifest.frames]
+        name = one.root.absolute().name
+        parted = any(halves)
+        numbers = {half: len(sides) + place for place, half in enumerate(sorted(set(halves)))}
+        sides += [
+            SideResult(f"{name} {'B' if half else 'A'}" if parted else name, one.root) for half in numbers
+        ]
+        pictures += [_Picture(one, place, numbers[half]) for place, half in enumerate(halves)]
+    for picture in pictures:
+        side = sides[picture.side]
+        side.pictures += 1
+        fault = picture.of.measured.faults.get(picture.place)
+        if fault:
+            side.faults[picture.record.file] = fault
+    return pictures, sides
+
+
+def _mark_by_hand(sets: Sequence[_Set], pictures: Sequence[_Picture]) -> list[str]:
+    """Mark what is kept and dropped by hand; returns the names that fit nothing in any folder."""
+    lists = {id(one): (Patterns(one.keep), Patterns(one.drop)) for one in sets}
+    for picture in pictures:
+        keep, drop = lists[id(picture.of)]
+        # Both are asked, so that both know which of their names fit something.
+        kept, dropped = keep.fits(picture.record.file), drop.fits(picture.record.file)
+        picture.is_kept, picture.is_dropped = kept, dropped and not kept
+    unused = [{*keep.unused(), *drop.unused()} for keep, drop in lists.values()]
+    return sorted(set.intersection(*unused))
+
+
+def _find_overlays(pictures: Sequence[_Picture]) -> dict[str, Overlay]:
+    """What stays in each source of a side; its strength becomes a score of each of its pictures."""
+    sources: dict[str, list[_Picture]] = {}
+    for picture in pictures:
+        if picture.is_readable:
+            sources.setdefault(_source_name(picture), []).append(picture)
+    found: dict[str, Overlay] = {}
+    for name, mine in sources.items():
+        known = (mine[0].of.manifest.screening or {}).get("overlays", {}).get(name)
+        if all(OVERLAY.name in picture.scores for picture in mine):
+            scores = mine[0].scores[OVERLAY.name]
+            overlay = Overlay(scores, tuple(tuple(box) for box in known["boxes"]) if known else ())
+        else:
+            overlay = find_overlay(list(_greys(mine)))
+        for picture in mine:
+            picture.scores[OVERLAY.name] = overlay.score
+        if overlay.score:
+            found[name] = overlay
+    return found
+
+
+def _greys(pictures: Sequence[_Picture]) -> Iterator[Any]:
+    for place in spread_over(len(pictures)):
+        picture = pictures[place]
+        try:
+            yield small_grey(read_image(picture.of.root / picture.record.file))
+        except ImageError as error:  # it could be read a moment ago
+            _log.warning("%s", error)
+
+
+def _source_name(picture: _Picture) -> str:
+    """The video a picture is from, or what its name begins with."""
+    record, manifest = picture.record, picture.of.manifest
+    if record.source is not None and record.source < len(manifest.sources):
+        return manifest.sources[record.source].name
+    path = PurePosixPath(record.file)
+    stem = re.sub(r"[\W_]*\d+$", "", path.stem)
+    return (path.parent / stem).as_posix() if stem else path.parent.as_posix()
+
+
+def _judge(pictures: Sequence[_Picture], config: ScreenConfig) -> None:
+    """Mark the pictures of a side for which a rule speaks."""
+    for picture in pictures:
+        if not picture.is_readable:
+            picture.reasons[DAMAGED.name] = 1.0
+    readable = [picture for picture in pictures if picture.is_readable]
+    sizes = [(picture.scores["width"], picture.scores["height"]) for picture in readable]
+    for picture, aspect, small in zip(readable, *size_scores(sizes), strict=True):
+        picture.scores[ASPECT.name], picture.scores[SMALL.name] = (
+            round(float(aspect), 3),
+            round(float(small), 3),
+        )
+    off: set[str] = set(config.off)
+    # What is too dark to have a colour says nothing about whether the set is in colour.
+    lit = [picture for picture in readable if not _is_bad(picture, DARK.name, config)]
+    grey = {id(picture) for picture in lit if _is_bad(picture, GREY.name, config)}
+    if len(grey) > MOST_GREY * len(lit):
+        off.add(GREY.name)
+    for picture in readable:
+        for name in RULES:
+            if name in off or name not in picture.scores or not _is_bad(picture, name, config):
+                continue
+            if name != GREY.name or id(picture) in grey:
+                picture.reasons[name] = picture.scores[name]
+    _mark_told(readable, config)
+
+
+def _mark_told(pictures: Sequence[_Picture], config: ScreenConfig) -> None:
+    """Mark what is no reason to leave pictures out, because then hardly any would be left."""
+    told = set() if config.leave_out_overlay else {OVERLAY.name}
+    if len(pictures) >= FEWEST_FOR_MOST:
+        counts = Counter(name for picture in pictures for name in picture.reasons if name != OVERLAY.name)
+        told |= {name for name, count in counts.items() if count > MOST_LEFT_OUT * len(pictures)}
+    for picture in pictures:
+        picture.told = told & picture.reasons.keys()
+
+
+def _is_bad(picture: _Picture, name: str, config: ScreenConfig) -> bool:
+    rule = RULES[name]
+    return name in picture.scores and rule.is_bad(picture.scores[name], config.threshold(rule))
+
+
+def _mark_duplicates(pictures: Sequence[_Picture], config: ScreenConfig) -> None:
+    """Among the pictures that stay otherwise: a blurred first one must not cost its sharp twin."""
+    good = [one for one in pictures if one.is_readable and (one.is_kept or not one.left_out())]
+    candidates = [
+        Candidate(hash_of(picture.scores), picture.side, picture.record.split, picture.is_kept)
+        for picture in good
+    ]
+    twins: dict[int, Twin] = find_duplicates(candidates, config.duplicate)
+    for place, twin in twins.items():
+        if twin.rule is DUPLICATE and good[place].record.clip is not None:
+            continue  # frames in order resemble each other, and are wanted for it
+        good[place].reasons[twin.rule.name] = float(twin.bits)
+        good[place].twin = good[twin.of]
+
+
+def _sum_up(pictures: Sequence[_Picture], sides: Sequence[SideResult], config: ScreenConfig) -> None:
+    for picture in pictures:
+        side, file = sides[picture.side], picture.record.file
+        for name, score in picture.reasons.items():
+            threshold = config.duplicate if name.startswith("duplicate") else config.threshold(RULES[name])
+            new = Finding(RULES[name], threshold, only_told=name in picture.told)
+            side.findings.setdefault(name, new).pictures.append((file, score))
+        if picture.is_dropped:
+            side.dropped.append(file)
+        if picture.is_kept and picture.reasons:
+            side.kept.append(file)
+        if picture.twin is not None:
+            same = picture.twin.of is picture.of
+            side.twins[file] = picture.twin.record.file if same else _shown(picture.twin)
+        side.left_out += bool(picture.left_out())
+    for side in sides:
+        side.findings = {name: side.findings[name] for name in RULES if name in side.findings}
+        for finding in side.findings.values():
+            finding.pictures.sort(key=lambda pair: pair[1], reverse=finding.rule.bad == "above")
+
+
+def _shown(picture: _Picture) -> str:
+    return (picture.of.root / picture.record.file).as_posix()
+
+
+def _store(
+    one: _Set, pictures: Sequence[_Picture], sides: Sequence[SideResult], config: ScreenConfig, *, apply: bool
+) -> None:
+    """Write the manifest of one folder: scores always, reasons if asked for."""
+    mine = [side for number, side in enumerate(sides) if any(p.side == number for p in pictures)]
+    overlays = {
+        name: {"score": overlay.score, "boxes": [list(box) for box in overlay.boxes]}
+        for side in mine
+        for name, overlay in side.overlays.items()
+    }
+    screening = one.manifest.screening
+    if apply:
+        frames = [
+            picture.record.model_copy(
+                update={
+                    "left_out": ((*(_others(picture.record) or ()), *picture.left_out()) or None),
+                }
+            )
+            for picture in pictures
+        ]
+        one.manifest = one.manifest.model_copy(update={"frames": frames})
+        twins = {file: twin for side in mine for file, twin in side.twins.items()}
+        screening = {
+            "reskin": __version__,
+            "settings": config.model_dump(mode="json", exclude={"keep", "drop"}),
+            "keep": list(one.keep),
+            "drop": list(one.drop),
+            "duplicate_of": twins,
+        }
+        if one.manifest.balance is not None:
+            _log.info("%s was balanced before; run `reskin balance` again for the same shares", one.root)
+    if overlays or screening:
+        screening = {**(screening or {}), "overlays": overlays}
+    _write(one, screening)
+
+
+def _write(one: _Set, screening: dict[str, Any] | None) -> None:
+    pairs = zip(one.manifest.frames, one.measured.scores, strict=True)
+    frames = [frame.model_copy(update={"scores": dict(scores) or None}) for frame, scores in pairs]
+    write_manifest(one.root, one.manifest.model_copy(update={"frames": frames, "screening": screening}))

@@ -1,0 +1,1 @@
+"""Parting a dataset into train, val and test without leaks."""

@@ -1,0 +1,265 @@
+"""Splitting a data set that lies on the disk: pictures are moved between train, val and test.
+
+A split is made once. Whoever has trained on it and then moves pictures from the test into training spoils
+every later score, so a second split has to be asked for. A kill at any moment leaves a folder that the next
+run of any command that prepares or splits brings to its end (`reskin.curation.moves`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import field_validator
+
+from reskin.config import Settings
+from reskin.curation.adopt import open_set
+from reskin.curation.moves import finish_moves, move_files
+from reskin.curation.split_rules import assign_groups, assign_splits, guard_frames, parse_ratio, shot_groups
+from reskin.data.folders import unique_names
+from reskin.data.manifest import FrameRecord, Manifest
+from reskin.errors import DataError
+from reskin.storage import lock
+from reskin.types import Split
+
+BETWEEN = "between splits"
+"""Why a picture is left out that lies in time between training and test."""
+
+_PARTS = {f"{split}{end}": end for split in ("train", "val", "test") for end in ("", "A", "B")}
+
+
+class SplitConfig(Settings):
+    """How to split a folder of pictures."""
+
+    by: Literal["source", "shot", "block", "random"] = "block"
+    """Keep together whole videos (source), shots, stretches of time (block), or nothing (random: neighbours
+    leak into the test)."""
+    ratio: str = "8:1:1"
+    """Shares of train:test or train:val:test."""
+    seed: int = 0
+    """Decides what is held out."""
+
+    @field_validator("ratio")
+    @classmethod
+    def _ratio_is_known(cls, ratio: str) -> str:
+        try:
+            parse_ratio(ratio)
+        except DataError as error:
+            raise ValueError(error.what) from None
+        return ratio
+
+
+def resplit(root: Path, config: SplitConfig, *, again: bool = False) -> Manifest:
+    """Split the pictures of a folder anew by moving them to root/train, root/val and root/test.
+
+    Frames of one clip stay together, and so do pictures cut from one frame. What is left out by screening
+    moves with its neighbours and does not count for the shares. By block, pictures between training and test
+    are left out ("between splits"); by source, pictures without a video go by the folder they came from.
+
+    Args:
+        root: a prepared folder, or any folder of pictures.
+        config: how to split it.
+        again: also where it is split already.
+
+    Returns:
+        The manifest that was written.
+
+    Raises:
+        DataError: no pictures, split already, or not what `config.by` needs.
+        RunError: another process is working on `root`.
+        StorageError: the disk refuses; run the same command again afterwards.
+    """
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}", "Check the name.")
+    with lock(root):
+        finish_moves(root)
+        manifest = open_set(root)
+        if not manifest.frames:
+            raise DataError(f"there are no pictures in {root}", "Check the name.")
+        if not again:
+            if manifest.splitting == config.to_dict() or _is_made_so(manifest, config):
+                return manifest
+            if _is_split(manifest):
+                what = f"{root} is split already ({_how(manifest)})"
+                fix = "--again moves its pictures; models that were trained on it have then seen the test."
+                raise DataError(what, fix)
+        splits = _splits(manifest.frames, config)
+        frames, moves = _moved(root, manifest.frames, splits)
+        made = manifest.model_copy(update={"frames": frames, "splitting": config.to_dict()})
+        move_files(root, moves, made)
+    return made
+
+
+def _is_split(manifest: Manifest) -> bool:
+    return any(PurePosixPath(frame.file).parts[0] in _PARTS for frame in manifest.frames)
+
+
+def _is_made_so(manifest: Manifest, config: SplitConfig) -> bool:
+    """Whether preparing has split the pictures as is asked for now."""
+    made = manifest.settings
+    asked = (config.by, config.ratio, config.seed)
+    return manifest.splitting is None and asked == (
+        made.get("split_used"),
+        made.get("ratio"),
+        made.get("seed"),
+    )
+
+
+def _how(manifest: Manifest) -> str:
+    asked = manifest.splitting or {"by": manifest.settings.get("split_used"), **manifest.settings}
+    counts = Counter(frame.split for frame in manifest.frames)
+    shares = ", ".join(f"{counts[split]} {split}" for split in ("train", "val", "test") if counts[split])
+    return f"by {asked['by']}: {shares}" if asked.get("by") else shares
+
+
+def _splits(frames: Sequence[FrameRecord], config: SplitConfig) -> list[Split | None]:
+    """The split of each picture; None between two splits."""
+    used = [number for number, frame in enumerate(frames) if _is_used(frame)]
+    if not used:
+        raise DataError("every picture is left out", "Keep some with `reskin screen --keep`.")
+    buckets = _buckets(frames, used, config)
+    by_unit = _unit_splits(frames, buckets, config)
+    splits: dict[int, Split | None] = {}
+    for bucket, chosen in zip(buckets, by_unit, strict=True):
+        for unit, split in zip(bucket, chosen, strict=True):
+            splits.update(dict.fromkeys(unit, split))
+    return _with_left_out(frames, splits)
+
+
+def _is_used(frame: FrameRecord) -> bool:
+    return not set(frame.left_out or ()) - {BETWEEN}
+
+
+_Unit = list[int]
+"""Numbers of pictures that stay together."""
+
+
+def _buckets(frames: Sequence[FrameRecord], used: list[int], config: SplitConfig) -> list[list[_Unit]]:
+    """For each source its units in the order of time."""
+    keyed = sorted(used, key=lambda number: (_source(frames[number]), _moment(frames[number]), number))
+    buckets = []
+    for _, members in groupby(keyed, key=lambda number: _source(frames[number])):
+        units = [list(unit) for _, unit in groupby(members, key=lambda number: _unit(frames[number], number))]
+        buckets.append(units)
+    if config.by == "block" and any(frames[number].index is None for number in used):
+        what = "pictures that are not from videos have no time to split by"
+        raise DataError(what, "Split them by source or at random.")
+    if config.by == "shot" and any(frames[number].shot is None for number in used):
+        raise DataError("the shots are not known", "Prepare with --shots, or split by block.")
+    return buckets
+
+
+def _source(frame: FrameRecord) -> tuple[int, str]:
+    if frame.origin is not None:
+        return -1, PurePosixPath(frame.origin).parent.as_posix()
+    if frame.source is not None:
+        return frame.source, ""
+    parts = PurePosixPath(frame.file).parts[:-1]
+    return -2, "/".join(parts[1:] if parts and parts[0] in _PARTS else parts)
+
+
+def _moment(frame: FrameRecord) -> tuple[int, int]:
+    return (-1 if frame.clip is None else frame.clip), (frame.index or 0)
+
+
+def _unit(frame: FrameRecord, number: int) -> tuple[str, int]:
+    if frame.clip is not None:
+        return "clip", frame.clip
+    return ("frame", frame.index) if frame.index is not None else ("picture", number)
+
+
+def _unit_splits(
+    frames: Sequence[FrameRecord], buckets: list[list[_Unit]], config: SplitConfig
+) -> list[list[Split | None]]:
+    counts = [len(bucket) for bucket in buckets]
+    if config.by == "source":
+        return assign_splits(counts, by="source", ratio=config.ratio, seed=config.seed)
+    if config.by == "block":
+        guards = [_guard(frames, bucket) for bucket in buckets]
+        return assign_splits(counts, by="block", ratio=config.ratio, seed=config.seed, guard=guards)
+    if config.by == "shot":
+        shots = [[frames[unit[0]].shot or 0 for unit in bucket] for bucket in buckets]
+        groups = shot_groups(shots, ratio=config.ratio)
+    else:
+        starts = [sum(counts[:number]) for number in range(len(counts))]
+        groups = [list(range(start, start + count)) for start, count in zip(starts, counts, strict=True)]
+    pairs = zip(buckets, groups, strict=True)
+    sizes = Counter({group: 0 for mine in groups for group in mine})
+    for bucket, mine in pairs:
+        for unit, group in zip(bucket, mine, strict=True):
+            sizes[group] += len(unit)
+    splits = assign_groups(
+        [sizes[group] for group in range(len(sizes))], ratio=config.ratio, seed=config.seed
+    )
+    return [[splits[group] for group in mine] for mine in groups]
+
+
+def _guard(frames: Sequence[FrameRecord], bucket: list[_Unit]) -> int:
+    first, last = frames[bucket[0][0]].seconds, frames[bucket[-1][0]].seconds
+    if len(bucket) < 2 or first is None or last is None:
+        return 1
+    spacing = (last - first) / (len(bucket) - 1)
+    inside = {frames[number].index for number in bucket[0]}  # clips may share frames
+    sharing = sum(frames[unit[0]].index in inside for unit in bucket)
+    return max(guard_frames(spacing), sharing)
+
+
+def _with_left_out(frames: Sequence[FrameRecord], splits: dict[int, Split | None]) -> list[Split | None]:
+    """The same for every picture: one that is left out goes where the one before it in its source went."""
+    order = sorted(
+        range(len(frames)), key=lambda number: (_source(frames[number]), _moment(frames[number]), number)
+    )
+    whole: list[Split | None] = ["train"] * len(frames)
+    for _, members in groupby(order, key=lambda number: _source(frames[number])):
+        mine = list(members)
+        last: Split = next((split for number in mine if (split := splits.get(number))), "train")
+        for number in mine:
+            whole[number] = splits.get(number, last)
+            last = whole[number] or last
+    return whole
+
+
+def _moved(
+    root: Path, frames: Sequence[FrameRecord], splits: Sequence[Split | None]
+) -> tuple[list[FrameRecord], dict[str, str]]:
+    """The records afterwards, and old to new path of what has to move; no new path is in use."""
+    wanted = [_path(frame, split or "train") for frame, split in zip(frames, splits, strict=True)]
+    going = [number for number, frame in enumerate(frames) if frame.file != wanted[number]]
+    # A name that a picture is about to leave is in use until it has.
+    held = sorted({_stem(frame.file) for frame in frames})
+    fresh = unique_names([*held, *(_stem(wanted[number]) for number in going)])[len(held) :]
+    files = [frame.file for frame in frames]
+    for number, stem in zip(going, fresh, strict=True):
+        files[number] = _free(root, stem, PurePosixPath(wanted[number]).suffix)
+    records = []
+    for frame, file, split in zip(frames, files, splits, strict=True):
+        left_out = tuple(reason for reason in frame.left_out or () if reason != BETWEEN)
+        if split is None:
+            left_out = (*left_out, BETWEEN)
+        update = {"file": file, "split": split or "train", "left_out": left_out or None}
+        records.append(frame.model_copy(update=update))
+    return records, {frames[number].file: files[number] for number in going}
+
+
+def _stem(file: str) -> str:
+    return PurePosixPath(file).with_suffix("").as_posix()
+
+
+def _free(root: Path, stem: str, suffix: str) -> str:
+    """A name that no file has that the manifest does not know of either."""
+    name, number = f"{stem}{suffix}", 1
+    while (root / name).exists():
+        number += 1
+        name = f"{stem}-{number}{suffix}"
+    return name
+
+
+def _path(frame: FrameRecord, split: Split) -> str:
+    """Where a picture lies that belongs to `split`; trainA becomes testA and so on."""
+    parts = PurePosixPath(frame.file).parts
+    if parts[0] in _PARTS and len(parts) > 1:
+        return "/".join([f"{split}{_PARTS[parts[0]]}", *parts[1:]])
+    return f"{split}/{frame.file}"

@@ -1,0 +1,1 @@
+"""Faces: found, followed, aligned, cut out and put back."""

@@ -1,0 +1,191 @@
+"""A model made ready to translate: device, precision and size are taken care of; bytes in, bytes out."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from reskin.config import Settings
+from reskin.device import Compute, choose_compute
+from reskin.errors import ImageError, NotFiniteError, ShapeError
+from reskin.images import bytes_to_floats, to_image
+from reskin.inference.rendering import Rendering, blend, check_rendering
+from reskin.methods.base import Translator
+from reskin.networks.padding import crop_to, pad_to_multiple
+from reskin.types import Direction
+from reskin.version import __version__
+
+_MIN_SIDE_PX = 32
+"""Smaller pictures are padded to this: networks reflect and normalise inside, which needs some pixels."""
+
+
+class Engine:
+    """A model, a direction and the way to compute.
+
+    The model is moved to the device of `compute` and stays there.
+
+    Args:
+        model: any translator; its kind, size multiple and directions are taken from it.
+        direction: one of the model's.
+        compute: where and how; by default the model's own device in the precision that is fast there.
+        rendering: styles and masks; by default neither.
+
+    Raises:
+        SettingsError: the model does not translate this way, or cannot make what `rendering` asks for.
+    """
+
+    def __init__(
+        self,
+        model: Translator,
+        direction: Direction,
+        compute: Compute | None = None,
+        rendering: Rendering | None = None,
+    ) -> None:
+        model.check_direction(direction)
+        self.rendering = rendering or Rendering()
+        check_rendering(model, self.rendering)
+        self.model, self.direction = model, direction
+        self.compute = compute or choose_compute(str(_device_of(model)))
+        self.compute.place(model)
+        # A model that says nothing of clips sees each frame for itself, so frames may share a call.
+        self.sees_clips = type(model).translate_clip is not Translator.translate_clip
+
+    def translate(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The pictures in the look of the other side, at their own size.
+
+        Args:
+            images: RGB, uint8, (N, H, W, 3), any H and W from 1; of a video, neighbours in time.
+
+        Returns:
+            The same shape and type.
+
+        Raises:
+            ShapeError: `images` has another shape or type, or the model changed it.
+            NotFiniteError: the model gave NaN or infinite values.
+            ImageError: the pictures do not fit the device's memory.
+        """
+        return self.translate_parts(images)[0]
+
+    def translate_parts(
+        self, images: NDArray[np.uint8], mask: NDArray[np.float32] | None = None
+    ) -> NDArray[np.uint8]:
+        """Everything that the rendering makes of the pictures, in the order of its parts.
+
+        Args:
+            images: as in `translate`.
+            mask: (H, W), 0 to 1: how much of the new look each pixel takes.
+
+        Returns:
+            (P, N, H, W, 3), uint8: each style, then the masks as grey pictures.
+
+        Raises:
+            ShapeError, NotFiniteError, ImageError: as `translate`.
+        """
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape:
+            raise ShapeError(f"pictures must be (N, H, W, 3) uint8, not {images.shape} {images.dtype}")
+        try:
+            with _evaluating(self.model), torch.inference_mode():
+                parts = self._translate(images)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            number, height, width = images.shape[:3]
+            raise ImageError(
+                f"{number} picture(s) of {width}x{height} do not fit the memory of {self.compute.device}",
+                "Make them smaller, or use --device cpu.",
+            ) from None
+        if mask is not None:
+            looks = len(parts) - self.rendering.saves_masks
+            parts[:looks] = blend(images, parts[:looks], mask)
+        return parts
+
+    def _translate(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        height, width = images.shape[1:3]
+        # torch wants memory that it could write to; pictures from Pillow are read-only.
+        levels = torch.from_numpy(np.require(images, requirements=["C", "W"]))
+        pictures = pad_to_multiple(
+            bytes_to_floats(levels.to(self.compute.device)), self._multiple(height, width)
+        )
+        with self.compute.autocast():
+            made = [self._checked(look, pictures) for look in self._looks(pictures)]
+            if self.rendering.saves_masks:
+                masks = self.model.masks(pictures, self.direction)
+                assert masks is not None, "check_rendering lets no other model pass"
+                made.append(masks.float().expand_as(pictures) * 2 - 1)
+        return np.stack([to_image(crop_to(images, height, width)) for images in made])
+
+    def _looks(self, pictures: Tensor) -> Tensor | list[Tensor]:
+        """The pictures in each style, or in the one look that there is."""
+        if self.rendering.styles is not None:
+            styles = self.rendering.styles.to(pictures.device)
+            return self.model.translate_styles(pictures, self.direction, styles)
+        if self.sees_clips:
+            return [self.model.translate_clip(pictures, self.direction)]
+        return [self.model.translate(pictures, self.direction)]
+
+    def _checked(self, translated: Tensor, pictures: Tensor) -> Tensor:
+        """What the model made, if it is a picture at all."""
+        if translated.shape != pictures.shape:
+            raise ShapeError(f"the model made {tuple(translated.shape)} of {tuple(pictures.shape)}")
+        if not torch.isfinite(translated).all():
+            raise NotFiniteError(
+                "the model's picture holds values that are not finite", "Use an earlier checkpoint."
+            )
+        return translated
+
+    def _multiple(self, height: int, width: int) -> int:
+        """What both sides are padded to a multiple of, px."""
+        multiple = self.model.size_multiple
+        return multiple if min(height, width) >= _MIN_SIDE_PX else -(-_MIN_SIDE_PX // multiple) * multiple
+
+    def identity(self) -> str:
+        """64 hex digits that change with everything but the picture that could change the result."""
+        digest = hashlib.sha256()
+        kind = type(self.model)
+        config = getattr(self.model, "config", None)
+        settings = config.to_dict() if isinstance(config, Settings) else None
+        facts: list[Any] = [__version__, f"{kind.__module__}.{kind.__qualname__}", settings, self.direction]
+        facts += [self.compute.device.type, self.compute.precision, *self.rendering.parts]
+        facts.append(str(self.rendering.mask) if self.rendering.mask else None)
+        if self.rendering.styles is not None:
+            facts.append(self.rendering.styles.tolist())
+        digest.update(json.dumps(facts, sort_keys=True).encode())
+        for name, value in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            if isinstance(value, Tensor):
+                digest.update(f"{value.dtype}{tuple(value.shape)}".encode())
+                digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    first = next(itertools.chain(model.parameters(), model.buffers()), None)
+    return torch.device("cpu") if first is None else first.device
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "DefaultCPUAllocator" in str(error)  # the CPU's has no type of its own
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Dropout and the like are off inside the block, and as they were behind it."""
+    learning = [module for module in model.modules() if module.training]
+    if learning:  # a model that is only used is not touched, so that threads may share it
+        model.eval()
+    try:
+        yield
+    finally:
+        for module in learning:
+            module.training = True

@@ -1,0 +1,62 @@
+"""Several training processes, as `torchrun` starts them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which process this is.
+
+    Attributes:
+        rank: number of this process, from 0.
+        world: number of processes.
+    """
+
+    rank: int
+    world: int
+
+
+@contextmanager
+def join_processes(device: torch.device) -> Iterator[Processes]:
+    """Meet the other processes that `torchrun` started, if it did."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Processes(0, 1)
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Processes(dist.get_rank(), world)
+    finally:
+        dist.destroy_process_group()
+
+
+def lowest(number: int, device: torch.device) -> int:
+    """The lowest of all processes' numbers; `number` itself where there is one process."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return number
+    lowest_so_far = torch.tensor(number, device=device)
+    dist.all_reduce(lowest_so_far, op=dist.ReduceOp.MIN)
+    return int(lowest_so_far.item())
+
+
+def average_over_processes(tensors: Iterable[Tensor]) -> None:
+    """Replace each tensor by its mean over all training processes; nothing to do for a single one."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return
+    tensors = list(tensors)
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+        tensor.copy_(mean.view_as(tensor))

@@ -1,0 +1,36 @@
+"""What the health monitor finds while a run trains: the lines of health.jsonl."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong, or is no longer.
+
+    Attributes:
+        step: when it was found.
+        kind: a key of `TOLD`.
+        is_over: it was told before and has gone.
+        numbers: what was measured.
+        text: what is wrong, in words, with the numbers.
+        advice: what to do about it; empty where it is over.
+    """
+
+    step: int
+    kind: str
+    is_over: bool
+    numbers: dict[str, float]
+    text: str
+    advice: str
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return f"step {self.step}: {self.text}. {self.advice}".rstrip()
+
+    def to_dict(self) -> dict[str, Any]:
+        """A line of health.jsonl."""
+        return asdict(self)

@@ -1,0 +1,1 @@
+"""Checkpoints of other repositories, turned into model folders."""

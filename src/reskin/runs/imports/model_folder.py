@@ -1,0 +1,92 @@
+"""A model folder from somebody else's checkpoint: like a run folder, without the training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reskin.errors import CheckpointError, RunError, SettingsError
+from reskin.methods import find
+from reskin.runs import checkpoint
+from reskin.runs.imports.fast_style import is_style_network, read_style_network
+from reskin.runs.imports.generators import ImportedGenerator, read_generator
+from reskin.storage import write_json
+from reskin.types import Direction
+from reskin.version import __version__
+
+
+def import_model(file: Path, out: Path, direction: Direction) -> dict[str, Any]:
+    """Write the generator in `file` as a model folder that translates in one direction.
+
+    Args:
+        file: a checkpoint of one generator of the CycleGAN and pix2pix repository; of one of the CUT
+            repository or one network of fast style transfer, which translate a2b only.
+        out: the folder to make.
+        direction: which way the generator translates.
+
+    Returns:
+        The settings that were read off the file.
+
+    Raises:
+        CheckpointError: the file is not such a generator, its channels are not three, or it is one of CUT
+            with batch norm.
+        RunError: `out` is a run already.
+        SettingsError: a style network or a generator of CUT cannot be made to translate b2a.
+    """
+    if (out / "config.json").exists():
+        raise RunError(f"{out} holds a model already", "Choose another --out.")
+    if is_style_network(file):
+        return _import_style(file, out, direction)
+    found = read_generator(file)
+    if (found.settings["in_channels"], found.settings["out_channels"]) != (3, 3):
+        raise CheckpointError(
+            f"{file} turns {found.settings['in_channels']} channels into {found.settings['out_channels']}",
+            "Only colour pictures (3 to 3 channels) can be translated.",
+        )
+    if found.settings.get("antialias"):
+        _check_cut(found, file, direction)
+        _write(found, "cut", file, out, direction)
+    else:
+        _write(found, "cyclegan", file, out, direction)
+    return found.settings
+
+
+def _check_cut(found: ImportedGenerator, file: Path, direction: Direction) -> None:
+    """Refuse what our CUT has no place for; dropout may be there, since a trained model leaves it out."""
+    if direction != "a2b":
+        raise SettingsError(
+            f"{file} is a generator of CUT, which goes one way and has no way back",
+            "Type --direction a2b; which side is called A is yours to choose.",
+        )
+    if found.settings["norm"] != "instance":
+        raise CheckpointError(f"{file} is a generator of CUT with batch norm", "Only instance norm is known.")
+
+
+def _import_style(file: Path, out: Path, direction: Direction) -> dict[str, Any]:
+    """The network of fast style transfer in `file` as a model folder."""
+    if direction != "a2b":
+        raise SettingsError(
+            f"{file} paints pictures in one style, which has no way back", "Type --direction a2b."
+        )
+    found = read_style_network(file)
+    _write(found, "fast_style", file, out, direction)
+    return found.settings
+
+
+def _write(found: ImportedGenerator, method: str, file: Path, out: Path, direction: Direction) -> None:
+    """Write the model folder: the checkpoint, then the settings that make it a whole one."""
+    fields = find(method).Config.model_fields
+    settings = {key: value for key, value in found.settings.items() if key in fields}
+    state = {f"method.gen_{direction}.{key}": value for key, value in found.state.items()}
+    checkpoint.save(out / "checkpoints" / "00000000.safetensors", state, {"step": 0})
+    write_json(
+        out / "config.json",
+        {
+            "reskin": __version__,
+            "method": method,
+            "directions": [direction],
+            "settings": {"method": settings, "data": {}, "train": {}},
+            "resolved": {"steps": 0},
+            "source": {"file": file.name, "sha256": found.sha256},
+        },
+    )

@@ -1,0 +1,190 @@
+"""Settings of a training run, and how one flat list of names is sorted into their three groups."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from reskin.config import Settings
+from reskin.data.batches import DataConfig
+from reskin.device import Precision
+from reskin.errors import SettingsError
+from reskin.methods import find_trained
+from reskin.methods.base import Method, MethodConfig, Preset
+from reskin.runs.schedule import epoch_of, halving_multiplier, linear_multiplier
+from reskin.storage import read_json
+
+
+class TrainConfig(Settings):
+    """How long, how often and where; the defaults are the CycleGAN paper's."""
+
+    batch: int = Field(default=1, ge=1)
+    """Pictures of each side in a step (of each process, if there are several)."""
+    epochs: int = Field(default=200, ge=1)
+    """Times the larger side is gone through."""
+    decay_epochs: int | None = Field(default=None, ge=0)
+    """Last epochs, over which the learning rate falls in a straight line to 0; half of all by default."""
+    schedule: Literal["linear", "halving", "constant"] = "linear"
+    """Learning rate: linear falls over decay_epochs, halving halves every halve_steps, constant stays."""
+    halve_steps: int = Field(default=100_000, ge=1)
+    """Steps after which the learning rate is halved, again and again (schedule halving)."""
+    steps: int | None = Field(default=None, ge=1)
+    """Length in steps instead of epochs; the schedule is stretched or shrunk to it."""
+    minutes: float | None = Field(default=None, gt=0)
+    """Length in minutes: turned into steps once, from the time that the first steps take here."""
+    seed: int = Field(default=0, ge=0)
+    """Everything random follows from this number and the step."""
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of the running mean of generator weights that translation uses; 0 for none, try 0.999."""
+    device: str = "auto"
+    """Where to compute: auto, cpu, cuda, cuda:1, mps."""
+    precision: Precision = "auto"
+    """fp32, or bf16 (convolutions in bfloat16, the rest in float32); auto: bf16 where it is faster."""
+    compile: bool = False
+    """Compile the networks with torch.compile: minutes at the start, faster steps after."""
+    cuda_graph: bool = False
+    """Capture the whole step as one CUDA graph: faster at small batches, one GPU only."""
+    save_every: int = Field(default=5, ge=1)
+    """Epochs between checkpoints that are kept; in between, the last state is saved every ten minutes."""
+    keep: int = Field(default=3, ge=1)
+    """Checkpoints to keep beside the last one."""
+    sample_every: int = Field(default=500, ge=1)
+    """Steps between sample grids."""
+    log_every: int = Field(default=20, ge=1)
+    """Steps between lines in losses.jsonl."""
+    tensorboard: bool = False
+    """Write losses and sample grids for TensorBoard too (needs `pip install reskin[logs]`)."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.steps is not None and self.minutes is not None:
+            raise ValueError("give steps or minutes, not both")
+        if self.decay_epochs is not None and self.decay_epochs > self.epochs:
+            raise ValueError(f"decay_epochs ({self.decay_epochs}) is more than epochs ({self.epochs})")
+        return self
+
+    def multiplier(self, step: int, steps: int) -> float:
+        """Factor of the learning rate in `step` (1-based) of a run of `steps`."""
+        if self.schedule == "constant":
+            return 1.0
+        if self.schedule == "halving":
+            return halving_multiplier(step, halve_steps=self.halve_steps)
+        decay = self.epochs // 2 if self.decay_epochs is None else self.decay_epochs
+        epoch = epoch_of(step, steps=steps, epochs=self.epochs)
+        return linear_multiplier(epoch, epochs=self.epochs, decay_epochs=decay)
+
+
+# A change of one of these leaves every number of the training as it is.
+FREE_TO_CHANGE = {"save_every", "keep", "sample_every", "log_every", "tensorboard", "device"}
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """All settings of a run, in their groups."""
+
+    method_class: type[Method]
+    method: MethodConfig
+    data: DataConfig
+    train: TrainConfig
+
+    def to_dict(self) -> dict[str, Any]:
+        """The three groups as JSON-ready values."""
+        return {
+            "method": self.method.to_dict(),
+            "data": self.data.to_dict(),
+            "train": self.train.to_dict(),
+        }
+
+    def defaults(self) -> dict[str, Any]:
+        """What `to_dict` gives where nothing but the two folders is set."""
+        values = {"a": self.data.a, "b": self.data.b, **self.method_class.defaults}
+        return _sorted(self.method_class, values, "defaults").to_dict()
+
+
+def sort_settings(method: str, values: dict[str, Any], *, source: str = "settings") -> RunSettings:
+    """Sort flat `values` into the groups method, data and train, and check them.
+
+    Args:
+        method: name of the method, such as "cyclegan".
+        values: setting name to value; what is absent takes its default. `None` counts as absent.
+        source: where the values come from, named in errors.
+
+    Raises:
+        SettingsError: unknown method, unknown setting (with the nearest known one) or a value out of range.
+    """
+    method_class = find_trained(method)
+    for side in ("a", "b"):
+        if values.get(side) is None:
+            raise SettingsError(
+                f"no folder of side {side.upper()} given", f"Add --{side} with a folder of pictures."
+            )
+    return _sorted(method_class, overruled(method_class.defaults, values), source)
+
+
+def overruled(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings `before` with those `given` in their place; `None` counts as not given.
+
+    A length that is given, in steps, minutes or epochs, takes the place of any other; the epochs in which the
+    learning rate falls keep their share of all.
+
+    >>> overruled({"epochs": 200, "decay_epochs": 50, "steps": 9}, {"epochs": 8})
+    {'epochs': 8, 'decay_epochs': 2}
+    """
+    merged, new = dict(before), {key: value for key, value in given.items() if value is not None}
+    if {"steps", "minutes", "epochs"} & new.keys():
+        merged.pop("steps", None)
+        merged.pop("minutes", None)
+    if "epochs" in new and "decay_epochs" in before and "decay_epochs" not in new:
+        all_epochs = before.get("epochs", TrainConfig.model_fields["epochs"].default)
+        merged["decay_epochs"] = round(int(new["epochs"]) * before["decay_epochs"] / all_epochs)
+    return merged | new
+
+
+def _sorted(method_class: type[Method], values: dict[str, Any], source: str) -> RunSettings:
+    groups: dict[type[Settings], dict[str, Any]] = {method_class.Config: {}, DataConfig: {}, TrainConfig: {}}
+    known = {name: group for group in groups for name in group.model_fields}
+    for name, value in values.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(sorted(known))}."
+            raise SettingsError(f"unknown key '{name}' in {source}", hint)
+        groups[known[name]][name] = value
+    return RunSettings(
+        method_class,
+        method_class.Config.parse(groups[method_class.Config], source=source),
+        DataConfig.parse(groups[DataConfig], source=source),
+        TrainConfig.parse(groups[TrainConfig], source=source),
+    )
+
+
+def find_preset(method: str, name: str) -> Preset:
+    """The preset `name` of a method.
+
+    Raises:
+        SettingsError: unknown method or preset; the known presets are listed.
+    """
+    presets = find_trained(method).presets
+    if name not in presets:
+        near = difflib.get_close_matches(name, presets, n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        known = f"Known: {', '.join(presets)}." if presets else "It has none: leave --preset out."
+        raise SettingsError(f"{method} has no preset '{name}'", f"{hint}{known}")
+    return presets[name]
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The settings in a JSON file: a flat object, or a run's config.json with its groups.
+
+    Raises:
+        SettingsError: the file is missing or no JSON object.
+    """
+    values = read_json(path)
+    groups = values.get("settings")
+    if isinstance(groups, dict):
+        return {key: value for group in groups.values() for key, value in group.items()}
+    return values

@@ -1,0 +1,386 @@
+"""Videos to faces: what is found, chosen, cut and written down, and that stopping does no harm."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.fake_faces import RATE, Place, RedDetector, film
+
+from reskin.curation.prepare import faces as faces_module
+from reskin.curation.prepare.faces import NOT_STATED, FacesConfig, prepare_faces
+from reskin.curation.prepare.faces_choice import choose, fault, shared_out, spread
+from reskin.curation.prepare.faces_survey import Candidate, sharpness_of
+from reskin.data.folders import list_images, split_images
+from reskin.data.manifest import Manifest, read_manifest
+from reskin.errors import DataError, RunError, SettingsError, VideoError
+from reskin.faces.alignment import put_back
+from reskin.images import read_image
+from reskin.storage import lock
+from reskin.video.reader import VideoReader
+
+EASY: dict[str, Any] = {"size": 32, "smallest": 16, "margin": 0.0, "every": 1}
+
+
+def config(**values: Any) -> FacesConfig:
+    return FacesConfig.parse({**EASY, **values})
+
+
+def walk(count: int, side: int = 40) -> list[list[Place]]:
+    return [[(50.0 + i % 60, 60.0, side)] for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two clips of the same name, of 60 and 24 frames, with one face in each; the first has a cut at 30."""
+    folder = tmp_path_factory.mktemp("clips")
+    return [film(folder / "x" / "v.mp4", walk(60), cut_at=30), film(folder / "y" / "v.mp4", walk(24))]
+
+
+@pytest.fixture(autouse=True)
+def detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faces_module, "open_detector", lambda name: RedDetector())
+
+
+def everything(out: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def test_pictures_manifest_and_splits_agree(clips: list[Path], tmp_path: Path) -> None:
+    manifest = prepare_faces(clips, tmp_path, config(count=30, ratio="4:1", licence="mine"))
+    assert read_manifest(tmp_path) == manifest and manifest.damaged == [] and len(manifest.frames) == 30
+    assert (manifest.licence, manifest.consent) == ("mine", NOT_STATED)
+    listed = sorted(frame.file for frame in manifest.frames)
+    assert listed == sorted(path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path))
+    assert Counter(frame.source for frame in manifest.frames) == {0: 15, 1: 15}
+    assert len(split_images(tmp_path, "a", "train")) + len(split_images(tmp_path, "a", "test")) == 30
+    for frame in manifest.frames:
+        crop = frame.crop
+        assert crop is not None and crop.landmarks is not None and crop.box is not None
+        assert frame.file.split("/")[1].startswith(f"{['v', 'v-2'][frame.source or 0]}-{frame.index:06d}-")
+        assert Fraction(frame.time or "") == (frame.index or 0) / RATE and crop.score == 0.95
+        assert (crop.frame_width, crop.frame_height) == (160, 120)
+        picture = read_image(tmp_path / frame.file)
+        assert picture.shape == (32, 32, 3) and (picture[2:-2, 2:-2, 0] > 140).all()  # nothing but face
+    made = manifest.settings
+    assert made["detector"] == "red squares" and made["every_used"] == 1
+    assert [source["found"] for source in made["per_source"]] == [60, 24]
+    for source in made["per_source"]:
+        assert source["taken"] + sum(source["not_taken"].values()) == source["found"]
+    assert not (tmp_path / ".prepare").exists()
+
+
+def test_every_crop_goes_back_into_its_frame(clips: list[Path], tmp_path: Path) -> None:
+    manifest = prepare_faces(clips[1:], tmp_path, config(count=4, size=96, margin=0.3, outside=1))
+    frames = {
+        f.index: f.image for f in VideoReader(clips[1]).frames_at([f.index or 0 for f in manifest.frames])
+    }
+    for record in manifest.frames:
+        assert record.crop is not None
+        frame = frames[record.index or 0]
+        back = put_back(frame, read_image(tmp_path / record.file), record.crop)
+        assert np.abs(back.astype(int) - frame).mean() < 0.6
+        assert np.abs(back.astype(int) - frame).max() < 60  # only at the sharp edges of the drawing
+
+
+def test_shots_are_known_and_limits_hold(clips: list[Path], tmp_path: Path) -> None:
+    manifest = prepare_faces(clips, tmp_path, config(per_shot=5, split="none"))
+    count = Counter((frame.source, frame.shot) for frame in manifest.frames)
+    assert count == {(0, 0): 5, (0, 1): 5, (1, 0): 5}
+    assert all(
+        (frame.shot == 1) == (frame.source == 0 and (frame.index or 0) >= 30) for frame in manifest.frames
+    )
+    assert all("/" not in frame.file for frame in manifest.frames)
+    fewer = prepare_faces(clips, tmp_path / "t", config(per_track=2, split="none"))
+    assert set(Counter((f.source, f.crop and f.crop.track) for f in fewer.frames).values()) == {2}
+
+
+def test_one_or_all(tmp_path: Path) -> None:
+    clip = film(tmp_path / "v.mp4", [[(40.0, 60.0, 30), (110.0, 60.0, 40)]] * 12)
+    one = prepare_faces([clip], tmp_path / "one", config(split="none"))
+    assert len(one.frames) == 12 and all(f.crop and f.crop.box and f.crop.box[2] > 35 for f in one.frames)
+    assert one.settings["per_source"][0]["not_taken"] == {"a larger face in the frame": 12}
+    both = prepare_faces([clip], tmp_path / "all", config(split="none", faces="all"))
+    assert len(both.frames) == 24 == len({frame.file for frame in both.frames})
+
+
+def test_bars_are_not_part_of_a_face(tmp_path: Path) -> None:
+    """A face at the lower bar: its picture holds no black, and putting it back leaves the bar as it is."""
+    import av
+
+    clip = tmp_path / "v.mp4"
+    with av.open(str(clip), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"crf": "4"})
+        stream.width, stream.height, stream.pix_fmt = 160, 160, "yuv420p"
+        for i in range(12):
+            picture = np.zeros((160, 160, 3), np.uint8)
+            picture[30:130] = 120
+            picture[94:128, 50 + i : 84 + i] = (230, 40, 40)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode(None))
+    easy = {"split": "none", "sharpness": 0.0, "outside": 0.5, "size": 64, "margin": 0.2}
+    manifest = prepare_faces([clip], tmp_path / "out", config(**easy))
+    bars = manifest.sources[0].bars
+    assert bars == (0, 32, 0, 32) and len(manifest.frames) == 12
+    for frame in manifest.frames:
+        picture = read_image(tmp_path / "out" / frame.file)
+        assert picture.max(axis=2).min() > 90
+        assert frame.crop is not None
+        back = put_back(np.zeros((160, 160, 3), np.uint8), picture, frame.crop, bars=bars)
+        assert not back[:32].any() and not back[128:].any() and back[100:120].any()
+
+
+def test_same_input_same_bytes_and_a_second_run_does_nothing(
+    clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = prepare_faces(clips, tmp_path / "one", config())
+    prepare_faces(clips, tmp_path / "two", config())
+    assert everything(tmp_path / "one") == everything(tmp_path / "two")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "one").rglob("*.*")}
+    monkeypatch.setattr(faces_module, "survey", None)
+    monkeypatch.setattr(faces_module, "write_image", None)
+    assert prepare_faces(clips, tmp_path / "one", config()) == first
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "one").rglob("*.*")} == before
+
+
+def test_words_can_be_said_later_and_stay(clips: list[Path], tmp_path: Path) -> None:
+    before = prepare_faces(clips, tmp_path, config())
+    after = prepare_faces(clips, tmp_path, config(consent="asked"))
+    assert after == before.model_copy(update={"consent": "asked"}) == read_manifest(tmp_path)
+    assert prepare_faces(clips, tmp_path, config()).consent == "asked"
+
+
+def test_a_removed_picture_is_made_again(clips: list[Path], tmp_path: Path) -> None:
+    prepare_faces(clips, tmp_path, config())
+    before = everything(tmp_path)
+    list_images(tmp_path)[3].unlink()
+    prepare_faces(clips, tmp_path, config())
+    assert everything(tmp_path) == before
+
+
+def test_other_settings_are_refused(clips: list[Path], tmp_path: Path) -> None:
+    prepare_faces(clips, tmp_path, config())
+    with pytest.raises(DataError, match=r"margin was 0\.0, now 0\.5"):
+        prepare_faces(clips, tmp_path, config(margin=0.5))
+    with pytest.raises(DataError, match="videos were"):
+        prepare_faces(clips[:1], tmp_path, config())
+    with lock(tmp_path), pytest.raises(RunError, match="in use"):
+        prepare_faces(clips, tmp_path, config())
+
+
+def test_a_bad_source_does_not_stop_the_others(clips: list[Path], tmp_path: Path) -> None:
+    bad = tmp_path / "text.mp4"
+    bad.write_text("hello", encoding="utf-8")
+    manifest = prepare_faces([bad, clips[1]], tmp_path / "out", config(split="none"))
+    assert len(manifest.frames) == 24 and {frame.source for frame in manifest.frames} == {1}
+    assert len(manifest.damaged) == 1 and manifest.damaged[0].startswith("text.mp4: it is")
+    assert str(tmp_path) not in manifest.damaged[0]
+    again = prepare_faces([bad, clips[1]], tmp_path / "out", config(split="none"))
+    assert again == manifest
+    with pytest.raises(VideoError, match=r"none of the videos can be read.*text\.mp4"):
+        prepare_faces([bad], tmp_path / "no", config())
+    with pytest.raises(VideoError, match=r"gone\.mp4"):
+        prepare_faces([tmp_path / "gone.mp4", clips[1]], tmp_path / "no", config())
+    with pytest.raises(DataError, match="no videos"):
+        prepare_faces([], tmp_path / "no", config())
+
+
+def test_a_damaged_video_gives_what_is_sound(tmp_path: Path) -> None:
+    clip = film(tmp_path / "d.mp4", walk(60))
+    data = bytearray(clip.read_bytes())
+    start = data.index(b"mdat") + (data.index(b"moov") - data.index(b"mdat")) // 3
+    data[start : start + 1500] = b"\xff" * 1500
+    clip.write_bytes(data)
+    manifest = prepare_faces([clip], tmp_path / "out", config(split="none"))
+    assert manifest.damaged and 0 < len(manifest.frames) < 60
+    assert all((tmp_path / "out" / frame.file).exists() for frame in manifest.frames)
+
+
+def test_no_face_says_what_there_was(tmp_path: Path) -> None:
+    empty = film(tmp_path / "e.mp4", [[]] * 10)
+    with pytest.raises(DataError, match="no face in these videos"):
+        prepare_faces([empty], tmp_path / "out", config())
+    small = film(tmp_path / "s.mp4", walk(10, side=20))
+    with pytest.raises(DataError, match=r"no good face.*10 too small.*--smallest"):
+        prepare_faces([small], tmp_path / "out2", config(smallest=30))
+
+
+@pytest.mark.parametrize("stop_after", [0, 5, 20])
+def test_stopping_and_going_on_ends_the_same(
+    clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    prepare_faces(clips, tmp_path / "whole", config())
+    left, turn = [stop_after], threading.Lock()
+    write = faces_module.write_image
+
+    def limited(*args: Any) -> None:
+        with turn:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+        write(*args)
+
+    monkeypatch.setattr(faces_module, "write_image", limited)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_faces(clips, tmp_path / "out", config())
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert len(list_images(tmp_path / "out")) == stop_after
+    monkeypatch.setattr(faces_module, "write_image", write)
+    monkeypatch.setattr(faces_module, "survey", None)  # both clips have been searched
+    prepare_faces(clips, tmp_path / "out", config())
+    assert everything(tmp_path / "out") == everything(tmp_path / "whole")
+
+
+CODE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tests.support.fake_faces import RedDetector
+from reskin.curation.prepare import faces
+faces.open_detector = lambda name: RedDetector()
+config = faces.FacesConfig(size=32, smallest=16, margin=0.0, every=1)
+print("go", flush=True)
+faces.prepare_faces([Path(p) for p in sys.argv[3:]], Path(sys.argv[2]), config)
+"""
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(clips: list[Path], tmp_path: Path, kills: int) -> None:
+    prepare_faces(clips, tmp_path / "whole", config())
+    wanted = everything(tmp_path / "whole")
+    rng = random.Random(kills)
+    for number in range(kills):
+        out = tmp_path / f"out{number}"
+        words = [sys.executable, "-c", CODE, str(Path(__file__).parents[3]), str(out), *map(str, clips)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+            assert process.stdout and process.stdout.readline() == b"go\n"
+            time.sleep(rng.uniform(0.0, 0.6))
+            process.send_signal(signal.SIGKILL)
+        for path in list_images(out) if out.exists() else []:
+            assert path.read_bytes() == wanted[path.relative_to(out).as_posix()]  # no half picture
+        prepare_faces(clips, out, config())
+        assert everything(out) == wanted
+
+
+def test_progress_is_told_in_stages(clips: list[Path], tmp_path: Path) -> None:
+    said: list[tuple[str, int, int]] = []
+    manifest = prepare_faces(clips, tmp_path, config(every=2), report=lambda *at: said.append(at))
+    number = len(manifest.frames)
+    assert said[41] == ("frames searched", 42, 42) and said[-1] == ("faces cut", number, number)
+
+
+def face(index: int = 0, **values: Any) -> Candidate:
+    known: dict[str, Any] = {
+        "index": index,
+        "time": str(Fraction(index, 25)),
+        "width": 640,
+        "height": 360,
+        "box": (10, 10, 60, 80),
+        "score": 0.9,
+        "landmarks": None,
+        "track": 0,
+        "shot": index // 50,
+        "sharpness": 0.3,
+        "brightness": 100,
+        "turned": 0.1,
+        "outside": 0.0,
+    }
+    return Candidate.parse(known | values)
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({}, None),
+        ({"score": 0.79}, "not sure"),
+        ({"box": (0, 0, 90, 39)}, "too small"),
+        ({"brightness": 3}, "too dark"),
+        ({"turned": 1.5}, "turned away"),
+        ({"turned": None}, None),
+        ({"outside": 0.5}, "cut by the edge"),
+        ({"sharpness": 0.001}, "blurred"),
+    ],
+)
+def test_faults(values: dict[str, Any], wanted: str | None) -> None:
+    assert fault(face(**values), FacesConfig()) == wanted
+
+
+def test_choice_is_spread_over_videos_and_time() -> None:
+    videos = [[face(i) for i in range(400)], [face(i) for i in range(0, 400, 40)]]
+    choices = choose(videos, FacesConfig(count=60, split="none"))
+    assert [len(choice.taken) for choice in choices] == [50, 10]
+    steps = np.diff([taken.index for taken, _ in choices[0].taken])
+    assert steps.min() == steps.max() == 8
+    assert choices[0].reasons == {"more than asked for": 350} and not choices[1].reasons
+
+
+@pytest.mark.parametrize("split", ["block", "shot", "source"])
+def test_splits_do_not_part_neighbours(split: str) -> None:
+    videos = [[face(i) for i in range(600)] for _ in range(12)]
+    choices = choose(videos, FacesConfig.parse({"count": 600, "split": split}))
+    share = Counter(part for choice in choices for _, part in choice.taken)
+    assert sum(share.values()) == 600 and share["train"] > 400 and min(share["val"], share["test"]) >= 30
+    for choice in choices:
+        for (one, its), (other, others) in zip(choice.taken, choice.taken[1:], strict=False):
+            if its != others:
+                assert split != "source" and (other.index - one.index > 25 or split == "shot")
+                assert one.shot != other.shot or split == "block"
+
+
+def test_too_few_to_split() -> None:
+    with pytest.raises(DataError, match=r"too few shots.*--split block"):
+        choose([[face(i) for i in range(20)]], FacesConfig(split="shot"))
+    with pytest.raises(DataError, match="split by source"):
+        choose([[face(i) for i in range(20)]], FacesConfig(split="source"))
+
+
+def test_faces_of_one_frame_share_their_split() -> None:
+    both = [face(i, track=track) for i in range(200) for track in (0, 1)]
+    taken = choose([both], FacesConfig(faces="all"))[0].taken
+    of_frame: dict[int, set[str]] = {}
+    for each, part in taken:
+        of_frame.setdefault(each.index, set()).add(part)
+    assert all(len(parts) == 1 for parts in of_frame.values())
+
+
+def test_shares_and_spreading_by_hand() -> None:
+    assert shared_out([10, 10, 10], 10) == [3, 3, 4] and shared_out([0, 3], 9) == [0, 3]
+    assert spread(list(range(10)), 1) == [5] and spread([1, 2], 5) == [1, 2]
+
+
+def test_sharpness_falls_with_blur_and_not_with_contrast() -> None:
+    noise = np.random.default_rng(0).normal(128, 40, (64, 64))
+    blurred = sum(np.roll(noise, (i, j), (0, 1)) for i in range(3) for j in range(3)) / 9
+    assert sharpness_of(noise) == pytest.approx(20, rel=0.1)  # of noise: 4 * 4 + 4 * 1
+    assert sharpness_of(blurred) < sharpness_of(noise) / 3
+    assert sharpness_of(noise * 0.1 + 90) == pytest.approx(sharpness_of(noise))
+    assert sharpness_of(np.full((9, 9), 7.0)) == 0
+
+
+@pytest.mark.parametrize(
+    "values", [{"count": 0}, {"ratio": "1:9"}, {"split": "random"}, {"sure": 2}, {"sizes": 3}]
+)
+def test_wrong_settings_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError):
+        FacesConfig.parse(values)
+
+
+def test_manifest_holds_no_path_of_this_machine(clips: list[Path], tmp_path: Path) -> None:
+    manifest: Manifest = prepare_faces(clips, tmp_path, config())
+    text = (tmp_path / "manifest.json").read_text(encoding="utf-8")
+    assert str(tmp_path) not in text and json.loads(text)["settings"]["kind"] == "faces" and manifest.frames

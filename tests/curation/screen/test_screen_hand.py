@@ -1,0 +1,53 @@
+"""Names and patterns given by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reskin.curation.screen.hand import Patterns, merged, read_patterns
+from reskin.errors import SettingsError
+
+
+def test_lists_are_read_from_files_and_words(tmp_path: Path) -> None:
+    names = tmp_path / "bad.txt"
+    names.write_text("\ufeffa.png\n\n# seen by Ann\n  ep1-*  \n", encoding="utf-8")
+    picture = tmp_path / "x.png"
+    picture.write_bytes(b"")
+    found = read_patterns([str(names), "ep2\\*", "./b.png", str(picture), "a.png"])
+    assert found == ("a.png", "ep1-*", "ep2/*", "b.png", picture.as_posix())
+
+
+def test_lists_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    names = tmp_path / "bad.txt"
+    names.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_patterns([str(names)])
+    with pytest.raises(SettingsError, match="empty"):
+        read_patterns([" "])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fitting"),
+    [
+        ("a1.png", ["train/a1.png", "test/deep/a1.png"]),
+        ("train/a1.png", ["train/a1.png"]),
+        ("train", ["train/a1.png", "train/b[1].png"]),
+        ("train/", ["train/a1.png", "train/b[1].png"]),
+        ("*/a?.png", ["train/a1.png", "test/deep/a1.png"]),
+        ("b[1].png", ["train/b[1].png"]),
+        ("A1.png", []),
+    ],
+)
+def test_patterns_fit_paths_names_and_folders(pattern: str, fitting: list[str]) -> None:
+    patterns = Patterns([pattern])
+    files = ["train/a1.png", "train/b[1].png", "test/deep/a1.png"]
+    assert [file for file in files if patterns.fits(file)] == fitting
+    assert patterns.unused() == ([] if fitting else [pattern])
+
+
+def test_the_newest_list_counts() -> None:
+    stored = {"keep": ["a"], "drop": ["b", "c"]}
+    assert merged(stored, ["b"], ["a"]) == (("b",), ("c", "a"))
+    assert merged({}, [], []) == ((), ())

@@ -1,0 +1,160 @@
+"""Three stages at once: order, bounds, and one clean way to fail."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from reskin.inference.pipeline import overlap
+
+
+class FailureError(Exception):
+    """What the test breaks a stage with."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_behind() -> Iterator[None]:
+    """Every test ends in time and leaves no thread."""
+    before, started = threading.active_count(), time.monotonic()
+    yield
+    assert threading.active_count() == before
+    assert time.monotonic() - started < 3
+
+
+def endless() -> Iterator[int]:
+    number = 0
+    while True:
+        yield number
+        number += 1
+
+
+def test_results_are_written_in_order_for_every_length() -> None:
+    for length in range(12):
+        written: list[int] = []
+        overlap(range(length), lambda number: number * 3, written.append, ahead=2)
+        assert written == [3 * number for number in range(length)]
+
+
+def test_the_work_stays_in_the_callers_thread_and_the_rest_does_not() -> None:
+    seen: dict[str, threading.Thread] = {}
+
+    def read() -> Iterator[int]:
+        seen["read"] = threading.current_thread()
+        yield 1
+
+    overlap(
+        read(),
+        lambda _: seen.setdefault("work", threading.current_thread()),
+        lambda _: seen.setdefault("write", threading.current_thread()),
+    )
+    assert seen["work"] == threading.current_thread()
+    assert len(set(seen.values())) == 3
+
+
+def test_stages_run_at_the_same_time() -> None:
+    def read() -> Iterator[int]:
+        for number in range(8):
+            time.sleep(0.03)
+            yield number
+
+    def slow(number: int) -> int:
+        time.sleep(0.03)
+        return number
+
+    started = time.monotonic()
+    overlap(read(), slow, slow)
+    assert time.monotonic() - started < 0.55  # one after the other: 0.72
+
+
+@pytest.mark.parametrize("slowest", ["work", "write"])
+def test_a_slow_stage_holds_back_those_before_it(slowest: str) -> None:
+    read, written, most = 0, 0, 0
+
+    def items() -> Iterator[int]:
+        nonlocal read
+        for number in range(40):
+            read += 1
+            yield number
+
+    def work(number: int) -> int:
+        if slowest == "work":
+            time.sleep(0.002)
+        return number
+
+    def write(_: int) -> None:
+        nonlocal written, most
+        if slowest == "write":
+            time.sleep(0.002)
+        most = max(most, read - written)
+        written += 1
+
+    overlap(items(), work, write, ahead=3)
+    assert written == 40
+    assert most <= 3 + 3 + 3  # two queues, and one item in the hands of each stage
+
+
+@pytest.mark.parametrize("kind", [FailureError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("stage", ["read", "work", "write"])
+@pytest.mark.parametrize("at", [0, 7])
+def test_the_first_failure_stops_all_stages_and_surfaces(
+    kind: type[BaseException], stage: str, at: int
+) -> None:
+    def fail(where: str, number: int) -> int:
+        if where == stage and number == at:
+            raise kind(f"{stage} {at}")
+        return number
+
+    source = (fail("read", number) for number in endless())
+    with pytest.raises(kind, match=f"^{stage} {at}$"):
+        overlap(source, lambda number: fail("work", number), lambda number: fail("write", number), ahead=2)
+
+
+def test_a_failure_is_not_hidden_by_those_it_causes() -> None:
+    failed = threading.Event()
+
+    def write(_: int) -> None:
+        failed.set()
+        raise FailureError("first")
+
+    def read() -> Iterator[int]:
+        yield 0
+        failed.wait(2)
+        time.sleep(0.05)
+        raise ValueError("second")
+
+    with pytest.raises(FailureError, match="first"):
+        overlap(read(), lambda number: number, write)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timer signals")
+@pytest.mark.parametrize("stuck", ["read", "write"])
+def test_ctrl_c_arrives_while_the_work_waits(stuck: str) -> None:
+    stopped = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        stopped.set()
+        raise KeyboardInterrupt
+
+    def read() -> Iterator[int]:
+        yield 0
+        if stuck == "read":
+            stopped.wait(2)
+        yield from range(100)
+
+    def write(_: int) -> None:
+        if stuck == "write":
+            stopped.wait(2)
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            overlap(read(), lambda number: number, write, ahead=1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert stopped.is_set()
