@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from reskin.errors import ShapeError
 from reskin.networks.blocks import MirroredConv2d
+from reskin.networks.normalization import instance_norm
 
 
 def adain(features: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -40,7 +41,7 @@ def adain(features: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
             f"{tuple(features.shape)}",
             "Give both one number for each picture and channel.",
         )
-    plain = F.instance_norm(features)
+    plain = instance_norm(features)
     return torch.addcmul(shift[..., None, None].to(plain), plain, scale[..., None, None].to(plain))
 
 

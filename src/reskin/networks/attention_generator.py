@@ -21,6 +21,7 @@ from reskin.networks.blocks import (
     norm_layer,
     upsampling,
 )
+from reskin.networks.normalization import InstanceNorm2d
 from reskin.networks.resnet import resnet_generator
 
 
@@ -124,9 +125,9 @@ class OneMaskGenerator(nn.Module):
         base = resnet_generator(width, blocks)
         layers: list[nn.Module] = [base.stem, base.down, base.blocks]
         for many, few in ((4 * width, 2 * width), (2 * width, width)):
-            layers += [MirroredConv2d(many, few, 3), nn.InstanceNorm2d(few), nn.ReLU(inplace=True)]
+            layers += [MirroredConv2d(many, few, 3), InstanceNorm2d(few), nn.ReLU(inplace=True)]
             layers += [nn.Conv2d(few, 4 * few, 1), nn.PixelShuffle(2)]
-            layers += [nn.InstanceNorm2d(few), nn.ReLU(inplace=True)]
+            layers += [InstanceNorm2d(few), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers, MirroredConv2d(width, 4, 7))
         if norm != "instance":
             _exchange_norms(self.layers, norm)
@@ -143,5 +144,5 @@ def _exchange_norms(network: nn.Module, norm: Norm) -> None:
     """Put norms of another kind in the place of the instance norms."""
     for parent in list(network.modules()):
         for name, layer in list(parent.named_children()):
-            if isinstance(layer, nn.InstanceNorm2d):
+            if isinstance(layer, InstanceNorm2d):
                 setattr(parent, name, norm_layer(norm, layer.num_features))

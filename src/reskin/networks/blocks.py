@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
+from reskin.networks.normalization import InstanceNorm2d
 
 Norm = Literal["instance", "batch"]
 """How activations are normalised: per picture and channel, or per channel over the batch."""
@@ -27,7 +28,7 @@ def norm_layer(kind: Norm, channels: int) -> nn.Module:
     0
     """
     if kind == "instance":
-        return nn.InstanceNorm2d(channels)
+        return InstanceNorm2d(channels)
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     raise SettingsError(f"unknown norm '{kind}'", "Known: batch, instance.")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
 from reskin.networks.blocks import Norm, bounded
+from reskin.networks.normalization import InstanceNorm2d
 from reskin.types import Side
 
 NOISE_SIZE = 100
@@ -258,7 +259,7 @@ def _up(
 
 def _norm(kind: Norm, channels: int) -> nn.Module:
     """A norm that has no scale and shift of its own."""
-    return nn.BatchNorm2d(channels, affine=False) if kind == "batch" else nn.InstanceNorm2d(channels)
+    return nn.BatchNorm2d(channels, affine=False) if kind == "batch" else InstanceNorm2d(channels)
 
 
 def _joined(layers: list[nn.Sequential]) -> nn.Sequential:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError
 from reskin.networks.blocks import Upsample, check_input, mirrored, upsampling
+from reskin.networks.normalization import InstanceNorm2d
 
 Layout = Literal["pytorch", "tensorflow"]
 """The form of the layers. pytorch: mirrored edges, biases and a bare last layer; tensorflow: zeros beyond the
@@ -128,7 +129,7 @@ class FastStyleNetwork(nn.Module):
 
 def _norm(channels: int, layout: Layout) -> nn.Module:
     """Instance norm with a scale and a shift that are learnt."""
-    return nn.InstanceNorm2d(channels, affine=True, eps=1e-5 if layout == "pytorch" else 1e-3)
+    return InstanceNorm2d(channels, affine=True, eps=1e-5 if layout == "pytorch" else 1e-3)
 
 
 def _layer(convolution: nn.Module, channels: int, layout: Layout) -> nn.Sequential:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError
 from reskin.networks.blocks import ResizeConv2d, Upsample, bounded, check_input
+from reskin.networks.normalization import InstanceNorm2d
 
 InstanceNorm = Literal["instance", "affine"]
 """Instance norm without parameters after biased convolutions, or with scale and shift after unbiased ones."""
@@ -31,7 +32,7 @@ def normed(convolution: nn.Module, channels: int, norm: InstanceNorm) -> nn.Sequ
         SettingsError: `norm` is not a known one.
     """
     return nn.Sequential(
-        convolution, nn.InstanceNorm2d(channels, affine=not _has_bias(norm)), nn.ReLU(inplace=True)
+        convolution, InstanceNorm2d(channels, affine=not _has_bias(norm)), nn.ReLU(inplace=True)
     )
 
 

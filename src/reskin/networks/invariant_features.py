@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reskin.networks.blocks import check_input
+from reskin.networks.normalization import instance_norm
 from reskin.networks.vgg import read_vgg
 
 InvariantLayer = Literal["relu4_3", "relu5_3"]
@@ -53,4 +53,4 @@ class InvariantFeatures(nn.Module):
             ShapeError: the pictures are not RGB, or smaller than that.
         """
         check_input(images, channels=3, multiple=1, smallest=16)
-        return F.instance_norm(self.rest(self.vgg(images)["relu4_3"]).float())
+        return instance_norm(self.rest(self.vgg(images)["relu4_3"]).float())

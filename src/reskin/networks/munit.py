@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from reskin.errors import SettingsError, ShapeError
 from reskin.networks.adain import LayerNorm, StyledBlock
 from reskin.networks.blocks import MirroredConv2d, bounded, check_input, mirrored
+from reskin.networks.normalization import InstanceNorm2d
 from reskin.networks.resnet import ResidualBlock
 
 
@@ -47,11 +48,11 @@ class ContentEncoder(nn.Module):
         _check(width, blocks)
         layers: list[nn.Module] = [
             MirroredConv2d(3, width, 7),
-            nn.InstanceNorm2d(width),
+            InstanceNorm2d(width),
             nn.ReLU(inplace=True),
         ]
         for now in (width, 2 * width):
-            layers += [MirroredHalving(now, 2 * now), nn.InstanceNorm2d(2 * now), nn.ReLU(inplace=True)]
+            layers += [MirroredHalving(now, 2 * now), InstanceNorm2d(2 * now), nn.ReLU(inplace=True)]
         layers += [ResidualBlock(4 * width, norm="instance", has_dropout=False) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError
 from reskin.networks.blocks import bounded, check_input
+from reskin.networks.normalization import InstanceNorm2d
 
 SLOPE = 0.01
 """Of the leaky ReLUs, below 0."""
@@ -26,10 +27,10 @@ class LatentBlock(nn.Module):
         super().__init__()
         self.change = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm2d(channels),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm2d(channels),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ class PrivateEncoder(nn.Module):
         layers: list[nn.Module] = [nn.Conv2d(3, width, 7, padding=3), nn.LeakyReLU(SLOPE, inplace=True)]
         for now in (width, 2 * width):
             layers += [nn.Conv2d(now, 2 * now, 3, stride=2, padding=1)]
-            layers += [nn.InstanceNorm2d(2 * now), nn.ReLU(inplace=True)]
+            layers += [InstanceNorm2d(2 * now), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers, *(LatentBlock(4 * width) for _ in range(blocks)))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -94,7 +95,7 @@ class PrivateDecoder(nn.Module):
         layers: list[nn.Module] = [LatentBlock(4 * width) for _ in range(blocks)]
         for now in (4 * width, 2 * width):
             layers += [nn.ConvTranspose2d(now, now // 2, 3, 2, padding=1, output_padding=1)]
-            layers += [nn.InstanceNorm2d(now // 2), nn.ReLU(inplace=True)]
+            layers += [InstanceNorm2d(now // 2), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(width, 3, 1))
 
     def forward(self, features: Tensor) -> Tensor:
