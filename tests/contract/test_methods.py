@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.support.drawn_vgg import drawn_vgg
+from tests.support import small
 from torch import Tensor
 
 from reskin.cli.main import main
@@ -29,40 +29,20 @@ from reskin.runs.settings import TrainConfig, sort_settings
 from reskin.training.loop import seed_step
 from reskin.types import Batch, Direction
 
-TINY = {
-    "width": 4,
-    "disc_width": 4,
-    "style_width": 4,
-    "mlp_width": 8,
-    "blocks": 1,
-    "halvings": 5,
-    "disc_layers": 1,
-    "scales": 1,
-    "pool_size": 2,
-    "picture_size": 32,
-    "patches": 16,
-    "feature_size": 32,
-    "ssim_scales": 1,
-    "restarts": 2,
-    "inversion_steps": 5,
-    "feature_weight": 0.01,  # before a norm a bias has rounding noise for a gradient, and a weight such as
-    "content_weight": 1.0,  # the 1e10 of fast style makes it larger than what two processes may differ
+SAME_FOR_EVERYONE = {
+    "feature_weight": 0.01,
+    "content_weight": 1.0,
     "style_weight": 1.0,
     "norm": "instance",  # under batch norm two processes have other statistics than one
 }
-"""Small values for settings of these names, whichever method has them."""
+"""Settings that the comparisons here need, whichever method has them."""
 
 
 def tiny(name: str, **settings: object) -> Method:
-    """A method of few channels, its weights drawn from a fixed seed."""
+    """The method of a name, of few channels, its weights drawn from a fixed seed."""
     kind = find_trained(name)
-    seed_step(0, 0, 0)
-    small = {key: value for key, value in TINY.items() if key in kind.Config.model_fields}
-    if "feature_weights" in kind.Config.model_fields:
-        small["feature_weights"] = str(drawn_vgg())
-    method = kind(kind.Config.parse(small | settings))
-    method.prepare_training()
-    return method
+    chosen = {key: value for key, value in SAME_FOR_EVERYONE.items() if key in kind.Config.model_fields}
+    return small.tiny(kind, **chosen | settings)
 
 
 def translate(method: Translator, images: Tensor, direction: Direction) -> Tensor:

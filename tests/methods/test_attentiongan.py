@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from tests.support import small
+from tests.support.small import count, drawn, terms_of
 from tests.support.squares import colour_share, place_error, recoloured, squares
 from torch import Tensor, nn
 
@@ -17,40 +19,16 @@ from reskin.training.loop import seed_step
 from reskin.types import Batch, Direction
 
 V1 = dict(AttentionGAN.presets["v1"].settings)
+SMALL_V1 = V1 | {"blocks": 1}
 
 
-def tiny(**settings: Any) -> AttentionGAN:
-    torch.manual_seed(0)
-    small = {"width": 4, "blocks": 1, "disc_layers": 1, "pool_size": 2}
-    return AttentionGAN(AttentionGANConfig.parse(settings | small))
-
-
-def drawn(count: int = 1) -> Batch:
-    a, b = torch.rand((2, count, 3, 32, 32), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
-
-
-def terms_of(method: AttentionGAN, batch: Batch) -> dict[str, dict[str, float]]:
-    """The weighted terms that one step gives each optimizer."""
-    seen: dict[str, dict[str, float]] = defaultdict(dict)
-    update = method.update
-
-    def spy(name: str, **terms: Tensor) -> None:
-        seen[name] = {key: value.item() for key, value in terms.items()}
-        update(name, **terms)
-
-    method.update = spy  # type: ignore[method-assign]
-    method.training_step(batch)
-    return seen
+tiny = partial(small.tiny, AttentionGAN)
 
 
 def test_the_parameter_counts_are_the_published_ones() -> None:
     with torch.device("meta"):
         second = AttentionGAN(AttentionGANConfig())
         first = AttentionGAN(AttentionGANConfig.parse(V1))
-
-    def count(network: nn.Module) -> int:
-        return sum(p.numel() for p in network.parameters())
 
     assert count(second.gen_a2b) == count(second.gen_b2a) == 11_822_949
     assert count(second.disc_a) == 2_764_737
@@ -68,7 +46,7 @@ def shut(gen: nn.Module) -> None:
 
 
 def test_generators_whose_background_is_everything_lose_nothing() -> None:
-    method, batch = tiny(), drawn()
+    method, batch = tiny(), drawn(1)
     shut(method.gen_a2b)
     shut(method.gen_b2a)
     with torch.no_grad():
@@ -94,7 +72,7 @@ def test_the_parts_of_a_translation_are_at_hand() -> None:
 
 
 def test_the_terms_of_version_2_are_cyclegans() -> None:
-    method, batch = tiny(), drawn()
+    method, batch = tiny(), drawn(1)
     with torch.no_grad():
         fake_b, fake_a = method.translate(batch.a, "a2b"), method.translate(batch.b, "b2a")
         cycle = l1(method.translate(fake_b, "b2a"), batch.a) + l1(method.translate(fake_a, "a2b"), batch.b)
@@ -107,7 +85,7 @@ def test_the_terms_of_version_2_are_cyclegans() -> None:
 
 @pytest.mark.parametrize(("step", "r"), [(10, 0.01), (11, 0.5), (200, 0.5)])
 def test_version_1_weighs_the_game_against_the_cycle(step: int, r: float) -> None:
-    method, batch = tiny(**V1), drawn(2)
+    method, batch = tiny(**SMALL_V1), drawn(2)
     method.step, method.steps = step, 200  # epochs of its schedule: the first ten are the first twentieth
     assert not method.same_every_step
     there, back = method.attend(batch.a, "a2b"), method.attend(batch.b, "b2a")
@@ -132,7 +110,7 @@ def test_version_1_weighs_the_game_against_the_cycle(step: int, r: float) -> Non
 
 @pytest.mark.parametrize(
     "settings",
-    [V1, {"norm": "batch"}, {"adversarial": "hinge", "upsample": "bilinear"}, {"adversarial": "bce"}],
+    [SMALL_V1, {"norm": "batch"}, {"adversarial": "hinge", "upsample": "bilinear"}, {"adversarial": "bce"}],
     ids=["v1", "batch norm", "hinge", "bce"],
 )
 def test_the_variants_run(settings: dict[str, Any]) -> None:
@@ -142,7 +120,7 @@ def test_the_variants_run(settings: dict[str, Any]) -> None:
     assert all(loss.isfinite() for loss in losses.values())
     assert [name for name, p in method.named_parameters() if p.dim() > 1 and p.equal(before[name])] == []
     with torch.no_grad():
-        translated = method.eval().translate(drawn().a, "a2b")
+        translated = method.eval().translate(drawn(1).a, "a2b")
     assert translated.shape == (1, 3, 32, 32) and translated.abs().max() <= 1
 
 
@@ -163,7 +141,7 @@ FIRST_LOSSES = {
 
 def test_the_first_losses_are_what_they_were() -> None:
     """A refactoring leaves these numbers as they are; any other change of them needs a reason."""
-    losses = {name: loss.item() for name, loss in tiny().training_step(drawn()).items()}
+    losses = {name: loss.item() for name, loss in tiny().training_step(drawn(1)).items()}
     assert losses == pytest.approx(FIRST_LOSSES, rel=1e-5)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from tests.support import small
+from tests.support.small import count, drawn
 from tests.support.squares import colour_share, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
@@ -14,20 +17,7 @@ from reskin.errors import SettingsError
 from reskin.methods.bigan import BiGAN, BiGANConfig, adversarial_other
 from reskin.types import Batch
 
-
-def tiny(**settings: Any) -> BiGAN:
-    torch.manual_seed(0)
-    small = {"width": 4, "blocks": 1, "disc_layers": 1, "pool_size": 2}
-    return BiGAN(BiGANConfig.parse(small | settings))
-
-
-def drawn(count: int = 1) -> Batch:
-    a, b = torch.rand((2, count, 3, 32, 32), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+tiny = partial(small.tiny, BiGAN)
 
 
 class Verdict(nn.Module):
@@ -68,7 +58,7 @@ def test_the_networks_are_those_of_the_comparison() -> None:
 def test_the_original_losses_are_two_ln_2_where_the_discriminator_knows_nothing() -> None:
     method = tiny(adversarial="bce")
     method.disc_pairs = Verdict(0.0)  # type: ignore[assignment]
-    losses = method.training_step(drawn())
+    losses = method.training_step(drawn(1))
     made = losses["adversarial_a2b"] + losses["adversarial_b2a"]
     assert made.item() == pytest.approx(1.386294, abs=1e-6) == 2 * math.log(2)
     assert 2 * losses["discriminator"].item() == pytest.approx(1.386294, abs=1e-6)  # ours has the half
@@ -76,7 +66,7 @@ def test_the_original_losses_are_two_ln_2_where_the_discriminator_knows_nothing(
 
 def test_there_is_one_and_back_is_nought() -> None:
     """A discriminator that calls (a, there(a)) 1 and (back(b), b) 0 is right: its loss is low."""
-    method, batch = tiny(pool_size=0), drawn()
+    method, batch = tiny(pool_size=0), drawn(1)
     method.disc_pairs = RightFor(batch.a, 0.5)  # type: ignore[assignment]
     right = method.training_step(batch)
     method.disc_pairs = RightFor(batch.a, -0.5)  # type: ignore[assignment]
@@ -124,7 +114,7 @@ def test_pairs_are_in_order_and_of_one_call_even_after_the_buffer() -> None:
 
 def test_one_update_of_both_generators_equals_one_of_each() -> None:
     both = tiny()
-    both.training_step(drawn())
+    both.training_step(drawn(1))
     for term, part in (("adversarial_a2b", "gen_a2b"), ("adversarial_b2a", "gen_b2a")):
         one = tiny()
 
@@ -132,7 +122,7 @@ def test_one_update_of_both_generators_equals_one_of_each() -> None:
             update(name, **({term: terms[term]} if name == "generators" else terms))
 
         one.update = alone  # type: ignore[method-assign,assignment]
-        one.training_step(drawn())
+        one.training_step(drawn(1))
         taught, expected = getattr(both, part), getattr(one, part)
         for p, q in zip(taught.parameters(), expected.parameters(), strict=True):
             torch.testing.assert_close(p, q)
@@ -149,7 +139,7 @@ def test_only_the_two_games_of_label_0_and_1_are_offered() -> None:
 
 @pytest.mark.parametrize("settings", [{"norm": "batch"}, {"adversarial": "bce"}, {"upsample": "nearest"}])
 def test_the_variants_run(settings: dict[str, Any]) -> None:
-    losses = tiny(**settings).training_step(drawn())
+    losses = tiny(**settings).training_step(drawn(1))
     assert set(losses) == {"discriminator", "adversarial_a2b", "adversarial_b2a"}
     assert all(loss.isfinite() for loss in losses.values())
 

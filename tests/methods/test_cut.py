@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from tests.support import small
+from tests.support.small import count, drawn, terms_of
 from tests.support.squares import colour_share, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
@@ -15,36 +17,8 @@ from reskin.losses.contrastive import patch_nce
 from reskin.methods.cut import CUT, CUTConfig
 from reskin.networks.antialias import BlurDownsample, BlurUpsample
 from reskin.networks.patch_projection import draw_places
-from reskin.types import Batch
 
-
-def tiny(**settings: Any) -> CUT:
-    torch.manual_seed(0)
-    small = {"width": 4, "blocks": 1, "disc_layers": 1, "patches": 16}
-    return CUT(CUTConfig.parse(small | settings))
-
-
-def drawn(count: int = 1) -> Batch:
-    a, b = torch.rand((2, count, 3, 32, 32), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def terms_of(method: CUT, batch: Batch) -> dict[str, dict[str, float]]:
-    """The weighted terms that one step gives each optimizer."""
-    seen: dict[str, dict[str, float]] = defaultdict(dict)
-    update = method.update
-
-    def spy(name: str, **terms: Tensor) -> None:
-        seen[name] = {key: value.item() for key, value in terms.items()}
-        update(name, **terms)
-
-    method.update = spy  # type: ignore[method-assign]
-    method.training_step(batch)
-    return seen
+tiny = partial(small.tiny, CUT)
 
 
 def test_the_networks_are_the_papers() -> None:
@@ -86,7 +60,7 @@ def test_all_networks_start_from_xavier_with_gain_002() -> None:
 def test_everything_is_there_before_the_first_step() -> None:
     method = tiny()
     before = {key: value.shape for key, value in method.state_dict().items()}
-    method.training_step(drawn())
+    method.training_step(drawn(1))
     assert {key: value.shape for key, value in method.state_dict().items()} == before
 
 
@@ -111,10 +85,10 @@ def test_the_contrast_is_the_mean_of_translation_and_identity() -> None:
 def test_a_share_of_a_half_counts_the_identity_half_as_much() -> None:
     method = tiny(nce_weight=3.0, identity_weight=0.5)
     torch.manual_seed(5)
-    terms = terms_of(method, drawn())["generator"]
+    terms = terms_of(method, drawn(1))["generator"]
     method = tiny(nce_weight=3.0, identity_weight=0.5)
     torch.manual_seed(5)
-    losses = method.training_step(drawn())
+    losses = method.training_step(drawn(1))
     assert terms["nce"] == pytest.approx(2 * losses["nce"].item())
     assert terms["identity"] == pytest.approx(losses["identity"].item())
 
@@ -144,13 +118,13 @@ def test_each_step_teaches_the_discriminator_first_and_each_network_by_its_own_l
             assert gradients(method.gen_a2b) == []
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn())
+    method.training_step(drawn(1))
     assert seen == ["discriminator", "generator"]
     assert all(p.requires_grad for p in method.parameters())  # thawed again
 
 
 def test_no_network_sees_the_same_pictures_twice() -> None:
-    method, batch = tiny(), drawn()
+    method, batch = tiny(), drawn(1)
     seen: list[Tensor] = []
     method.gen_a2b.stem.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
     method.training_step(batch)
@@ -166,7 +140,7 @@ def test_no_network_sees_the_same_pictures_twice() -> None:
 def test_keys_teach_nothing() -> None:
     """With the translation cut off from the generator, nothing is left that could teach it."""
     method = tiny(adversarial_weight=0.0, identity_weight=0.0)
-    made, taps = method.gen_a2b.translate_and_tap(drawn().a)
+    made, taps = method.gen_a2b.translate_and_tap(drawn(1).a)
     queries, keys = method._vectors(made, taps)
     assert all(query.requires_grad for query in queries)
     assert not any(key.requires_grad for key in keys)
@@ -202,7 +176,7 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], messa
 
 @pytest.mark.parametrize("adversarial", ["bce", "hinge"])
 def test_the_other_games_run(adversarial: str) -> None:
-    losses = tiny(adversarial=adversarial).training_step(drawn())
+    losses = tiny(adversarial=adversarial).training_step(drawn(1))
     assert set(losses) == {"discriminator", "adversarial", "nce", "identity"}
     assert all(loss.isfinite() for loss in losses.values())
 

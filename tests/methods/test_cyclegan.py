@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from tests.support import small
+from tests.support.small import count, drawn, terms_of
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -20,34 +22,7 @@ from reskin.runs.settings import sort_settings
 from reskin.training.loop import seed_step
 from reskin.types import Batch
 
-
-def tiny(**settings: Any) -> CycleGAN:
-    torch.manual_seed(0)
-    small = {"width": 4, "blocks": 1, "disc_layers": 1, "pool_size": 2}
-    return CycleGAN(CycleGANConfig.parse(small | settings))
-
-
-def drawn(side: int = 32, count: int = 1) -> Batch:
-    a, b = torch.rand((2, count, 3, side, side), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def terms_of(method: CycleGAN, batch: Batch) -> dict[str, dict[str, float]]:
-    """The weighted terms that one step gives each optimizer."""
-    seen: dict[str, dict[str, float]] = defaultdict(dict)
-    update = method.update
-
-    def spy(name: str, **terms: Tensor) -> None:
-        seen[name] = {key: value.item() for key, value in terms.items()}
-        update(name, **terms)
-
-    method.update = spy  # type: ignore[method-assign]
-    method.training_step(batch)
-    return seen
+tiny = partial(small.tiny, CycleGAN)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +67,7 @@ class Shifted(nn.Module):
 def test_generators_that_change_nothing_lose_nothing() -> None:
     method = tiny()
     method.gen_a2b, method.gen_b2a = Shifted(0.0), Shifted(0.0)
-    losses = method.training_step(drawn())
+    losses = method.training_step(drawn(1))
     assert losses["cycle"] == 0 and losses["identity"] == 0
 
 
@@ -102,14 +77,14 @@ def test_the_cycle_alone_changes_nothing_that_is_the_identity() -> None:
     method.gen_a2b, method.gen_b2a = Shifted(0.0), Shifted(0.0)
     method.add_optimizer("generators", method.gen_a2b, method.gen_b2a)
     for _ in range(3):
-        assert method.training_step(drawn())["cycle"] == 0
+        assert method.training_step(drawn(1))["cycle"] == 0
     assert method.gen_a2b.shift == 0 and method.gen_b2a.shift == 0
 
 
 def test_a_tenth_of_error_on_both_ways_costs_two() -> None:
     method = tiny()
     method.gen_a2b, method.gen_b2a = Shifted(0.05), Shifted(0.05)
-    terms = terms_of(method, drawn())["generators"]
+    terms = terms_of(method, drawn(1))["generators"]
     assert terms["cycle"] == pytest.approx(2.0, abs=1e-5)  # 10 * (0.1 + 0.1)
     assert terms["identity"] == pytest.approx(0.5, abs=1e-5)  # 0.5 * 10 * (0.05 + 0.05)
 
@@ -128,7 +103,7 @@ def test_a_tenth_of_error_on_both_ways_costs_two() -> None:
 def test_the_ablations_of_table_4(
     settings: dict[str, float], adversarial: int, forward: int, backward: int
 ) -> None:
-    method, batch = tiny(identity_weight=0.0, **settings), drawn()
+    method, batch = tiny(identity_weight=0.0, **settings), drawn(1)
     with torch.no_grad():
         fake_b, fake_a = method.gen_a2b(batch.a), method.gen_b2a(batch.b)
         fooled = (method.disc_b(fake_b) - 1).square().mean() + (method.disc_a(fake_a) - 1).square().mean()
@@ -160,7 +135,7 @@ def test_the_presets_of_table_4_are_its_five_rows(
     assert (c.identity_weight, c.blocks) == (0, 6)
     assert (settings.data.load_size, settings.data.crop_size) == (143, 128)
     small = {"width": 4, "blocks": 1, "disc_layers": 1, "pool_size": 2}
-    terms = terms_of(tiny(**c.to_dict() | small), drawn())
+    terms = terms_of(tiny(**c.to_dict() | small), drawn(1))
     assert ("adversarial" in terms["generators"]) == bool(adversarial)
     assert ("cycle" in terms["generators"]) == bool(forward or backward)
     assert "identity" not in terms["generators"]
@@ -185,7 +160,7 @@ def test_settings_that_leave_nothing_to_learn_are_refused() -> None:
 
 
 def test_without_either_way_of_the_cycle_there_is_the_game_alone() -> None:
-    losses = tiny(forward_cycle=0.0, backward_cycle=0.0).training_step(drawn())
+    losses = tiny(forward_cycle=0.0, backward_cycle=0.0).training_step(drawn(1))
     assert set(losses) == {"adversarial", "discriminator_a", "discriminator_b"}
 
 
@@ -214,13 +189,13 @@ def test_each_step_teaches_its_own_networks() -> None:
             assert gradients(discs) == []
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn())
+    method.training_step(drawn(1))
     assert seen == ["generators", "discriminators"]
     assert all(p.requires_grad for p in method.parameters())  # thawed again
 
 
 def test_discriminators_see_pooled_fakes_and_real_pictures_of_their_own_side() -> None:
-    method, batch = tiny(), drawn()
+    method, batch = tiny(), drawn(1)
     with torch.no_grad():
         fake_b = method.gen_a2b(batch.a)
     seen: dict[str, list[Tensor]] = {"a": [], "b": []}
@@ -251,12 +226,12 @@ def test_discriminators_see_pooled_fakes_and_real_pictures_of_their_own_side() -
 def test_the_variants_run(settings: dict[str, Any]) -> None:
     method = tiny(**settings)
     before = {name: p.detach().clone() for name, p in method.named_parameters()}
-    losses = method.training_step(drawn())
+    losses = method.training_step(drawn(1))
     assert set(losses) == {"adversarial", "cycle", "identity", "discriminator_a", "discriminator_b"}
     assert all(loss.isfinite() for loss in losses.values())
     still = [name for name, p in method.named_parameters() if p.dim() > 1 and p.equal(before[name])]
     assert still == []
-    assert method.translate(drawn().a, "a2b").shape == (1, 3, 32, 32)
+    assert method.translate(drawn(1).a, "a2b").shape == (1, 3, 32, 32)
 
 
 SAGAN = dict(CycleGAN.presets["sagan_parts"].settings)
@@ -298,7 +273,7 @@ def test_with_the_parts_of_sagan_everything_moves_and_a_resumed_run_is_the_same(
 
     def step(method: CycleGAN, number: int) -> dict[str, Tensor]:
         seed_step(0, number, 0)
-        return method.training_step(drawn())
+        return method.training_step(drawn(1))
 
     for number in (1, 2, 3):
         losses = step(whole, number)
@@ -317,8 +292,8 @@ def test_with_the_parts_of_sagan_everything_moves_and_a_resumed_run_is_the_same(
     u = {key: value.clone() for key, value in expected.items() if key.endswith(".u")}
     assert bool(u) == bool(settings.get("spectral_norm"))
     with torch.no_grad():
-        assert whole.translate(drawn().a, "a2b").equal(whole.translate(drawn().a, "a2b"))
-        whole.disc_a(drawn().a)
+        assert whole.translate(drawn(1).a, "a2b").equal(whole.translate(drawn(1).a, "a2b"))
+        whole.disc_a(drawn(1).a)
     assert all(whole.state_dict()[key].equal(value) for key, value in u.items())
 
 
@@ -336,12 +311,12 @@ def test_attention_where_it_cannot_be_is_refused(settings: dict[str, str], said:
 
 
 def test_the_penalty_of_wgan_gp_is_part_of_the_discriminators_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_penalty = tiny(adversarial="wgan-gp").training_step(drawn())["discriminator_a"]
+    with_penalty = tiny(adversarial="wgan-gp").training_step(drawn(1))["discriminator_a"]
     penalty = torch.tensor(3.0)
     monkeypatch.setattr("reskin.methods.cyclegan.gradient_penalty", lambda *_: 0 * penalty)
-    without = tiny(adversarial="wgan-gp").training_step(drawn())["discriminator_a"]
+    without = tiny(adversarial="wgan-gp").training_step(drawn(1))["discriminator_a"]
     monkeypatch.setattr("reskin.methods.cyclegan.gradient_penalty", lambda *_: penalty)
-    assert tiny(adversarial="wgan-gp").training_step(drawn())["discriminator_a"] == without + 3
+    assert tiny(adversarial="wgan-gp").training_step(drawn(1))["discriminator_a"] == without + 3
     assert with_penalty > without
 
 
@@ -368,15 +343,15 @@ def test_the_first_losses_are_what_they_were() -> None:
     method = tiny()
     for step, (expected, tolerance) in enumerate(zip(FIRST_LOSSES, (1e-5, 1e-3), strict=True)):
         torch.manual_seed(step)
-        losses = {name: loss.item() for name, loss in method.training_step(drawn()).items()}
+        losses = {name: loss.item() for name, loss in method.training_step(drawn(1)).items()}
         assert losses == pytest.approx(expected, rel=tolerance)
 
 
 def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
     exact, rough = tiny(), tiny()
-    expected = exact.training_step(drawn(count=2))
+    expected = exact.training_step(drawn(2))
     with torch.autocast("cpu", torch.bfloat16):
-        losses = rough.training_step(drawn(count=2))
+        losses = rough.training_step(drawn(2))
     assert all(loss.dtype == torch.float32 for loss in losses.values())
     assert all(p.dtype == torch.float32 for p in rough.parameters())
     assert rough.pool_a.images.dtype == torch.float32

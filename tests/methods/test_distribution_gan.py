@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from tests.support import small
+from tests.support.small import count, drawn
 from tests.support.squares import place_error, recoloured, squares, train
 from torch import Tensor, nn
 
@@ -14,20 +17,7 @@ from reskin.losses.adversarial import adversarial_generator
 from reskin.methods.distribution_gan import DistributionGAN, DistributionGANConfig, noise_of
 from reskin.types import Batch
 
-
-def tiny(**settings: Any) -> DistributionGAN:
-    torch.manual_seed(0)
-    small = {"width": 4, "blocks": 1, "disc_layers": 1}
-    return DistributionGAN(DistributionGANConfig.parse(small | settings))
-
-
-def drawn(count: int = 2, side: int = 32) -> Batch:
-    a, b = torch.rand((2, count, 3, side, side), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+tiny = partial(small.tiny, DistributionGAN)
 
 
 def test_the_networks_are_as_published() -> None:
@@ -73,10 +63,10 @@ def test_pictures_are_made_once_and_noise_is_drawn_for_each_of_the_two() -> None
 def test_from_noise_real_pictures_are_brought_to_64_px() -> None:
     method, seen = tiny(source="noise"), list[Tensor]()
     method.disc_b.register_forward_hook(lambda _, x, __: seen.append(x[0].detach()))
-    method.training_step(drawn(side=128))
+    method.training_step(drawn(edge=128))
     assert [tuple(images.shape) for images in seen] == 3 * [(2, 3, 64, 64)]
     seen.clear()
-    batch = drawn(side=64)
+    batch = drawn(edge=64)
     method.training_step(batch)
     assert seen[0].equal(batch.b)
 
@@ -103,7 +93,7 @@ def test_a_discriminator_without_opinion_costs_ln_2() -> None:
 
 
 def test_from_noise_a_picture_always_has_the_same_output_and_another_one_another() -> None:
-    method, images = tiny(source="noise").eval(), drawn(side=40).a
+    method, images = tiny(source="noise").eval(), drawn(edge=40).a
     with torch.no_grad():
         together = method.translate(images, "a2b")
         torch.manual_seed(7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.support import small
 from tests.support.drawn_vgg import CONVOLUTIONS, drawn_vgg
+from tests.support.small import count, drawn
 from torch import Tensor, nn
 
 from reskin.cli.main import main
@@ -22,23 +25,7 @@ from reskin.runs.settings import sort_settings
 from reskin.training.loop import seed_step
 from reskin.types import Batch
 
-
-def tiny(*, ready: bool = True, **settings: Any) -> FastStyle:
-    torch.manual_seed(0)
-    small = {"width": 4, "blocks": 1, "feature_weights": str(drawn_vgg())}
-    method = FastStyle(FastStyleConfig.parse(small | settings))
-    if ready:
-        method.prepare_training()
-    return method
-
-
-def drawn(count: int = 2, seed: int = 1) -> Batch:
-    a, b = torch.rand((2, count, 3, 32, 32), generator=torch.Generator().manual_seed(seed)) * 2 - 1
-    return Batch(a, b)
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+tiny = partial(small.tiny, FastStyle)
 
 
 def test_network_and_settings_are_those_of_the_pytorch_example() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from tests.support import small
+from tests.support.small import count, drawn
 from tests.support.squares import colour_share, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
@@ -16,20 +19,7 @@ from reskin.methods.fastcut import FastCUT, FastCUTConfig
 from reskin.networks.patch_projection import draw_places
 from reskin.types import Batch
 
-
-def tiny(**settings: Any) -> FastCUT:
-    torch.manual_seed(0)
-    small = {"width": 4, "blocks": 1, "disc_layers": 1, "patches": 16}
-    return FastCUT(FastCUTConfig.parse(small | settings))
-
-
-def drawn(count: int = 1) -> Batch:
-    a, b = torch.rand((2, count, 3, 32, 32), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+tiny = partial(small.tiny, FastCUT)
 
 
 def translated_in_a_step(method: FastCUT, batch: Batch) -> list[Tensor]:
@@ -93,9 +83,9 @@ def test_the_contrast_is_that_of_mirrored_back_features(chance: float) -> None:
 
 
 def test_without_mirroring_no_picture_is_seen_twice() -> None:
-    shown, fake = translated_in_a_step(tiny(mirror_chance=0.0), drawn())
-    assert shown.equal(drawn().a) and not fake.equal(shown)
-    assert len(translated_in_a_step(tiny(nce_weight=0.0), drawn())) == 1
+    shown, fake = translated_in_a_step(tiny(mirror_chance=0.0), drawn(1))
+    assert shown.equal(drawn(1).a) and not fake.equal(shown)
+    assert len(translated_in_a_step(tiny(nce_weight=0.0), drawn(1))) == 1
 
 
 def test_each_step_teaches_the_discriminator_first_and_each_network_by_its_own_loss() -> None:
@@ -117,7 +107,7 @@ def test_each_step_teaches_the_discriminator_first_and_each_network_by_its_own_l
             assert gradients(method.gen_a2b) == [] and gradients(method.projection) == []
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn())
+    method.training_step(drawn(1))
     assert seen["order"] == ["discriminator", "generator"]
     assert all(p.requires_grad for p in method.parameters())  # thawed again
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections import defaultdict
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.support import small
 from tests.support.drawn_vgg import CONVOLUTIONS, drawn_vgg
+from tests.support.small import count, drawn, terms_of
 from tests.support.squares import colour_share, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
@@ -20,40 +21,8 @@ from reskin.cli.main import main
 from reskin.errors import SettingsError, WeightsError
 from reskin.images import write_image
 from reskin.methods.feature_gan import FeatureGAN, FeatureGANConfig
-from reskin.types import Batch
 
-
-def tiny(*, ready: bool = True, **settings: Any) -> FeatureGAN:
-    torch.manual_seed(0)
-    small = {"width": 4, "blocks": 1, "disc_layers": 1, "pool_size": 2, "feature_size": 32}
-    small["feature_weights"] = str(drawn_vgg())
-    method = FeatureGAN(FeatureGANConfig.parse(small | settings))
-    if ready:
-        method.prepare_training()
-    return method
-
-
-def drawn(count: int = 1) -> Batch:
-    a, b = torch.rand((2, count, 3, 32, 32), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
-
-
-def terms_of(method: FeatureGAN, batch: Batch) -> dict[str, dict[str, float]]:
-    """The weighted terms that one step gives each optimizer."""
-    seen: dict[str, dict[str, float]] = defaultdict(dict)
-    update = method.update
-
-    def spy(name: str, **terms: Tensor) -> None:
-        seen[name] = {key: value.item() for key, value in terms.items()}
-        update(name, **terms)
-
-    method.update = spy  # type: ignore[method-assign]
-    method.training_step(batch)
-    return seen
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+tiny = partial(small.tiny, FeatureGAN)
 
 
 def test_networks_and_settings_are_those_of_the_baseline() -> None:
@@ -89,8 +58,8 @@ def test_a_generator_that_changes_nothing_has_no_feature_loss() -> None:
     method = tiny()
     method.gen_a2b = nn.Identity()
     with torch.no_grad():
-        assert method._feature_distance(drawn().a, drawn().a) == 0
-        assert method._feature_distance(drawn().b, drawn().a) > 0
+        assert method._feature_distance(drawn(1).a, drawn(1).a) == 0
+        assert method._feature_distance(drawn(1).b, drawn(1).a) > 0
 
 
 def first_layer(path: Path, images: Tensor) -> Tensor:
@@ -101,7 +70,7 @@ def first_layer(path: Path, images: Tensor) -> Tensor:
 
 
 def test_torchvision_weights_see_normalised_rgb_and_their_distance_is_brought_to_caffes_size() -> None:
-    path, batch = drawn_vgg(), drawn()
+    path, batch = drawn_vgg(), drawn(1)
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     deviation = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
     a, b = (first_layer(path, ((images + 1) / 2 - mean) / deviation) for images in (batch.a, batch.b))
@@ -123,7 +92,7 @@ def test_caffes_weights_see_blue_first_and_its_mean_taken_off(tmp_path: Path) ->
         for kind in ("weight", "bias")
     }
     torch.save(caffe, tmp_path / "caffe.pth")
-    batch = drawn()
+    batch = drawn(1)
     mean = torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1)
     a, b = (first_layer(drawn_vgg(), (images.flip(1) + 1) * 127.5 - mean) for images in (batch.a, batch.b))
     method = tiny(feature_layer="relu1_1", feature_weights=str(tmp_path / "caffe.pth"))
@@ -132,7 +101,7 @@ def test_caffes_weights_see_blue_first_and_its_mean_taken_off(tmp_path: Path) ->
 
 
 def test_the_feature_loss_teaches_the_generator_and_never_the_vgg() -> None:
-    method, batch = tiny(adversarial_weight=0.0), drawn()
+    method, batch = tiny(adversarial_weight=0.0), drawn(1)
     (vgg,) = method._vgg
     kept = {name: value.clone() for name, value in vgg.state_dict().items()}
     before = [p.detach().clone() for p in method.gen_a2b.parameters()]
@@ -154,7 +123,7 @@ def test_the_vgg_is_no_part_of_the_model() -> None:
 
 
 def test_the_terms_are_weighted_as_the_sheet_says() -> None:
-    method, batch = tiny(), drawn()
+    method, batch = tiny(), drawn(1)
     with torch.no_grad():
         fake = method.gen_a2b(batch.a)
         fooled = (method.disc_b(fake) - 1).square().mean().item()
@@ -180,7 +149,7 @@ def test_each_step_teaches_its_own_network() -> None:
             assert all(p.grad is None for p in other.parameters())
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn())
+    method.training_step(drawn(1))
     assert seen == ["generator", "discriminator"]
     assert method.pool_b.images[0].shape == (3, 32, 32) and int(method.pool_b.count) == 1
 
@@ -204,7 +173,7 @@ def test_a_layer_that_no_vgg_has_is_refused() -> None:
 
 def test_without_the_feature_loss_no_weights_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reskin.methods.feature_gan.find_weights", pytest.fail)
-    losses = tiny(feature_weight=0.0, feature_weights=None).training_step(drawn())
+    losses = tiny(feature_weight=0.0, feature_weights=None).training_step(drawn(1))
     assert set(losses) == {"adversarial", "discriminator_b"}
 
 
@@ -263,7 +232,7 @@ FIRST_LOSSES = {"adversarial": 1.0020325, "feature": 20.7670269, "discriminator_
 def test_the_first_losses_are_what_they_were() -> None:
     """A refactoring leaves these numbers as they are; any other change of them needs a reason."""
     torch.manual_seed(0)
-    losses = {name: loss.item() for name, loss in tiny().training_step(drawn()).items()}
+    losses = {name: loss.item() for name, loss in tiny().training_step(drawn(1)).items()}
     assert losses == pytest.approx(FIRST_LOSSES, rel=1e-5)
 
 

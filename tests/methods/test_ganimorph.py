@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import Any
+from functools import partial
 
 import pytest
 import torch
+from tests.support import small
+from tests.support.small import drawn, terms_of
 from tests.support.squares import colour_share, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
@@ -14,32 +15,8 @@ from reskin.errors import SettingsError, ShapeError
 from reskin.losses.structural import GANIMORPH, ssim
 from reskin.methods.ganimorph import GANimorph, GANimorphConfig, LossNormaliser, feature_distance
 from reskin.runs.settings import find_preset, sort_settings
-from reskin.types import Batch
 
-
-def tiny(**settings: Any) -> GANimorph:
-    torch.manual_seed(0)
-    small = {"width": 4, "disc_width": 4, "blocks": 1, "ssim_scales": 1}
-    return GANimorph(GANimorphConfig.parse(small | settings))
-
-
-def drawn(count: int = 2, side: int = 32) -> Batch:
-    a, b = torch.rand((2, count, 3, side, side), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
-
-
-def terms_of(method: GANimorph, batch: Batch) -> dict[str, dict[str, float]]:
-    """The weighted terms that one step gives each optimizer."""
-    seen: dict[str, dict[str, float]] = defaultdict(dict)
-    update = method.update
-
-    def spy(name: str, **terms: Tensor) -> None:
-        seen[name] = {key: value.item() for key, value in terms.items()}
-        update(name, **terms)
-
-    method.update = spy  # type: ignore[method-assign]
-    method.training_step(batch)
-    return seen
+tiny = partial(small.tiny, GANimorph)
 
 
 class Unchanged(nn.Module):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import pytest
 import torch
+from tests.support import small
+from tests.support.small import drawn
 from tests.support.squares import colour_share, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
@@ -14,16 +16,7 @@ from reskin.methods.ganimorph_lite import GANimorphLite, GANimorphLiteConfig
 from reskin.runs.settings import find_preset, sort_settings
 from reskin.types import Batch
 
-
-def tiny(**settings: Any) -> GANimorphLite:
-    torch.manual_seed(0)
-    small = {"width": 4, "disc_width": 4, "ssim_scales": 1}
-    return GANimorphLite(GANimorphLiteConfig.parse(small | settings))
-
-
-def drawn(count: int = 2, side: int = 32) -> Batch:
-    a, b = torch.rand((2, count, 3, side, side), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
+tiny = partial(small.tiny, GANimorphLite, pool_size=0)
 
 
 class Painted(nn.Module):

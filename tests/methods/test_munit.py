@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from functools import partial
 
 import pytest
 import torch
+from tests.support import small
 from tests.support.drawn_vgg import drawn_vgg
 from tests.support.looks import RED, looks_of, many_looks, red_squares, train_looks
+from tests.support.small import count, drawn, graphs_of
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError
@@ -18,32 +20,7 @@ from reskin.methods.munit import MUNIT, MUNITConfig
 from reskin.networks.invariant_features import InvariantFeatures
 from reskin.types import Batch
 
-SMALL = {"width": 4, "blocks": 1, "mlp_width": 8, "disc_width": 4, "disc_layers": 2, "scales": 2}
-
-
-def tiny(**settings: Any) -> MUNIT:
-    torch.manual_seed(0)
-    method = MUNIT(MUNITConfig.parse(SMALL | {"feature_weights": str(drawn_vgg())} | settings))
-    method.prepare_training()
-    return method
-
-
-def drawn(count: int = 2) -> Batch:
-    a, b = torch.rand((2, count, 3, 32, 32), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def terms_of(method: MUNIT, batch: Batch) -> dict[str, dict[str, Tensor]]:
-    """The weighted terms, graph and all, that one step gives each optimizer; nothing is changed by them."""
-    seen: dict[str, dict[str, Tensor]] = defaultdict(dict)
-    method.update = lambda name, **terms: seen[name].update(terms)  # type: ignore[method-assign]
-    torch.manual_seed(7)
-    method.training_step(batch)
-    return seen
+tiny = partial(small.tiny, MUNIT, disc_layers=2, scales=2)
 
 
 def test_the_parameter_counts_are_the_papers() -> None:
@@ -113,7 +90,7 @@ def plain_losses(method: MUNIT, batch: Batch) -> dict[str, Tensor]:
 def test_every_loss_and_its_gradient_is_that_of_the_sheet() -> None:
     weights = {"image": 10, "style": 2, "content": 3, "cycle": 5, "features": 7, "adversarial": 4}
     method, batch = tiny(**{f"{name}_weight": weight for name, weight in weights.items()}), drawn()
-    expected, terms = plain_losses(method, batch), terms_of(method, batch)
+    expected, terms = plain_losses(method, batch), graphs_of(method, batch)
     assert terms["discriminators"].keys() == {"discriminator_a", "discriminator_b"}
     for name, loss in terms["discriminators"].items():
         torch.testing.assert_close(loss, 4 * expected[name])
@@ -137,7 +114,7 @@ def reached(term: Tensor, network: nn.Module) -> bool:
 
 def test_a_lost_style_is_blamed_on_style_encoders_decoders_and_their_mlps() -> None:
     method = tiny()
-    term = terms_of(method, drawn())["generators"]["style"]
+    term = graphs_of(method, drawn())["generators"]["style"]
     for network in (method.enc_style_a, method.enc_style_b, method.dec_a, method.dec_b, method.dec_b.mlp):
         assert reached(term, network)
 
@@ -234,10 +211,9 @@ def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
 
 @pytest.mark.slow
 def test_a_red_square_takes_several_looks_and_that_of_an_example() -> None:
-    torch.manual_seed(0)
-    settings = SMALL | {"width": 8, "mlp_width": 32, "disc_width": 16, "style_size": 2}
+    sizes = {"width": 8, "mlp_width": 32, "disc_width": 16, "style_size": 2}
     weights = {"adversarial_weight": 3.0, "cycle_weight": 5.0, "style_weight": 4.0}
-    method = MUNIT(MUNITConfig.parse(settings | weights | {"learning_rate": 1e-3}))
+    method = tiny(**sizes, **weights, learning_rate=1e-3)
     train_looks(method, 600)
 
     images, styles = red_squares(32, seed=10**7), method.sample_styles(32, seed=1)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.support import small
+from tests.support.small import count, drawn, terms_of
 from tests.support.squares import colour_share, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
@@ -19,34 +22,7 @@ from reskin.methods.pix2pix import Pix2Pix, Pix2PixConfig
 from reskin.runs.load import load
 from reskin.types import Batch
 
-
-def tiny(**settings: Any) -> Pix2Pix:
-    torch.manual_seed(0)
-    small = {"width": 4, "halvings": 5, "disc_layers": 1}
-    return Pix2Pix(Pix2PixConfig.parse(small | settings))
-
-
-def drawn(side: int = 32, count: int = 1) -> Batch:
-    a, b = torch.rand((2, count, 3, side, side), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def weighted(method: Pix2Pix, batch: Batch) -> dict[str, dict[str, float]]:
-    """The weighted terms that one step gives each optimizer, in order."""
-    seen: dict[str, dict[str, float]] = {}
-    update = method.update
-
-    def spy(name: str, **terms: Tensor) -> None:
-        seen[name] = {key: value.item() for key, value in terms.items()}
-        update(name, **terms)
-
-    method.update = spy  # type: ignore[method-assign]
-    method.training_step(batch)
-    return seen
+tiny = partial(small.tiny, Pix2Pix)
 
 
 def test_the_networks_are_the_papers() -> None:
@@ -76,15 +52,15 @@ class Constant(nn.Module):
 def test_half_a_unit_of_error_costs_fifty() -> None:
     method = tiny()
     method.gen_a2b = Constant(0.5)  # type: ignore[assignment]
-    batch = drawn()
-    terms = weighted(method, Batch(batch.a, torch.zeros_like(batch.b)))["generator"]
+    batch = drawn(1)
+    terms = terms_of(method, Batch(batch.a, torch.zeros_like(batch.b)))["generator"]
     assert terms["l1"] == pytest.approx(50.0, rel=1e-6)
 
 
 def test_a_discriminator_without_opinion_costs_ln_2() -> None:
     method = tiny()
     method.disc_b = Constant(0.0)  # type: ignore[assignment]
-    terms = weighted(method, drawn())
+    terms = terms_of(method, drawn(1))
     assert terms["discriminator"]["discriminator"] == pytest.approx(0.693147, abs=1e-6)
     assert terms["generator"]["adversarial"] == pytest.approx(0.693147, abs=1e-6)
 
@@ -106,14 +82,14 @@ def test_the_discriminator_comes_first_and_each_update_teaches_its_own_network()
             assert old is None or parameter.grad.equal(old)
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn())
+    method.training_step(drawn(1))
     assert seen == ["discriminator", "generator"]
     assert all(p.requires_grad for p in method.parameters())
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_the_discriminator_sees_input_and_output_of_one_pair_at_a_time(norm: str) -> None:
-    method, batch, seen = tiny(norm=norm), drawn(count=2), list[Tensor]()
+    method, batch, seen = tiny(norm=norm), drawn(2), list[Tensor]()
     with torch.no_grad():
         fake_b = method.gen_a2b(batch.a)
     method.disc_b.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
@@ -127,14 +103,14 @@ def test_the_discriminator_sees_input_and_output_of_one_pair_at_a_time(norm: str
 
 
 def test_another_input_changes_the_verdict() -> None:
-    method, batch = tiny(), drawn(count=2)
+    method, batch = tiny(), drawn(2)
     mine = method.disc_b(torch.cat([batch.a, batch.b], 1))
     swapped = method.disc_b(torch.cat([batch.a.flip(0), batch.b], 1))
     assert not torch.allclose(mine, swapped, atol=1e-4)
 
 
 def test_partners_not_places_in_the_batch_count() -> None:
-    method, other, batch = tiny(norm="instance"), tiny(norm="instance"), drawn(count=2)
+    method, other, batch = tiny(norm="instance"), tiny(norm="instance"), drawn(2)
     turned = other.training_step(Batch(batch.a.flip(0), batch.b.flip(0)))
     torch.testing.assert_close(method.training_step(batch), turned)
     crossed = tiny(norm="instance").training_step(Batch(batch.a.flip(0), batch.b))
@@ -147,7 +123,7 @@ def test_partners_not_places_in_the_batch_count() -> None:
     ids=str,
 )
 def test_the_variants_run(settings: dict[str, Any]) -> None:
-    losses = tiny(**settings).training_step(drawn())
+    losses = tiny(**settings).training_step(drawn(1))
     assert list(losses) == ["discriminator", "adversarial", "l1"]
     assert all(loss.isfinite() for loss in losses.values())
 
@@ -155,7 +131,7 @@ def test_the_variants_run(settings: dict[str, Any]) -> None:
 def test_l1_alone_has_no_discriminator() -> None:
     method = tiny(adversarial_weight=0)
     before = [p.detach().clone() for p in method.disc_b.parameters()]
-    assert list(method.training_step(drawn())) == ["l1"]
+    assert list(method.training_step(drawn(1))) == ["l1"]
     assert all(p.equal(q) for p, q in zip(method.disc_b.parameters(), before, strict=True))
 
 
@@ -168,7 +144,7 @@ def test_settings_that_leave_nothing_to_learn_are_refused() -> None:
 
 def test_a_translation_repeats_itself_unless_it_is_to_have_noise() -> None:
     """The paper's chance comes from torch's random numbers and leaves the model as it was."""
-    noisy, images = tiny(halvings=6, has_test_noise=True).eval(), drawn(64, 2).a
+    noisy, images = tiny(halvings=6, has_test_noise=True).eval(), drawn(2, edge=64).a
     state = {key: value.clone() for key, value in noisy.state_dict().items()}
     with torch.no_grad():
         first, second = noisy.translate(images, "a2b"), noisy.translate(images, "a2b")
@@ -188,7 +164,7 @@ def test_a_translation_repeats_itself_unless_it_is_to_have_noise() -> None:
 
 
 def test_with_noise_a_picture_has_its_own_statistics() -> None:
-    method, images = tiny(has_test_noise=True).eval(), drawn(count=2).a  # no dropout at 5 halvings
+    method, images = tiny(has_test_noise=True).eval(), drawn(2).a  # no dropout at 5 halvings
     method.gen_a2b.train()
     with torch.no_grad():
         expected = method.gen_a2b(images[:1])
@@ -200,15 +176,15 @@ def test_batch_statistics_are_part_of_a_checkpoint() -> None:
     """The contract suite takes instance norm, which has none."""
     whole, half = tiny(), tiny()
     for method in (whole, half):
-        method.training_step(drawn(count=2))
+        method.training_step(drawn(2))
     state = {key: value.clone() for key, value in half.state_dict().items()}
     assert any("running_mean" in key and value.abs().sum() > 0 for key, value in state.items())
     rest = tiny()
     rest.load_state_dict(state)
     for name, optimizer in rest.optimizers.items():
         optimizer.load_state_dict(half.optimizers[name].state_dict())
-    assert rest.training_step(drawn(count=2)) == whole.training_step(drawn(count=2))
-    images = drawn().a
+    assert rest.training_step(drawn(2)) == whole.training_step(drawn(2))
+    images = drawn(1).a
     assert rest.eval().translate(images, "a2b").equal(whole.eval().translate(images, "a2b"))
 
 
@@ -234,7 +210,7 @@ def test_pairs_by_name_are_trained_on_from_the_command_line(tmp_path: Path) -> N
     model = load(tmp_path / "run", device="cpu")
     assert model.directions == ("a2b",)
     with torch.no_grad():
-        assert model.translate(drawn().a, "a2b").shape == (1, 3, 32, 32)
+        assert model.translate(drawn(1).a, "a2b").shape == (1, 3, 32, 32)
 
 
 def test_pairs_side_by_side_are_trained_on_from_the_command_line(tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.support import small
+from tests.support.small import count, drawn
 from tests.support.squares import colour_share, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
@@ -18,24 +21,11 @@ from reskin.networks.refiner import HistoryBuffer
 from reskin.runs.settings import sort_settings
 from reskin.types import Batch
 
-
-def tiny(**settings: Any) -> SimGAN:
-    torch.manual_seed(0)
-    small = {"width": 4, "blocks": 1, "disc_layers": 1, "pool_size": 2}
-    return SimGAN(SimGANConfig.parse(small | settings))
+tiny = partial(small.tiny, SimGAN)
 
 
 def paper(**settings: Any) -> SimGAN:
     return tiny(**{"variant": "paper", "refiner_steps": 2, "discriminator_steps": 2} | settings)
-
-
-def drawn(count: int = 2) -> Batch:
-    a, b = torch.rand((2, count, 3, 32, 32), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 class Shifted(nn.Module):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from tests.support import small
 from tests.support.drawn_vgg import drawn_vgg
 from tests.support.looks import looks_of, red_squares, train_looks
+from tests.support.small import count, drawn, graphs_of
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError
@@ -17,7 +19,7 @@ from reskin.methods.unit import UNIT, UNITConfig
 from reskin.networks.invariant_features import InvariantFeatures
 from reskin.types import Batch
 
-SMALL = {"width": 4, "blocks": 2, "disc_width": 4, "disc_layers": 2, "scales": 2}
+tiny = partial(small.tiny, UNIT, blocks=2, disc_layers=2, scales=2)
 
 
 def published(**settings: Any) -> UNITConfig:
@@ -26,33 +28,8 @@ def published(**settings: Any) -> UNITConfig:
     return UNITConfig.parse({k: v for k, v in preset.items() if k in UNITConfig.model_fields} | settings)
 
 
-def tiny(**settings: Any) -> UNIT:
-    torch.manual_seed(0)
-    method = UNIT(UNITConfig.parse(SMALL | {"feature_weights": str(drawn_vgg())} | settings))
-    method.prepare_training()
-    return method
-
-
-def drawn(count: int = 2) -> Batch:
-    a, b = torch.rand((2, count, 3, 32, 32), generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(a, b)
-
-
-def count(*networks: nn.Module) -> int:
-    return sum(parameter.numel() for network in networks for parameter in network.parameters())
-
-
 def generators(method: UNIT) -> list[nn.Module]:
     return [network for name, network in method.named_children() if not name.startswith("disc")]
-
-
-def terms_of(method: UNIT, batch: Batch) -> dict[str, dict[str, Tensor]]:
-    """The weighted terms, graph and all, that one step gives each optimizer; nothing is changed by them."""
-    seen: dict[str, dict[str, Tensor]] = defaultdict(dict)
-    method.update = lambda name, **terms: seen[name].update(terms)  # type: ignore[method-assign]
-    torch.manual_seed(7)
-    method.training_step(batch)
-    return seen
 
 
 def test_the_shared_form_has_the_published_sizes() -> None:
@@ -155,7 +132,7 @@ def plain_losses(method: UNIT, batch: Batch) -> dict[str, Tensor]:
 def test_every_loss_and_its_gradient_is_that_of_the_sheet() -> None:
     weights = {"image": 10, "kl": 2, "cycle": 5, "cycle_kl": 3, "features": 7, "adversarial": 4}
     method, batch = tiny(**{f"{name}_weight": weight for name, weight in weights.items()}), drawn()
-    expected, terms = plain_losses(method, batch), terms_of(method, batch)
+    expected, terms = plain_losses(method, batch), graphs_of(method, batch)
     for name, loss in terms["discriminators"].items():
         torch.testing.assert_close(loss, 4 * expected[name])
     assert terms["generators"].keys() == weights.keys()
@@ -204,11 +181,11 @@ def test_networks_that_change_nothing_lose_nothing() -> None:
         setattr(method, f"disc_{side}", Fooled())
     method.enc_shared, method.dec_shared = nn.Identity(), nn.Identity()
     black = Batch(torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 32))  # for the codes to be 0 too
-    terms = terms_of(method, black)["generators"]
+    terms = graphs_of(method, black)["generators"]
     assert {name: term.item() for name, term in terms.items()} == dict.fromkeys(
         ("image", "kl", "cycle", "cycle_kl", "features", "adversarial"), 0.0
     )
-    white = terms_of(method, drawn())["generators"]
+    white = graphs_of(method, drawn())["generators"]
     assert white["image"] == white["cycle"] == white["features"] == 0 < white["kl"] == white["cycle_kl"]
 
 
@@ -274,10 +251,9 @@ def test_wrong_settings_are_refused_in_one_line() -> None:
 
 @pytest.mark.slow
 def test_red_squares_take_one_of_the_looks_all_of_them_the_same() -> None:
-    torch.manual_seed(0)
-    settings = SMALL | {"width": 8, "disc_width": 16, "disc_layers": 3, "init": "kaiming"}
+    sizes = {"width": 8, "disc_width": 16, "disc_layers": 3, "init": "kaiming"}
     loss = {"adversarial": "lsgan", "adversarial_weight": 100.0, "learning_rate": 2e-3}
-    method = UNIT(UNITConfig.parse(settings | loss))
+    method = tiny(**sizes, **loss)
     train_looks(method, 700)
 
     images = red_squares(64, seed=10**7)

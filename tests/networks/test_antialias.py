@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.support.small import count
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError
@@ -12,10 +13,6 @@ from reskin.networks.antialias import BlurDownsample, BlurUpsample
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.resnet import resnet_generator
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def kernel(row: list[float], channels: int) -> Tensor:

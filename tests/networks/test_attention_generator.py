@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.support.small import count
 from torch import nn
 
 from reskin.errors import ShapeError
 from reskin.networks.attention_generator import AttentionGenerator, OneMaskGenerator, attended
 from reskin.networks.blocks import Norm
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def last_bias(network: OneMaskGenerator) -> nn.Parameter:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.support.small import count
 from torch import nn
 
 from reskin.errors import SettingsError, ShapeError
 from reskin.networks.dcgan import dcgan_discriminator, dcgan_generator
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_the_networks_are_as_published() -> None:

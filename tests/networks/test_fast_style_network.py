@@ -5,16 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.support.small import count
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
 from reskin.networks.fast_style import CutTransposed2d, EdgeConv2d, FastStyleNetwork, fast_style_network
 
 TENSORFLOW = {"layout": "tensorflow", "upsample": "transposed", "output": "tanh"}
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_the_parameter_counts_are_those_of_the_sheet() -> None:

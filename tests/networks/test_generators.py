@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.support.small import count
 from torch import nn
 
 from reskin.errors import SettingsError, ShapeError
@@ -11,10 +12,6 @@ from reskin.networks.blocks import MirroredConv2d, bounded, norm_layer, upsampli
 from reskin.networks.init import initialise
 from reskin.networks.resnet import ResidualBlock, resnet_generator
 from reskin.networks.unet import unet_generator
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def without_memory(make, *args, **settings) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.support.drawn_vgg import drawn_vgg
+from tests.support.small import count
 from torch import nn
 
 from reskin.errors import SettingsError, ShapeError
@@ -12,10 +13,6 @@ from reskin.networks.invariant_features import InvariantFeatures
 from reskin.networks.multiscale import MultiscaleDiscriminator
 from reskin.networks.munit import ContentEncoder, Decoder, MirroredHalving, StyledDecoder, StyleEncoder
 from reskin.networks.vgg import read_vgg
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_every_part_has_the_published_size() -> None:

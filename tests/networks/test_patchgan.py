@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.support.small import count
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
@@ -18,10 +19,6 @@ PUBLISHED = [
     (5, 286, 11_154_369, 6, 2),
     (6, 574, 15_349_185, 2, 0),
 ]
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def seen_by_one_logit(network: nn.Module, side: int) -> Tensor:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from safetensors.torch import load, save
+from tests.support.small import count
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
 from reskin.networks.refiner import HistoryBuffer, local_discriminator, refiner
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def seen_by(network: nn.Module, side: int) -> int:

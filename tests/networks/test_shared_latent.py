@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.support.small import count
 from torch import nn
 
 from reskin.errors import SettingsError, ShapeError
@@ -13,10 +14,6 @@ from reskin.networks.shared_latent import (
     PrivateDecoder,
     PrivateEncoder,
 )
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_every_part_has_the_published_size() -> None:

@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.support import small
 
 from reskin.errors import CheckpointError, StorageError
-from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
+from reskin.methods.cyclegan import CycleGAN
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
 from reskin.types import Batch
 
-
-def tiny(**settings: Any) -> CycleGAN:
-    small = {"width": 4, "blocks": 1, "disc_layers": 1, "pool_size": 2}
-    return CycleGAN(CycleGANConfig.parse(small | settings))
+tiny = partial(small.tiny, CycleGAN)
 
 
 @pytest.fixture(scope="module")

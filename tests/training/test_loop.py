@@ -10,19 +10,21 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.support import small
 
 from reskin.cli.main import main
 from reskin.data.batches import Batches
 from reskin.errors import CheckpointError, NotFiniteError, RunError, ShapeError, StorageError
 from reskin.images import read_image, to_image, to_tensor
 from reskin.methods.base import Method
-from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
+from reskin.methods.cyclegan import CycleGAN
 from reskin.runs import checkpoint
 from reskin.runs.folder import Run, list_checkpoints
 from reskin.runs.load import final_step, load
@@ -98,9 +100,7 @@ def test_a_gradient_that_is_not_finite_is_named_too() -> None:
         method.update("generators", root=weight.abs().sum().mul(0).sqrt())  # 0, with an endless slope
 
 
-def tiny_cyclegan(**settings: Any) -> CycleGAN:
-    small = {"width": 4, "blocks": 1, "disc_layers": 1, "pool_size": 2}
-    return CycleGAN(CycleGANConfig.parse(small | settings))
+tiny_cyclegan = partial(small.tiny, CycleGAN)
 
 
 def test_where_the_answer_is_read_later_the_weights_are_kept_all_the_same() -> None:
