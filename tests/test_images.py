@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -22,12 +23,14 @@ from reskin.errors import ImageError, ShapeError
 from reskin.images import (
     bytes_to_floats,
     is_image_name,
+    opened_image,
     read_image,
     read_image_alpha,
     to_image,
     to_tensor,
     write_image,
 )
+from reskin.threads import Budget, map_ahead
 
 RAMP = np.arange(12 * 8 * 3, dtype=np.uint8).reshape(8, 12, 3)
 
@@ -430,3 +433,43 @@ def test_damaged_files_give_a_picture_or_an_image_error(
         except ImageError:
             return
         assert read.dtype == np.uint8 and read.ndim == 3 and read.shape[2] == 3
+
+
+def test_threads_together_hold_a_bounded_number_of_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of a few kB hold large pictures: what is decoded at once is counted in pixels, not in files."""
+    names = [tmp_path / f"{number}.{kind}" for number in range(4) for kind in ("png", "webp", "jpg", "tif")]
+    for name in names:
+        write_image(name, np.full((20, 30, 3), 90, np.uint8))
+    budget = Budget(1500)
+    monkeypatch.setattr(images, "DECODING", budget)
+    most = [0]
+
+    def size_of(path: Path) -> tuple[int, ...]:
+        with opened_image(path) as picture:
+            most[0] = max(most[0], budget.used)
+            return picture.shape
+
+    assert list(map_ahead(size_of, names, 8)) == [(20, 30, 3)] * len(names)
+    assert 600 <= most[0] <= 1200 and budget.used == 0
+    names[3].write_bytes(names[0].read_bytes()[:60])
+    for bad in (names[3], tmp_path / "none.png"):
+        with pytest.raises(ImageError):
+            read_image(bad)
+    assert budget.used == 0
+
+
+def test_sixteen_bits_and_transparency_take_no_wide_numbers(tmp_path: Path) -> None:
+    """A picture of 16 bits or with an alpha channel costs at most 12 bytes a pixel besides."""
+    height, width = 600, 800
+    deep = np.tile(np.linspace(0, 65535, width).astype(np.uint16), (height, 1))
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    Image.fromarray(np.full((height, width, 4), 120, np.uint8)).save(tmp_path / "alpha.png")
+    for name in ("deep.png", "alpha.png"):
+        read_image(tmp_path / name)
+        tracemalloc.start()
+        picture = read_image(tmp_path / name)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert picture.shape == (height, width, 3) and peak < 12 * height * width

@@ -14,6 +14,8 @@ import io
 import logging
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from PIL import Image, ImageChops, ImageCms, TiffImagePlugin
 
 from reskin.errors import ImageError, ShapeError
 from reskin.storage import commit
+from reskin.threads import Budget
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +41,10 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".
 
 MAX_PIXELS = 100_000_000
 """A picture with more pixels than this is refused before it is decoded."""
+
+DECODING = Budget(MAX_PIXELS)
+"""Pixels that all threads together may be decoding at once (about 20 bytes each at the worst): files of a few
+kB can hold the largest picture, and eight of them at a time would fill the memory."""
 
 _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
@@ -76,6 +83,7 @@ _TURNS = {
 }
 _ORIENTATION_TAG = 0x0112
 _PHOTOMETRIC_TAG = 262
+_CLEAR, _OPAQUE = np.uint8(0), np.uint8(255)
 
 _log = logging.getLogger("reskin")
 
@@ -95,8 +103,22 @@ def read_image(path: Path | str) -> Picture:
     Raises:
         ImageError: not a file, empty, of another format, too large, damaged or cut short.
     """
-    picture, alpha = read_image_alpha(path)
-    return picture if alpha is None else _on_white(picture, alpha)
+    with opened_image(path) as picture:
+        return picture
+
+
+@contextmanager
+def opened_image(path: Path | str) -> Iterator[Picture]:
+    """The picture in a file, as `read_image` gives it, for a `with` block.
+
+    Until the block ends, its pixels count for what all threads together may hold (`DECODING`): for threads
+    that make something smaller of each picture.
+
+    Raises:
+        ImageError: not a file, empty, of another format, too large, damaged or cut short.
+    """
+    with _decoded(Path(path)) as (picture, alpha):
+        yield picture if alpha is None else _on_white(picture, alpha)
 
 
 def read_image_alpha(path: Path | str) -> tuple[Picture, Picture | None]:
@@ -110,20 +132,28 @@ def read_image_alpha(path: Path | str) -> tuple[Picture, Picture | None]:
     Raises:
         ImageError: not a file, empty, of another format, too large, damaged or cut short.
     """
-    path = Path(path)
+    with _decoded(Path(path)) as found:
+        return found
+
+
+@contextmanager
+def _decoded(path: Path) -> Iterator[tuple[Picture, Picture | None]]:
+    """What `read_image_alpha` returns; its pixels are taken out of the budget until the block ends."""
     _check_is_file(path)
-    try:
-        with Image.open(path, formats=FORMATS) as opened:
-            _check_size(path, opened.size)
-            opened.load()
-            picture, alpha = _to_srgb(path, _upright(_as_seen(opened)))
-    except ImageError:
-        raise
-    except Exception as error:  # the decoders raise about a dozen kinds for damaged input, Warning among them
-        raise _unreadable(path, error) from error
-    if alpha is not None:
-        picture[alpha == 0] = 255
-    return picture, alpha
+    with ExitStack() as held:
+        try:
+            with Image.open(path, formats=FORMATS) as opened:
+                _check_size(path, opened.size)
+                held.enter_context(DECODING.take(opened.width * opened.height))
+                opened.load()
+                picture, alpha = _to_srgb(path, _upright(_as_seen(opened)))
+        except ImageError:
+            raise
+        except Exception as error:  # decoders raise about a dozen kinds for damaged input, Warning among them
+            raise _unreadable(path, error) from error
+        if alpha is not None:
+            picture[alpha == 0] = 255
+        yield picture, alpha
 
 
 def write_image(path: Path | str, image: Picture, *, alpha: Picture | None = None, quality: int = 95) -> None:
@@ -307,8 +337,11 @@ def _deep_grey(path: Path, image: Image.Image) -> tuple[Image.Image, Picture | N
         what = f"{path} holds values from {lowest:g} to {highest:g}, outside 0 to {top:g}"
         raise ImageError(what, "Save it with 8 or 16 bits per channel.")
     hidden = image.info.get("transparency")
-    alpha = np.where(values == hidden, 0, 255).astype(np.uint8) if isinstance(hidden, int) else None
-    return Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8)), alpha
+    alpha = np.where(values == hidden, _CLEAR, _OPAQUE) if isinstance(hidden, int) else None
+    grey = np.empty(values.shape, np.uint8)
+    for row in range(len(values)):  # of all of it at once, the floats would take eight times the bytes
+        grey[row] = np.rint(values[row] * (255.0 / top))
+    return Image.fromarray(grey), alpha
 
 
 def _without_alpha(image: Image.Image) -> tuple[Image.Image, Picture | None]:
@@ -327,8 +360,8 @@ def _without_alpha(image: Image.Image) -> tuple[Image.Image, Picture | None]:
     key = np.array(hidden, dtype=np.int64)  # one colour of the file stands for transparent
     if key.max() > 255:  # written for 16 bits, of which the decoder kept the upper 8
         key >>= 8
-    match = np.asarray(colour) == key
-    return colour, np.where(match.all(axis=2) if match.ndim == 3 else match, 0, 255).astype(np.uint8)
+    match = np.asarray(colour) == key.astype(np.uint8)
+    return colour, np.where(match.all(axis=2) if match.ndim == 3 else match, _CLEAR, _OPAQUE)
 
 
 def _through_profile(path: Path, image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -356,6 +389,8 @@ def _convert_colours(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> I
 
 
 def _on_white(picture: Picture, alpha: Picture) -> Picture:
-    share = alpha[..., None].astype(np.uint16)
-    blended = (picture * share + 255 * (255 - share) + 127) // 255
-    return blended.astype(np.uint8)
+    blended = np.empty_like(picture)
+    for row, (colours, shown) in enumerate(zip(picture, alpha, strict=True)):  # few wide numbers at a time
+        share = shown[:, None].astype(np.uint16)
+        blended[row] = (colours * share + 255 * (255 - share) + 127) // 255
+    return blended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from reskin.data import cache as cache_module
 from reskin.data.cache import Cache, Source, open_cache
 from reskin.errors import DataError
-from reskin.images import Picture, read_image, write_image
+from reskin.images import Picture, opened_image, read_image, write_image
 
 
 @pytest.fixture
@@ -30,11 +31,11 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that are read from now on."""
     seen: list[Path] = []
 
-    def counted(path: Path) -> Picture:
+    def counted(path: Path) -> AbstractContextManager[Picture]:
         seen.append(path)
-        return read_image(path)
+        return opened_image(path)
 
-    monkeypatch.setattr(cache_module, "read_image", counted)
+    monkeypatch.setattr(cache_module, "opened_image", counted)
     return seen
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reskin.errors import DataError, ImageError, SettingsError
-from reskin.images import Picture, read_image
+from reskin.images import Picture, opened_image
 from reskin.storage import commit, read_json, write_json
+from reskin.threads import map_ahead, num_cores
 
 _log = logging.getLogger("reskin")
 
@@ -204,25 +205,15 @@ def _joined(kept: deque[Picture], size: int) -> NDArray[np.uint8]:
 
 def _decode(sources: Sequence[Source], fit: Fit) -> Iterator[Picture | tuple[Path, str]]:
     """The fitted pictures in order, decoded by threads that run a bounded number of pictures ahead."""
-    workers = min(8, os.cpu_count() or 1)
-    waiting: deque[Future[Picture | tuple[Path, str]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        try:
-            for source in sources:
-                waiting.append(pool.submit(_decode_one, source, fit))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    return map_ahead(lambda source: _decode_one(source, fit), sources, min(8, num_cores()))
 
 
 def _decode_one(source: Source, fit: Fit) -> Picture | tuple[Path, str]:
     pictures = []
-    for path in source:
-        try:
-            pictures.append(read_image(path))
-        except ImageError as error:
-            return path, error.what.removeprefix(f"{path} ")
-    return fit(pictures)
+    with ExitStack() as held:
+        for path in source:
+            try:
+                pictures.append(held.enter_context(opened_image(path)))
+            except ImageError as error:
+                return path, error.what.removeprefix(f"{path} ")
+        return fit(pictures)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
 from reskin.data.folders import held_out_images, list_images
 from reskin.errors import DataError, ImageError
 from reskin.images import Picture, read_image, to_image, to_tensor
+from reskin.spread import spread_ends
 from reskin.types import Side
 
 logger = logging.getLogger("reskin")
@@ -66,7 +66,7 @@ def find_held_out(
     """
     found = held_out_images(folder, side)
     if limit is not None and len(found) > limit:
-        found = [found[index] for index in np.linspace(0, len(found) - 1, limit).round().astype(int)]
+        found = [found[index] for index in spread_ends(len(found), limit)]
     paths = [path for path in found if _is_readable(path)]
     if not paths:
         raise DataError(f"no readable picture of side {side.upper()} in {folder}", "Give another folder.")

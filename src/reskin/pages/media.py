@@ -15,6 +15,7 @@ from PIL import Image
 from reskin.errors import ReskinError
 from reskin.images import Picture, read_image
 from reskin.runs.record import SampleGrid
+from reskin.spread import spread_ends
 
 MAX_GRIDS = 40
 """Sample grids in a page; from more, so many evenly spread ones are taken."""
@@ -52,7 +53,7 @@ def embed_grids(grids: list[SampleGrid], notes: list[str]) -> list[EmbeddedGrid]
     """
     chosen = grids
     if len(grids) > MAX_GRIDS:
-        chosen = [grids[index] for index in np.linspace(0, len(grids) - 1, MAX_GRIDS).round().astype(int)]
+        chosen = [grids[index] for index in spread_ends(len(grids), MAX_GRIDS)]
         notes.append(
             f"{MAX_GRIDS} of {len(grids)} sample grids are shown, evenly spread; all are in samples/"
         )

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from reskin.curation.inspect.card import card_markdown, dataset_card, sparkline, summary, write_card
-from reskin.curation.inspect.contact_sheet import spread, write_contact_sheet
+from reskin.curation.inspect.contact_sheet import write_contact_sheet
 from reskin.curation.inspect.sets import MeasuredSet, measure_set, open_sets
 from reskin.data.manifest import FrameRecord, Manifest, Origin, write_manifest
 from reskin.errors import DataError, SettingsError
@@ -98,7 +98,6 @@ def test_a_contact_sheet_shows_the_pictures_where_they_belong(tmp_path: Path) ->
     levels = {tuple(colour) for colour in sheet.reshape(-1, 3)[::7]}
     assert all((20 * i,) * 3 in levels for i in range(12) if i != 5)
     assert (245, 150, 96) in levels  # the frame of a picture that is left out
-    assert len(spread(10**5, 200)) == 200 == len(set(spread(10**5, 200)))
 
 
 def test_a_folder_with_both_sides_and_plain_folders(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.support.fake_faces import RATE, Place, RedDetector, film
 
 from reskin.curation.prepare import faces as faces_module
 from reskin.curation.prepare.faces import NOT_STATED, FacesConfig, prepare_faces
-from reskin.curation.prepare.faces_choice import choose, fault, shared_out, spread
+from reskin.curation.prepare.faces_choice import choose, fault, shared_out
 from reskin.curation.prepare.faces_survey import Candidate, sharpness_of
 from reskin.data.folders import list_images, split_images
 from reskin.data.manifest import Manifest, read_manifest
@@ -358,9 +358,8 @@ def test_faces_of_one_frame_share_their_split() -> None:
     assert all(len(parts) == 1 for parts in of_frame.values())
 
 
-def test_shares_and_spreading_by_hand() -> None:
+def test_shares_by_hand() -> None:
     assert shared_out([10, 10, 10], 10) == [3, 3, 4] and shared_out([0, 3], 9) == [0, 3]
-    assert spread(list(range(10)), 1) == [5] and spread([1, 2], 5) == [1, 2]
 
 
 def test_sharpness_falls_with_blur_and_not_with_contrast() -> None:

@@ -15,7 +15,6 @@ from reskin.curation.screen.overlay import (
     Overlay,
     find_overlay,
     small_grey,
-    spread_over,
 )
 from reskin.images import Picture
 from reskin.worlds.footage import Footage
@@ -100,9 +99,3 @@ def test_pictures_of_another_size_are_passed_over() -> None:
     pictures = [with_logo(one, 1.0) for one in film()]
     pictures[3] = pictures[3][:90]
     assert is_found(look_for(pictures))
-
-
-def test_places_are_spread_over_the_whole() -> None:
-    assert spread_over(5, 8) == [0, 1, 2, 3, 4]
-    assert spread_over(100, 4) == [12, 37, 62, 87]
-    assert spread_over(0) == []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
-import os
-from collections import Counter, deque
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from reskin.errors import DataError, ImageError
-from reskin.images import Picture, read_image
+from reskin.images import Picture, opened_image
+from reskin.threads import map_ahead
 
 if TYPE_CHECKING:
     from reskin.faces.detectors import FaceDetector
@@ -57,52 +58,35 @@ def measure_pictures(
     Raises:
         WeightsError: there is no face detector to be had.
     """
-    if attribute == "brightness":
-        work: Callable[[Picture], dict[str, float]] = _brightness
-    else:
+    work: Callable[[Picture], dict[str, float]] = _brightness
+    if attribute != "brightness":
         if detector is None:
             from reskin.faces.detectors import open_detector
 
             detector = open_detector()
-        found = detector
+        work = partial(_faces, detector=detector, one_at_a_time=threading.Lock())
 
-        def work(image: Picture) -> dict[str, float]:
-            return _faces(image, found)
+    def measured(path: Path) -> dict[str, float]:
+        try:
+            with opened_image(path) as image:
+                return work(image)
+        except ImageError:
+            return {}  # who asks counts and names those without a score
 
-    for number, image in enumerate(_read_ahead(paths), start=1):
-        yield {} if image is None else work(image)
+    for number, scores in enumerate(map_ahead(measured, paths), start=1):
+        yield scores
         if report:
             report(number, len(paths))
-
-
-def _read_ahead(paths: Sequence[Path]) -> Iterator[Picture | None]:
-    def read(path: Path) -> Picture | None:
-        try:
-            return read_image(path)
-        except ImageError:
-            return None  # who asks counts and names those without a score
-
-    ahead = 2 * (os.cpu_count() or 1)
-    waiting: deque[Future[Picture | None]] = deque()
-    with ThreadPoolExecutor(ahead // 2, thread_name_prefix="read") as pool:
-        try:
-            for path in paths:
-                waiting.append(pool.submit(read, path))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _brightness(image: Picture) -> dict[str, float]:
     return {"brightness": round(float(np.asarray(Image.fromarray(image).convert("L")).mean()) / 255, 4)}
 
 
-def _faces(image: Picture, detector: FaceDetector) -> dict[str, float]:
+def _faces(image: Picture, *, detector: FaceDetector, one_at_a_time: threading.Lock) -> dict[str, float]:
     height, width = image.shape[:2]
-    faces = [face for face in detector.detect(image) if face.score >= _LEAST_SCORE]
+    with one_at_a_time:
+        faces = [face for face in detector.detect(image) if face.score >= _LEAST_SCORE]
     largest = 0.0
     for face in faces:
         left, top, across, down = face.box

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from reskin.curation.inspect.sets import MeasuredSet
 from reskin.errors import ImageError
 from reskin.images import read_image, write_image
+from reskin.spread import spread_ends
 
 MOST_PICTURES = 200
 """A sheet shows this many at most, evenly spread over the set."""
@@ -37,7 +38,7 @@ def write_contact_sheet(measured: MeasuredSet, out: Path) -> int:
     Raises:
         StorageError: the disk refuses the write.
     """
-    places = spread(len(measured.records), MOST_PICTURES)
+    places = spread_ends(len(measured.records), MOST_PICTURES)
     columns = min(_COLUMNS, max(4, len(places)))
     rows = -(-len(places) // columns)
     cell = _cell_size(measured)
@@ -57,17 +58,6 @@ def write_contact_sheet(measured: MeasuredSet, out: Path) -> int:
         _label(pen, box, measured, place)
     write_image(out, np.asarray(sheet))
     return len(places)
-
-
-def spread(count: int, most: int) -> list[int]:
-    """At most `most` whole numbers below `count`, evenly spread, both ends among them.
-
-    >>> spread(3, 5), spread(9, 3)
-    ([0, 1, 2], [0, 4, 8])
-    """
-    if count <= most:
-        return list(range(count))
-    return [int(place) for place in np.linspace(0, count - 1, most).round()]
 
 
 def _cell_size(measured: MeasuredSet) -> tuple[int, int]:

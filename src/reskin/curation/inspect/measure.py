@@ -7,10 +7,7 @@ of a film in 1080p and of a folder of small photographs mean the same.
 from __future__ import annotations
 
 import io
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +18,8 @@ from PIL import Image
 from reskin.curation.leakage import sketch_of
 from reskin.curation.phash import phash
 from reskin.errors import ImageError
-from reskin.images import Picture, read_image
+from reskin.images import Picture, opened_image
+from reskin.threads import map_ahead
 
 Report = Callable[[int, int], None]
 """Told after each picture how many of how many are done."""
@@ -133,21 +131,15 @@ def look_at_files(
 
     def one(file: Path) -> Look | ImageError:
         try:
-            return look_at(read_image(file), thumbnail_px=thumbnail_px)
+            with opened_image(file) as image:
+                return look_at(image, thumbnail_px=thumbnail_px)
         except ImageError as error:
             return error
 
-    threads = max(1, os.cpu_count() or 1)
-    waiting: deque[Future[Look | ImageError]] = deque()
-    done = 0
-    with ThreadPoolExecutor(threads, thread_name_prefix="look") as pool:
-        for number, file in enumerate(files, start=1):
-            waiting.append(pool.submit(one, file))
-            while waiting and (len(waiting) > 4 * threads or number == len(files)):
-                yield waiting.popleft().result()
-                done += 1
-                if report:
-                    report(done, len(files))
+    for number, look in enumerate(map_ahead(one, files), start=1):
+        yield look
+        if report:
+            report(number, len(files))
 
 
 def to_lab(image: Picture) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reskin.images import Picture
+from reskin.spread import spread
 from reskin.types import NO_BARS, Bars
 
 SAMPLES = 16
@@ -37,17 +38,11 @@ def sample_frames(inside: range, keys: list[int]) -> list[int]:
     Returns:
         Numbers in the order in which to look: the key frames first, then the others.
     """
-    cheap = _spread(keys, SAMPLES)
+    cheap = [keys[i] for i in spread(len(keys), SAMPLES)]
     if len(cheap) >= SAMPLES // 2:
         return cheap
-    others = _spread(list(inside), SAMPLES)
+    others = [inside[i] for i in spread(len(inside), SAMPLES)]
     return cheap + sorted(set(others) - set(cheap))
-
-
-def _spread(numbers: list[int], most: int) -> list[int]:
-    if len(numbers) <= most:
-        return numbers
-    return [numbers[(2 * i + 1) * len(numbers) // (2 * most)] for i in range(most)]
 
 
 def find_bars(frames: Iterable[Picture]) -> Bars:

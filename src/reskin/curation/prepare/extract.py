@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from reskin.config import Settings
@@ -13,6 +11,7 @@ from reskin.curation.prepare.shape import shaped
 from reskin.errors import DamagedVideoError
 from reskin.images import Picture, write_image
 from reskin.storage import read_json, write_json
+from reskin.threads import map_ahead
 from reskin.types import NO_BARS, Bars
 
 WRITERS = 3
@@ -75,27 +74,28 @@ def _decoded(job: Job, out: Path, progress: Callable[[int, int], None]) -> Extra
 
     frames: list[tuple[int, str]] = []
     damaged: list[str] = []
-    waiting: deque[Future[None]] = deque()
-    with VideoReader(job.video) as reader, ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool:
+
+    def wanted(reader: VideoReader) -> Iterator[tuple[list[Path], Picture]]:
         try:
             for frame in reader.frames_at(sorted(job.files)):
                 frames.append((frame.index, str(frame.time)))
                 missing = [out / name for name in job.files[frame.index] if not (out / name).exists()]
-                if missing:
-                    waiting.append(pool.submit(_write, missing, frame.image, job))
-                if len(waiting) > 2 * WRITERS:  # more would only pile up frames in memory
-                    waiting.popleft().result()
+                yield missing, frame.image
                 progress(len(frames), len(job.files))
         except DamagedVideoError as error:
             if not frames:
                 raise
             damaged.append(error.what)
-        while waiting:
-            waiting.popleft().result()
+
+    with VideoReader(job.video) as reader:
+        for _ in map_ahead(lambda task: _write(*task, job), wanted(reader), WRITERS):
+            pass
         return Extracted(frames=frames, damaged=[*reader.damaged, *damaged])
 
 
 def _write(files: list[Path], image: Picture, job: Job) -> None:
+    if not files:
+        return
     height, width = image.shape[:2]
     picture = shaped(image, job.config.shape(width, height, job.bars))
     for file in files:

@@ -7,15 +7,13 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import TypeVar
 
 from reskin.curation.prepare.faces_config import FacesConfig
 from reskin.curation.prepare.faces_survey import Candidate
 from reskin.curation.split_rules import assign_groups, assign_splits, guard_frames, shot_groups
 from reskin.errors import DataError
+from reskin.spread import spread
 from reskin.types import Split
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def _spread_in_each_split(faces: list[tuple[Candidate, Split]], count: int) -> l
     # The smallest first, and rounded up: a test set of one face is better than none.
     for part in sorted(of_split.values(), key=len):
         quota = min(left, -(-count * len(part) // len(faces)))
-        kept += spread(part, quota)
+        kept += [part[i] for i in spread(len(part), quota)]
         left -= quota
     return sorted(kept, key=lambda face: (face[0].index, face[0].track))
 
@@ -117,20 +115,9 @@ def _thinned(
     groups: dict[Hashable, list[Candidate]] = defaultdict(list)
     for face in faces:
         groups[group_of(face)].append(face)
-    kept = {id(face) for group in groups.values() for face in spread(group, most)}
+    kept = {id(group[i]) for group in groups.values() for i in spread(len(group), most)}
     reasons[reason] += len(faces) - len(kept)
     return [face for face in faces if id(face) in kept]
-
-
-def spread(items: Sequence[T], count: int) -> list[T]:
-    """At most `count` of the items, evenly spread over them.
-
-    >>> spread("abcdefgh", 3), spread("ab", 3)
-    (['b', 'e', 'g'], ['a', 'b'])
-    """
-    if count >= len(items):
-        return list(items)
-    return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]
 
 
 def shared_out(available: Sequence[int], count: int) -> list[int]:

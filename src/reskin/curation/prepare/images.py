@@ -10,11 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,8 +26,9 @@ from reskin.curation.split_rules import FEWEST, assign_groups
 from reskin.data.folders import list_images, unique_names
 from reskin.data.manifest import FrameRecord, Manifest, Origin, file_digest, read_manifest, write_manifest
 from reskin.errors import DataError, ImageError
-from reskin.images import read_image, write_image
+from reskin.images import opened_image, write_image
 from reskin.storage import lock, read_json, remove_leftovers, write_json
+from reskin.threads import map_ahead
 from reskin.types import Split
 from reskin.version import __version__
 
@@ -84,18 +83,16 @@ def prepare_images(
         finish_moves(out)
         before = read_manifest(out)
         known = _known(out, before, config)
-        with ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="picture") as pool:
-            digests = dict(zip(originals, pool.map(_digest, originals.values()), strict=True))
-            places = _placed(known, digests, config, before)
-            write_json(out / STATE / "plan.json", _plan(config, places))
-            for part in {(out / place.file).parent for place in places.values()}:
-                remove_leftovers(part)
-            stale = {origin for origin in known if digests.get(origin, "") not in ("", known[origin].sha256)}
-            tasks = [
-                (path, out / places[origin].file, config, origin in stale)
-                for origin, path in originals.items()
-            ]
-            reasons = dict(zip(originals, _made(pool, tasks, report), strict=True))
+        digests = dict(zip(originals, map_ahead(_digest, originals.values(), workers), strict=True))
+        places = _placed(known, digests, config, before)
+        write_json(out / STATE / "plan.json", _plan(config, places))
+        for part in {(out / place.file).parent for place in places.values()}:
+            remove_leftovers(part)
+        stale = {origin for origin in known if digests.get(origin, "") not in ("", known[origin].sha256)}
+        tasks = [
+            (path, out / places[origin].file, config, origin in stale) for origin, path in originals.items()
+        ]
+        reasons = dict(zip(originals, _made(tasks, workers, report), strict=True))
         manifest = _manifest(folder, out, config, before, (places, reasons, digests))
         write_manifest(out, manifest)
         shutil.rmtree(out / STATE)
@@ -186,20 +183,14 @@ def _long_name(origin: str) -> str:
 _Task = tuple[Path, Path, ImagesConfig, bool]
 
 
-def _made(pool: ThreadPoolExecutor, tasks: Sequence[_Task], report: Report | None) -> Iterator[str | None]:
+def _made(tasks: Sequence[_Task], workers: int | None, report: Report | None) -> Iterator[str | None]:
     """For each picture None, or why it cannot be read; a few at a time, for each holds a decoded picture."""
-    results: list[Future[tuple[str | None, bool]]] = [pool.submit(_make, *task) for task in tasks]
     squeezed = 0
-    try:
-        for number, result in enumerate(results):
-            reason, is_squeezed = result.result()
-            squeezed += is_squeezed
-            if report:
-                report(number + 1, len(tasks))
-            yield reason
-    finally:
-        for result in results:
-            result.cancel()
+    for number, (reason, is_squeezed) in enumerate(map_ahead(lambda task: _make(*task), tasks, workers)):
+        squeezed += is_squeezed
+        if report:
+            report(number + 1, len(tasks))
+        yield reason
     if squeezed:
         said = "%d of %d pictures change their aspect by more than %.0f%%; --fit cover or inside avoids it"
         _log.warning(said, squeezed, len(tasks), 100 * ASPECT_TOLERANCE)
@@ -209,11 +200,12 @@ def _make(path: Path, file: Path, config: ImagesConfig, is_stale: bool) -> tuple
     if file.exists() and not is_stale:
         return None, False
     try:
-        image = read_image(path)
+        with opened_image(path) as image:
+            shape = config.shape(image.shape[1], image.shape[0])
+            picture = shaped(image, shape)
     except ImageError as error:
         return str(error), False
-    shape = config.shape(image.shape[1], image.shape[0])
-    write_image(file, shaped(image, shape))
+    write_image(file, picture)
     return None, config.fit == "exact" and abs(shape.aspect_change) > ASPECT_TOLERANCE
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +11,8 @@ from reskin.curation.scores import Scores, unchanged_scores
 from reskin.curation.screen.config import DAMAGED, RULES
 from reskin.curation.screen.rule import Seen
 from reskin.errors import ImageError
-from reskin.images import read_image
+from reskin.images import opened_image
+from reskin.threads import map_ahead
 
 Report = Callable[[int, int], None]
 """Told after each picture how many of how many are done."""
@@ -25,7 +23,8 @@ _DIGITS = 4
 def measure_file(path: Path) -> tuple[Scores, str]:
     """The scores of one picture, and an empty text; or only `damaged`, and the reason."""
     try:
-        seen = Seen(read_image(path))
+        with opened_image(path) as image:
+            seen = Seen(image)
     except ImageError as error:
         return {DAMAGED.name: 1.0}, str(error)
     scores: Scores = {"width": float(seen.width), "height": float(seen.height)}
@@ -76,24 +75,13 @@ class Measured:
 
 def measure_missing(sets: Sequence[Measured], *, report: Report | None = None) -> None:
     """Measure, in threads, all pictures that are not measured yet; what is done stays if it is broken off."""
-    threads = max(1, os.cpu_count() or 1)
     work = [(one, place) for one in sets for place in one.missing()]
-    waiting: deque[tuple[Measured, int, Future[tuple[Scores, str]]]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="screen") as pool:
-        try:
-            for number, (one, place) in enumerate(work, start=1):
-                waiting.append((one, place, pool.submit(measure_file, one.root / one.files[place])))
-                while waiting and (len(waiting) > 4 * threads or number == len(work)):
-                    _take(*waiting.popleft())
-                    if report:
-                        report(number - len(waiting), len(work))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _take(one: Measured, place: int, future: Future[tuple[Scores, str]]) -> None:
-    scores, fault = future.result()
-    if fault:
-        one.scores[place], one.faults[place] = scores, fault
-    else:
-        one.scores[place] |= scores  # what others found out about the picture stays
+    paths = [one.root / one.files[place] for one, place in work]
+    for number, ((one, place), found) in enumerate(zip(work, map_ahead(measure_file, paths), strict=True)):
+        scores, fault = found
+        if fault:
+            one.scores[place], one.faults[place] = scores, fault
+        else:
+            one.scores[place] |= scores  # what others found out about the picture stays
+        if report:
+            report(number + 1, len(work))

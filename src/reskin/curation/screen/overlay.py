@@ -61,16 +61,6 @@ class Overlay:
 NO_OVERLAY = Overlay(0.0, ())
 
 
-def spread_over(count: int, most: int = MOST_PICTURES) -> list[int]:
-    """At most `most` places, spread evenly over `count`.
-
-    >>> spread_over(10, 3)
-    [1, 5, 8]
-    """
-    number = min(count, most)
-    return [(2 * i + 1) * count // (2 * number) for i in range(number)]
-
-
 def small_grey(image: Picture) -> Picture:
     """A picture as `find_overlay` wants it: grey, (H, W), its shorter side at most 160 px."""
     return np.asarray(shrunk(image, _SIDE_PX).convert("L"))

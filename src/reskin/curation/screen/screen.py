@@ -22,12 +22,13 @@ from reskin.curation.screen.duplicates import DUPLICATE, Candidate, Twin, find_d
 from reskin.curation.screen.hand import Patterns, merged, read_patterns
 from reskin.curation.screen.light import DARK
 from reskin.curation.screen.measure import Measured, Report, Scores, hash_of, measure_missing
-from reskin.curation.screen.overlay import OVERLAY, Overlay, find_overlay, small_grey, spread_over
+from reskin.curation.screen.overlay import MOST_PICTURES, OVERLAY, Overlay, find_overlay, small_grey
 from reskin.curation.screen.result import Finding, ScreenResult, SideResult
 from reskin.curation.screen.size import ASPECT, SMALL, size_scores
 from reskin.data.manifest import FrameRecord, Manifest, write_manifest
 from reskin.errors import ImageError, SettingsError
 from reskin.images import read_image
+from reskin.spread import spread
 from reskin.storage import lock
 from reskin.version import __version__
 
@@ -241,7 +242,7 @@ def _find_overlays(pictures: Sequence[_Picture]) -> dict[str, Overlay]:
 
 
 def _greys(pictures: Sequence[_Picture]) -> Iterator[Any]:
-    for place in spread_over(len(pictures)):
+    for place in spread(len(pictures), MOST_PICTURES):
         picture = pictures[place]
         try:
             yield small_grey(read_image(picture.of.root / picture.record.file))
