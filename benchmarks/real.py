@@ -25,10 +25,10 @@ from reskin.device import choose_compute
 from reskin.evaluation.evaluate import evaluate
 from reskin.evaluation.pictures import HeldOut, find_held_out
 from reskin.images import to_tensor
+from reskin.inference.engine import Engine
 from reskin.methods import find_trained
 from reskin.methods.base import Translator
 from reskin.metrics.kid import kernel_distance
-from reskin.networks.padding import crop_to, pad_to_multiple
 from reskin.networks.squeezenet import SqueezeNet, read_squeezenet
 from reskin.pages.curves import prepare
 from reskin.runs.load import load, read_run
@@ -137,18 +137,10 @@ def pictures(side: HeldOut) -> Tensor:
     return torch.cat([at_classified_size(to_tensor(image)) for image in side])
 
 
-@torch.inference_mode()
 def translations(model: Translator, side: HeldOut) -> Tensor:
     """All translated pictures of a side, in 8 bits, at the classifier's size."""
-    device = next(model.parameters()).device
-    made = []
-    for image in side:
-        tensor = to_tensor(image).to(device)
-        height, width = tensor.shape[-2:]
-        output = crop_to(model.translate(pad_to_multiple(tensor, model.size_multiple), "a2b"), height, width)
-        rounded = (output.float().clamp(-1, 1) * 127.5).round() / 127.5
-        made.append(at_classified_size(rounded.cpu()))
-    return torch.cat(made)
+    engine = Engine(model, "a2b", choose_compute(str(next(model.parameters()).device), "fp32"))
+    return torch.cat([at_classified_size(to_tensor(engine.translate(image[None])[0])) for image in side])
 
 
 def at_classified_size(images: Tensor) -> Tensor:

@@ -28,8 +28,10 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from reskin.device import choose_compute
 from reskin.evaluation.evaluate import Score, evaluate
 from reskin.images import read_image, to_image, to_tensor, write_image
+from reskin.inference.engine import Engine
 from reskin.methods import find_trained, trained_names
 from reskin.methods.base import Translator
 from reskin.runs.load import load
@@ -211,8 +213,8 @@ def scores_of(model: Translator) -> dict[str, Any]:
     names = sorted(path.name for path in (data / "truthA").iterdir())
     inputs = torch.cat([to_tensor(read_image(data / "unpaired" / "testA" / name)) for name in names])
     truth = torch.cat([to_tensor(read_image(data / "truthA" / name)) for name in names])
-    with torch.no_grad():
-        translated = torch.cat([chosen.translate(image[None], "a2b").float() for image in inputs])
+    engine = Engine(chosen, "a2b", choose_compute(str(next(model.parameters()).device), "fp32"))
+    translated = torch.cat([engine.run(image[None]).cpu() for image in inputs])
     row: dict[str, Any] = {}
     for rival, images in (("", translated), ("_input", inputs)):
         row |= {f"{key}{rival}": scores[f"{key}{rival}_a2b"].value for key in ("psnr", "ssim")}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from reskin.inference.pipeline import overlap
+from reskin.inference.pipeline import pipeline
 
 
 class FailureError(Exception):
@@ -35,7 +35,7 @@ def endless() -> Iterator[int]:
 def test_results_are_written_in_order_for_every_length() -> None:
     for length in range(12):
         written: list[int] = []
-        overlap(range(length), lambda number: number * 3, written.append, ahead=2)
+        pipeline(range(length), lambda number: number * 3, sink=written.append, ahead=2)
         assert written == [3 * number for number in range(length)]
 
 
@@ -46,28 +46,55 @@ def test_the_work_stays_in_the_callers_thread_and_the_rest_does_not() -> None:
         seen["read"] = threading.current_thread()
         yield 1
 
-    overlap(
+    pipeline(
         read(),
         lambda _: seen.setdefault("work", threading.current_thread()),
-        lambda _: seen.setdefault("write", threading.current_thread()),
+        sink=lambda _: seen.setdefault("write", threading.current_thread()),
     )
     assert seen["work"] == threading.current_thread()
     assert len(set(seen.values())) == 3
 
 
 def test_stages_run_at_the_same_time() -> None:
-    def read() -> Iterator[int]:
-        for number in range(8):
-            time.sleep(0.03)
-            yield number
+    meeting = threading.Barrier(4, timeout=2)  # breaks, and so fails, unless all four are in it at once
+    last = 20
 
-    def slow(number: int) -> int:
-        time.sleep(0.03)
+    def meet(number: int, first: int) -> int:
+        if first <= number < first + last - 3:
+            meeting.wait()
         return number
 
-    started = time.monotonic()
-    overlap(read(), slow, slow)
-    assert time.monotonic() - started < 0.55  # one after the other: 0.72
+    # In round r item r + 3 is read while r + 2, r + 1 and r are in the stages behind.
+    source = (meet(number, 3) for number in range(last))
+    pipeline(
+        source,
+        lambda number: meet(number, 2),
+        lambda number: meet(number, 1),
+        sink=lambda number: meet(number, 0),
+        ahead=1,
+    )
+
+
+def test_any_number_of_stages_passes_every_item_on() -> None:
+    for count in range(5):
+        for main in range(max(1, count)):
+            written: list[int] = []
+            adds = [lambda number, by=by: number + 10**by for by in range(count)]
+            pipeline(range(7), *adds, sink=written.append, ahead=1, main=main)
+            assert written == [number + sum(10**by for by in range(count)) for number in range(7)]
+
+
+def note(seen: dict[int, threading.Thread], at: int) -> None:
+    seen[at] = threading.current_thread()
+
+
+def test_the_chosen_stage_is_the_one_in_the_callers_thread() -> None:
+    for main in range(3):
+        seen: dict[int, threading.Thread] = {}
+        stages = [lambda _, at=at, seen=seen: note(seen, at) for at in range(3)]
+        pipeline([0], *stages, sink=lambda _: None, main=main)
+        assert [at for at, thread in seen.items() if thread is threading.current_thread()] == [main]
+        assert len(set(seen.values())) == 3
 
 
 @pytest.mark.parametrize("slowest", ["work", "write"])
@@ -92,13 +119,13 @@ def test_a_slow_stage_holds_back_those_before_it(slowest: str) -> None:
         most = max(most, read - written)
         written += 1
 
-    overlap(items(), work, write, ahead=3)
+    pipeline(items(), work, sink=write, ahead=3)
     assert written == 40
     assert most <= 3 + 3 + 3  # two queues, and one item in the hands of each stage
 
 
 @pytest.mark.parametrize("kind", [FailureError, KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("stage", ["read", "work", "write"])
+@pytest.mark.parametrize("stage", ["read", "work", "second", "write"])
 @pytest.mark.parametrize("at", [0, 7])
 def test_the_first_failure_stops_all_stages_and_surfaces(
     kind: type[BaseException], stage: str, at: int
@@ -110,7 +137,13 @@ def test_the_first_failure_stops_all_stages_and_surfaces(
 
     source = (fail("read", number) for number in endless())
     with pytest.raises(kind, match=f"^{stage} {at}$"):
-        overlap(source, lambda number: fail("work", number), lambda number: fail("write", number), ahead=2)
+        pipeline(
+            source,
+            lambda number: fail("work", number),
+            lambda number: fail("second", number),
+            sink=lambda number: fail("write", number),
+            ahead=2,
+        )
 
 
 def test_a_failure_is_not_hidden_by_those_it_causes() -> None:
@@ -127,7 +160,7 @@ def test_a_failure_is_not_hidden_by_those_it_causes() -> None:
         raise ValueError("second")
 
     with pytest.raises(FailureError, match="first"):
-        overlap(read(), lambda number: number, write)
+        pipeline(read(), lambda number: number, sink=write)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timer signals")
@@ -153,7 +186,7 @@ def test_ctrl_c_arrives_while_the_work_waits(stuck: str) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     try:
         with pytest.raises(KeyboardInterrupt):
-            overlap(read(), lambda number: number, write, ahead=1)
+            pipeline(read(), lambda number: number, sink=write, ahead=1)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)

@@ -10,7 +10,6 @@ import difflib
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reskin.device import choose_compute
 from reskin.errors import DataError, SettingsError
 from reskin.evaluation.pictures import HeldOut, find_held_out, square
 from reskin.evaluation.reinhard import Colours, Reinhard, measure
 from reskin.images import Picture, to_image, to_tensor
+from reskin.inference.engine import Engine
 from reskin.methods.base import Translator
 from reskin.metrics import cycle, psnr, ssim, swd
 from reskin.metrics.facts import Better
-from reskin.networks.padding import crop_to, pad_to_multiple
 from reskin.storage import append_line
 from reskin.types import Direction
 
@@ -166,8 +164,8 @@ class _Evaluation:
 
     def __init__(self, model: Translator, sides: dict[str, HeldOut], metrics: list[str]) -> None:
         self.model, self.sides, self.metrics = model, sides, metrics
-        first = next(model.parameters(), None)
-        self.compute = choose_compute(str(first.device) if first is not None else "cpu")
+        self.engines = {direction: Engine(model, direction) for direction in model.directions}
+        self.device = next(iter(self.engines.values())).compute.device
         self.colours: dict[str, Colours] = {}
         self.swd_side = SWD_SIDE_PX
         self.patches = swd.patches_for(min(len(pictures) for pictures in sides.values()))
@@ -178,10 +176,9 @@ class _Evaluation:
         if {"psnr", "ssim", "swd"} & set(self.metrics):
             for side, pictures in self.sides.items():
                 self.colours[side] = measure(self._noting_size(pictures))
-        with _evaluating(self.model):
-            for direction in _DIRECTIONS:
-                if direction in self.model.directions:
-                    self._score_direction(direction)
+        for direction in _DIRECTIONS:
+            if direction in self.engines:
+                self._score_direction(direction)
         return self.scores
 
     def _noting_size(self, pictures: HeldOut) -> Iterator[Picture]:
@@ -198,7 +195,7 @@ class _Evaluation:
         sets: dict[str, swd.PatchSet] = {}
         for paths, batch in self._batches(pictures):
             translated = self._translate(batch, direction)
-            if "cycle_l1" in self.metrics and len(self.model.directions) == 2:
+            if "cycle_l1" in self.metrics and len(self.engines) == 2:
                 self._measure_cycle(batch, translated, direction, values)
             if not compares:
                 continue
@@ -293,27 +290,12 @@ class _Evaluation:
             image = to_tensor(pictures.read(path))
             most = max(1, _BATCH_PIXELS // (image.shape[-2] * image.shape[-1]))
             if images and (images[0].shape != image.shape or len(images) >= most):
-                yield paths, torch.cat(images).to(self.compute.device)
+                yield paths, torch.cat(images).to(self.device)
                 paths, images = [], []
             paths.append(path)
             images.append(image)
-        yield paths, torch.cat(images).to(self.compute.device)
+        yield paths, torch.cat(images).to(self.device)
 
     def _translate(self, images: Tensor, direction: Direction) -> Tensor:
-        """Pictures of any size, (N, 3, H, W), in the look of the other side, in [-1, 1]."""
-        padded = pad_to_multiple(images, self.model.size_multiple)
-        with self.compute.autocast():
-            output = self.model.translate(padded, direction)
-        return crop_to(output.float(), *images.shape[-2:]).clamp(-1.0, 1.0)
-
-
-@contextmanager
-def _evaluating(model: Translator) -> Iterator[None]:
-    """Put the model into evaluation mode, without gradients, and back again."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(was_training)
+        """Pictures of any size, (N, 3, H, W), in the look of the other domain, in [-1, 1]."""
+        return self.engines[direction].run(images).clamp(-1.0, 1.0)

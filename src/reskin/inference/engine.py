@@ -1,4 +1,4 @@
-"""A model made ready to translate: device, precision and size are taken care of; bytes in, bytes out."""
+"""The one way from a model to pixels: device, precision, padding, memory and finite values in one place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reskin.networks.padding import crop_to, pad_to_multiple
 from reskin.types import Direction
 from reskin.version import __version__
 
-_MIN_SIDE_PX = 32
+_MIN_EDGE_PX = 32
 """Smaller pictures are padded to this: networks reflect and normalise inside, which needs some pixels."""
 
 
@@ -59,8 +59,44 @@ class Engine:
         # A model that says nothing of clips sees each frame for itself, so frames may share a call.
         self.sees_clips = type(model).translate_clip is not Translator.translate_clip
 
+    def run(self, images: Tensor) -> Tensor:
+        """The translations of pictures that have nothing to do with each other, each at its own size.
+
+        Args:
+            images: (N, 3, H, W), floating point, in [-1, 1], on any device; any H and W from 1.
+
+        Returns:
+            The same shape, float32, on the device of `compute`; values may pass [-1, 1] a little. Nothing in
+            it takes a gradient.
+
+        Raises:
+            ShapeError: `images` has another shape or type, or the model changed it.
+            NotFiniteError: the model gave NaN or infinite values.
+            ImageError: the pictures do not fit the device's memory.
+        """
+        return self.run_parts(images)[0]
+
+    def run_parts(self, images: Tensor) -> list[Tensor]:
+        """Everything that the rendering makes of the pictures: a tensor as `run` returns for each part.
+
+        Args:
+            images: as in `run`.
+
+        Returns:
+            For each part of the rendering (N, 3, H, W); masks as grey pictures in [-1, 1].
+
+        Raises:
+            ShapeError, NotFiniteError, ImageError: as `run`.
+        """
+        if not images.is_floating_point() or images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
+            raise ShapeError(
+                f"pictures must be (N, 3, H, W) of floats, not {tuple(images.shape)} {images.dtype}"
+            )
+        with self._guard(len(images), *images.shape[-2:]), torch.no_grad():
+            return self._parts(images.to(self.compute.device, torch.float32), is_clip=False)
+
     def translate(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The pictures in the look of the other side, at their own size.
+        """The pictures in the look of the other domain, at their own size.
 
         Args:
             images: RGB, uint8, (N, H, W, 3), any H and W from 1; of a video, neighbours in time.
@@ -92,43 +128,52 @@ class Engine:
         """
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape:
             raise ShapeError(f"pictures must be (N, H, W, 3) uint8, not {images.shape} {images.dtype}")
+        with self._guard(*images.shape[:3]), torch.inference_mode():
+            # torch wants memory that it could write to; pictures from Pillow are read-only.
+            levels = torch.from_numpy(np.require(images, requirements=["C", "W"]))
+            made = self._parts(bytes_to_floats(levels.to(self.compute.device)), is_clip=self.sees_clips)
+            parts = np.stack([to_image(part) for part in made])
+            if mask is not None:
+                looks = len(parts) - self.rendering.saves_masks
+                parts[:looks] = blend(images, parts[:looks], mask)
+            return parts
+
+    @contextmanager
+    def _guard(self, number: int, height: int, width: int) -> Iterator[None]:
+        """The model does not learn inside the block; where memory runs out, the error says what helps."""
         try:
-            with _evaluating(self.model), torch.inference_mode():
-                parts = self._translate(images)
+            with _evaluating(self.model):
+                yield
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
-            number, height, width = images.shape[:3]
+            device = self.compute.device
+            fix = "Make them smaller, or close other programs that take memory."
+            if device.type != "cpu":
+                fix = "Make them smaller, or use the CPU, which has more memory: --device cpu."
             raise ImageError(
-                f"{number} picture(s) of {width}x{height} do not fit the memory of {self.compute.device}",
-                "Make them smaller, or use --device cpu.",
+                f"{number} picture(s) of {width}x{height} do not fit the memory of {device}",
+                fix,
             ) from None
-        if mask is not None:
-            looks = len(parts) - self.rendering.saves_masks
-            parts[:looks] = blend(images, parts[:looks], mask)
-        return parts
 
-    def _translate(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        height, width = images.shape[1:3]
-        # torch wants memory that it could write to; pictures from Pillow are read-only.
-        levels = torch.from_numpy(np.require(images, requirements=["C", "W"]))
-        pictures = pad_to_multiple(
-            bytes_to_floats(levels.to(self.compute.device)), self._multiple(height, width)
-        )
+    def _parts(self, images: Tensor, *, is_clip: bool) -> list[Tensor]:
+        """Each part for pictures (N, 3, H, W) that are on the device, float32, at their own size."""
+        height, width = images.shape[-2:]
+        pictures = pad_to_multiple(images, self._multiple(height, width))
         with self.compute.autocast():
-            made = [self._checked(look, pictures) for look in self._looks(pictures)]
+            made = [self._checked(look, pictures) for look in self._looks(pictures, is_clip)]
             if self.rendering.saves_masks:
                 masks = self.model.masks(pictures, self.direction)
                 assert masks is not None, "check_rendering lets no other model pass"
                 made.append(masks.float().expand_as(pictures) * 2 - 1)
-        return np.stack([to_image(crop_to(images, height, width)) for images in made])
+        return [crop_to(part.float(), height, width) for part in made]
 
-    def _looks(self, pictures: Tensor) -> Tensor | list[Tensor]:
+    def _looks(self, pictures: Tensor, is_clip: bool) -> Tensor | list[Tensor]:
         """The pictures in each style, or in the one look that there is."""
         if self.rendering.styles is not None:
             styles = self.rendering.styles.to(pictures.device)
             return self.model.translate_styles(pictures, self.direction, styles)
-        if self.sees_clips:
+        if is_clip:
             return [self.model.translate_clip(pictures, self.direction)]
         return [self.model.translate(pictures, self.direction)]
 
@@ -143,9 +188,9 @@ class Engine:
         return translated
 
     def _multiple(self, height: int, width: int) -> int:
-        """What both sides are padded to a multiple of, px."""
+        """What both edges are padded to a multiple of, px."""
         multiple = self.model.size_multiple
-        return multiple if min(height, width) >= _MIN_SIDE_PX else -(-_MIN_SIDE_PX // multiple) * multiple
+        return multiple if min(height, width) >= _MIN_EDGE_PX else -(-_MIN_EDGE_PX // multiple) * multiple
 
     def identity(self) -> str:
         """64 hex digits that change with everything but the picture that could change the result."""
@@ -172,10 +217,20 @@ def _device_of(model: nn.Module) -> torch.device:
     return torch.device("cpu") if first is None else first.device
 
 
+_MEMORY_WORDS = (
+    "DefaultCPUAllocator",
+    "std::bad_alloc",
+    "out of memory",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+"""What allocators without an exception of their own say: the CPU's, Apple's and those of CUDA's libraries."""
+
+
 def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return "DefaultCPUAllocator" in str(error)  # the CPU's has no type of its own
+    return any(words in str(error) for words in _MEMORY_WORDS)
 
 
 @contextmanager

@@ -1,67 +1,73 @@
-"""Reading, working and writing at the same time, with bounded memory and one way to fail."""
+"""Reading, several stages of work and writing at the same time, with bounded memory and one way to fail."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, TypeVar
-
-T = TypeVar("T")
-R = TypeVar("R")
+from typing import Any
 
 
-def overlap(
-    items: Iterable[T], work: Callable[[T], R], write: Callable[[R], object], *, ahead: int = 4
+def pipeline(
+    source: Iterable[Any],
+    *stages: Callable[[Any], Any],
+    sink: Callable[[Any], object],
+    ahead: int = 4,
+    main: int = 0,
 ) -> None:
-    """Do `write(work(item))` for each item, in order; the next is read and the last written meanwhile.
+    """Send each item of `source` through all stages into `sink`, in order; all of them work at the same time.
 
-    Reading and writing have a thread each; the work stays in the caller's, where Ctrl-C arrives. The first
-    exception of the three stops them all and is the one raised. Both threads have ended by then.
+    Source, sink and stages have a thread each, but for one stage that stays in the caller's thread, where
+    Ctrl-C arrives. The first exception of any of them stops all of them and is the one raised; every thread
+    has ended by then.
 
     Args:
-        items: read from in a thread of its own.
-        work: called in the caller's thread.
-        write: called in a thread of its own.
-        ahead: how many items may wait before the work, and how many results after it.
+        source: read from in a thread of its own.
+        stages: each is called with what the one before returned.
+        sink: takes what the last stage returned.
+        ahead: how many items may wait in front of each stage and of the sink; 1 or more.
+        main: number of the stage, from 0, that runs in the caller's thread; a network belongs there. Without
+            stages it is the sink.
 
     >>> squares = []
-    >>> overlap(range(4), lambda number: number * number, squares.append)
+    >>> pipeline(range(4), lambda number: number * number, str, sink=squares.append)
     >>> squares
-    [0, 1, 4, 9]
+    ['0', '1', '4', '9']
     """
-    waiting: _Line[T] = _Line(ahead)
-    finished: _Line[R] = _Line(ahead)
+    assert 0 <= main < max(1, len(stages)), f"no stage {main} of {len(stages)}"
+    lines: list[_Line] = [_Line(ahead) for _ in range(len(stages) + 1)]
     failures: list[BaseException] = []
 
-    def read_all() -> None:
-        for item in items:
-            waiting.put(item)
-        waiting.end()
+    def read() -> None:
+        for item in source:
+            lines[0].put(item)
+        lines[0].end()
 
-    def write_all() -> None:
-        for result in finished:
-            write(result)
+    def write() -> None:
+        for result in lines[-1]:
+            sink(result)
 
-    def work_all() -> None:
-        for item in waiting:
-            finished.put(work(item))
-        finished.end()
+    def work(stage: Callable[[Any], Any], before: _Line, after: _Line) -> None:
+        for item in before:
+            after.put(stage(item))
+        after.end()
 
-    def run(stage: Callable[[], None]) -> None:
+    def run(part: Callable[[], None]) -> None:
         try:
-            stage()
+            part()
         except _StoppedError:
-            pass  # another stage failed and has said why
+            pass  # another part failed and has said why
         except BaseException as error:
             failures.append(error)
-            waiting.stop()
-            finished.stop()
+            for line in lines:
+                line.stop()
 
-    threads = [threading.Thread(target=run, args=(stage,), daemon=True) for stage in (read_all, write_all)]
+    parts = [lambda i=i: work(stages[i], lines[i], lines[i + 1]) for i in range(len(stages))] + [write]
+    own = parts.pop(main)
+    threads = [threading.Thread(target=run, args=(part,), daemon=True) for part in (read, *parts)]
     for thread in threads:
         thread.start()
-    run(work_all)
+    run(own)
     while any(thread.is_alive() for thread in threads):
         run(lambda: _join(threads))  # a Ctrl-C in here stops the stages, and is raised below
     if failures:
@@ -82,23 +88,23 @@ class _StoppedError(Exception):
     """Another stage failed."""
 
 
-class _Line(Generic[T]):
+class _Line:
     """Items that wait between two stages, in order, at most `size` of them."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.items: deque[T] = deque()
+        self.items: deque[Any] = deque()
         self.ended = self.stopped = False
         self.changed = threading.Condition()
 
-    def put(self, item: T) -> None:
+    def put(self, item: Any) -> None:
         """Add an item, waiting for room."""
         with self.changed:
             self._wait(lambda: len(self.items) < self.size)
             self.items.append(item)
             self.changed.notify_all()
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> Iterator[Any]:
         """The items until `end`."""
         while True:
             with self.changed:

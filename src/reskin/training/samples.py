@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from reskin.device import Compute
+from reskin.inference.engine import Engine
+from reskin.inference.rendering import Rendering
 from reskin.methods.base import Translator
 from reskin.types import Batch, Direction
 
 
-@torch.no_grad()
 def sample_rows(model: Translator, pictures: Batch, compute: Compute) -> dict[str, Tensor]:
-    """Row title to pictures (N, 3, H, W) in [-1, 1]: A, A → B, A → B → A and the same for B."""
-    was_training = model.training
-    model.eval()
+    """Row title to pictures (N, 3, H, W) in [-1, 1]: A, A → B, A → B → A and the same for B.
+
+    Raises:
+        NotFiniteError: the model makes NaN or infinite values of them.
+        ImageError: they do not fit the device's memory.
+    """
     rows: dict[str, Tensor] = {}
-    with compute.autocast():
-        for direction, images, side, other in (("a2b", pictures.a, "A", "B"), ("b2a", pictures.b, "B", "A")):
-            if direction in model.directions:
-                rows[side] = images
-                rows |= _translations(model, images, direction, f"{side} → {other}")
-    model.train(was_training)
+    for direction, images, source, target in (
+        ("a2b", pictures.a, "A", "B"),
+        ("b2a", pictures.b, "B", "A"),
+    ):
+        if direction in model.directions:
+            rows[source] = images
+            rows |= _translations(model, images, direction, f"{source} → {target}", compute)
     return {title: images.float().cpu() for title, images in rows.items()}
 
 
-def _translations(model: Translator, images: Tensor, direction: Direction, title: str) -> dict[str, Tensor]:
-    """There and back again; with styles, there in two of them."""
+def _translations(
+    model: Translator, images: Tensor, direction: Direction, title: str, compute: Compute
+) -> dict[str, Tensor]:
+    """The translation and its reconstruction; with styles, the translation in two of them."""
     if model.style_size:
-        styles = model.sample_styles(2, seed=0)
-        return {
-            f"{title} ({number})": translated.float()
-            for number, translated in enumerate(model.translate_styles(images, direction, styles), 1)
-        }
-    there = model.translate(images, direction).float()
-    back: Direction = "b2a" if direction == "a2b" else "a2b"
-    if back not in model.directions:
-        return {title: there}
-    return {title: there, f"{title} → {title[0]}": model.translate(there, back).float()}
+        styles = Rendering(model.sample_styles(2, seed=0))
+        made = Engine(model, direction, compute, styles).run_parts(images)
+        return {f"{title} ({number})": each for number, each in enumerate(made, 1)}
+    translated = Engine(model, direction, compute).run(images)
+    opposite: Direction = "b2a" if direction == "a2b" else "a2b"
+    if opposite not in model.directions:
+        return {title: translated}
+    cycled = Engine(model, opposite, compute).run(translated)
+    return {title: translated, f"{title} → {title[0]}": cycled}

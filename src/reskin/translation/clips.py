@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from reskin.device import Compute
 from reskin.errors import SettingsError
 from reskin.inference.engine import Engine
-from reskin.inference.pipeline import overlap
+from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering, read_mask
 from reskin.methods.base import Translator
 from reskin.translation.targets import check_target
@@ -28,7 +28,7 @@ _BATCH_PIXELS = 1_000_000
 """A GPU is given small frames together, up to about this many pixels; larger ones one by one."""
 
 _WAITING_PIXELS = 16_000_000
-"""Pixels that may wait on either side of the model (3 bytes each), but never fewer than two batches."""
+"""Pixels that may wait before the model (3 bytes each) and behind it (6); never fewer than two batches."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,18 @@ class VideoResult:
 
 @dataclass
 class _Batch:
-    """Neighbouring frames on their way: RGB, uint8, (N, H, W, 3), and the time of each."""
+    """Neighbouring frames on their way.
 
-    images: NDArray[np.uint8]
+    Attributes:
+        source: as they were read, RGB, uint8, (N, H, W, 3); nothing is written over them, since later stages
+            compare with them.
+        times: of each, in seconds.
+        made: their translations, same shape and type.
+    """
+
+    source: NDArray[np.uint8]
     times: list[Fraction]
+    made: NDArray[np.uint8] | None = None
 
 
 def translate_video(  # noqa: PLR0913 - each is a choice of the caller
@@ -164,19 +172,19 @@ def _translate_frames(
 
     def translate(frames: _Batch) -> _Batch:
         nonlocal done
-        frames.images = engine.translate_parts(frames.images, mask)[0]
+        frames.made = engine.translate_parts(frames.source, mask)[0]
         done += len(frames.times)
         if report is not None:
             report(VideoProgress(done, reader.info.frames, time.monotonic() - started))
         return frames
 
     def write(frames: _Batch) -> None:
-        for image, moment in zip(frames.images, frames.times, strict=True):
+        assert frames.made is not None, "the writer comes after the model"
+        for image, moment in zip(frames.made, frames.times, strict=True):
             writer.write(image, moment)
 
-    overlap(
-        _batches(reader, size), translate, write, ahead=max(2, min(8, _WAITING_PIXELS // (size * pixels)))
-    )
+    ahead = max(2, min(8, _WAITING_PIXELS // (size * pixels)))
+    pipeline(_batches(reader, size), translate, sink=write, ahead=ahead)
     return done
 
 

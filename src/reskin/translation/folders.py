@@ -1,4 +1,4 @@
-"""A folder of pictures through a model: the same tree, names and formats on the other side."""
+"""A folder of pictures through a model: the same tree, names and formats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reskin.device import Compute
 from reskin.errors import DataError, ImageError, SettingsError
 from reskin.images import IMAGE_SUFFIXES, read_image_alpha, write_image
 from reskin.inference.engine import Engine
-from reskin.inference.pipeline import overlap
+from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering, read_mask
 from reskin.methods.base import Translator
 from reskin.translation.record import Job, Record
@@ -24,7 +24,7 @@ from reskin.translation.targets import check_folders
 from reskin.types import Direction
 
 _AHEAD = 2
-"""Pictures that may wait on either side of the model: a picture can take 300 MB."""
+"""Pictures that may wait before and behind the model: a picture can take 300 MB."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def translate_folder(
     if todo:
         record.expect(todo)
         try:
-            overlap(work.read(), translate, work.write, ahead=_AHEAD)
+            pipeline(work.read(), translate, sink=work.write, ahead=_AHEAD)
         finally:
             record.save()
     tell(len(jobs))
