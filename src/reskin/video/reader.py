@@ -6,27 +6,22 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import av
 import numpy as np
 
 from reskin.errors import NoFramesError, VideoError
 from reskin.video.damage import LOST, Damage
-from reskin.video.packets import (
-    DisplayOrder,
-    Key,
-    PacketTable,
-    after_key,
-    decode,
-    drain,
-    packets_from,
-    read_packets,
-    stamp_of,
-)
+from reskin.video.ends import is_cut_matroska, stated_end, stated_packets
+from reskin.video.order import DisplayOrder
+from reskin.video.packets import decode, drain, packet_of, read_packets
 from reskin.video.pixels import Converter
 from reskin.video.source import check_is_file, examine, open_container, picture_stream, typed_errors
+from reskin.video.table import Key, Numbers, PacketTable
 
 _CHECK_EVERY = 64
 
@@ -103,30 +98,39 @@ class VideoReader:
             VideoError: the file was changed meanwhile.
         """
         damage = self._damage = Damage()
+        table, unit = self._scan()
         with typed_errors(self.path), open_container(self.path) as container:
             stream = picture_stream(container, self.path)
-            order = DisplayOrder(stream, damage)
+            order = DisplayOrder(table, unit, damage)
             count = 0
-            for picture in self._decoded(read_packets(container, stream, damage), stream, order):
-                place = order.take(picture)
-                if place is None:
+            for picture in self._decoded(container, stream, order, damage):
+                position = order.take(picture)
+                if position is None:
                     continue
                 if count % _CHECK_EVERY == 0:
                     self._check_unchanged()
                 count += 1
-                yield Frame(self._converter.to_rgb(picture, self._place), place[1], place[0])
+                yield Frame(self._converter.to_rgb(picture, self._place), position[1], position[0])
             self._check_unchanged()
-            order.finish(container)
+            order.finish(stated_packets(container, stream))
+            self._note_cut(container, stream, damage)
             if not count:
                 raise NoFramesError(f"{self.path} holds no frame that can be decoded", "Copy it again.")
 
-    def _decoded(self, packets: Iterator[Any], stream: Any, order: DisplayOrder) -> Iterator[Any]:
-        for packet in packets:
-            order.put(packet)
+    def _decoded(self, container: Any, stream: Any, order: DisplayOrder, damage: Damage) -> Iterator[Any]:
+        context = stream.codec_context
+        for number, packet in enumerate(read_packets(container, [stream], damage)):
             self.decoded_packets += 1
-            yield from decode(stream.codec_context, packet, order.failed)
-        yield from drain(stream.codec_context)
-        yield from self._rescued(order.outstanding())
+            yield from decode(context, packet, number, order.failed)
+        yield from drain(context)
+        if not self._scan()[0].is_counted:
+            yield from self._rescued(set(order.outstanding()))
+
+    def _note_cut(self, container: Any, stream: Any, damage: Damage) -> None:
+        stated, times = stated_end(container, stream), self.times()
+        if stated is not None and times and stated > times[-1] and is_cut_matroska(self.path):
+            end = float(times[-1])
+            damage.remark(f"the file ends after {end:.3f} s but states {float(stated):.3f} s")
 
     def times(self) -> list[Fraction]:
         """The time of every frame in seconds, rising, read from the packets without decoding pictures.
@@ -137,6 +141,16 @@ class VideoReader:
         """
         table, unit = self._scan()
         return [stamp * unit for stamp in table.stamps]
+
+    def end(self) -> Fraction | None:
+        """Seconds at which the last frame ceases to be shown, where the file says so; else None.
+
+        Raises:
+            DamagedVideoError: the file cannot be read on.
+            VideoError: the file was changed meanwhile.
+        """
+        self._scan()
+        return self._end
 
     def key_frames(self) -> list[int]:
         """The numbers of the frames that can be decoded without others, rising; these are cheap to read.
@@ -154,7 +168,19 @@ class VideoReader:
                 stream = picture_stream(container, self.path)
                 self._table = PacketTable(container, stream)
                 self._unit = Fraction(stream.time_base)
+                self._end = self._found_end(container, stream, self._table)
         return self._table, self._unit
+
+    def _found_end(self, container: Any, stream: Any, table: PacketTable) -> Fraction | None:
+        """By the last packet, or by the container where that one says more and the file is whole."""
+        if not table.stamps or table.end is None:
+            return None
+        end = table.end * self._unit
+        stated = stated_end(container, stream)
+        is_whole = table.packets >= stated_packets(container, stream) and not is_cut_matroska(self.path)
+        if stated is not None and is_whole:
+            end = max(end, stated)
+        return end if end > table.stamps[-1] * self._unit else None
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
         """The frames with these numbers, rising, each once; only the groups that hold one are decoded.
@@ -179,61 +205,95 @@ class VideoReader:
         with typed_errors(self.path), open_container(self.path) as container:
             stream = picture_stream(container, self.path)
             for key, group in table.groups(wanted):
-                for picture in self._decoded_group(container, stream, key, group):
-                    stamp = stamp_of(picture)
-                    index = None if stamp is None else group.pop(stamp, None)
-                    if stamp is not None and index is not None:
-                        yield Frame(self._converter.to_rgb(picture, self._place), stamp * unit, index)
-                for stamp, index in group.items():
-                    damage.add(index, stamp * unit, LOST)
+                missing = set(group)
+                for index, picture in self._decoded_group(container, stream, key, group):
+                    if index in missing:
+                        missing.discard(index)
+                        time = table.stamps[index] * unit
+                        yield Frame(self._converter.to_rgb(picture, self._place), time, index)
+                for index in sorted(missing):
+                    damage.add(index, table.stamps[index] * unit, LOST)
                 self._check_unchanged()
 
     def _decoded_group(
-        self, container: Any, stream: Any, key: Key | None, group: dict[int, int]
-    ) -> Iterator[Any]:
-        """Frames that come out of decoding from `key` on until the last frame of `group` is through."""
-        packets = packets_from(container, stream, key)
+        self, container: Any, stream: Any, key: Key | None, group: list[int]
+    ) -> Iterator[tuple[int, Any]]:
+        """Number and picture of what comes out of decoding from `key` until `group` is through."""
+        start = self._scan()[0].start_for(key)
+        packets = self._packets_from(container, stream, start)
         if packets is not None:
-            yield from self._drained(packets, stream, set(group))
+            yield from self._drained(packets, stream, key, group)
         else:
             with open_container(self.path) as again:  # Seeking failed: walk there from the start.
                 own = picture_stream(again, self.path)
-                found = after_key(read_packets(again, own, Damage()), key)
-                yield from self._drained(found or iter(()), own, set(group))
+                yield from self._drained(_walked_to(again, own, start), own, key, group)
         stream.codec_context.flush_buffers()
 
-    def _drained(self, packets: Iterator[Any], stream: Any, missing: set[int]) -> Iterator[Any]:
-        """Frames of `packets`, of which no more are read than those with the `missing` time stamps need."""
-        context, failed, unfed = stream.codec_context, set[int](), set(missing)
-        for packet in packets:
-            self.decoded_packets += 1
-            for picture in decode(context, packet, failed):
-                missing.discard(stamp_of(picture))
-                yield picture
-            unfed.discard(stamp_of(packet))
-            if not unfed:
-                break
-        for picture in drain(context):
-            missing.discard(stamp_of(picture))
-            yield picture
-        yield from self._rescued(missing)
+    def _packets_from(self, container: Any, stream: Any, key: Key | None) -> Iterator[tuple[int, Any]] | None:
+        """Numbered packets from `key` on, or None when seeking in this file does not find it."""
+        table, _ = self._scan()
+        target = stream.start_time or 0
+        if key is not None:
+            target = min(stamp for stamp in (key.pts, key.dts) if stamp is not None)
+        if table.has_joints or (table.is_counted and key is None):
+            return None
+        try:
+            container.seek(target, stream=stream)
+            packets = read_packets(container, [stream], Damage())
+            if key is None:
+                return enumerate(packets)
+            for packet in packets:
+                if key.is_in(packet):
+                    return enumerate(chain([packet], packets), key.packet)
+                if key.is_behind(packet):
+                    return None
+        except av.error.FFmpegError:
+            pass  # Not every container can seek; walking always finds it.
+        return None
 
-    def _rescued(self, stamps: set[int]) -> Iterator[Any]:
+    def _drained(
+        self, packets: Iterator[tuple[int, Any]], stream: Any, key: Key | None, group: list[int]
+    ) -> Iterator[tuple[int, Any]]:
+        """Pictures of `packets`, of which no more are read than those in `group` need."""
+        table, _ = self._scan()
+        context, failed, missing = stream.codec_context, set[int](), set(group)
+        numbers = Numbers(table, key)
+        # Where pictures are counted it is not known beforehand which packet holds which.
+        last = table.packets if table.is_counted else max(table.last_packet(index) for index in group)
+        for number, packet in packets:
+            self.decoded_packets += 1
+            for picture in decode(context, packet, number, failed):
+                yield from _numbered(picture, numbers, missing)
+            if number >= last or not missing:
+                break
+        if missing:
+            for picture in drain(context):
+                yield from _numbered(picture, numbers, missing)
+        if missing and not table.is_counted:
+            for picture in self._rescued(set(missing)):
+                yield from _numbered(picture, numbers, missing)
+
+    def _rescued(self, indices: set[int]) -> Iterator[Any]:
         """Frames that were still in the decoder when it failed.
 
         With frame threads an error at the end swallows the frames behind it; one thread does not.
         """
-        if not stamps:
+        if not indices:
             return
         table, _ = self._scan()
         with open_container(self.path) as container:
             stream = picture_stream(container, self.path)
             stream.thread_type = "SLICE"
-            packets = packets_from(container, stream, table.key_before(min(stamps)))
-            for packet in packets or ():
+            key = table.key_before(min(indices))
+            packets = self._packets_from(container, stream, key)
+            for number, packet in packets or ():
                 self.decoded_packets += 1
-                yield from (p for p in decode(stream.codec_context, packet, set()) if stamp_of(p) in stamps)
-            yield from (p for p in drain(stream.codec_context) if stamp_of(p) in stamps)
+                for picture in decode(stream.codec_context, packet, number, set()):
+                    if table.picture(packet_of(picture)) in indices:
+                        yield picture
+            for picture in drain(stream.codec_context):
+                if table.picture(packet_of(picture)) in indices:
+                    yield picture
 
     def _look(self) -> tuple[int, int, int]:
         try:
@@ -249,3 +309,17 @@ class VideoReader:
             raise VideoError(
                 f"{self.path} was changed while it was read", "Wait until it is written, then start again."
             )
+
+
+def _walked_to(container: Any, stream: Any, key: Key | None) -> Iterator[tuple[int, Any]]:
+    first = 0 if key is None else key.packet
+    numbered = enumerate(read_packets(container, [stream], Damage()))
+    return ((number, packet) for number, packet in numbered if number >= first)
+
+
+def _numbered(picture: Any, numbers: Numbers, missing: set[int]) -> Iterator[tuple[int, Any]]:
+    """The picture with its number, which is then no longer missing."""
+    index = numbers.of(packet_of(picture))
+    if index is not None:
+        missing.discard(index)
+        yield index, picture

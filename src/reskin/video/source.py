@@ -20,6 +20,7 @@ from reskin.errors import (
     ReskinError,
     VideoError,
 )
+from reskin.video.packets import remember_packets
 from reskin.video.pixels import Placement, colour_note, placement
 from reskin.video.probe import VideoInfo
 
@@ -138,7 +139,13 @@ def picture_stream(container: Any, path: Path) -> Any:
         raise CodecError(f"no decoder for the pictures of {path}", "Convert it to H.264 in .mp4 first.")
     chosen.thread_type = "AUTO"
     chosen.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    remember_packets(chosen.codec_context)
     return chosen
+
+
+def sound_streams(container: Any) -> list[Any]:
+    """The sound tracks of an opened file, those without a decoder as well."""
+    return list(container.streams.audio)
 
 
 def describe(path: Path) -> VideoInfo:
