@@ -14,10 +14,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from tests.support.paff import HEIGHT, WIDTH, field_packets
 
 from reskin.video.fields import Field, FieldReader
 from reskin.video.reader import VideoReader
-from tests.support.paff import HEIGHT, WIDTH, field_packets
 
 COUNT = 25
 RATE = Fraction(25)
@@ -31,7 +31,7 @@ def number_of(image: np.ndarray) -> int:
     return round((float(image.mean()) - 20) / 8)
 
 
-def encode(  # noqa: PLR0913 - what a file can be
+def encode(
     target: Path | io.BytesIO,
     numbers: Sequence[int],
     *,
