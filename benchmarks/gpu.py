@@ -28,8 +28,9 @@ from reskin.runs.load import load
 from reskin.runs.settings import sort_settings
 from reskin.storage import read_lines, write_json
 from reskin.training.graph import GraphedStep
-from reskin.training.loop import Step, seed_step
+from reskin.training.loop import PlainStep, seed_step
 from reskin.training.start import build, train_run
+from reskin.types import Step
 
 BATCHES = (1, 4, 8)
 TIMED_STEPS = 20
@@ -79,19 +80,19 @@ def step_figures(data: dict[str, Any], compute: Compute, out: Path, no_compile: 
             device=compute.device,
             cache_folder=out / "cache",
         )
-        for kind in (Step, GraphedStep):
+        for kind in (PlainStep, GraphedStep):
             teach, times = kind(build(settings, compute), compute), []
             forget_peak_memory()
             began = time.perf_counter()
             for step in range(1, 6):
                 seed_step(0, step, 0)
-                teach(batches.at(step))
+                teach(batches.at(step), Step(step, 5 + TIMED_STEPS))
             wait()
             first = time.perf_counter() - began
             for step in range(6, 6 + TIMED_STEPS):
                 began = time.perf_counter()
                 seed_step(0, step, 0)
-                teach(batches.at(step))
+                teach(batches.at(step), Step(step, 5 + TIMED_STEPS))
                 wait()
                 times.append(time.perf_counter() - began)
             name = ("compiled" if compiled else "plain") + (" graph" if kind is GraphedStep else "")

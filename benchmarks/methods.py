@@ -26,8 +26,8 @@ from reskin.device import Compute, choose_compute
 from reskin.methods import find_trained, trained_names
 from reskin.methods.base import Method
 from reskin.storage import write_json
-from reskin.training.loop import Step
-from reskin.types import Batch
+from reskin.training.loop import PlainStep
+from reskin.types import Batch, Step
 
 SIDE = 256
 """Where a method's paper does not say otherwise, px."""
@@ -86,7 +86,7 @@ def measure_method(name: str, compute: Compute, weights: Path, rounds: int) -> d
     steps = 1 if kind.same_every_step else 2
     cells = {}
     for precision in PRECISIONS:
-        teach = Step(method, replace(compute, precision=precision))
+        teach = PlainStep(method, replace(compute, precision=precision))
         work = step_work(method, teach, Batch(a, b), steps)
         flops = count_flops(work)
         cells[f"peak {precision}"] = convolution_peak(compute.device, precision)
@@ -106,13 +106,12 @@ def measure_method(name: str, compute: Compute, weights: Path, rounds: int) -> d
     return row | measure_output(method.eval(), pictures, compute, rounds)
 
 
-def step_work(method: Method, teach: Step, batch: Batch, steps: int) -> Callable[[], None]:
+def step_work(method: Method, teach: PlainStep, batch: Batch, steps: int) -> Callable[[], None]:
     """What does `steps` training steps; the first call is not part of any sample."""
 
     def work() -> None:
         for number in range(1, steps + 1):
-            method.step, method.steps = number, 100
-            teach(batch)
+            teach(batch, Step(number, 100))
 
     return work
 

@@ -23,8 +23,8 @@ from reskin.cli.make import choose_settings
 from reskin.device import Compute
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
 from reskin.training.graph import GraphedStep
-from reskin.training.loop import Step
-from reskin.types import Batch
+from reskin.training.loop import PlainStep
+from reskin.types import Batch, Step
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -92,14 +92,14 @@ def measure_step(case: Case, compute: Compute) -> dict[str, Any]:
     method, batch = made(case, compute), noise(case, compute.device)
     cells, memory = {}, {}
     for precision in PRECISIONS:
-        teach = Step(method, replace(compute, precision=precision))
+        teach = PlainStep(method, replace(compute, precision=precision))
         forget_peak_memory()
-        flops = count_flops(lambda teach=teach: teach(batch))  # type: ignore[misc]
-        teach(batch)
+        flops = count_flops(lambda teach=teach: teach(batch, Step(1, 1)))  # type: ignore[misc]
+        teach(batch, Step(1, 1))
         memory[precision] = peak_memory_megabytes()
         cells[f"peak {precision}"] = convolution_peak(compute.device, precision)
         repeats = 10 if compute.device.type == "cuda" else 1
-        cells[precision] = Cell(lambda teach=teach: teach(batch), flops, repeats)  # type: ignore[misc]
+        cells[precision] = Cell(lambda teach=teach: teach(batch, Step(1, 1)), flops, repeats)  # type: ignore[misc]
     samples = interleave(cells, case.rounds)
     rows = {
         name: with_speed(cells[name], samples[name], cells[f"peak {name}"], samples[f"peak {name}"])
@@ -136,7 +136,7 @@ def measure_variants(case: Case, compute: Compute, *, has_compile: bool) -> dict
     where, batch = replace(compute, precision="bf16"), noise(case, compute.device)
     for compiled in (False, True) if has_compile else (False,):
         torch._dynamo.reset()
-        for kind in (Step, GraphedStep):
+        for kind in (PlainStep, GraphedStep):
             method = made(case, where)
             if compiled:
                 for network in method.children():
@@ -145,8 +145,8 @@ def measure_variants(case: Case, compute: Compute, *, has_compile: bool) -> dict
             teach = kind(method, where)
             forget_peak_memory()
             for _ in range(4):
-                teach(batch)
-            cell = Cell(lambda teach=teach: teach(batch), repeats=10)  # type: ignore[misc]
+                teach(batch, Step(1, 1))
+            cell = Cell(lambda teach=teach: teach(batch, Step(1, 1)), repeats=10)  # type: ignore[misc]
             name = ("compiled" if compiled else "plain") + (" graph" if kind is GraphedStep else "")
             rows[name] = summary(interleave({name: cell}, case.rounds)[name])
             rows[name]["peak_memory_megabytes"] = peak_memory_megabytes()

@@ -37,7 +37,7 @@ from reskin.methods.base import Translator
 from reskin.runs.load import load
 from reskin.storage import commit, read_json, write_json
 from reskin.training.start import train_run
-from reskin.types import Batch
+from reskin.types import Batch, Step
 from reskin.worlds.footage import Footage
 
 SIDE, TRAINING_FRAMES, TEST_FRAMES, BATCH = 64, 480, 40, 4
@@ -195,9 +195,8 @@ def seconds_a_step(name: str, weights: Path | None) -> float:
     a, b = torch.rand((2, BATCH, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(0)) * 2 - 1
     times = []
     for step in range(1, TIMED_STEPS + 3):
-        method.step, method.steps = step, TIMED_STEPS
         began = time.perf_counter()
-        method.training_step(Batch(a, b))
+        method.training_step(Batch(a, b), Step(step, TIMED_STEPS))
         times.append(time.perf_counter() - began)
     return statistics.median(times[2:])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +20,19 @@ Bars = tuple[int, int, int, int]
 NO_BARS: Bars = (0, 0, 0, 0)
 
 Split = Literal["train", "val", "test"]
-"""The part of a data set a picture belongs to."""
+"""The part of a dataset that an image belongs to."""
+
+
+class Step(NamedTuple):
+    """Which step of a training this is.
+
+    Attributes:
+        number: of the step, from 1.
+        total: number of the last step.
+    """
+
+    number: int
+    total: int
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from reskin.methods.base import Method
 from reskin.networks import adain, invariant_features, normalization
 from reskin.networks.normalization import InstanceNorm2d
 from reskin.training.loop import seed_step
+from reskin.types import Step
 
 
 class ChannelsLast(torch.autograd.Function):
@@ -45,8 +46,7 @@ def after_a_step(name: str) -> dict[str, Tensor]:
     """Gradients after one step at batch 1."""
     method = tiny(name)
     seed_step(0, 2, 0)
-    method.step, method.steps = 2, 100
-    method.training_step(drawn(method, 2, count=1))
+    method.training_step(drawn(method, 2, count=1), Step(2, 100))
     return {key: p.grad for key, p in method.named_parameters() if p.grad is not None}
 
 

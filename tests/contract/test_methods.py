@@ -27,7 +27,7 @@ from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
 from reskin.runs.settings import TrainConfig, sort_settings
 from reskin.training.loop import seed_step
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 SAME_FOR_EVERYONE = {
     "feature_weight": 0.01,
@@ -63,8 +63,7 @@ def learn(method: Method, steps: range) -> list[dict[str, Tensor]]:
     losses = []
     for step in steps:
         seed_step(0, step, 0)
-        method.step, method.steps = step, 100
-        losses.append(method.training_step(drawn(method, step)))
+        losses.append(method.training_step(drawn(method, step), Step(step, 100)))
     return losses
 
 
@@ -124,7 +123,7 @@ def test_the_same_seed_gives_the_same_losses(name: str) -> None:
     assert all(p.equal(q) for p, q in zip(first.parameters(), second.parameters(), strict=True))
     other = tiny(name)
     seed_step(1, 1, 0)
-    assert other.training_step(drawn(other, 9)) != learn(tiny(name), range(1, 2))[0]
+    assert other.training_step(drawn(other, 9), Step(1, 100)) != learn(tiny(name), range(1, 2))[0]
 
 
 def test_going_on_from_a_checkpoint_equals_never_stopping(name: str, tmp_path: Path) -> None:
@@ -289,7 +288,7 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 from tests.contract.test_methods import drawn, pool, seed_step, tiny
 from reskin.methods import trained_names
-from reskin.types import Batch
+from reskin.types import Batch, Step
 torch.set_num_threads(1)
 torch.backends.mkldnn.enabled = False
 dist.init_process_group("gloo")
@@ -298,9 +297,8 @@ for name in trained_names():
     method = tiny(name, **pool(name))
     for step in (1, 2):
         seed_step(0, step, mine)
-        method.step, method.steps = step, 100
         both = drawn(method, step)
-        method.training_step(Batch(both.a[mine : mine + 1], both.b[mine : mine + 1]))
+        method.training_step(Batch(both.a[mine : mine + 1], both.b[mine : mine + 1]), Step(step, 100))
     save_file(
         {
             f"{key}.{index}": entry["exp_avg"]
@@ -352,8 +350,7 @@ def draws_noise(name: str) -> bool:
     for seed in (0, 1):
         method = tiny(name, **pool(name))
         seed_step(seed, 1, 0)
-        method.step, method.steps = 1, 100
-        losses.append(method.training_step(drawn(method, 1)))
+        losses.append(method.training_step(drawn(method, 1), Step(1, 100)))
     return losses[0] != losses[1]
 
 

@@ -11,8 +11,8 @@ from reskin.errors import SettingsError
 from reskin.methods import trained_names
 from reskin.methods.base import Method
 from reskin.training.graph import GraphedStep
-from reskin.training.loop import Step, seed_step
-from reskin.types import Batch
+from reskin.training.loop import PlainStep, seed_step
+from reskin.types import Batch, Step
 
 pytestmark = [
     pytest.mark.gpu,
@@ -36,17 +36,15 @@ def batch_of(method: Method, step: int) -> Batch:
 @pytest.mark.parametrize("name", trained_names())
 def test_a_step_in_bf16_never_waits(name: str) -> None:
     method = on_gpu(name)
-    teach = Step(method, choose_compute("cuda", "bf16"))
+    teach = PlainStep(method, choose_compute("cuda", "bf16"))
     for step in (1, 2):  # what is made once is made now
-        method.step, method.steps = step, 100
         seed_step(0, step, 0)
-        teach(batch_of(method, step))
+        teach(batch_of(method, step), Step(step, 100))
     batches = [batch_of(method, step) for step in (3, 4)]
     torch.cuda.set_sync_debug_mode(2)
     try:
         for step, batch in zip((3, 4), batches, strict=True):
-            method.step = step
-            losses = teach(batch)
+            losses = teach(batch, Step(step, 100))
     finally:
         torch.cuda.set_sync_debug_mode(0)
     method.raise_if_broken()
@@ -57,10 +55,10 @@ def test_a_step_in_bf16_never_waits(name: str) -> None:
 def test_the_first_losses_are_those_of_the_cpu(name: str) -> None:
     if draws_noise(name):
         pytest.skip("what it draws differs between devices")
-    expected = tiny(name).training_step(drawn(tiny(name), 1))
+    expected = tiny(name).training_step(drawn(tiny(name), 1), Step(1, 1))
     method = on_gpu(name)
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        losses = Step(method, choose_compute("cuda", "fp32"))(batch_of(method, 1))
+        losses = PlainStep(method, choose_compute("cuda", "fp32"))(batch_of(method, 1), Step(1, 100))
     for key, loss in losses.items():
         assert loss.item() == pytest.approx(expected[key].item(), rel=1e-3, abs=1e-5), key
 
@@ -76,7 +74,7 @@ def test_as_a_cuda_graph_or_refused(name: str) -> None:
     before = {key: value.clone() for key, value in method.named_parameters()}
     for step in (1, 2, 3):
         seed_step(0, step, 0)
-        losses = teach(batch_of(method, step))
+        losses = teach(batch_of(method, step), Step(step, 100))
     method.raise_if_broken()
     assert all(loss.isfinite() for loss in losses.values())
     assert any(not value.equal(before[key]) for key, value in method.named_parameters())

@@ -22,9 +22,9 @@ from reskin.runs.load import load
 from reskin.runs.settings import sort_settings
 from reskin.storage import read_lines
 from reskin.training.graph import GraphedStep
-from reskin.training.loop import Step, seed_step
+from reskin.training.loop import PlainStep, seed_step
 from reskin.training.start import build, train_run
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 pytestmark = [
     pytest.mark.gpu,
@@ -59,13 +59,13 @@ def drawn(step: int = 1, device: str = "cuda", side: int = 32) -> Batch:
     return Batch(a.to(device), b.to(device))
 
 
-def taught(teach: Step | GraphedStep, first: int, last: int) -> list[dict[str, float]]:
+def taught(teach: PlainStep | GraphedStep, first: int, last: int) -> list[dict[str, float]]:
     """The losses of the steps `first` to `last`, learned with a falling rate."""
     rows = []
     for step in range(first, last + 1):
         seed_step(0, step, 0)
         teach.method.set_learning_rate(1 - step / 20)
-        rows.append({name: loss.item() for name, loss in teach(drawn(step)).items()})
+        rows.append({name: loss.item() for name, loss in teach(drawn(step), Step(step, 100)).items()})
     teach.method.raise_if_broken()
     return rows
 
@@ -84,8 +84,8 @@ def moments(method: CycleGAN, name: str) -> torch.Tensor:
 
 def test_a_step_is_that_of_the_cpu() -> None:
     on_cpu, on_gpu = made(compute("cpu")), made(compute())
-    expected = Step(on_cpu, compute("cpu"))(drawn(device="cpu"))
-    losses = Step(on_gpu, compute())(drawn())
+    expected = PlainStep(on_cpu, compute("cpu"))(drawn(device="cpu"), Step(1, 1))
+    losses = PlainStep(on_gpu, compute())(drawn(), Step(1, 1))
     for name, loss in losses.items():
         assert loss.item() == pytest.approx(expected[name].item(), rel=1e-4)
     for name in ("generators", "discriminators"):
@@ -95,8 +95,8 @@ def test_a_step_is_that_of_the_cpu() -> None:
 
 def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
     exact, rough = made(compute()), made(compute())
-    expected = Step(exact, compute())(drawn())
-    losses = Step(rough, compute(precision="bf16"))(drawn())
+    expected = PlainStep(exact, compute())(drawn(), Step(1, 1))
+    losses = PlainStep(rough, compute(precision="bf16"))(drawn(), Step(1, 1))
     assert all(p.dtype == torch.float32 for p in rough.parameters())
     for name, loss in losses.items():
         assert loss.item() == pytest.approx(expected[name].item(), rel=0.02)
@@ -109,12 +109,12 @@ def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.parametrize("settings", [TINY, TINY | {"adversarial": "wgan-gp"}, REPEATABLE], ids=str)
 def test_a_step_never_waits_for_the_gpu(settings: dict[str, Any]) -> None:
-    teach = Step(made(compute(), **settings), compute(precision="bf16"))
+    teach = PlainStep(made(compute(), **settings), compute(precision="bf16"))
     batch = drawn()
-    teach(batch)
+    teach(batch, Step(1, 1))
     torch.cuda.set_sync_debug_mode(2)
     try:
-        teach(batch)
+        teach(batch, Step(1, 1))
     finally:
         torch.cuda.set_sync_debug_mode(0)
 
@@ -123,7 +123,7 @@ def test_a_step_never_waits_for_the_gpu(settings: dict[str, Any]) -> None:
 def test_a_graph_teaches_what_plain_steps_teach(precision: Precision) -> None:
     where = compute(precision=precision)
     plain, graphed = made(where, **REPEATABLE), made(where, **REPEATABLE)
-    expected = taught(Step(plain, where), 1, 8)  # the pools are full after two
+    expected = taught(PlainStep(plain, where), 1, 8)  # the pools are full after two
     assert taught(GraphedStep(graphed, where), 1, 8) == expected
     assert int(graphed.pool_a.count) == 2
     assert equal_states(plain, graphed) == []
@@ -132,9 +132,9 @@ def test_a_graph_teaches_what_plain_steps_teach(precision: Precision) -> None:
 def test_a_graph_goes_on_from_a_checkpoint() -> None:
     where = compute()
     plain, resumed = made(where, **REPEATABLE), made(where, **REPEATABLE)
-    taught(Step(plain, where), 1, 4)
+    taught(PlainStep(plain, where), 1, 4)
     state = {k: v.cpu().clone() for k, v in checkpoint.state_of(plain, Ema(plain, 0.0)).items()}
-    expected = taught(Step(plain, where), 5, 8)
+    expected = taught(PlainStep(plain, where), 5, 8)
     checkpoint.restore(resumed, Ema(resumed, 0.0), state)
     assert taught(GraphedStep(resumed, where), 5, 8) == expected
     assert equal_states(plain, resumed) == []
@@ -145,7 +145,7 @@ def test_a_graph_of_the_papers_networks_is_close_to_plain_steps(adversarial: str
     where, settings = compute(), TINY | {"adversarial": adversarial}
     plain, graphed = made(where, **settings), made(where, **settings)
     before = {name: p.detach().clone() for name, p in plain.named_parameters() if p.dim() > 1}
-    expected = taught(Step(plain, where), 1, 6)
+    expected = taught(PlainStep(plain, where), 1, 6)
     for row, wanted in zip(taught(GraphedStep(graphed, where), 1, 6), expected, strict=True):
         assert row == pytest.approx(wanted, rel=2e-2, abs=1e-3)
     others = dict(graphed.named_parameters())
@@ -158,12 +158,12 @@ def test_a_graph_of_the_papers_networks_is_close_to_plain_steps(adversarial: str
 def test_a_loss_that_is_not_finite_leaves_the_weights_alone(is_graphed: bool) -> None:
     where = compute()
     method = made(where)
-    teach = GraphedStep(method, where) if is_graphed else Step(method, where)
+    teach = GraphedStep(method, where) if is_graphed else PlainStep(method, where)
     taught(teach, 1, 3)
     before = {name: value.clone() for name, value in method.named_parameters()}
     good = drawn()
-    teach(Batch(torch.full_like(good.a, torch.nan), good.b))
-    teach(good)  # what is learned later must not hide it
+    teach(Batch(torch.full_like(good.a, torch.nan), good.b), Step(1, 1))
+    teach(good, Step(1, 1))  # what is learned later must not hide it
     assert all(value.equal(before[name]) for name, value in method.named_parameters())
     with pytest.raises(NotFiniteError, match="loss"):
         method.raise_if_broken()
@@ -172,9 +172,9 @@ def test_a_loss_that_is_not_finite_leaves_the_weights_alone(is_graphed: bool) ->
 def test_a_graph_refuses_pictures_of_another_size() -> None:
     where = compute()
     teach = GraphedStep(made(where), where)
-    teach(drawn())
+    teach(drawn(), Step(1, 1))
     with pytest.raises(SettingsError, match="one size, got 1 of 32x32 and 1 of 48x48"):
-        teach(drawn(side=48))
+        teach(drawn(side=48), Step(1, 1))
 
 
 @pytest.mark.filterwarnings("default")  # the compiler has much to say
@@ -185,8 +185,8 @@ def test_compiled_networks_learn_the_same(is_graphed: bool) -> None:
         build(sort_settings("cyclegan", {**values, "compile": compiled}), compute())
         for compiled in (False, True)
     ]
-    expected = taught(Step(methods[0], compute()), 1, 3)
-    teach = GraphedStep(methods[1], compute()) if is_graphed else Step(methods[1], compute())
+    expected = taught(PlainStep(methods[0], compute()), 1, 3)
+    teach = GraphedStep(methods[1], compute()) if is_graphed else PlainStep(methods[1], compute())
     for row, wanted in zip(taught(teach, 1, 3), expected, strict=True):
         assert row == pytest.approx(wanted, rel=2e-2, abs=1e-3)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError
 from reskin.methods.bigan import BiGAN, BiGANConfig, adversarial_other
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, BiGAN)
 
@@ -58,7 +58,7 @@ def test_the_networks_are_those_of_the_comparison() -> None:
 def test_the_original_losses_are_two_ln_2_where_the_discriminator_knows_nothing() -> None:
     method = tiny(adversarial="bce")
     method.disc_pairs = Verdict(0.0)  # type: ignore[assignment]
-    losses = method.training_step(drawn(1))
+    losses = method.training_step(drawn(1), Step(1, 1))
     made = losses["adversarial_a2b"] + losses["adversarial_b2a"]
     assert made.item() == pytest.approx(1.386294, abs=1e-6) == 2 * math.log(2)
     assert 2 * losses["discriminator"].item() == pytest.approx(1.386294, abs=1e-6)  # ours has the half
@@ -68,9 +68,9 @@ def test_there_is_one_and_back_is_nought() -> None:
     """A discriminator that calls (a, there(a)) 1 and (back(b), b) 0 is right: its loss is low."""
     method, batch = tiny(pool_size=0), drawn(1)
     method.disc_pairs = RightFor(batch.a, 0.5)  # type: ignore[assignment]
-    right = method.training_step(batch)
+    right = method.training_step(batch, Step(1, 1))
     method.disc_pairs = RightFor(batch.a, -0.5)  # type: ignore[assignment]
-    swapped = method.training_step(batch)
+    swapped = method.training_step(batch, Step(1, 1))
     # (0.5 - 1)^2 and (-0.5)^2 halved; the generators want (0.5 - 0)^2 and (-0.5 - 1)^2.
     assert right["discriminator"].item() == pytest.approx(0.25)
     assert right["adversarial_a2b"].item() == pytest.approx(0.25)
@@ -102,7 +102,7 @@ def test_pairs_are_in_order_and_of_one_call_even_after_the_buffer() -> None:
         torch.manual_seed(seed)
         a, b = torch.rand(2, 1, 3, 32, 32) * 2 - 1
         verdict.seen.clear()
-        method.training_step(Batch(a, b))
+        method.training_step(Batch(a, b), Step(1, 1))
         judged, newest = verdict.seen
         assert judged.shape == newest.shape == (2, 6, 32, 32)
         assert newest[:1, :3].equal(a) and newest[1:, 3:].equal(b)
@@ -114,7 +114,7 @@ def test_pairs_are_in_order_and_of_one_call_even_after_the_buffer() -> None:
 
 def test_one_update_of_both_generators_equals_one_of_each() -> None:
     both = tiny()
-    both.training_step(drawn(1))
+    both.training_step(drawn(1), Step(1, 1))
     for term, part in (("adversarial_a2b", "gen_a2b"), ("adversarial_b2a", "gen_b2a")):
         one = tiny()
 
@@ -122,7 +122,7 @@ def test_one_update_of_both_generators_equals_one_of_each() -> None:
             update(name, **({term: terms[term]} if name == "generators" else terms))
 
         one.update = alone  # type: ignore[method-assign,assignment]
-        one.training_step(drawn(1))
+        one.training_step(drawn(1), Step(1, 1))
         taught, expected = getattr(both, part), getattr(one, part)
         for p, q in zip(taught.parameters(), expected.parameters(), strict=True):
             torch.testing.assert_close(p, q)
@@ -139,7 +139,7 @@ def test_only_the_two_games_of_label_0_and_1_are_offered() -> None:
 
 @pytest.mark.parametrize("settings", [{"norm": "batch"}, {"adversarial": "bce"}, {"upsample": "nearest"}])
 def test_the_variants_run(settings: dict[str, Any]) -> None:
-    losses = tiny(**settings).training_step(drawn(1))
+    losses = tiny(**settings).training_step(drawn(1), Step(1, 1))
     assert set(losses) == {"discriminator", "adversarial_a2b", "adversarial_b2a"}
     assert all(loss.isfinite() for loss in losses.values())
 

@@ -18,7 +18,7 @@ from reskin.methods.cogan import CoGAN, CoGANConfig
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
 from reskin.training.loop import seed_step
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 tiny = partial(small.tiny, CoGAN, inversion_steps=40)
 
@@ -42,7 +42,7 @@ def test_both_losses_are_cross_entropies_over_two_classes() -> None:
     method, batch = tiny(norm="instance"), drawn(4)
     seen: list[Tensor] = []
     method.disc.shared.register_forward_hook(lambda _, __, logits: seen.append(logits.detach()))
-    losses = method.training_step(batch)
+    losses = method.training_step(batch, Step(1, 1))
     real, fake, fooled = seen  # the discriminator's two calls, then the generators'
     ones, zeros = torch.ones(4, dtype=torch.long), torch.zeros(4, dtype=torch.long)
     for name, side in (("discriminator_a", slice(0, 4)), ("discriminator_b", slice(4, 8))):
@@ -70,7 +70,7 @@ def test_the_discriminators_step_first_and_each_step_has_its_own_noise() -> None
 
     method.update = spy  # type: ignore[method-assign]
     method.gen.register_forward_pre_hook(lambda _, inputs: codes.append(inputs[0]))
-    method.training_step(drawn(4))
+    method.training_step(drawn(4), Step(1, 1))
     assert order == ["discriminators", "generators"]
     assert len(codes) == 2 and not codes[0].equal(codes[1])
     assert all(c.shape == (4, 100) and -1 <= c.min() < -0.9 and 0.9 < c.max() <= 1 for c in codes)
@@ -79,7 +79,7 @@ def test_the_discriminators_step_first_and_each_step_has_its_own_noise() -> None
 @pytest.mark.parametrize("direction", ["a2b", "b2a"])
 def test_a_pair_that_it_made_itself_is_translated_into_each_other(direction: Direction) -> None:
     method = tiny(init_gain=3.0)
-    method.training_step(drawn(4))
+    method.training_step(drawn(4), Step(1, 1))
     method.eval()
     with torch.inference_mode():
         a, b = method.gen(torch.rand(2, 100) * 2 - 1)
@@ -91,7 +91,7 @@ def test_a_pair_that_it_made_itself_is_translated_into_each_other(direction: Dir
 
 def test_translating_leaves_the_model_as_it_is_and_a_picture_does_not_depend_on_its_company() -> None:
     method = tiny(inversion_steps=5)
-    method.training_step(drawn(4))
+    method.training_step(drawn(4), Step(1, 1))
     before = {key: value.clone() for key, value in method.state_dict().items()}
     gradients = [None if p.grad is None else p.grad.clone() for p in method.parameters()]
     assert method.training
@@ -108,7 +108,7 @@ def test_translating_leaves_the_model_as_it_is_and_a_picture_does_not_depend_on_
 
 def test_pictures_of_other_sizes_are_brought_to_its_own_and_back() -> None:
     method = tiny(inversion_steps=2)
-    losses = method.training_step(drawn(2, edge=48))
+    losses = method.training_step(drawn(2, edge=48), Step(1, 1))
     assert all(loss.isfinite() for loss in losses.values())
     with torch.no_grad():
         translated = method.eval().translate(torch.rand(1, 3, 40, 72) * 2 - 1, "b2a")
@@ -121,13 +121,13 @@ def test_with_batch_norm_going_on_equals_never_stopping(settings: dict[str, Any]
     whole, rest = tiny(**settings), tiny(**settings, width=4)
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in whole.modules())
     seed_step(0, 1, 0)
-    whole.training_step(drawn(4))
+    whole.training_step(drawn(4), Step(1, 1))
     state = {k: v.clone() for k, v in checkpoint.state_of(whole, Ema(whole, 0.0)).items()}
     checkpoint.restore(rest, Ema(rest, 0.0), state)
     losses = []
     for method in (whole, rest):
         seed_step(0, 2, 0)
-        losses.append(method.training_step(drawn(4)))
+        losses.append(method.training_step(drawn(4), Step(1, 1)))
     assert losses[0] == losses[1]
     assert all(
         x.equal(y) for x, y in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True)
@@ -149,7 +149,7 @@ def test_it_makes_pairs_and_translates_colours_with_the_place_about_right() -> N
         seed_step(0, step, 0)
         method.set_learning_rate(min(1.0, 2 - 2 * step / steps))
         a, b = squares(16, colour="red", seed=2 * step), squares(16, colour="blue", seed=2 * step + 1)
-        method.training_step(Batch(a, b))
+        method.training_step(Batch(a, b), Step(1, 1))
     method.eval()
     with torch.no_grad():
         red, blue = method.gen(torch.rand(32, 100) * 2 - 1)

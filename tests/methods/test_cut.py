@@ -17,6 +17,7 @@ from reskin.losses.contrastive import patch_nce
 from reskin.methods.cut import CUT, CUTConfig
 from reskin.networks.antialias import BlurDownsample, BlurUpsample
 from reskin.networks.patch_projection import draw_places
+from reskin.types import Step
 
 tiny = partial(small.tiny, CUT)
 
@@ -60,7 +61,7 @@ def test_all_networks_start_from_xavier_with_gain_002() -> None:
 def test_everything_is_there_before_the_first_step() -> None:
     method = tiny()
     before = {key: value.shape for key, value in method.state_dict().items()}
-    method.training_step(drawn(1))
+    method.training_step(drawn(1), Step(1, 1))
     assert {key: value.shape for key, value in method.state_dict().items()} == before
 
 
@@ -88,7 +89,7 @@ def test_a_share_of_a_half_counts_the_identity_half_as_much() -> None:
     terms = terms_of(method, drawn(1))["generator"]
     method = tiny(nce_weight=3.0, identity_weight=0.5)
     torch.manual_seed(5)
-    losses = method.training_step(drawn(1))
+    losses = method.training_step(drawn(1), Step(1, 1))
     assert terms["nce"] == pytest.approx(2 * losses["nce"].item())
     assert terms["identity"] == pytest.approx(losses["identity"].item())
 
@@ -118,7 +119,7 @@ def test_each_step_teaches_the_discriminator_first_and_each_network_by_its_own_l
             assert gradients(method.gen_a2b) == []
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn(1))
+    method.training_step(drawn(1), Step(1, 1))
     assert seen == ["discriminator", "generator"]
     assert all(p.requires_grad for p in method.parameters())  # thawed again
 
@@ -127,13 +128,13 @@ def test_no_network_sees_the_same_pictures_twice() -> None:
     method, batch = tiny(), drawn(1)
     seen: list[Tensor] = []
     method.gen_a2b.stem.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
-    method.training_step(batch)
+    method.training_step(batch, Step(1, 1))
     assert [len(pictures) for pictures in seen] == [2, 2]  # a and b; their translations
     assert seen[0].equal(torch.cat([batch.a, batch.b])) and not seen[1].equal(seen[0])
     seen.clear()
     tiny_without = tiny(nce_weight=0.0)
     tiny_without.gen_a2b.stem.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
-    assert "nce" not in tiny_without.training_step(batch)
+    assert "nce" not in tiny_without.training_step(batch, Step(1, 1))
     assert len(seen) == 1 and seen[0].equal(batch.a)
 
 
@@ -150,8 +151,8 @@ def test_places_are_drawn_anew_and_the_same_for_queries_and_keys() -> None:
     method = tiny()
     seen = []
     method.projection.register_forward_hook(lambda _, inputs, __: seen.append(inputs[1]))
-    method.training_step(drawn(2))
-    method.training_step(drawn(2))
+    method.training_step(drawn(2), Step(1, 1))
+    method.training_step(drawn(2), Step(1, 1))
     first_keys, first_queries, second_keys, _ = seen
     assert all(first_keys[name].equal(first_queries[name]) for name in first_keys)
     assert first_keys["down1"].shape == (4, 16)
@@ -176,7 +177,7 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], messa
 
 @pytest.mark.parametrize("adversarial", ["bce", "hinge"])
 def test_the_other_games_run(adversarial: str) -> None:
-    losses = tiny(adversarial=adversarial).training_step(drawn(1))
+    losses = tiny(adversarial=adversarial).training_step(drawn(1), Step(1, 1))
     assert set(losses) == {"discriminator", "adversarial", "nce", "identity"}
     assert all(loss.isfinite() for loss in losses.values())
 
@@ -184,10 +185,10 @@ def test_the_other_games_run(adversarial: str) -> None:
 def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
     exact, rough = tiny(init="kaiming"), tiny(init="kaiming")
     torch.manual_seed(3)
-    expected = exact.training_step(drawn(2))
+    expected = exact.training_step(drawn(2), Step(1, 1))
     torch.manual_seed(3)
     with torch.autocast("cpu", torch.bfloat16):
-        losses = rough.training_step(drawn(2))
+        losses = rough.training_step(drawn(2), Step(1, 1))
     assert all(loss.dtype == torch.float32 for loss in losses.values())
     assert all(p.dtype == torch.float32 for p in rough.parameters())
     for name, loss in losses.items():

@@ -20,7 +20,7 @@ from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
 from reskin.runs.settings import sort_settings
 from reskin.training.loop import seed_step
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, CycleGAN)
 
@@ -67,7 +67,7 @@ class Shifted(nn.Module):
 def test_generators_that_change_nothing_lose_nothing() -> None:
     method = tiny()
     method.gen_a2b, method.gen_b2a = Shifted(0.0), Shifted(0.0)
-    losses = method.training_step(drawn(1))
+    losses = method.training_step(drawn(1), Step(1, 1))
     assert losses["cycle"] == 0 and losses["identity"] == 0
 
 
@@ -77,7 +77,7 @@ def test_the_cycle_alone_changes_nothing_that_is_the_identity() -> None:
     method.gen_a2b, method.gen_b2a = Shifted(0.0), Shifted(0.0)
     method.add_optimizer("generators", method.gen_a2b, method.gen_b2a)
     for _ in range(3):
-        assert method.training_step(drawn(1))["cycle"] == 0
+        assert method.training_step(drawn(1), Step(1, 1))["cycle"] == 0
     assert method.gen_a2b.shift == 0 and method.gen_b2a.shift == 0
 
 
@@ -160,7 +160,7 @@ def test_settings_that_leave_nothing_to_learn_are_refused() -> None:
 
 
 def test_without_either_way_of_the_cycle_there_is_the_game_alone() -> None:
-    losses = tiny(forward_cycle=0.0, backward_cycle=0.0).training_step(drawn(1))
+    losses = tiny(forward_cycle=0.0, backward_cycle=0.0).training_step(drawn(1), Step(1, 1))
     assert set(losses) == {"adversarial", "discriminator_a", "discriminator_b"}
 
 
@@ -189,7 +189,7 @@ def test_each_step_teaches_its_own_networks() -> None:
             assert gradients(discs) == []
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn(1))
+    method.training_step(drawn(1), Step(1, 1))
     assert seen == ["generators", "discriminators"]
     assert all(p.requires_grad for p in method.parameters())  # thawed again
 
@@ -201,7 +201,7 @@ def test_discriminators_see_pooled_fakes_and_real_pictures_of_their_own_side() -
     seen: dict[str, list[Tensor]] = {"a": [], "b": []}
     method.disc_a.register_forward_hook(lambda _, inputs, __: seen["a"].append(inputs[0].detach()))
     method.disc_b.register_forward_hook(lambda _, inputs, __: seen["b"].append(inputs[0].detach()))
-    method.training_step(batch)
+    method.training_step(batch, Step(1, 1))
     real, pooled = seen["b"][-1].chunk(2)
     assert real.equal(batch.b) and torch.allclose(pooled, fake_b, atol=1e-6)
     assert seen["a"][-1][:1].equal(batch.a)
@@ -226,7 +226,7 @@ def test_discriminators_see_pooled_fakes_and_real_pictures_of_their_own_side() -
 def test_the_variants_run(settings: dict[str, Any]) -> None:
     method = tiny(**settings)
     before = {name: p.detach().clone() for name, p in method.named_parameters()}
-    losses = method.training_step(drawn(1))
+    losses = method.training_step(drawn(1), Step(1, 1))
     assert set(losses) == {"adversarial", "cycle", "identity", "discriminator_a", "discriminator_b"}
     assert all(loss.isfinite() for loss in losses.values())
     still = [name for name, p in method.named_parameters() if p.dim() > 1 and p.equal(before[name])]
@@ -273,7 +273,7 @@ def test_with_the_parts_of_sagan_everything_moves_and_a_resumed_run_is_the_same(
 
     def step(method: CycleGAN, number: int) -> dict[str, Tensor]:
         seed_step(0, number, 0)
-        return method.training_step(drawn(1))
+        return method.training_step(drawn(1), Step(1, 1))
 
     for number in (1, 2, 3):
         losses = step(whole, number)
@@ -311,12 +311,12 @@ def test_attention_where_it_cannot_be_is_refused(settings: dict[str, str], said:
 
 
 def test_the_penalty_of_wgan_gp_is_part_of_the_discriminators_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_penalty = tiny(adversarial="wgan-gp").training_step(drawn(1))["discriminator_a"]
+    with_penalty = tiny(adversarial="wgan-gp").training_step(drawn(1), Step(1, 1))["discriminator_a"]
     penalty = torch.tensor(3.0)
     monkeypatch.setattr("reskin.methods.cyclegan.gradient_penalty", lambda *_: 0 * penalty)
-    without = tiny(adversarial="wgan-gp").training_step(drawn(1))["discriminator_a"]
+    without = tiny(adversarial="wgan-gp").training_step(drawn(1), Step(1, 1))["discriminator_a"]
     monkeypatch.setattr("reskin.methods.cyclegan.gradient_penalty", lambda *_: penalty)
-    assert tiny(adversarial="wgan-gp").training_step(drawn(1))["discriminator_a"] == without + 3
+    assert tiny(adversarial="wgan-gp").training_step(drawn(1), Step(1, 1))["discriminator_a"] == without + 3
     assert with_penalty > without
 
 
@@ -343,15 +343,15 @@ def test_the_first_losses_are_what_they_were() -> None:
     method = tiny()
     for step, (expected, tolerance) in enumerate(zip(FIRST_LOSSES, (1e-5, 1e-3), strict=True)):
         torch.manual_seed(step)
-        losses = {name: loss.item() for name, loss in method.training_step(drawn(1)).items()}
+        losses = {name: loss.item() for name, loss in method.training_step(drawn(1), Step(1, 1)).items()}
         assert losses == pytest.approx(expected, rel=tolerance)
 
 
 def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
     exact, rough = tiny(), tiny()
-    expected = exact.training_step(drawn(2))
+    expected = exact.training_step(drawn(2), Step(1, 1))
     with torch.autocast("cpu", torch.bfloat16):
-        losses = rough.training_step(drawn(2))
+        losses = rough.training_step(drawn(2), Step(1, 1))
     assert all(loss.dtype == torch.float32 for loss in losses.values())
     assert all(p.dtype == torch.float32 for p in rough.parameters())
     assert rough.pool_a.images.dtype == torch.float32
@@ -395,7 +395,7 @@ def test_red_squares_become_blue_squares_where_they_are() -> None:
     method = CycleGAN(CycleGANConfig.parse(settings | {"learning_rate": 1e-3}))
     for step in range(steps):
         method.set_learning_rate(min(1.0, 2 - 2 * step / steps))
-        method.training_step(Batch(squares(RED, 2, source)[0], squares(BLUE, 2, source)[0]))
+        method.training_step(Batch(squares(RED, 2, source)[0], squares(BLUE, 2, source)[0]), Step(1, 1))
 
     palette = torch.tensor([(0.0, 0.0, 0.0), RED, BLUE]).view(1, 3, 3, 1, 1)
     for direction, colour, other, wanted in (("a2b", RED, BLUE, 2), ("b2a", BLUE, RED, 1)):

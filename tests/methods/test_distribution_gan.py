@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from reskin.errors import SettingsError
 from reskin.losses.adversarial import adversarial_generator
 from reskin.methods.distribution_gan import DistributionGAN, DistributionGANConfig, noise_of
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, DistributionGAN)
 
@@ -47,7 +47,7 @@ def test_the_discriminator_learns_first_and_each_update_teaches_its_own_network(
             assert equal == (key != name)
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn())
+    method.training_step(drawn(), Step(1, 1))
     assert seen == ["discriminator", "generator"]
 
 
@@ -55,7 +55,7 @@ def test_pictures_are_made_once_and_noise_is_drawn_for_each_of_the_two() -> None
     for source, passes in (("picture", 1), ("noise", 2)):
         method, seen = tiny(source=source), list[Tensor]()
         method.gen_a2b.register_forward_hook(lambda _, x, __, seen=seen: seen.append(x[0].detach()))
-        method.training_step(drawn())
+        method.training_step(drawn(), Step(1, 1))
         assert len(seen) == passes
         assert passes == 1 or not seen[0].equal(seen[1])
 
@@ -63,11 +63,11 @@ def test_pictures_are_made_once_and_noise_is_drawn_for_each_of_the_two() -> None
 def test_from_noise_real_pictures_are_brought_to_64_px() -> None:
     method, seen = tiny(source="noise"), list[Tensor]()
     method.disc_b.register_forward_hook(lambda _, x, __: seen.append(x[0].detach()))
-    method.training_step(drawn(edge=128))
+    method.training_step(drawn(edge=128), Step(1, 1))
     assert [tuple(images.shape) for images in seen] == 3 * [(2, 3, 64, 64)]
     seen.clear()
     batch = drawn(edge=64)
-    method.training_step(batch)
+    method.training_step(batch, Step(1, 1))
     assert seen[0].equal(batch.b)
 
 
@@ -75,7 +75,9 @@ def test_exchanging_the_inputs_leaves_every_loss_as_it_is() -> None:
     """The point of the counter-example: no loss asks which output belongs to which input."""
     batch, method, other = drawn(6), tiny(), tiny()
     turned = Batch(batch.a[torch.tensor([3, 5, 0, 4, 2, 1])], batch.b)
-    torch.testing.assert_close(method.training_step(batch), other.training_step(turned))
+    torch.testing.assert_close(
+        method.training_step(batch, Step(1, 1)), other.training_step(turned, Step(1, 1))
+    )
 
 
 def test_a_discriminator_without_opinion_costs_ln_2() -> None:
@@ -89,7 +91,9 @@ def test_a_discriminator_without_opinion_costs_ln_2() -> None:
 
     method = tiny()
     method.disc_b = NoOpinion()
-    assert method.training_step(drawn())["discriminator"].item() == pytest.approx(0.693147, abs=1e-6)
+    assert method.training_step(drawn(), Step(1, 1))["discriminator"].item() == pytest.approx(
+        0.693147, abs=1e-6
+    )
 
 
 def test_from_noise_a_picture_always_has_the_same_output_and_another_one_another() -> None:
@@ -108,7 +112,7 @@ def test_from_noise_a_picture_always_has_the_same_output_and_another_one_another
     "settings", [{"adversarial": "hinge"}, {"norm": "batch"}, {"source": "noise", "adversarial": "lsgan"}]
 )
 def test_the_variants_run(settings: dict[str, Any]) -> None:
-    losses = tiny(**settings).training_step(drawn())
+    losses = tiny(**settings).training_step(drawn(), Step(1, 1))
     assert set(losses) == {"discriminator", "adversarial"}
     assert all(loss.isfinite() for loss in losses.values())
 

@@ -23,7 +23,7 @@ from reskin.networks.fast_style import fast_style_network
 from reskin.runs.imports.fast_style import read_style_network
 from reskin.runs.settings import sort_settings
 from reskin.training.loop import seed_step
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, FastStyle)
 
@@ -91,7 +91,7 @@ def test_the_losses_are_those_of_the_sheet() -> None:
     given: dict[str, Tensor] = {}
     update = method.update
     method.update = lambda name, **terms: (given.update(terms), update(name, **terms))  # type: ignore
-    losses = method.training_step(batch)
+    losses = method.training_step(batch, Step(1, 1))
     assert losses["content"].item() == pytest.approx(content.item(), rel=1e-4)
     assert losses["style"].item() == pytest.approx(style.item(), rel=1e-4)
     smooth = across.square().mean() + down.square().mean()
@@ -105,9 +105,9 @@ def test_a_network_that_paints_the_style_itself_loses_nothing() -> None:
     method.gen_a2b = nn.Identity()
     update = method.update
     method.update = lambda *_, **__: None  # type: ignore[method-assign,assignment]
-    losses = method.training_step(Batch(batch.a, batch.a[:1].expand(2, -1, -1, -1)))
+    losses = method.training_step(Batch(batch.a, batch.a[:1].expand(2, -1, -1, -1)), Step(1, 1))
     assert losses["content"] < 1e-9 and losses["style"] > 1e-6
-    losses = method.training_step(Batch(batch.a[:1], batch.a[:1]))
+    losses = method.training_step(Batch(batch.a[:1], batch.a[:1]), Step(1, 1))
     assert losses["content"] < 1e-9 and losses["style"] < 1e-9
     method.update = update  # type: ignore[method-assign]
 
@@ -131,7 +131,7 @@ def test_the_vgg_never_learns_and_is_no_part_of_the_model() -> None:
     assert bare.state_dict().keys() == method.state_dict().keys()
     kept = [value.clone() for vgg in method._vggs.values() for value in vgg.state_dict().values()]
     before = [p.detach().clone() for p in method.parameters()]
-    method.training_step(drawn())
+    method.training_step(drawn(), Step(1, 1))
     now = [value for vgg in method._vggs.values() for value in vgg.state_dict().values()]
     assert all(value.equal(old) for value, old in zip(now, kept, strict=True))
     assert not any(p.requires_grad for vgg in method._vggs.values() for p in vgg.parameters())
@@ -170,9 +170,9 @@ def test_black_and_white_are_0_and_255_inside() -> None:
 
 def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
     exact, rough = tiny(), tiny()
-    expected = exact.training_step(drawn())
+    expected = exact.training_step(drawn(), Step(1, 1))
     with torch.autocast("cpu", torch.bfloat16):
-        losses = rough.training_step(drawn())
+        losses = rough.training_step(drawn(), Step(1, 1))
     for name, loss in losses.items():
         assert loss.dtype == torch.float32
         assert loss.item() == pytest.approx(expected[name].item(), rel=0.05) and loss != expected[name]
@@ -264,7 +264,7 @@ def test_it_fits_one_picture() -> None:
     losses = []
     for step in range(1, 151):
         seed_step(0, step, 0)
-        losses.append(sum(method.training_step(Batch(picture, picture)).values()).item())
+        losses.append(sum(method.training_step(Batch(picture, picture), Step(1, 1)).values()).item())
     assert min(losses[-10:]) < 0.05 * losses[0]
 
 
@@ -306,7 +306,7 @@ def test_a_style_is_learnt_and_the_photograph_stays(real_data: Path) -> None:
     losses = []
     for step in range(1, 151):
         seed_step(0, step, 0)
-        made = method.training_step(Batch(crop(contents), crop(style)))
+        made = method.training_step(Batch(crop(contents), crop(style)), Step(1, 1))
         losses.append(made["style"].item())
     assert np.mean(losses[-20:]) < 0.2 * losses[0]  # 0.11 seen
 

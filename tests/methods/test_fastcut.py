@@ -17,7 +17,7 @@ from reskin.errors import SettingsError
 from reskin.losses.contrastive import patch_nce
 from reskin.methods.fastcut import FastCUT, FastCUTConfig
 from reskin.networks.patch_projection import draw_places
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, FastCUT)
 
@@ -26,7 +26,7 @@ def translated_in_a_step(method: FastCUT, batch: Batch) -> list[Tensor]:
     """Everything that the generator is shown in one step, in order, with a translation marked by its pass."""
     seen: list[Tensor] = []
     hook = method.gen_a2b.stem.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
-    method.training_step(batch)
+    method.training_step(batch, Step(1, 1))
     hook.remove()
     return seen
 
@@ -77,7 +77,7 @@ def test_the_contrast_is_that_of_mirrored_back_features(chance: float) -> None:
     method.update = lambda name, **terms: seen.update(  # type: ignore[method-assign]
         {key: value.item() for key, value in terms.items()}
     )
-    losses = method.training_step(batch)
+    losses = method.training_step(batch, Step(1, 1))
     assert losses["nce"].item() == pytest.approx(expected, rel=1e-4)
     assert seen == {"nce": pytest.approx(10 * expected, rel=1e-4)}
 
@@ -107,7 +107,7 @@ def test_each_step_teaches_the_discriminator_first_and_each_network_by_its_own_l
             assert gradients(method.gen_a2b) == [] and gradients(method.projection) == []
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn(1))
+    method.training_step(drawn(1), Step(1, 1))
     assert seen["order"] == ["discriminator", "generator"]
     assert all(p.requires_grad for p in method.parameters())  # thawed again
 

@@ -17,7 +17,7 @@ from reskin.methods.munit import MUNIT, MUNITConfig
 from reskin.methods.unit import UNIT, UNITConfig
 from reskin.runs.ema import Ema
 from reskin.training.loop import seed_step
-from reskin.types import Batch
+from reskin.types import Batch, Step
 from reskin.worlds.footage import SEASONS, Footage, Season
 from reskin.worlds.seasons import season_distances
 
@@ -55,9 +55,8 @@ def learn(method: Method, sides: tuple[Tensor, Tensor], steps: int) -> None:
         if step % 2:
             a, b = a.flip(3), b.flip(3)
         seed_step(0, step, 0)
-        method.step, method.steps = step, steps
         method.set_learning_rate(min(1.0, 2 * (1 - step / (steps + 1))))
-        method.training_step(Batch(a, b))
+        method.training_step(Batch(a, b), Step(step, steps))
         ema.update(step)
     ema.swap()
     method.eval()

@@ -15,6 +15,7 @@ from reskin.errors import SettingsError, ShapeError
 from reskin.losses.structural import GANIMORPH, ssim
 from reskin.methods.ganimorph import GANimorph, GANimorphConfig, LossNormaliser, feature_distance
 from reskin.runs.settings import find_preset, sort_settings
+from reskin.types import Step
 
 tiny = partial(small.tiny, GANimorph)
 
@@ -59,7 +60,7 @@ def test_the_weights_are_those_of_the_code() -> None:
 def test_generators_that_change_nothing_find_the_way_back() -> None:
     method = tiny()
     method.gen_a2b, method.gen_b2a = Unchanged(), Unchanged()
-    losses = method.training_step(drawn())
+    losses = method.training_step(drawn(), Step(1, 1))
     assert losses["structure"].abs() < 1e-6 and losses["cycle"].abs() < 1e-7
 
 
@@ -103,14 +104,12 @@ def test_discriminators_lose_half_of_each_kind_of_mistake() -> None:
                 ("b", method.disc_b, b, method.gen_a2b(a)),
             )
         }
-    method.step = 2
-    terms = terms_of(method, batch)["discriminators"]
+    terms = terms_of(method, batch, Step(2, 100))["discriminators"]
     assert terms == {name: pytest.approx(loss.item(), rel=1e-5) for name, loss in wanted.items()}
 
 
 def test_each_step_leaves_the_other_networks_alone() -> None:
     method, seen = tiny(), []
-    method.step = 2
     update = method.update
 
     def spy(name: str, **terms: Tensor) -> None:
@@ -123,7 +122,7 @@ def test_each_step_leaves_the_other_networks_alone() -> None:
         seen.append(name)
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn())
+    method.training_step(drawn(), Step(2, 100))
     assert seen == ["discriminators", "generators"]
     assert all(p.requires_grad for p in method.parameters())
 
@@ -142,7 +141,7 @@ def test_matching_features_alone_moves_the_generators() -> None:
     method = tiny(adversarial_weight=0.0, structure_weight=0.0, cycle_weight=0.0)
     before = [p.detach().clone() for p in method.gen_a2b.parameters() if p.dim() > 1]
     discs = [p.detach().clone() for p in method.disc_b.parameters()]
-    losses = method.training_step(drawn())
+    losses = method.training_step(drawn(), Step(1, 1))
     assert set(losses) == {"matching"}
     after = [p for p in method.gen_a2b.parameters() if p.dim() > 1]
     assert not any(torch.equal(p, q) for p, q in zip(before, after, strict=True))
@@ -152,15 +151,13 @@ def test_matching_features_alone_moves_the_generators() -> None:
 def test_discriminators_learn_in_every_second_step() -> None:
     method, batch = tiny(), drawn()
     for step in range(1, 5):
-        method.step = step
-        order = list(terms_of(method, batch))
+        order = list(terms_of(method, batch, Step(step, 100)))
         assert order == (["discriminators", "generators"] if step % 2 == 0 else ["generators"])
 
 
 def test_without_a_use_for_discriminators_none_learns() -> None:
     method = tiny(adversarial_weight=0.0, matching_weight=0.0)
-    method.step = 2
-    assert set(method.training_step(drawn())) == {"structure", "cycle"}
+    assert set(method.training_step(drawn(), Step(2, 100))) == {"structure", "cycle"}
 
 
 def test_a_constant_loss_becomes_one() -> None:
@@ -191,7 +188,7 @@ def test_raw_losses_are_reported_and_normalised_ones_learnt() -> None:
     batch = drawn()
     plain, divided = tiny(), tiny()
     divided.normaliser.divisors.copy_(torch.tensor([1.0, 2.0, 4.0, 8.0]))
-    assert plain.training_step(batch) == divided.training_step(batch)
+    assert plain.training_step(batch, Step(1, 1)) == divided.training_step(batch, Step(1, 1))
     one, other = tiny(), tiny()
     other.normaliser.divisors.copy_(torch.tensor([1.0, 2.0, 4.0, 8.0]))
     terms, fewer = terms_of(one, batch)["generators"], terms_of(other, batch)["generators"]
@@ -223,7 +220,7 @@ def test_mistakes_are_refused() -> None:
     with pytest.raises(SettingsError, match="nothing would be learnt"):
         GANimorphConfig.parse(nothing)
     with pytest.raises(ShapeError, match=r"32 x 32 px at 5 scales .* Use 3 scales"):
-        tiny(ssim_scales=5).training_step(drawn())
+        tiny(ssim_scales=5).training_step(drawn(), Step(1, 1))
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from reskin.errors import SettingsError, ShapeError
 from reskin.methods.ganimorph_lite import GANimorphLite, GANimorphLiteConfig
 from reskin.runs.settings import find_preset, sort_settings
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, GANimorphLite, pool_size=0)
 
@@ -82,7 +82,7 @@ def test_each_network_has_its_rate() -> None:
 def test_generators_that_change_nothing_lose_nothing_but_the_game() -> None:
     method = tiny()
     method.gen_a2b, method.gen_b2a = Painted(), Painted()
-    losses = method.training_step(drawn())
+    losses = method.training_step(drawn(), Step(1, 1))
     assert losses["input_l1"] == 0 and losses["cycle"].abs() < 1e-6 < losses["adversarial"]
 
 
@@ -91,7 +91,7 @@ def test_black_that_comes_back_white_costs_what_the_sheet_says() -> None:
     method = tiny(ssim_scales=5)
     method.gen_a2b, method.gen_b2a = Painted(0, 1.0), Painted(0, 1.0)
     black, white = -torch.ones(1, 3, 128, 128), torch.ones(1, 3, 128, 128)
-    losses = method.training_step(Batch(black, white))
+    losses = method.training_step(Batch(black, white), Step(1, 1))
     assert losses["cycle"].item() == pytest.approx(1 - 0.292950, abs=1e-6)
     assert losses["input_l1"].item() == pytest.approx(2.0)
 
@@ -104,7 +104,7 @@ def test_discriminators_lose_the_sum_over_real_and_fake() -> None:
         real, fake = method.disc_b(batch.b)[0], method.disc_b(batch.a)[0]
         wanted = -torch.sigmoid(real).log().mean() - (1 - torch.sigmoid(fake)).log().mean()
         fooled = -torch.sigmoid(fake).log().mean() - torch.sigmoid(method.disc_a(batch.b)[0]).log().mean()
-    losses = method.training_step(batch)
+    losses = method.training_step(batch, Step(1, 1))
     assert losses["discriminator_b"].item() == pytest.approx(wanted.item(), rel=1e-5)
     assert losses["adversarial"].item() == pytest.approx(fooled.item(), rel=1e-5)
 
@@ -123,7 +123,7 @@ def test_generators_learn_first_and_each_step_leaves_the_others_alone() -> None:
         seen.append(name)
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn())
+    method.training_step(drawn(), Step(1, 1))
     assert seen == ["generators", "discriminators"]
     assert all(p.requires_grad for p in method.parameters())
 
@@ -134,13 +134,13 @@ def test_what_input_l1_holds_on_to() -> None:
     for of, wanted in (("source", 0.8), ("target", 0.7)):
         method = tiny(input_l1_of=of)
         method.gen_a2b, method.gen_b2a = Painted(0.0, 0.3), Painted(1.0, -0.5)
-        assert method.training_step(batch)["input_l1"].item() == pytest.approx(wanted)
+        assert method.training_step(batch, Step(1, 1))["input_l1"].item() == pytest.approx(wanted)
 
 
 def test_the_pool_is_off_unless_asked_for() -> None:
     assert tiny().pool_a.size == 0
     method = tiny(pool_size=3)
-    method.training_step(drawn())
+    method.training_step(drawn(), Step(1, 1))
     assert method.pool_a.count.item() == 2
 
 
@@ -150,7 +150,7 @@ def test_held_out_pictures_are_judged_and_not_learnt() -> None:
     held_out = method.held_out_losses(batch)
     assert all(torch.equal(value, before[key]) for key, value in method.state_dict().items())
     assert not any(loss.requires_grad for loss in held_out.values())
-    learnt = method.training_step(batch)
+    learnt = method.training_step(batch, Step(1, 1))
     assert set(held_out) == {"adversarial", "cycle", "input_l1"}
     for name, loss in held_out.items():
         torch.testing.assert_close(loss, learnt[name])
@@ -168,15 +168,19 @@ def test_weights_that_do_not_add_up_to_one_are_refused(weights: dict[str, float]
 
 def test_a_weight_may_be_zero_where_the_others_make_up_for_it() -> None:
     method = tiny(adversarial_weight=0.0, cycle_weight=0.6, input_l1_weight=0.4)
-    assert set(method.training_step(drawn())) == {"cycle", "input_l1"}
+    assert set(method.training_step(drawn(), Step(1, 1))) == {"cycle", "input_l1"}
     assert 0.6 + 0.3 + 0.1 != 1  # the sum of floats may be a hair off
     GANimorphLiteConfig.parse({"adversarial_weight": 0.6, "cycle_weight": 0.3, "input_l1_weight": 0.1})
 
 
 def test_pictures_too_small_for_the_comparison_are_refused() -> None:
     with pytest.raises(ShapeError, match=r"at 5 scales .* Use 3 scales \(--ssim-scales"):
-        tiny(ssim_scales=5).training_step(drawn())
-    assert tiny(ssim_scales=5, ssim_shrinks=True, ssim_window=11).training_step(drawn())["cycle"].isfinite()
+        tiny(ssim_scales=5).training_step(drawn(), Step(1, 1))
+    assert (
+        tiny(ssim_scales=5, ssim_shrinks=True, ssim_window=11)
+        .training_step(drawn(), Step(1, 1))["cycle"]
+        .isfinite()
+    )
 
 
 @pytest.mark.slow

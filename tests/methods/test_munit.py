@@ -18,7 +18,7 @@ from reskin.losses.reconstruction import l1
 from reskin.methods import munit
 from reskin.methods.munit import MUNIT, MUNITConfig
 from reskin.networks.invariant_features import InvariantFeatures
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, MUNIT, disc_layers=2, scales=2)
 
@@ -134,7 +134,7 @@ def test_discriminators_learn_first_and_each_step_leaves_the_others_alone() -> N
         seen.append(name)
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn())
+    method.training_step(drawn(), Step(1, 1))
     assert seen == ["discriminators", "generators"]
     assert all(p.requires_grad for p in method.parameters())
 
@@ -143,7 +143,7 @@ def test_no_network_sees_the_same_pictures_twice_in_a_step() -> None:
     method, seen = tiny(cycle_weight=1.0), defaultdict(list)
     for name, network in method.named_children():
         network.register_forward_hook(lambda _, inputs, __, name=name: seen[name].append(inputs[0].detach()))
-    method.training_step(drawn())
+    method.training_step(drawn(), Step(1, 1))
     for name, inputs in seen.items():
         if name.startswith("enc"):
             pictures = torch.cat(inputs)
@@ -199,10 +199,10 @@ def test_wrong_settings_are_refused_in_one_line() -> None:
 def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
     exact, rough = tiny(), tiny()
     torch.manual_seed(0)
-    expected = exact.training_step(drawn())
+    expected = exact.training_step(drawn(), Step(1, 1))
     torch.manual_seed(0)
     with torch.autocast("cpu", torch.bfloat16):
-        losses = rough.training_step(drawn())
+        losses = rough.training_step(drawn(), Step(1, 1))
     for name, loss in losses.items():
         assert loss.dtype == torch.float32
         assert loss.item() == pytest.approx(expected[name].item(), rel=0.05)

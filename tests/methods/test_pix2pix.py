@@ -20,7 +20,7 @@ from reskin.errors import SettingsError
 from reskin.images import write_image
 from reskin.methods.pix2pix import Pix2Pix, Pix2PixConfig
 from reskin.runs.load import load
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, Pix2Pix)
 
@@ -82,7 +82,7 @@ def test_the_discriminator_comes_first_and_each_update_teaches_its_own_network()
             assert old is None or parameter.grad.equal(old)
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn(1))
+    method.training_step(drawn(1), Step(1, 1))
     assert seen == ["discriminator", "generator"]
     assert all(p.requires_grad for p in method.parameters())
 
@@ -93,7 +93,7 @@ def test_the_discriminator_sees_input_and_output_of_one_pair_at_a_time(norm: str
     with torch.no_grad():
         fake_b = method.gen_a2b(batch.a)
     method.disc_b.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
-    method.training_step(batch)
+    method.training_step(batch, Step(1, 1))
     if norm == "instance":
         seen[:1] = seen[0].chunk(2)  # instance norm lets real and fake share a call
     assert [len(pairs) for pairs in seen] == [2, 2, 2]
@@ -111,9 +111,9 @@ def test_another_input_changes_the_verdict() -> None:
 
 def test_partners_not_places_in_the_batch_count() -> None:
     method, other, batch = tiny(norm="instance"), tiny(norm="instance"), drawn(2)
-    turned = other.training_step(Batch(batch.a.flip(0), batch.b.flip(0)))
-    torch.testing.assert_close(method.training_step(batch), turned)
-    crossed = tiny(norm="instance").training_step(Batch(batch.a.flip(0), batch.b))
+    turned = other.training_step(Batch(batch.a.flip(0), batch.b.flip(0)), Step(1, 1))
+    torch.testing.assert_close(method.training_step(batch, Step(1, 1)), turned)
+    crossed = tiny(norm="instance").training_step(Batch(batch.a.flip(0), batch.b), Step(1, 1))
     assert not torch.isclose(crossed["l1"], turned["l1"], rtol=1e-3)
 
 
@@ -123,7 +123,7 @@ def test_partners_not_places_in_the_batch_count() -> None:
     ids=str,
 )
 def test_the_variants_run(settings: dict[str, Any]) -> None:
-    losses = tiny(**settings).training_step(drawn(1))
+    losses = tiny(**settings).training_step(drawn(1), Step(1, 1))
     assert list(losses) == ["discriminator", "adversarial", "l1"]
     assert all(loss.isfinite() for loss in losses.values())
 
@@ -131,7 +131,7 @@ def test_the_variants_run(settings: dict[str, Any]) -> None:
 def test_l1_alone_has_no_discriminator() -> None:
     method = tiny(adversarial_weight=0)
     before = [p.detach().clone() for p in method.disc_b.parameters()]
-    assert list(method.training_step(drawn(1))) == ["l1"]
+    assert list(method.training_step(drawn(1), Step(1, 1))) == ["l1"]
     assert all(p.equal(q) for p, q in zip(method.disc_b.parameters(), before, strict=True))
 
 
@@ -176,14 +176,14 @@ def test_batch_statistics_are_part_of_a_checkpoint() -> None:
     """The contract suite takes instance norm, which has none."""
     whole, half = tiny(), tiny()
     for method in (whole, half):
-        method.training_step(drawn(2))
+        method.training_step(drawn(2), Step(1, 1))
     state = {key: value.clone() for key, value in half.state_dict().items()}
     assert any("running_mean" in key and value.abs().sum() > 0 for key, value in state.items())
     rest = tiny()
     rest.load_state_dict(state)
     for name, optimizer in rest.optimizers.items():
         optimizer.load_state_dict(half.optimizers[name].state_dict())
-    assert rest.training_step(drawn(2)) == whole.training_step(drawn(2))
+    assert rest.training_step(drawn(2), Step(1, 1)) == whole.training_step(drawn(2), Step(1, 1))
     images = drawn(1).a
     assert rest.eval().translate(images, "a2b").equal(whole.eval().translate(images, "a2b"))
 

@@ -19,7 +19,7 @@ from reskin.methods.simgan import SimGAN, SimGANConfig, local_loss
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.refiner import HistoryBuffer
 from reskin.runs.settings import sort_settings
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, SimGAN)
 
@@ -39,7 +39,7 @@ class Shifted(nn.Module):
         return images + self.shift
 
 
-def updates(method: SimGAN, batch: Batch) -> list[tuple[str, dict[str, float]]]:
+def updates(method: SimGAN, batch: Batch, number: int = 1) -> list[tuple[str, dict[str, float]]]:
     """The updates of one step in order, each with its weighted terms."""
     seen: list[tuple[str, dict[str, float]]] = []
     update = method.update
@@ -49,7 +49,7 @@ def updates(method: SimGAN, batch: Batch) -> list[tuple[str, dict[str, float]]]:
         update(name, **terms)
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(batch)
+    method.training_step(batch, Step(number, 100))
     method.update = update  # type: ignore[method-assign]
     return seen
 
@@ -97,7 +97,7 @@ def test_an_identity_loses_nothing_and_a_tenth_costs_one() -> None:
 def test_the_paper_sums_over_a_picture() -> None:
     method, batch = paper(self_regularisation_weight=0.5), drawn()
     method.gen_a2b = Shifted(0.1)
-    losses = method.training_step(batch)
+    losses = method.training_step(batch, Step(1, 1))
     assert losses["self_regularisation"].item() == pytest.approx(0.1 * 3 * 32 * 32, rel=1e-5)
     ((_, terms),) = updates(method, batch)
     assert terms["self_regularisation"] == pytest.approx(0.5 * 0.1 * 3 * 32 * 32, rel=0.01)
@@ -139,8 +139,7 @@ def test_the_papers_phases_follow_the_number_of_the_step() -> None:
         5: [("generator", both), ("generator", both), ("discriminator", {"discriminator"})],
     }
     for step, wanted in expected.items():
-        method.step = step
-        assert [(name, set(terms)) for name, terms in updates(method, drawn())] == wanted
+        assert [(name, set(terms)) for name, terms in updates(method, drawn(), step)] == wanted
     other = paper(refiner_steps=0, discriminator_steps=0, refiner_updates=1, discriminator_updates=3)
     assert [name for name, _ in updates(other, drawn())] == ["generator"] + 3 * ["discriminator"]
 
@@ -155,7 +154,7 @@ def test_the_papers_discriminator_sees_half_a_batch_of_earlier_pictures() -> Non
         with torch.no_grad():
             refined = method.gen_a2b(a)
         seen.clear()
-        method.training_step(Batch(a, b))
+        method.training_step(Batch(a, b), Step(1, 1))
         real, shown = seen[-1].chunk(2)
         assert real.equal(b) and torch.allclose(shown[:2], refined[:2], atol=1e-6)
         for picture in shown[2:]:
@@ -176,14 +175,14 @@ def test_steps_that_teach_nothing_are_refused() -> None:
     with pytest.raises(SettingsError, match="nothing for the first refiner_steps to learn"):
         SimGANConfig.parse({"variant": "paper", "self_regularisation_weight": 0})
     losses = paper(self_regularisation_weight=0, refiner_steps=0, discriminator_steps=0).training_step(
-        drawn()
+        drawn(), Step(1, 1)
     )
     assert set(losses) == {"adversarial", "discriminator"}
 
 
 @pytest.mark.parametrize("settings", [{"norm": "batch"}, {"upsample": "bilinear"}])
 def test_the_variants_run(settings: dict[str, Any]) -> None:
-    losses = tiny(**settings).training_step(drawn())
+    losses = tiny(**settings).training_step(drawn(), Step(1, 1))
     assert set(losses) == {"adversarial", "self_regularisation", "discriminator"}
     assert all(loss.isfinite() for loss in losses.values())
 

@@ -17,7 +17,7 @@ from reskin.errors import SettingsError
 from reskin.losses.reconstruction import l1
 from reskin.methods.unit import UNIT, UNITConfig
 from reskin.networks.invariant_features import InvariantFeatures
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, UNIT, blocks=2, disc_layers=2, scales=2)
 
@@ -204,7 +204,7 @@ def test_codes_are_noisy_in_training_only() -> None:
 def test_only_translations_are_judged() -> None:
     method, batch, judged = tiny(), drawn(), []
     method.disc_a.register_forward_hook(lambda _, inputs, __: judged.append(inputs[0]))
-    method.training_step(batch)
+    method.training_step(batch, Step(1, 1))
     real, fake = judged[0].chunk(2)
     assert len(judged) == 2 and real.equal(batch.a) and not fake.equal(batch.a)
     assert judged[1].shape == batch.a.shape
@@ -225,7 +225,7 @@ def test_discriminators_learn_first_and_each_step_leaves_the_others_alone() -> N
         seen.append(name)
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(drawn())
+    method.training_step(drawn(), Step(1, 1))
     assert seen == ["discriminators", "generators"]
 
 
@@ -234,7 +234,7 @@ def test_discriminators_learn_first_and_each_step_leaves_the_others_alone() -> N
 def test_both_forms_learn_with_all_their_weights(sharing: str, adversarial: str) -> None:
     method = tiny(sharing=sharing, adversarial=adversarial, init="kaiming", features_weight=1.0)
     before = {name: p.detach().clone() for name, p in method.named_parameters()}
-    losses = method.training_step(drawn())
+    losses = method.training_step(drawn(), Step(1, 1))
     assert len(losses) == 8 and all(loss.isfinite() for loss in losses.values())
     assert [name for name, p in method.named_parameters() if p.dim() > 1 and p.equal(before[name])] == []
     assert method.translate(drawn().a, "a2b").shape == (2, 3, 32, 32)

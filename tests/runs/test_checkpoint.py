@@ -18,7 +18,7 @@ from reskin.errors import CheckpointError, StorageError
 from reskin.methods.cyclegan import CycleGAN
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, CycleGAN)
 
@@ -26,7 +26,7 @@ tiny = partial(small.tiny, CycleGAN)
 @pytest.fixture(scope="module")
 def learnt() -> CycleGAN:
     method = tiny()
-    method.training_step(Batch(*torch.rand(2, 1, 3, 32, 32)))
+    method.training_step(Batch(*torch.rand(2, 1, 3, 32, 32)), Step(1, 1))
     return method
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from reskin.methods.base import Method
 from reskin.training.loop import seed_step
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 LOOKS = torch.tensor([(-0.7, -0.7, 0.8), (-0.7, 0.8, -0.7), (0.8, 0.8, -0.7)])
 RED = 4  # its place in the palette, after grey
@@ -40,7 +40,6 @@ def train_looks(method: Method, steps: int, *, batch: int = 4) -> None:
     for step in range(1, steps + 1):
         a, (b, _) = red_squares(batch, seed=2 * step), many_looks(batch, seed=2 * step + 1)
         seed_step(0, step, 0)
-        method.step, method.steps = step, steps
         method.set_learning_rate(min(1.0, 3 - 3 * step / steps))
-        method.training_step(Batch(a, b))
+        method.training_step(Batch(a, b), Step(step, steps))
     method.eval()

@@ -10,7 +10,7 @@ from tests.support.drawn_vgg import drawn_vgg
 from torch import Tensor, nn
 
 from reskin.methods.base import Method
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 SIZES: dict[str, Any] = {
     "width": 4,
@@ -64,8 +64,8 @@ def count(*networks: nn.Module) -> int:
     return sum(parameter.numel() for network in networks for parameter in network.parameters())
 
 
-def terms_of(method: Method, batch: Batch) -> dict[str, dict[str, float]]:
-    """The weighted terms that one step gives each optimizer; the step is taken."""
+def terms_of(method: Method, batch: Batch, step: Step | None = None) -> dict[str, dict[str, float]]:
+    """The weighted terms that a step, by default the first of 100, gives each optimizer; it is taken."""
     seen: dict[str, dict[str, float]] = defaultdict(dict)
     update = method.update
 
@@ -74,7 +74,7 @@ def terms_of(method: Method, batch: Batch) -> dict[str, dict[str, float]]:
         update(name, **terms)
 
     method.update = spy  # type: ignore[method-assign]
-    method.training_step(batch)
+    method.training_step(batch, step or Step(1, 100))
     return seen
 
 
@@ -83,5 +83,5 @@ def graphs_of(method: Method, batch: Batch) -> dict[str, dict[str, Tensor]]:
     seen: dict[str, dict[str, Tensor]] = defaultdict(dict)
     method.update = lambda name, **terms: seen[name].update(terms)  # type: ignore[method-assign]
     torch.manual_seed(7)
-    method.training_step(batch)
+    method.training_step(batch, Step(1, 100))
     return seen

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from reskin.methods.base import Method
 from reskin.training.loop import seed_step
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 SIZE, SQUARE = 32, 10
 COLOURS = {"red": (0.8, -0.7, -0.7), "blue": (-0.7, -0.7, 0.8)}
@@ -40,8 +40,9 @@ def train(
         a = squares(batch, colour="red", seed=2 * step + 1_000_000 * seed)
         b = recoloured(a) if paired else squares(batch, colour="blue", seed=2 * step + 1 + 1_000_000 * seed)
         seed_step(seed, step, 0)
-        method.step, method.steps = step, steps
-        losses.append({name: loss.item() for name, loss in method.training_step(Batch(a, b)).items()})
+        losses.append(
+            {name: loss.item() for name, loss in method.training_step(Batch(a, b), Step(step, steps)).items()}
+        )
     return losses
 
 

@@ -31,7 +31,7 @@ from reskin.runs.load import final_step, load
 from reskin.training import loop, start
 from reskin.training.estimate import Estimate
 from reskin.training.start import train_run
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 Words = Callable[[dict[str, Any]], list[str]]
 Differences = Callable[[Path, Path], list[str]]
@@ -81,7 +81,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_the_weights_change(
 @pytest.mark.parametrize("bad", ["cycle", "identity"])
 def test_the_loss_that_is_not_finite_is_named(bad: str, monkeypatch: pytest.MonkeyPatch) -> None:
     method, batch = tiny_cyclegan(), Batch(*torch.rand(2, 1, 3, 32, 32))
-    method.training_step(batch)
+    method.training_step(batch, Step(1, 1))
     before = [p.detach().clone() for p in method.parameters()]
     calls = iter(["cycle", "cycle", "identity", "identity"])
     monkeypatch.setattr(
@@ -89,7 +89,7 @@ def test_the_loss_that_is_not_finite_is_named(bad: str, monkeypatch: pytest.Monk
         lambda image, _: image.mean() * (float("inf") if next(calls) == bad else 1.0),
     )
     with pytest.raises(NotFiniteError, match=f"'{bad}' is -?inf|'{bad}' is nan"):
-        method.training_step(batch)
+        method.training_step(batch, Step(1, 1))
     assert all(p.equal(q) for p, q in zip(method.parameters(), before, strict=True))
 
 
@@ -106,13 +106,13 @@ tiny_cyclegan = partial(small.tiny, CycleGAN)
 def test_where_the_answer_is_read_later_the_weights_are_kept_all_the_same() -> None:
     method, good = tiny_cyclegan(), Batch(*torch.rand(2, 1, 3, 32, 32))
     method.checks_later = True
-    method.training_step(good)
+    method.training_step(good, Step(1, 1))
     method.raise_if_broken()
     plain = tiny_cyclegan()
     assert any(not p.equal(q) for p, q in zip(method.parameters(), plain.parameters(), strict=True))
     before = {key: value.clone() for key, value in optimized(method).items()}
-    method.training_step(Batch(good.a, good.b * float("nan")))
-    method.training_step(good)  # it must not learn on from a step that was left out
+    method.training_step(Batch(good.a, good.b * float("nan")), Step(1, 1))
+    method.training_step(good, Step(1, 1))  # it must not learn on from a step that was left out
     after = optimized(method)
     assert before.keys() == after.keys()
     assert [key for key in before if not before[key].equal(after[key])] == []
@@ -128,7 +128,7 @@ def test_reading_the_answer_later_changes_no_bit() -> None:
         method = tiny_cyclegan()
         method.checks_later = later
         for batch in batches:
-            method.training_step(batch)
+            method.training_step(batch, Step(1, 1))
         ends.append(optimized(method))
     assert [key for key in ends[0] if not ends[0][key].equal(ends[1][key])] == []
 
@@ -145,13 +145,13 @@ def optimized(method: Method) -> dict[str, torch.Tensor]:
 def test_the_loop_reads_the_answer_when_it_logs_and_never_saves_a_broken_state(
     tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = loop.Step.__call__
+    take_step = loop.PlainStep.__call__
 
-    def later(self: loop.Step, batch: Batch) -> dict[str, torch.Tensor]:
+    def later(self: loop.PlainStep, batch: Batch, step: Step) -> dict[str, torch.Tensor]:
         self.method.checks_later = True
-        return step(self, batch)
+        return take_step(self, batch, step)
 
-    monkeypatch.setattr(loop.Step, "__call__", later)
+    monkeypatch.setattr(loop.PlainStep, "__call__", later)
     with_nan(monkeypatch, 6)
     with pytest.raises(NotFiniteError, match=r"'adversarial' is not finite by step 8"):
         train_run("cyclegan", out=tmp_path / "run", **tiny | {"log_every": 100, "sample_every": 100})

@@ -21,7 +21,7 @@ from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 
 class AttentionGANConfig(MethodConfig):
@@ -126,7 +126,7 @@ class AttentionGAN(Method):
         initialise(network, c.init, c.init_gain)
         return network
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
         there, same_b = self._fakes(self.gen_a2b, a, b)
         back, same_a = self._fakes(self.gen_b2a, b, a)
@@ -146,7 +146,7 @@ class AttentionGAN(Method):
                 losses["pixel"] = l1(fake_b, a) + l1(fake_a, b)
             if c.tv_weight:
                 losses["tv"] = _edges(there.background) + _edges(back.background)
-            weights = self._weights()
+            weights = self._weights(step)
             self.update("generators", **{name: weights[name] * loss for name, loss in losses.items()})
 
         if c.adversarial_weight:
@@ -170,12 +170,12 @@ class AttentionGAN(Method):
         both, half = gen(torch.cat([image, other])), len(image)
         return Attended(*(part[:half] for part in both)), both.picture[half:]
 
-    def _weights(self) -> dict[str, float]:
+    def _weights(self, step: Step) -> dict[str, float]:
         """Weight of each loss in this step."""
         c = self.config
         game, rest = 1.0, 1.0
         if c.is_balanced:
-            rest = 0.01 if self.step <= 0.05 * self.steps else 0.5
+            rest = 0.01 if step.number <= 0.05 * step.total else 0.5
             game = 1 - rest
         return {
             "adversarial": game * c.adversarial_weight,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from reskin.config import Settings
 from reskin.errors import NotFiniteError, SettingsError
 from reskin.processes import average_over_processes
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 
 class Preset(NamedTuple):
@@ -201,8 +201,6 @@ class Method(Translator):
         same_every_step: whether every step does the same; only then can it be recorded as a CUDA graph.
         defaults: settings of data and training that its paper has in place of the general defaults.
         presets: settings that belong together, by name.
-        step: number of the step that is being taken, from 1; whoever trains sets it.
-        steps: number of the last step.
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
@@ -215,15 +213,18 @@ class Method(Translator):
     def __init__(self, config: MethodConfig) -> None:
         super().__init__()
         self.config = config
-        self.step, self.steps = 1, 1
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.rates: dict[str, float] = {}
         self.checks_later = False
         self.broken: dict[str, Tensor] = {}
 
     @abstractmethod
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Learn from one batch.
+
+        Args:
+            batch: on the device of the networks.
+            step: which step of the run this is, for what changes in its course.
 
         Returns:
             The step's losses by name, unweighted, detached scalars on the device.

@@ -20,7 +20,7 @@ from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.resnet import resnet_generator
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 Kind = Literal["lsgan", "bce"]
 
@@ -89,7 +89,7 @@ class BiGAN(Method):
         self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
         self.add_optimizer("discriminator", self.disc_pairs)
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         kind = self.config.adversarial
         # A pool keeps whole pairs, so that both halves always come from the same call.
         pairs_a2b = torch.cat([batch.a, self.gen_a2b(batch.a)], dim=1)

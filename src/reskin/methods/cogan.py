@@ -17,7 +17,7 @@ from reskin.methods.base import Method, MethodConfig, frozen
 from reskin.networks.blocks import Norm
 from reskin.networks.cogan import NOISE_SIZE, invert, picture_discriminators, picture_generators
 from reskin.networks.init import initialise
-from reskin.types import Batch, Direction, Side
+from reskin.types import Batch, Direction, Side, Step
 
 
 class CoGANConfig(MethodConfig):
@@ -67,7 +67,7 @@ class CoGAN(Method):
         self.add_optimizer("generators", self.gen, weight_decay=config.weight_decay)
         self.add_optimizer("discriminators", self.disc, weight_decay=config.weight_decay)
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b = self._fitted(batch.a), self._fitted(batch.b)
         with torch.no_grad():
             fake_a, fake_b = self.gen(self._codes(a))

@@ -22,7 +22,7 @@ from reskin.networks.init import Init, initialise
 from reskin.networks.patch_projection import PatchProjection, draw_places
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.resnet import resnet_generator
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 
 class CUTConfig(MethodConfig):
@@ -82,7 +82,7 @@ class CUT(Method):
         self.add_optimizer("generator", self.gen_a2b, self.projection)
         self.add_optimizer("discriminator", self.disc_b)
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
         has_identity = bool(c.nce_weight and c.identity_weight)
         shown = torch.cat([a, b]) if has_identity else a

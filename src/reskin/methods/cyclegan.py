@@ -32,7 +32,7 @@ from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator, pixel_discriminator
 from reskin.networks.resnet import resnet_generator
 from reskin.networks.unet import unet_generator
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 GOT = {"batch": 8, "epochs": 200, "decay_epochs": 100, "save_every": 5, "learning_rate": 2e-4}
 """What the three runs of the GoT report share: 100 + 100 epochs, a checkpoint every 5."""
@@ -189,7 +189,7 @@ class CycleGAN(Method):
             add_spectral_norm(network)
         return network
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
         cycle_a, cycle_b = c.cycle_weight * c.forward_cycle, c.cycle_weight * c.backward_cycle
         (fake_b, same_b), (fake_a, same_a) = self._fakes(a, b)

@@ -21,7 +21,7 @@ from reskin.networks.dcgan import SIDE, dcgan_discriminator, dcgan_generator
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.resnet import resnet_generator
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 
 class DistributionGANConfig(MethodConfig):
@@ -86,7 +86,7 @@ class DistributionGAN(Method):
         self.add_optimizer("generator", self.gen_a2b)
         self.add_optimizer("discriminator", self.disc_b)
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         kind, is_noise = self.config.adversarial, self.config.source == "noise"
         real = resized(batch.b, SIDE, SIDE) if is_noise else batch.b
         fake = self.gen_a2b(self._noise(real)) if is_noise else self.gen_a2b(batch.a)

@@ -25,7 +25,7 @@ from reskin.networks.blocks import Upsample
 from reskin.networks.fast_style import Layout, Output, fast_style_network
 from reskin.networks.vgg import Convention, Vgg, read_vgg
 from reskin.processes import average_over_processes
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 from reskin.weights import find_weights
 
 HALF = 127.5
@@ -134,7 +134,7 @@ class FastStyle(Method):
                 f"Give other --feature-weights, or tune the weights and add --feature-convention {found}.",
             )
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         c = self.config
         painted = self._paint(batch.a)
         seen = self._vggs["painted"](painted)

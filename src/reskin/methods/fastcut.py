@@ -22,7 +22,7 @@ from reskin.networks.init import Init, initialise
 from reskin.networks.patch_projection import PatchProjection, draw_places, mirror_places
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.resnet import resnet_generator
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 
 class FastCUTConfig(MethodConfig):
@@ -81,7 +81,7 @@ class FastCUT(Method):
         self.add_optimizer("generator", self.gen_a2b, self.projection)
         self.add_optimizer("discriminator", self.disc_b)
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
         is_mirrored = torch.rand(len(a), device=a.device) < c.mirror_chance
         fake_b, taps = self._translate(a, is_mirrored)

@@ -25,7 +25,7 @@ from reskin.networks.init import Init, initialise
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.resnet import resnet_generator
 from reskin.networks.vgg import Convention, Vgg, read_vgg
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 from reskin.weights import find_weights
 
 FEATURE_SCALE: dict[Convention, float] = {"caffe": 1.0, "torchvision": 57.6, "normalised": 1.0}
@@ -103,7 +103,7 @@ class FeatureGAN(Method):
             vgg = read_vgg(c.feature_weights or find_weights("vgg16"), [c.feature_layer])
             self._vgg = (vgg.to(next(self.parameters()).device),)
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
         fake_b = self.gen_a2b(a)
 

@@ -20,7 +20,7 @@ from reskin.losses.structural import GANIMORPH, ms_ssim
 from reskin.methods.base import Method, MethodConfig, Preset, frozen
 from reskin.networks.ganimorph import DilatedDiscriminator, GanimorphGenerator
 from reskin.processes import average_over_processes
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 TERMS = ("adversarial", "matching", "structure", "cycle")
 """The generators' losses, in the order in which the normaliser keeps them."""
@@ -151,12 +151,12 @@ class GANimorph(Method):
         """Whether there is anything to ask the discriminators."""
         return bool(self.config.adversarial_weight or self.config.matching_weight)
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b = _unit(batch.a), _unit(batch.b)
         fake_b, fake_a = self.gen_a2b(a), self.gen_b2a(b)
 
         judged = {}
-        if self._judges and self.step % 2 == 0:
+        if self._judges and step.number % 2 == 0:
             judged = {
                 "discriminator_a": self._real_vs_fake(self.disc_a, a, fake_a.detach()),
                 "discriminator_b": self._real_vs_fake(self.disc_b, b, fake_b.detach()),
@@ -165,7 +165,7 @@ class GANimorph(Method):
 
         with frozen(self.disc_a, self.disc_b):
             losses = self._looks(a, b, fake_a, fake_b) | self._cycles(a, b, fake_a, fake_b)
-            self.update("generators", **self._weighted(losses))
+            self.update("generators", **self._weighted(losses, step.number))
         return {name: loss.detach() for name, loss in (losses | judged).items()}
 
     def _looks(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
@@ -204,10 +204,10 @@ class GANimorph(Method):
         )
         return 1 - likeness.mean()
 
-    def _weighted(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _weighted(self, losses: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """The losses, normalised, times their weights."""
         absent = next(iter(losses.values())).new_zeros(())
-        normalised = self.normaliser(torch.stack([losses.get(name, absent) for name in TERMS]), self.step)
+        normalised = self.normaliser(torch.stack([losses.get(name, absent) for name in TERMS]), step)
         weights = [getattr(self.config, f"{name}_weight") for name in TERMS]
         parts = zip(TERMS, weights, normalised.unbind(), strict=True)
         return {name: weight * value for name, weight, value in parts if name in losses}

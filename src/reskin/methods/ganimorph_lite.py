@@ -21,7 +21,7 @@ from reskin.networks.blocks import Upsample
 from reskin.networks.ganimorph import DilatedDiscriminator, InstanceNorm, Layout, LiteGenerator
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 REPORT = {
     "learning_rate": 1e-3,
@@ -138,7 +138,7 @@ class GANimorphLite(Method):
         initialise(network, c.init, c.init_gain)
         return network
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
         with frozen(self.disc_a, self.disc_b):
             losses, fake_a, fake_b = self._of_generators(a, b)

@@ -21,7 +21,7 @@ from reskin.networks.init import initialise
 from reskin.networks.invariant_features import InvariantFeatures, InvariantLayer
 from reskin.networks.multiscale import MultiscaleDiscriminator
 from reskin.networks.munit import ContentEncoder, StyledDecoder, StyleEncoder
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 from reskin.weights import find_weights
 
 PIXELS_AT_ONCE = 8 * 256 * 256
@@ -130,7 +130,7 @@ class MUNIT(Method):
             features = InvariantFeatures(c.feature_weights or find_weights("vgg16"), c.feature_layer)
             self.features = (features.to(next(self.parameters()).device),)
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b = batch.a, batch.b
         # The discriminators' step changes no encoder, so one encoding serves it and the generators' step.
         content_a, content_b = self.enc_content_a(a), self.enc_content_b(b)

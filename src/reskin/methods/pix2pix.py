@@ -21,7 +21,7 @@ from reskin.networks.blocks import Norm
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.unet import unet_generator
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 
 class Pix2PixConfig(MethodConfig):
@@ -92,7 +92,7 @@ class Pix2Pix(Method):
         self.add_optimizer("generator", self.gen_a2b)
         self.add_optimizer("discriminator", self.disc_b)
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
         fake_b = self.gen_a2b(a)
         losses, terms = {}, {}

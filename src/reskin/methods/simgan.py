@@ -23,7 +23,7 @@ from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.refiner import HistoryBuffer, local_discriminator, refiner
 from reskin.networks.resnet import resnet_generator
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 
 
 def local_loss(logits: Tensor, *, is_real: bool) -> Tensor:
@@ -131,8 +131,9 @@ class SimGAN(Method):
         self.add_optimizer("generator", self.gen_a2b)
         self.add_optimizer("discriminator", self.disc_b)
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
-        losses = self._paper_step(batch) if self.config.variant == "paper" else self._baseline_step(batch)
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
+        is_paper = self.config.variant == "paper"
+        losses = self._paper_step(batch, step.number) if is_paper else self._baseline_step(batch)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _baseline_step(self, batch: Batch) -> dict[str, Tensor]:
@@ -156,12 +157,12 @@ class SimGAN(Method):
         of_real, of_fake = self.disc_b(torch.cat([real, fake])).chunk(2)
         return of_real, of_fake
 
-    def _paper_step(self, batch: Batch) -> dict[str, Tensor]:
+    def _paper_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Algorithm 1, after the refiner and then the discriminator have learnt alone for a while."""
         c = self.config
         losses: dict[str, Tensor] = {}
-        teaches_refiner = self.step <= c.refiner_steps
-        teaches_disc = not teaches_refiner and self.step <= c.refiner_steps + c.discriminator_steps
+        teaches_refiner = step <= c.refiner_steps
+        teaches_disc = not teaches_refiner and step <= c.refiner_steps + c.discriminator_steps
         if teaches_disc:
             with torch.no_grad():
                 refined = self.gen_a2b(batch.a)

@@ -27,7 +27,7 @@ from reskin.networks.shared_latent import (
     PrivateDecoder,
     PrivateEncoder,
 )
-from reskin.types import Batch, Direction
+from reskin.types import Batch, Direction, Step
 from reskin.weights import find_weights
 
 
@@ -155,7 +155,7 @@ class UNIT(Method):
             features = InvariantFeatures(c.feature_weights or find_weights("vgg16"), c.feature_layer)
             self.features = (features.to(next(self.parameters()).device),)
 
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b = batch.a, batch.b
         # The discriminators' step changes no encoder, so one encoding serves it and the generators' step.
         codes = self._encode(a, b)

@@ -14,9 +14,11 @@ from reskin.device import Compute
 from reskin.methods.base import Method
 from reskin.networks.image_pool import ImagePool
 from reskin.training.graph import GraphedStep
-from reskin.training.loop import Step, seed_step
+from reskin.training.loop import PlainStep, seed_step
+from reskin.types import Step
 
 TIMED_STEPS = 16
+"""They are taken from the middle of the run, since a method may begin with steps of another kind."""
 TIMED_SECONDS = 10.0
 
 
@@ -35,17 +37,28 @@ class Estimate:
     checkpoint_bytes: int
 
 
-def estimate(method: Method, batches: Batches, compute: Compute, *, graphed: bool = False) -> Estimate:
-    """Time a few steps of `method`, which learns from them: build it anew afterwards."""
-    teach = GraphedStep(method, compute) if graphed else Step(method, compute)
+def estimate(
+    method: Method, batches: Batches, compute: Compute, *, steps: int, graphed: bool = False
+) -> Estimate:
+    """Time a few steps of `method`, which learns from them: build it anew afterwards.
+
+    Args:
+        method: on its device.
+        batches: what it would learn from.
+        compute: device and precision.
+        steps: length of the run, as far as it is known.
+        graphed: whether the step is replayed as a CUDA graph.
+    """
+    take_step = GraphedStep(method, compute) if graphed else PlainStep(method, compute)
     times: list[float] = []
-    for step in range(1, TIMED_STEPS + 2):
+    begin = max(1, (steps - TIMED_STEPS) // 2)
+    for index in range(TIMED_STEPS + 1):
+        number = 1 + (begin + index - 1) % steps
         if sum(times) > TIMED_SECONDS and len(times) > 2:
             break
-        seed_step(0, step, 0)
-        method.step = step
+        seed_step(0, number, 0)
         began = time.perf_counter()
-        teach(batches.at(step))
+        take_step(batches.at(number), Step(number, steps))
         if compute.device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - began)

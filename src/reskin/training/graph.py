@@ -8,7 +8,7 @@ from torch import Tensor
 from reskin.device import Compute
 from reskin.errors import SettingsError
 from reskin.methods.base import Method
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 WARM_UP_STEPS = 3
 
@@ -42,8 +42,8 @@ class GraphedStep:
                 group["capturable"] = True
                 group["lr"] = torch.tensor(float(group["lr"]), device=compute.device)
 
-    def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """Learn from `batch`, which must have the shape of the first one.
+    def __call__(self, batch: Batch, step: Step) -> dict[str, Tensor]:
+        """Learn from `batch`, which must have the shape of the first one; every step does the same.
 
         Returns:
             The losses; the next call changes them in place.
@@ -53,7 +53,7 @@ class GraphedStep:
         """
         if self.graph is None:
             self.batch = Batch(batch.a.clone(), batch.b.clone())
-            self._record()
+            self._record(step)
         assert self.graph is not None
         for kept, new in ((self.batch.a, batch.a), (self.batch.b, batch.b)):
             if kept.shape != new.shape:  # copy_ would spread a smaller picture over the larger one or fail
@@ -65,12 +65,12 @@ class GraphedStep:
         self.graph.replay()
         return self.losses
 
-    def _step(self) -> dict[str, Tensor]:
+    def _step(self, step: Step) -> dict[str, Tensor]:
         # Autocast is entered and left within the recording, so the weights it casts are cast in each replay.
         with self.compute.autocast():
-            return self.method.training_step(self.batch)
+            return self.method.training_step(self.batch, step)
 
-    def _record(self) -> None:
+    def _record(self, step: Step) -> None:
         # A recording takes place on the current device, which need not be the one that was asked for.
         with torch.cuda.device(self.compute.device):
             random_state = torch.cuda.get_rng_state()
@@ -86,12 +86,12 @@ class GraphedStep:
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 for _ in range(WARM_UP_STEPS):
-                    self._step()
+                    self._step(step)
             torch.cuda.current_stream().wait_stream(stream)
             self._put_back(modules, moments)
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, stream=stream):
-                self.losses = self._step()
+                self.losses = self._step(step)
             torch.cuda.set_rng_state(random_state)
         self.graph = graph
 

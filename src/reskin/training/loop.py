@@ -27,7 +27,7 @@ from reskin.training.progress import Progress
 from reskin.training.samples import sample_rows
 from reskin.training.signals import StopRequest
 from reskin.training.tensorboard import open_tensorboard
-from reskin.types import Batch
+from reskin.types import Batch, Step
 
 
 def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
@@ -46,7 +46,7 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
     config, last = run.config, run.steps
     ema = Ema(method, config.ema)
     first = run.load(method, ema) + 1
-    teach = GraphedStep(method, compute) if config.cuda_graph else Step(method, compute)
+    teach = GraphedStep(method, compute) if config.cuda_graph else PlainStep(method, compute)
     held_out = batches.held_out(4)
     unseen = batches.held_out(HELD_OUT_COUNT) if offers_held_out_losses(method) and not run.rank else None
     board = open_tensorboard(run)
@@ -59,14 +59,13 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
     with StopRequest() as stop:
         for step in range(first, last + 1):
             seed_step(config.seed, step, run.rank)
-            method.step, method.steps = step, last
             method.set_learning_rate(config.multiplier(step, last))
             try:
                 found: list[Finding] = []
                 watch.mark()
                 batch = batches.at(step)
                 watch.mark()
-                losses = teach(batch)
+                losses = teach(batch, Step(step, last))
                 ema.update(step)
                 watch.mark()
 
@@ -109,17 +108,17 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
     board.close()
 
 
-class Step:
+class PlainStep:
     """One training step as it stands, under the device's precision."""
 
     def __init__(self, method: Method, compute: Compute) -> None:
         self.method, self.compute = method, compute
         method.checks_later = compute.device.type == "cuda"
 
-    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+    def __call__(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Learn from `batch`; the losses stay on the device."""
         with self.compute.autocast():
-            return self.method.training_step(batch)
+            return self.method.training_step(batch, step)
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:

@@ -107,9 +107,9 @@ def _train(
     run = Run(out, settings, {}, processes.rank)
     cost = None
     recorded = _recorded_steps(out, settings)
-    if recorded is None and config.minutes is not None:
-        cost = estimate(build(settings, compute), batches, compute, graphed=config.cuda_graph)
     epoch_steps = _epoch_steps(batches, config.batch * processes.world)
+    if recorded is None and config.minutes is not None:
+        cost = _estimate(settings, batches, compute, epoch_steps)
     run.resolved = {
         "steps": recorded or lowest(_length(settings, epoch_steps, cost), compute.device),
         "epoch_steps": epoch_steps,
@@ -147,6 +147,13 @@ def _length(settings: RunSettings, epoch_steps: int, cost: Estimate | None) -> i
     if cost is not None and config.minutes is not None:
         return steps_in(config.minutes, cost.seconds_a_step)
     return config.steps or config.epochs * epoch_steps
+
+
+def _estimate(settings: RunSettings, batches: Batches, compute: Compute, epoch_steps: int) -> Estimate:
+    """What a step of a run costs; where minutes decide its length, one of the length that epochs give."""
+    steps = _length(settings, epoch_steps, None)
+    graphed = settings.train.cuda_graph
+    return estimate(build(settings, compute), batches, compute, steps=steps, graphed=graphed)
 
 
 def _epoch_steps(batches: Batches, batch: int) -> int:
@@ -199,6 +206,6 @@ def plan_run(
     chosen = gather_settings(method, config, settings, preset=preset)
     compute = choose_compute(chosen.train.device, chosen.train.precision)
     batches = _open(chosen, Path(out), compute, Processes(0, 1))
-    cost = estimate(build(chosen, compute), batches, compute, graphed=chosen.train.cuda_graph)
     epoch_steps = _epoch_steps(batches, chosen.train.batch)
+    cost = _estimate(chosen, batches, compute, epoch_steps)
     return Plan(chosen, _length(chosen, epoch_steps, cost), epoch_steps, cost, compute)
