@@ -55,5 +55,5 @@ gpu:                 ## on a machine with CUDA whose python has torch: tests, be
 docs: $(READY)       ## make the pages that are built from the code, and check the others
 	$(BIN)/python docs/build.py
 
-size: $(READY)       ## the ten longest files and functions
+size: $(READY)       ## what is largest: files, functions, nesting, parameters; modules that import each other
 	$(BIN)/python benchmarks/size.py

@@ -90,9 +90,9 @@ def small(norm: str = "instance") -> tuple[CoupledGenerators, CoupledDiscriminat
 
 
 def test_the_gradient_of_a_tied_layer_is_the_sum_of_both_branches() -> None:
-    """In float64: before the norm a bias has rounding noise for a gradient, as large as its tolerance."""
-    generators, judges = (network.double() for network in small())
-    codes = torch.rand(2, 100, dtype=torch.float64) * 2 - 1
+    """To a share of the largest gradient: before a norm a bias has rounding noise for its own."""
+    generators, judges = small()
+    codes = torch.rand(2, 100) * 2 - 1
 
     def gradients(side: str) -> list[Tensor]:
         a, b = generators(codes)
@@ -101,8 +101,10 @@ def test_the_gradient_of_a_tied_layer_is_the_sum_of_both_branches() -> None:
         tied = [*generators.shared.parameters(), *judges.shared.parameters()]
         return list(torch.autograd.grad(loss, tied))
 
-    for both, a, b in zip(gradients("ab"), gradients("a"), gradients("b"), strict=True):
-        torch.testing.assert_close(both, a + b, rtol=1e-9, atol=1e-10)
+    together = gradients("ab")
+    largest = max(gradient.abs().max().item() for gradient in together)
+    for both, a, b in zip(together, gradients("a"), gradients("b"), strict=True):
+        torch.testing.assert_close(both, a + b, rtol=1e-4, atol=1e-5 * largest)
         assert both.dim() < 2 or (a.abs().max() > 0 and b.abs().max() > 0)
 
 

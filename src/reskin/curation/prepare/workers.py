@@ -19,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import reskin
 from reskin import errors
 from reskin.curation.prepare.tasks import crash_result, perform
 from reskin.errors import ReskinError
@@ -150,7 +149,7 @@ class Crew:
 
 
 def _started() -> subprocess.Popen[str]:
-    root = str(Path(reskin.__file__).parents[1])
+    root = str(Path(errors.__file__).parents[1])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
         [sys.executable, "-m", "reskin.curation.prepare.worker"],
