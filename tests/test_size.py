@@ -18,14 +18,9 @@ OLD = "to be split"
 EXCEPTIONS: dict[str, dict[str, tuple[int, str]]] = {
     "lines": {"training/loop.py:train": (65, OLD)},
     "nesting": {
-        "curation/balance/attributes.py:_read_ahead": (4, OLD),
-        "curation/inspect/measure.py:look_at_files": (4, OLD),
         "curation/leakage.py:_twins_in_time": (4, OLD),
-        "curation/prepare/extract.py:_decoded": (4, LOOPS),
         "curation/prepare/faces.py:_cut_from": (4, LOOPS),
         "curation/prepare/videos.py:_whole": (4, OLD),
-        "curation/screen/measure.py:measure_missing": (5, OLD),
-        "data/cache.py:_decode": (4, OLD),
         "pages/media.py:_smaller": (4, LOOPS),
         "runs/checkpoint.py:restore": (4, OLD),
         "storage.py:lock": (4, OLD),
