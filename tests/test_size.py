@@ -27,6 +27,7 @@ EXCEPTIONS: dict[str, dict[str, tuple[int, str]]] = {
         "training/graph.py:GraphedStep._put_back": (4, OLD),
         "training/loop.py:train": (4, OLD),
         "video/packets.py:read_packets": (4, LOOPS),
+        "video/reader.py:VideoReader._frames_at": (4, LOOPS),
         "video/reader.py:VideoReader._rescued": (4, LOOPS),
     },
     "parameters": {
