@@ -232,6 +232,7 @@ def test_held_out_pairs(root: Path) -> None:
     assert (to_image(held.b)[..., 0] - to_image(held.a)[..., 0] == 100).all() and held.a.shape[0] == 2
 
 
+@pytest.mark.slow  # it looks at the clock
 def test_a_batch_costs_little(tmp_path: Path) -> None:
     """The goal is 3 ms on a free core; the bound allows for a busy one."""
     for side in ("a", "b"):

@@ -18,11 +18,10 @@ class FailureError(Exception):
 
 @pytest.fixture(autouse=True)
 def _nothing_stays_behind() -> Iterator[None]:
-    """Every test ends in time and leaves no thread."""
-    before, started = threading.active_count(), time.monotonic()
+    """Every test leaves no thread."""
+    before = threading.active_count()
     yield
     assert threading.active_count() == before
-    assert time.monotonic() - started < 3
 
 
 def endless() -> Iterator[int]:
@@ -56,7 +55,7 @@ def test_the_work_stays_in_the_callers_thread_and_the_rest_does_not() -> None:
 
 
 def test_stages_run_at_the_same_time() -> None:
-    meeting = threading.Barrier(4, timeout=2)  # breaks, and so fails, unless all four are in it at once
+    meeting = threading.Barrier(4, timeout=60)  # breaks, and so fails, unless all four are in it at once
     last = 20
 
     def meet(number: int, first: int) -> int:
@@ -147,16 +146,18 @@ def test_the_first_failure_stops_all_stages_and_surfaces(
 
 
 def test_a_failure_is_not_hidden_by_those_it_causes() -> None:
-    failed = threading.Event()
+    writers: list[threading.Thread] = []
+    writes = threading.Event()
 
     def write(_: int) -> None:
-        failed.set()
+        writers.append(threading.current_thread())
+        writes.set()
         raise FailureError("first")
 
     def read() -> Iterator[int]:
         yield 0
-        failed.wait(2)
-        time.sleep(0.05)
+        assert writes.wait(60)
+        writers[0].join()  # ends when it has said why
         raise ValueError("second")
 
     with pytest.raises(FailureError, match="first"):
@@ -175,12 +176,12 @@ def test_ctrl_c_arrives_while_the_work_waits(stuck: str) -> None:
     def read() -> Iterator[int]:
         yield 0
         if stuck == "read":
-            stopped.wait(2)
+            stopped.wait(60)
         yield from range(100)
 
     def write(_: int) -> None:
         if stuck == "write":
-            stopped.wait(2)
+            stopped.wait(60)
 
     previous = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.1)

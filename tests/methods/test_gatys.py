@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from itertools import pairwise
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +118,9 @@ def test_the_loss_falls_and_the_style_comes_nearer() -> None:
     made = model.stylise(content)
     losses = [progress.loss for progress in seen]
     assert [progress.step for progress in seen] == list(range(1, 41)) and seen[0].steps == 40
-    # The third evaluation is a first guess of the curvature, which may be too bold; from there on it falls.
-    assert all(later <= 1.05 * earlier for earlier, later in pairwise(losses[2:]))
+    # Without a line search single evaluations rise, on each processor others: the lowest so far counts.
+    lowest = list(accumulate(losses, min))
+    assert lowest[39] < 0.5 * lowest[19] < 0.25 * lowest[4]
     assert losses[-1] < 0.1 * losses[0]
 
     def far(images: Tensor) -> float:

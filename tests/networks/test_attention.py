@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -127,10 +128,16 @@ def test_a_diagonal_is_divided_by_its_largest_entry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "axis"), [(nn.Conv2d(6, 8, 3), 0), (nn.ConvTranspose2d(6, 8, 3), 1), (nn.Linear(12, 5), 0)]
+    ("make", "axis"),
+    [
+        (lambda: nn.Conv2d(6, 8, 3), 0),
+        (lambda: nn.ConvTranspose2d(6, 8, 3), 1),
+        (lambda: nn.Linear(12, 5), 0),
+    ],
+    ids=["convolution", "transposed", "linear"],
 )
-def test_the_largest_singular_value_becomes_one(layer: nn.Module, axis: int) -> None:
-    torch.manual_seed(0)
+def test_the_largest_singular_value_becomes_one(make: Callable[[], nn.Module], axis: int) -> None:
+    layer = make()  # after the seed of the test
     normed(layer, 40)
     assert isinstance(layer.weight, Tensor)
     matrix = layer.weight.movedim(axis, 0).flatten(1)

@@ -65,7 +65,8 @@ def test_a_picture_of_version_2_stays_in_range() -> None:
     for parameter in network.parameters():
         nn.init.normal_(parameter, 0.0, 3.0)
     made = network(torch.ones(1, 3, 16, 16))
-    assert made.contents.abs().max() == 1 and made.picture.abs().max() <= 1 + 1e-6
+    assert 0.99 < made.contents.abs().max() <= 1  # a tanh far from 0
+    assert made.picture.abs().max() <= 1 + 1e-6
     loose = OneMaskGenerator(4, 1)
     nn.init.constant_(last_bias(loose), 5.0)
     assert loose(torch.zeros(2, 3, 16, 16)).picture.max() > 1  # its content has no tanh

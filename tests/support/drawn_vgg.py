@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -25,6 +27,7 @@ def drawn_vgg(kind: str = "vgg16", width: int = 4) -> Path:
         state[f"features.{index}.weight"] = torch.randn(width, channels, 3, 3, generator=source) * spread
         state[f"features.{index}.bias"] = torch.zeros(width)
         channels = width
-    path = Path(tempfile.mkdtemp(prefix="reskin-vgg-")) / f"{kind}.pth"
-    torch.save(state, path)
-    return path
+    folder = Path(tempfile.mkdtemp(prefix="reskin-vgg-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    torch.save(state, folder / f"{kind}.pth")
+    return folder / f"{kind}.pth"

@@ -197,7 +197,7 @@ def test_a_reader_that_crashes_costs_its_source_only(
 ) -> None:
     code = Path(worker.__file__).read_text(encoding="utf-8")
     crash = "        task = json.loads(lines.get())\n"
-    crashing = code.replace(crash, crash + "        if 'one' in str(task): os.kill(os.getpid(), 11)\n")
+    crashing = code.replace(crash, crash + "        if 'one.mp4' in str(task): os.kill(os.getpid(), 11)\n")
     (tmp_path / "crashing.py").write_text(crashing)
     real = subprocess.Popen
 
