@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "reskin"
-GROUND = ["types", "errors", "config", "storage", "version", "threads", "spread"]
+GROUND = ["types", "errors", "config", "paths", "storage", "version", "threads", "spread"]
 """The lowest floor, whose modules may know each other; the test for cycles watches over them."""
 
 FLOORS: dict[str, list[list[str]]] = {

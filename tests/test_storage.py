@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +14,19 @@ from pathlib import Path
 import pytest
 
 from reskin import storage
-from reskin.errors import RunError, StorageError
-from reskin.storage import append_line, append_text, commit, lock, read_lines, remove_leftovers
+from reskin.errors import RunError, SettingsError, StorageError
+from reskin.storage import (
+    append_line,
+    append_text,
+    commit,
+    from_json,
+    lock,
+    read_json,
+    read_lines,
+    remove_leftovers,
+    to_json,
+    write_json,
+)
 
 DIES = """
 import builtins, os, sys
@@ -220,3 +233,198 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     with lock(run):
         pass
     assert not run.exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "hard link", "fifo", "folder", "other"])
+def test_a_lock_that_is_not_ours_is_left_alone(tmp_path: Path, kind: str) -> None:
+    precious, evil = tmp_path / "precious", tmp_path / "evil"
+    precious.write_text("# precious")
+    evil.mkdir()
+    path = evil / ".lock"
+    if kind in ("link", "dangling"):
+        path.symlink_to(precious if kind == "link" else tmp_path / "planted")
+    elif kind == "hard link":
+        path.hardlink_to(precious)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_text("somebody's notes")
+    with pytest.raises((RunError, StorageError)) as error, lock(evil):
+        pytest.fail("the folder was taken")
+    assert "\n" not in str(error.value) and str(evil) in str(error.value)
+    assert precious.read_text() == "# precious" and not (tmp_path / "planted").exists()
+    assert os.path.lexists(path) and (kind != "other" or path.read_text() == "somebody's notes")
+
+
+def test_lines_are_not_appended_through_links(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("# precious\n")
+    (tmp_path / "log.txt").symlink_to(precious)
+    (tmp_path / "planted.txt").symlink_to(tmp_path / "new")
+    os.mkfifo(tmp_path / "pipe.txt")
+    for name in ("log.txt", "planted.txt", "pipe.txt"):
+        with pytest.raises(StorageError, match=name):
+            append_text(tmp_path / name, "line")
+    (tmp_path / "hard.txt").hardlink_to(precious)
+    append_text(tmp_path / "hard.txt", "line")
+    assert (tmp_path / "hard.txt").read_text() == "# precious\nline\n"
+    assert precious.read_text() == "# precious\n" and not (tmp_path / "new").exists()
+    with pytest.raises(RunError, match="cannot be read"):
+        read_lines(tmp_path / "log.txt")
+    (tmp_path / "state.json").symlink_to(precious)
+    with pytest.raises(SettingsError, match="link"):
+        read_json(tmp_path / "state.json")
+
+
+def test_one_bad_byte_or_row_costs_one_row(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    bad = [b"\xff", b"[" * 100_000, b"5", b'"text"', b"[1]", b"null", b"9" * 10_000, b"{"]
+    path.write_bytes(b'{"step": 1}\n' + b"\n".join(bad) + b'\n{"step": 2}\n')
+    assert [row["step"] for row in read_lines(path)] == [1, 2]
+
+
+@pytest.mark.parametrize("call", ["open", "fsync"])
+def test_a_folder_that_is_not_confirmed_is_no_lost_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = getattr(os, call)
+
+    def refuse(which: object, *rest: object) -> object:
+        is_folder = os.path.isdir(which) if call == "open" else stat.S_ISDIR(os.fstat(which).st_mode)  # type: ignore
+        if is_folder:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(which, *rest)
+
+    monkeypatch.setattr(storage.os, call, refuse)
+    with commit(tmp_path / "file") as temporary:
+        temporary.write_text("whole")
+    assert (tmp_path / "file").read_text() == "whole" and "did not confirm" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["moved", "removed", "replaced"])
+def test_a_folder_that_goes_away_stops_the_work(tmp_path: Path, what: str) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(StorageError, match="moved, removed or replaced"), lock(run):
+        append_text(run / "log.txt", "one")
+        run.rename(tmp_path / "gone")
+        if what == "removed":
+            shutil.rmtree(tmp_path / "gone")
+        if what == "replaced":
+            run.mkdir()
+            (run / ".lock").write_text("process 1 on another")
+        with pytest.raises(StorageError, match="moved, removed or replaced"):
+            append_text(run / "log.txt", "two")
+        with commit(run / "deep" / "file"):
+            pytest.fail("it was begun")
+    assert run.exists() == (what == "replaced")
+    if what == "replaced":  # the lock of whoever made it
+        assert [path.name for path in run.iterdir()] == [".lock"]
+
+
+def test_a_folder_that_goes_away_during_a_write_stops_the_work(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StorageError, match="moved, removed or replaced"),
+        lock(tmp_path / "run"),
+        commit(tmp_path / "run" / "file") as temporary,
+    ):
+        temporary.write_text("new")
+        (tmp_path / "run").rename(tmp_path / "gone")
+    assert [path.name for path in tmp_path.iterdir()] == ["gone"]
+    assert "file" not in [path.name for path in (tmp_path / "gone").iterdir()]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
+def test_a_disk_without_one_byte_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.socket, "gethostname", refuse)  # what is called while the line is written
+        with pytest.raises(StorageError, match="writ"), lock(tmp_path / "run"):
+            pytest.fail("held")
+    assert not (tmp_path / "run").exists()
+    with lock(tmp_path / "run"):
+        pass
+
+
+LEAVES = """
+import os, sys
+from pathlib import Path
+from reskin import storage
+with storage.commit(Path(sys.argv[1]) / "film.mp4") as temporary:
+    temporary.write_bytes(b"half")
+    temporary.with_name(f"{temporary.stem}-packets{temporary.suffix}").write_bytes(b"stream")
+    print(temporary.name, flush=True)
+    if sys.argv[2] == "waits":
+        sys.stdin.read()
+    os._exit(9)
+"""
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [sys.executable, "-c", LEAVES, str(tmp_path)]
+    subprocess.run([*words, "dies"], check=False, stdout=subprocess.DEVNULL)
+    foreign = [".1-film.part", ".me.part", ".12-abcd.mp4", f".999999999-{'0' * 12}.part"]
+    for name in foreign:
+        (tmp_path / name).touch()
+    assert len(list(tmp_path.glob(".*.part"))) == 5
+    with subprocess.Popen(
+        [*words, "waits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as busy:
+        assert busy.stdout is not None and busy.stdin is not None
+        name = busy.stdout.readline().strip()
+        with commit(tmp_path / "other") as temporary:
+            temporary.write_text("new")
+        left = sorted(path.name for path in tmp_path.iterdir())
+        assert left == sorted(["other", *foreign, name, name.replace(".part", "-packets.part")])
+        busy.stdin.close()
+
+
+def test_a_sweep_spares_what_this_process_writes(tmp_path: Path) -> None:
+    with commit(tmp_path / "one") as temporary:
+        temporary.write_text("one")
+        remove_leftovers(tmp_path)
+        assert temporary.exists()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / ".999999999-abcdabcdabcd.part").touch()
+    remove_leftovers(tmp_path / "link")
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 1
+
+
+ODD = {"file": "caf\udce9.png", "nested": [{"\udcff": "ü\U0001f600\u2028"}]}
+
+
+def test_names_that_are_no_utf_8_come_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", ODD)
+    assert read_json(tmp_path / "a.json") == ODD
+    (tmp_path / "a.json").read_text(encoding="utf-8")
+    append_line(tmp_path / "lines", ODD)
+    append_text(tmp_path / "log", "caf\udce9")
+    assert read_lines(tmp_path / "lines") == [ODD]
+    assert (tmp_path / "log").read_text() == "caf\\udce9\n"
+    assert from_json(to_json({"half": "\ud83d"})) == {"half": "\ud83d"}
+
+
+def test_names_come_back_in_a_locale_without_utf_8(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from reskin.storage import read_json, write_json
+folder = Path(sys.argv[1])
+assert sys.getfilesystemencoding() != "utf-8", sys.getfilesystemencoding()
+names = sorted(os.listdir(folder))
+write_json(folder / "names.json", {"names": names})
+assert all((folder / name).exists() for name in read_json(folder / "names.json")["names"])
+"""
+    (tmp_path / "zwei ü.png").touch()
+    (tmp_path / "caf\udce9.png").touch()
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, env={**os.environ, **plain})
+    assert sorted(read_json(tmp_path / "names.json")["names"]) == ["caf\udce9.png", "zwei ü.png"]

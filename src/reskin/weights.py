@@ -7,7 +7,6 @@ SHA-256 is the one that is written here, so it does not matter who brought it or
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import logging
 import os
@@ -20,7 +19,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from reskin.errors import RunError, WeightsError
-from reskin.storage import commit, free_bytes, lock, storage_error
+from reskin.storage import commit, file_digest, free_bytes, lock, storage_error
 
 FOLDER_VARIABLE = "RESKIN_WEIGHTS"
 CACHE_VARIABLE = "RESKIN_CACHE"
@@ -173,19 +172,6 @@ def _in_folder(entry: Weights, folder: Path) -> Path | None:
         if right_size and file_digest(path).startswith(entry.sha256):
             return path
     return None
-
-
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file of weights, in hexadecimal.
-
-    Raises:
-        WeightsError: the file cannot be read.
-    """
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read ({error.strerror})", "Check its permissions.") from None
 
 
 def _check(entry: Weights, path: Path) -> None:

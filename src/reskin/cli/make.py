@@ -15,6 +15,7 @@ import tyro
 from reskin.cli.arguments import parse
 from reskin.cli.counter import Counter
 from reskin.errors import PartialError, RunError, SettingsError
+from reskin.paths import inside
 from reskin.storage import read_json, write_json
 from reskin.training.progress import in_words
 
@@ -129,18 +130,36 @@ def read_plan(arguments: Arguments) -> dict[str, Any]:
     }
     path = arguments.out / "make.json"
     if path.exists():
-        before = read_json(path)
-        changed = [key for key, value in asked.items() if before["asked"].get(key) != value]
+        begun, plan = _begun(path)
+        changed = [key for key, value in asked.items() if begun.get(key) != value]
         if changed:
-            was = ", ".join(f"{key} {before['asked'].get(key)}" for key in changed)
+            was = ", ".join(f"{key} {begun.get(key)}" for key in changed)
             raise RunError(f"{arguments.out} was begun with {was}", "Give the same, or another --out.")
-        plan: dict[str, Any] = before["plan"]
+        inside(arguments.out, plan["translated"], writes=True)
+        plan["clip"] = str(arguments.clip or arguments.source[0])
     else:
         plan = choose_plan(arguments)
         write_json(path, {"asked": asked, "plan": plan})
     for line in plan["said"]:
         say(line)
     return plan
+
+
+def _begun(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What make.json says was asked for, and the plan.
+
+    Raises:
+        RunError: it is not of the form that is written.
+    """
+    values = read_json(path)
+    asked, plan = values.get("asked"), values.get("plan")
+    kinds = {"said": list, "train": dict, "translated": str, "short_side": int}
+    if not isinstance(asked, dict) or not isinstance(plan, dict):
+        raise RunError(f"{path} holds no plan", "Remove it, or choose another --out.")
+    wrong = [name for name, kind in kinds.items() if not isinstance(plan.get(name), kind)]
+    if wrong:
+        raise RunError(f"{path} is damaged ({wrong[0]})", "Remove it, or choose another --out.")
+    return asked, plan
 
 
 def choose_plan(arguments: Arguments) -> dict[str, Any]:

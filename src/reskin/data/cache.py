@@ -16,8 +16,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from reskin.errors import DataError, ImageError, SettingsError
+from reskin.errors import DataError, ImageError, ReskinError
 from reskin.images import Picture, opened_image
+from reskin.paths import inside
 from reskin.storage import commit, read_json, write_json
 from reskin.threads import map_ahead, num_cores
 
@@ -124,16 +125,30 @@ def _reopen(sources: Sequence[Source], file: Path, key: str) -> Cache | None:
     if not (index.exists() and file.exists()):
         return None
     try:
+        inside(file.parent, file.name, writes=True)
         values = read_json(index)
-    except SettingsError as error:
-        _log.warning("the cache is made anew: %s", error)
+        if values.get("key") != key or values.get("bytes") != file.stat().st_size:
+            return None
+        kept = [sources[number] for number in values["sources"]]
+        unreadable = [(Path(path), str(reason)) for path, reason in values["unreadable"]]
+        table = np.array(values["table"], dtype=np.int64).reshape(-1, 3)
+        _check_table(table, len(kept), file.stat().st_size)
+    except (ReskinError, KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+        _log.warning("the cache %s is made anew: %s", file, error)
         return None
-    if values.get("key") != key or values.get("bytes") != file.stat().st_size:
-        return None
-    kept = [sources[number] for number in values["sources"]]
-    unreadable = [(Path(path), reason) for path, reason in values["unreadable"]]
-    table = np.array(values["table"], dtype=np.int64).reshape(-1, 3)
     return Cache(np.memmap(file, dtype=np.uint8, mode="r"), table, kept, unreadable)
+
+
+def _check_table(table: NDArray[np.int64], count: int, size: int) -> None:
+    """Whether each picture lies in the file.
+
+    Raises:
+        ValueError: one does not.
+    """
+    starts, heights, widths = (table[:, column].astype(object) for column in range(3))  # no overflow
+    fits = (starts >= 0) & (heights > 0) & (widths > 0) & (starts + heights * widths * 3 <= size)
+    if len(table) != count or not np.all(fits):
+        raise ValueError("its table does not fit its pictures")
 
 
 def _index(file: Path) -> Path:

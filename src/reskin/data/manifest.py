@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-from collections.abc import Iterator
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, Field, FiniteFloat, ValidationError, model_validator
 
 from reskin.config import Settings
 from reskin.errors import DataError
 from reskin.faces.crop import Crop
-from reskin.storage import write_json
+from reskin.paths import FOLLOW_VARIABLE, follows_links, read_plain, relative_fault, stays_inside
+from reskin.storage import from_json, write_json
 from reskin.types import Split
 
 MANIFEST_NAME = "manifest.json"
+
+_MOST = 1 << 53
+
+
+def _relative(file: str) -> str:
+    if fault := relative_fault(file):
+        raise ValueError(f"the path {file[:200]!r} is not used: {fault}")
+    return file
+
+
+RelativePath = Annotated[str, AfterValidator(_relative)]
+"""A path that stays below its folder, with forward slashes."""
+Number = Annotated[int, Field(ge=0, le=_MOST)]
+Exact = Annotated[str, Field(pattern=r"^-?[0-9]{1,40}(/0*[1-9][0-9]{0,39})?$")]
 
 
 class Origin(Settings):
@@ -27,11 +44,11 @@ class Origin(Settings):
     """Name of the file, without its folder."""
     sha256: str
     """Digest of the file's bytes, in hexadecimal; empty where they could not be read."""
-    size_bytes: int
+    size_bytes: Number
     """Size of the file, in bytes."""
-    duration_seconds: float | None = None
+    duration_seconds: FiniteFloat | None = None
     """Length by the file's own account, in seconds."""
-    frames: int | None = None
+    frames: Number | None = None
     """Frames in the file."""
     shots: tuple[int, ...] | None = None
     """The first frame of each shot, where shots were looked for."""
@@ -42,21 +59,21 @@ class Origin(Settings):
 class FrameRecord(Settings):
     """A picture and where it came from; what does not apply is absent."""
 
-    file: str
+    file: RelativePath
     """Path below the manifest's folder, with forward slashes."""
-    source: int | None = None
+    source: Number | None = None
     """Place of its origin in the manifest's sources, from 0."""
-    index: int | None = None
+    index: Number | None = None
     """Place of the frame in its video, in the order of showing, from 0."""
-    time: str | None = None
+    time: Exact | None = None
     """When it is shown, in seconds, as an exact fraction such as 1001/30000."""
-    seconds: float | None = None
+    seconds: FiniteFloat | None = None
     """The same, rounded to a float."""
     split: Split = "train"
     """The part of the data set it belongs to."""
-    shot: int | None = None
+    shot: Number | None = None
     """Number of its shot in its source, from 0."""
-    clip: int | None = None
+    clip: Number | None = None
     """Number of the clip of consecutive frames that it belongs to, in the whole data set."""
     origin: str | None = None
     """Path of the picture it was made from, below the folder that was given, with forward slashes."""
@@ -64,7 +81,7 @@ class FrameRecord(Settings):
     """Digest of that picture's bytes, in hexadecimal."""
     crop: Crop | None = None
     """How it was cut out of the frame, where it was."""
-    scores: dict[str, float] | None = None
+    scores: dict[str, FiniteFloat] | None = None
     """What screening measured, by name."""
     left_out: tuple[str, ...] | None = None
     """Why it is not used: names of screening rules, "dropped by hand", "balance". Absent: it is used."""
@@ -94,6 +111,15 @@ class Manifest(Settings):
     consent: str | None = None
     """Whether the people who are shown agreed, in the user's words."""
 
+    @model_validator(mode="after")
+    def _rows_fit(self) -> Self:
+        files: set[str] = set()
+        for frame in self.frames:
+            if frame.file in files:
+                raise ValueError(f"{frame.file[:200]!r} is listed twice")
+            files.add(frame.file)
+        return self
+
     def used(self) -> list[FrameRecord]:
         """The pictures that are not left out."""
         return [frame for frame in self.frames if not frame.left_out]
@@ -103,22 +129,72 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a folder; None where there is none.
 
     Raises:
-        DataError: it is damaged or not of this form.
+        DataError: it is damaged or not of this form, a link, or lists what lies outside of the folder.
     """
     path = folder / MANIFEST_NAME
     try:
-        content = path.read_bytes()
+        content = read_plain(path)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror})", "Check its permissions.") from None
     try:
         with _without_collector():
-            return Manifest.model_validate_json(content)
-    except ValidationError as error:
+            manifest = _parsed(content)
+    except (ValueError, RecursionError) as error:
+        why = _first_fault(error) if isinstance(error, ValidationError) else str(error)[:200]
         raise DataError(
-            f"{path} is no manifest of ours ({_first_fault(error)})", "Choose an empty folder with --out."
+            f"{path} is no manifest of ours ({why})", "Choose an empty folder with --out."
         ) from None
+    check_files(folder, [frame.file for frame in manifest.frames])
+    return manifest
+
+
+def _parsed(content: bytes) -> Manifest:
+    """A name that is no UTF-8 has an escape in JSON which pydantic's own, faster, reader refuses."""
+    is_plain = b"\\ud" not in content.lower() and sys.getfilesystemencoding().lower() in ("utf-8", "utf8")
+    return Manifest.model_validate_json(content) if is_plain else Manifest.model_validate(from_json(content))
+
+
+def check_files(folder: Path, files: Sequence[str]) -> None:
+    """Refuse a dataset of which a listed file is a link that leads out of it, a pipe or a device.
+
+    Args:
+        folder: the dataset's.
+        files: paths below it whose text has been checked; they need not be there.
+
+    Raises:
+        DataError: naming the first.
+    """
+    names: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        above, _, name = file.rpartition("/")
+        names[above].add(name)
+    root = folder.resolve()
+    for above, wanted in sorted(names.items()):
+        within = folder / above
+        if above and within.is_dir() and not _is_below(within, root):
+            raise _leads_out(folder, above)
+        try:
+            entries = list(os.scandir(within))
+        except OSError:
+            continue  # not there: whoever opens a file of it says so
+        for entry in entries:
+            if entry.name in wanted and not entry.is_file(follow_symlinks=False):
+                path = within / entry.name
+                if not (entry.is_symlink() and path.is_file() and _is_below(path, root)):
+                    raise _leads_out(folder, f"{above}/{entry.name}" if above else entry.name)
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    return follows_links() or stays_inside(path, root)
+
+
+def _leads_out(folder: Path, file: str) -> DataError:
+    return DataError(
+        f"{folder / MANIFEST_NAME} lists {file[:200]!r}, which is a link out of the folder or no plain file",
+        f"Put real files there; if the links are your own, set {FOLLOW_VARIABLE}=1.",
+    )
 
 
 @contextmanager
@@ -155,19 +231,4 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     Raises:
         StorageError: the disk refuses the write.
     """
-    write_json(folder / MANIFEST_NAME, manifest.model_dump(mode="json", exclude_none=True))
-
-
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror})", "Check the name and its permissions."
-        ) from None
+    write_json(folder / MANIFEST_NAME, manifest.model_dump(exclude_none=True))

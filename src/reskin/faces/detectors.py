@@ -16,7 +16,8 @@ import numpy as np
 
 from reskin.errors import WeightsError
 from reskin.images import Picture
-from reskin.weights import file_digest, find_weights, local_weights
+from reskin.storage import file_digest
+from reskin.weights import find_weights, local_weights
 
 DetectorName = Literal["auto", "yunet", "dlib"]
 """Which detector: the best one that can be had, or one by name."""

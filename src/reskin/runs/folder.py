@@ -8,7 +8,6 @@ One process writes, any number read. Lines are appended; everything else is rena
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from reskin.errors import CheckpointError, RunError
 from reskin.images import to_image, write_image
 from reskin.methods.base import Method
 from reskin.networks.image_pool import ImagePool
+from reskin.paths import check_own, inside, read_plain
 from reskin.processes import lowest
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
@@ -35,12 +35,24 @@ from reskin.storage import (
     read_json,
     read_lines,
     remove_leftovers,
+    to_json,
     write_json,
 )
 from reskin.version import __version__
 
 logger = logging.getLogger("reskin")
 SAVE_SECONDS = 600.0
+
+_OWN: dict[str, Literal["file", "folder"]] = {
+    "config.json": "file",
+    "losses.jsonl": "file",
+    "health.jsonl": "file",
+    "scores.jsonl": "file",
+    "log.txt": "file",
+    "samples": "folder",
+    "checkpoints": "folder",
+    "cache": "folder",
+}
 
 
 @dataclass
@@ -137,10 +149,10 @@ class Run:
 
     def _forget_after(self, step: int, path: Path) -> None:
         rows = read_lines(path)
-        kept = [row for row in rows if row["step"] <= step]
-        if path.exists() and (len(kept) < len(rows) or not path.read_bytes().endswith(b"\n")):
+        kept = [row for row in rows if isinstance(row.get("step"), int) and row["step"] <= step]
+        if path.exists() and (len(kept) < len(rows) or not read_plain(path).endswith(b"\n")):
             with commit(path) as temporary:
-                temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+                temporary.write_bytes(b"".join(to_json(row) + b"\n" for row in kept))
 
     def _local(self, path: Path) -> Path:
         return path.with_suffix(f".process{self.rank}")
@@ -233,9 +245,24 @@ class Run:
         append_text(self.folder / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}")
 
 
+def check_links(folder: Path) -> None:
+    """Refuse a run folder in which a name that a training writes to is a link, pipe or device.
+
+    Raises:
+        DataError: naming the first.
+    """
+    check_own(folder, _OWN)
+
+
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a run folder, oldest first."""
-    return sorted((folder / "checkpoints").glob("[0-9]*.safetensors"))
+    """The checkpoints in a run folder, oldest first.
+
+    Raises:
+        DataError: one is a link out of the folder, or no plain file.
+    """
+    inside(folder, "checkpoints", kind="folder")
+    found = (folder / "checkpoints").glob("[0-9]*.safetensors")
+    return [inside(folder, f"checkpoints/{name}") for name in sorted(path.name for path in found)]
 
 
 def check_unchanged(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reskin.errors import ReskinError, RunError
+from reskin.errors import DataError, ReskinError, RunError
+from reskin.paths import inside, read_plain
 from reskin.storage import read_json, read_lines
 
 _PAUSE = 20
@@ -163,6 +165,11 @@ def _read_grids(folder: Path, notes: list[str]) -> list[SampleGrid]:
         if not path.stem.isdecimal():
             continue
         try:
+            inside(folder.parent, f"{folder.name}/{path.name}")
+        except DataError as error:
+            notes.append(f"a sample grid is not shown: {error.what}")
+            continue
+        try:
             facts = read_json(path.with_suffix(".json"))
             rows, columns = [str(title) for title in facts["rows"]], int(facts["columns"])
         except (ReskinError, KeyError, TypeError, ValueError):
@@ -174,8 +181,11 @@ def _read_grids(folder: Path, notes: list[str]) -> list[SampleGrid]:
 
 def _left_out(log: Path) -> list[str]:
     """What the log says was left out, each file once."""
-    if not log.is_file():
+    if not os.path.lexists(log):
         return []
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    try:
+        lines = read_plain(log).decode("utf-8", "replace").splitlines()
+    except OSError as error:
+        raise RunError(f"{log} cannot be read ({error.strerror})", "Check its permissions.") from None
     found = [line.split("left out ", 1)[1] for line in lines if "left out " in line]
     return [f"left out of training: {text}" for text in dict.fromkeys(found)]

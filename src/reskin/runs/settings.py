@@ -19,6 +19,8 @@ from reskin.methods.base import Method, MethodConfig, Preset
 from reskin.runs.schedule import epoch_of, halving_multiplier, linear_multiplier
 from reskin.storage import read_json
 
+_MOST_BYTES = 10_000_000
+
 
 class TrainConfig(Settings):
     """How long, how often and where; the defaults are the CycleGAN paper's."""
@@ -183,7 +185,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     Raises:
         SettingsError: the file is missing or no JSON object.
     """
-    values = read_json(path)
+    values = read_json(path, follow=True, most_bytes=_MOST_BYTES)
     groups = values.get("settings")
     if isinstance(groups, dict):
         return {key: value for group in groups.values() for key, value in group.items()}

@@ -10,7 +10,7 @@ from reskin.data.batches import Batches, open_batches
 from reskin.device import Compute, choose_compute
 from reskin.methods.base import Method
 from reskin.processes import Processes, join_processes, lowest
-from reskin.runs.folder import Run, check_space, check_unchanged
+from reskin.runs.folder import Run, check_links, check_space, check_unchanged
 from reskin.runs.settings import (
     RunSettings,
     find_preset,
@@ -80,6 +80,7 @@ def train_run(
             _train(chosen, out, compute, processes, allow_change)
         else:
             with lock(out):
+                check_links(out)
                 _train(chosen, out, compute, processes, allow_change)
     return out
 

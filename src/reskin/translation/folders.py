@@ -19,6 +19,7 @@ from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering, read_mask
 from reskin.methods.base import Translator
+from reskin.storage import watched
 from reskin.translation.record import Job, Record
 from reskin.translation.targets import check_folders
 from reskin.types import Direction
@@ -176,10 +177,12 @@ def translate_folder(
 
     if todo:
         record.expect(todo)
-        try:
-            pipeline(work.read(), translate, sink=work.write, ahead=_AHEAD)
-        finally:
-            record.save()
+        with watched(out):
+            try:
+                pipeline(work.read(), translate, sink=work.write, ahead=_AHEAD)
+            finally:
+                record.save()
+            record.check_made()
     tell(len(jobs))
     left_out = [(todo[number].path, reason) for number, reason in sorted(work.left_out)]
     return FolderResult(work.translated, skipped, left_out, time.monotonic() - started)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reskin.errors import StorageError
+from reskin.paths import inside
 from reskin.storage import read_json, write_json
 
 RECORD_NAME = "translated.json"
@@ -51,6 +53,7 @@ class Record:
         self.path, self.made_by, self.parts = folder / RECORD_NAME, made_by, parts
         files = read_json(self.path).get("files") if self.path.exists() else None
         self.files: dict[str, Any] = files if isinstance(files, dict) else {}
+        self.made: list[Path] = []
         self.saved = time.monotonic()
 
     def is_current(self, job: Job) -> bool:
@@ -68,7 +71,12 @@ class Record:
 
         Raises:
             StorageError: the disk refuses the write.
+            DataError: a folder that pictures go to is a link.
         """
+        for folder in sorted({path.parent for job in jobs for path in self.outputs(job)}):
+            if folder != self.path.parent:
+                below = folder.relative_to(self.path.parent).as_posix()
+                inside(self.path.parent, below, kind="folder", writes=True)
         self.files |= {_text(job.target): None for job in jobs}
         self.save()
 
@@ -79,6 +87,7 @@ class Record:
             StorageError: the disk refuses the write.
         """
         self.files[_text(job.target)] = self._entry(job)
+        self.made.append(job.target)
         if time.monotonic() - self.saved > _SAVE_EVERY_SECONDS:
             self.save()
 
@@ -90,6 +99,20 @@ class Record:
         """
         write_json(self.path, {"files": self.files})
         self.saved = time.monotonic()
+
+    def check_made(self) -> None:
+        """Whether every picture that this run noted down is there.
+
+        Raises:
+            StorageError: some were removed meanwhile.
+        """
+        made = [self.path.parent / part / name for name in self.made for part in self.parts]
+        missing = [path for path in made if not path.is_file()]
+        if missing:
+            raise StorageError(
+                f"{missing[0]} and {len(missing) - 1} more were removed while this command worked",
+                "Run the same command again: it makes them anew.",
+            )
 
     def outputs(self, job: Job) -> list[Path]:
         """Every file that is made of one picture."""

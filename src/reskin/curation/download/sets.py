@@ -14,9 +14,8 @@ from reskin.curation.download.catalog import StandardSet
 from reskin.curation.download.fetch import fetch
 from reskin.curation.download.unpack import sync_disk, unpack_pictures
 from reskin.data.folders import list_images
-from reskin.data.manifest import file_digest
 from reskin.errors import DataError
-from reskin.storage import lock, read_json, storage_error, write_json
+from reskin.storage import file_digest, lock, read_json, storage_error, write_json
 from reskin.version import __version__
 
 RECORD_NAME = "download.json"

@@ -24,10 +24,10 @@ from reskin.curation.prepare.plan import STATE
 from reskin.curation.prepare.shape import ASPECT_TOLERANCE, shaped
 from reskin.curation.split_rules import FEWEST, assign_groups
 from reskin.data.folders import list_images, unique_names
-from reskin.data.manifest import FrameRecord, Manifest, Origin, file_digest, read_manifest, write_manifest
+from reskin.data.manifest import FrameRecord, Manifest, Origin, read_manifest, write_manifest
 from reskin.errors import DataError, ImageError
 from reskin.images import opened_image, write_image
-from reskin.storage import lock, read_json, remove_leftovers, write_json
+from reskin.storage import file_digest, lock, read_json, remove_leftovers, write_json
 from reskin.threads import map_ahead
 from reskin.types import Split
 from reskin.version import __version__

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from reskin.data.folders import list_images
-from reskin.data.manifest import Manifest, file_digest, read_manifest
+from reskin.data.manifest import Manifest, read_manifest
 from reskin.errors import DataError, VideoError
-from reskin.storage import read_json, remove_leftovers, write_json
+from reskin.storage import file_digest, read_json, remove_leftovers, write_json
 
 STATE = ".prepare"
 """The hidden folder beside the pictures in which a run keeps its state."""
