@@ -294,20 +294,18 @@ def _append(path: Path, line: bytes) -> None:
         check_watched(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(open_plain(path, os.O_RDWR | os.O_CREAT), "rb+") as file:
-            if os.fstat(file.fileno()).st_nlink > 1:  # its other name may lie outside: write to a copy
-                content = file.read()
-                with commit(path) as temporary:
-                    temporary.write_bytes(_ended(content) + line + b"\n")
+            is_shared = os.fstat(file.fileno()).st_nlink > 1  # its other name may lie outside
+            if not is_shared:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+            content = file.read()
+            line = (b"\n" if content and not content.endswith(b"\n") else b"") + line + b"\n"
+            if not is_shared:
+                file.write(line)
                 return
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-            is_torn = file.read() not in (b"", b"\n")
-            file.write((b"\n" if is_torn else b"") + line + b"\n")
+        with commit(path) as temporary:
+            temporary.write_bytes(content + line)
     except OSError as error:
         raise storage_error(path, error) from error
-
-
-def _ended(content: bytes) -> bytes:
-    return content if content.endswith(b"\n") or not content else content + b"\n"
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

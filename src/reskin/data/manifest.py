@@ -179,11 +179,11 @@ def check_files(folder: Path, files: Sequence[str]) -> None:
             entries = list(os.scandir(within))
         except OSError:
             continue  # not there: whoever opens a file of it says so
-        for entry in entries:
-            if entry.name in wanted and not entry.is_file(follow_symlinks=False):
-                path = within / entry.name
-                if not (entry.is_symlink() and path.is_file() and _is_below(path, root)):
-                    raise _leads_out(folder, f"{above}/{entry.name}" if above else entry.name)
+        odd = [entry for entry in entries if not entry.is_file(follow_symlinks=False)]
+        for name in (entry.name for entry in odd if entry.name in wanted):
+            path = within / name
+            if not (path.is_symlink() and path.is_file() and _is_below(path, root)):
+                raise _leads_out(folder, f"{above}/{name}" if above else name)
 
 
 def _is_below(path: Path, root: Path) -> bool:
