@@ -1,0 +1,156 @@
+"""Bringing a translation made at work size to the size of the frame, guided by the frame itself.
+
+He et al., "Guided Image Filtering", ECCV 2010, section 3 (colour guide), with the coefficients computed at
+work
+size and only enlarged, as in He and Sun, "Fast Guided Filter", 2015, https://arxiv.org/abs/1505.00996.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reskin.errors import ShapeError
+from reskin.images import Picture
+
+RADIUS_PX = 4
+"""Radius of the window in which a translation is fitted as a linear map of its source, at work size."""
+
+EPSILON = 2e-4
+"""Regularisation of the fit, for values in [0, 1]: smaller follows the translation, larger smooths it."""
+
+_STRIP_ROWS = 24
+"""Rows that are made at once, so that the planes stay in the processor's cache."""
+
+Plane = NDArray[np.float32]
+
+
+def guided_upsample(
+    frame: Picture,
+    source: Picture,
+    translation: Picture,
+    *,
+    detail: float = 0.0,
+    radius: int = RADIUS_PX,
+    epsilon: float = EPSILON,
+) -> Picture:
+    """The translation of a frame at the frame's own size, with the frame's edges and grain.
+
+    In every window at work size the translation is fitted as an affine map of the source's colours; the maps,
+    enlarged, are applied to the frame. What the model drew that no such map explains (new texture or shapes)
+    is left out, and comes back by `detail`.
+
+    Args:
+        frame: (H, W, 3) uint8, what the source was made of.
+        source: (h, w, 3) uint8, the frame at work size.
+        translation: (h, w, 3) uint8, the model's translation of `source`.
+        detail: share of the residual of the fit that is added, bicubically enlarged; 0 to 1.
+        radius: of the window, px at work size.
+        epsilon: regularisation of the fit.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        ShapeError: source and translation differ in size.
+    """
+    import cv2
+
+    if source.shape != translation.shape or source.ndim != 3:
+        raise ShapeError(f"a translation of {translation.shape} for a source of {source.shape}")
+    guide, wanted = _planes(source), _planes(translation)
+    slopes, shifts = _coefficients(guide, wanted, radius, epsilon)
+    maps = [plane for row in slopes for plane in row] + shifts
+    height, width = frame.shape[:2]
+    full = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in maps]
+    residual = _residual(guide, wanted, slopes, shifts, (width, height)) if detail > 0 else None
+    out = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _STRIP_ROWS):
+        rows = slice(top, min(height, top + _STRIP_ROWS))
+        colours = [plane[rows] for plane in full]
+        strip = _applied(frame[rows], colours)
+        if residual is not None:
+            strip += np.float32(255 * detail) * residual[rows]
+        np.copyto(out[rows], cv2.convertScaleAbs(np.maximum(strip, 0, out=strip)))
+    return out
+
+
+def _planes(picture: Picture) -> list[Plane]:
+    values = picture.astype(np.float32) * np.float32(1 / 255)
+    return [np.ascontiguousarray(values[..., channel]) for channel in range(3)]
+
+
+def _coefficients(
+    guide: list[Plane], wanted: list[Plane], radius: int, epsilon: float
+) -> tuple[list[list[Plane]], list[Plane]]:
+    """Slopes [output][input] and shifts [output] of the affine maps, averaged over the windows of each
+    pixel."""
+    mean_guide, mean_wanted = [_box(g, radius) for g in guide], [_box(o, radius) for o in wanted]
+    inverse = _inverse_covariance(guide, mean_guide, radius, epsilon)
+    slopes: list[list[Plane]] = []
+    shifts: list[Plane] = []
+    for out, mean_out in zip(wanted, mean_wanted, strict=True):
+        covariance = [_box(g * out, radius) - m * mean_out for g, m in zip(guide, mean_guide, strict=True)]
+        row = [
+            sum((inverse[i][j] * covariance[j] for j in range(1, 3)), inverse[i][0] * covariance[0])
+            for i in range(3)
+        ]
+        shift = mean_out - row[0] * mean_guide[0] - row[1] * mean_guide[1] - row[2] * mean_guide[2]
+        slopes.append([_box(plane, radius) for plane in row])
+        shifts.append(_box(shift, radius))
+    return slopes, shifts
+
+
+def _inverse_covariance(
+    guide: list[Plane], mean: list[Plane], radius: int, epsilon: float
+) -> list[list[Plane]]:
+    """The inverse of the guide's 3x3 covariance in each window, by cofactors."""
+    entry = {}
+    for i in range(3):
+        for j in range(i, 3):
+            entry[i, j] = _box(guide[i] * guide[j], radius) - mean[i] * mean[j]
+            if i == j:
+                entry[i, j] += np.float32(epsilon)
+    rr, rg, rb, gg, gb, bb = (entry[key] for key in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)))
+    c_rr, c_rg, c_rb = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
+    c_gg, c_gb, c_bb = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
+    scale = 1 / (rr * c_rr + rg * c_rg + rb * c_rb)
+    cofactors = [[c_rr, c_rg, c_rb], [c_rg, c_gg, c_gb], [c_rb, c_gb, c_bb]]
+    return [[cofactor * scale for cofactor in row] for row in cofactors]
+
+
+def _box(plane: Plane, radius: int) -> Plane:
+    import cv2
+
+    side = 2 * radius + 1
+    return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
+
+
+def _applied(frame: Picture, maps: list[Plane]) -> Plane:
+    """(rows, W, 3) of 0 to 255: the maps (slopes row by row, then shifts) at each pixel of `frame`."""
+    import cv2
+
+    planes = [plane.astype(np.float32) for plane in cv2.split(frame)]
+    made = []
+    for out in range(3):
+        plane = maps[9 + out] * np.float32(255)
+        for channel in range(3):
+            plane += maps[3 * out + channel] * planes[channel]
+        made.append(plane)
+    return np.asarray(cv2.merge(made), np.float32)
+
+
+def _residual(
+    guide: list[Plane],
+    wanted: list[Plane],
+    slopes: list[list[Plane]],
+    shifts: list[Plane],
+    size: tuple[int, int],
+) -> Plane:
+    """(H, W, 3): what the maps leave out of the translation, enlarged to `size` (width, height)."""
+    import cv2
+
+    left = []
+    for out, row, shift in zip(wanted, slopes, shifts, strict=True):
+        left.append(out - shift - row[0] * guide[0] - row[1] * guide[1] - row[2] * guide[2])
+    return np.asarray(cv2.resize(cv2.merge(left), size, interpolation=cv2.INTER_CUBIC), np.float32)

@@ -1,0 +1,196 @@
+"""A generator that grades a picture: local tone curves and saturation, held in a bilateral grid.
+
+A small network looks at the picture at 64x64 px and predicts, for each cell of a coarse grid over position
+and
+brightness, what becomes of a pixel there; every pixel of the full-size picture then looks its values up by
+trilinear interpolation ("slicing").
+
+Gharbi et al., "Deep Bilateral Learning for Real-Time Image Enhancement", SIGGRAPH 2017,
+https://arxiv.org/abs/1707.02880, whose grid holds affine colour matrices. Here it holds tone curves with
+bounded
+slopes, so that whatever the weights are, brightness keeps its order, and no edge can move, appear or vanish.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reskin.networks.blocks import check_input
+
+LOOK_PX = 64
+"""Height and width at which the network sees a picture; a cell of the grid is 8 px of it."""
+
+BINS = 8
+"""Knots of the tone curves, from black to white."""
+
+LEAST_SLOPE, MOST_SLOPE = 0.3, 2.5
+"""Bounds of the slope of every tone curve: contrast is never lost, and noise at most 2.5 times as strong."""
+
+MOST_SHIFT = 0.6
+"""Bound of how far the curve's middle moves, where black to white is 2."""
+
+MOST_SATURATION = 2.5
+"""Bound of the factor of the saturation; its least is 1 / 2.5."""
+
+MOST_TURN = 0.35
+"""Bound of each entry by which the colour matrix differs from the identity."""
+
+KNEE = 0.85
+"""Where values begin to be compressed towards black and white (1), so that they are not clipped."""
+
+
+class Grade(NamedTuple):
+    """What is done to the colours of N pictures.
+
+    Attributes:
+        curves: (N, 4, BINS, h, w): at each knot of brightness, the red, green and blue of a grey pixel, and
+        the
+            factor of the saturation.
+        matrix: (N, 3, 3), applied to a pixel's difference from grey.
+        weights: (3,), summing to 1: brightness is this mean of red, green and blue.
+    """
+
+    curves: Tensor
+    matrix: Tensor
+    weights: Tensor
+
+
+class GradeGenerator(nn.Module):
+    """Predicts a `Grade` for each picture and applies it.
+
+    Args:
+        width: channels of the first layer; later ones have 2 and 4 times as many.
+    """
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        widths = [3, width, 2 * width, 4 * width]
+        down: list[nn.Module] = []
+        for narrow, wide in itertools.pairwise(widths):
+            down += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1, padding_mode="replicate"), nn.ReLU()]
+        self.features = nn.Sequential(*down)
+        last = widths[-1]
+        self.local = nn.Sequential(
+            nn.Conv2d(last, last, 3, padding=1, padding_mode="replicate"), nn.ReLU(), nn.Conv2d(last, last, 1)
+        )
+        self.overall = nn.Sequential(nn.Linear(2 * last, last), nn.ReLU(), nn.Linear(last, last))
+        self.head = nn.Conv2d(last, 4 * BINS, 1)
+        self.turn = nn.Linear(last, 9)
+        for parameter in (*self.head.parameters(), *self.turn.parameters()):
+            nn.init.zeros_(parameter)  # so that the first grade is the identity
+        self.guide = nn.Parameter(torch.tensor([0.299, 0.587, 0.114]).log())
+
+    def grade(self, images: Tensor) -> Grade:
+        """What to do to the colours of these pictures.
+
+        Args:
+            images: (N, 3, H, W) in [-1, 1], of any size.
+        """
+        check_input(images, channels=3, multiple=1, smallest=1)
+        features = self.features(seen(images))  # (N, C, h, w)
+        mean, spread = features.mean(dim=(2, 3)), features.std(dim=(2, 3), unbiased=False)
+        overall = self.overall(torch.cat([mean, spread], dim=1))  # (N, C)
+        codes = F.relu(self.local(features) + overall[:, :, None, None])
+        raw = self.head(codes).unflatten(1, (4, BINS))  # (N, 4, BINS, h, w)
+        matrix = torch.eye(3, device=images.device) + MOST_TURN * torch.tanh(
+            self.turn(F.relu(overall)).float().view(-1, 3, 3)
+        )
+        curves = torch.cat([_tone_curves(raw[:, :3].float()), _saturation(raw[:, 3:].float())], dim=1)
+        return Grade(curves, matrix, self.guide.float().softmax(0))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The pictures, graded.
+
+        Args:
+            images: (N, 3, H, W) in [-1, 1], of any size.
+
+        Returns:
+            The same shape, float32, in (-1, 1).
+        """
+        return apply_grade(images, self.grade(images))
+
+
+def seen(images: Tensor) -> Tensor:
+    """Pictures of any size as the network sees them, (N, 3, LOOK_PX, LOOK_PX).
+
+    The shape is squashed: cells lie evenly over the picture, and colours do not mind.
+    """
+    return F.interpolate(images, (LOOK_PX, LOOK_PX), mode="bilinear", align_corners=False, antialias=True)
+
+
+def _tone_curves(raw: Tensor) -> Tensor:
+    """Free numbers (N, 3, BINS, h, w) to curves that rise with a bounded slope; 0 gives the identity."""
+    step = 2 / (BINS - 1)
+    middle = 0.5 * math.log(MOST_SLOPE * LEAST_SLOPE)
+    reach = 0.5 * math.log(MOST_SLOPE / LEAST_SLOPE)
+    # tanh(raw - zero) is such that raw = 0 gives a slope of 1
+    zero = math.atanh(middle / reach)
+    slopes = torch.exp(middle + reach * torch.tanh(raw[:, :, 1:] - zero))  # (N, 3, BINS - 1, h, w)
+    rises = F.pad((step * slopes).cumsum(2), (0, 0, 0, 0, 1, 0))
+    centre = rises.mean(dim=2, keepdim=True)
+    return rises - centre + MOST_SHIFT * torch.tanh(raw[:, :, :1])
+
+
+def _saturation(raw: Tensor) -> Tensor:
+    """Free numbers to factors between 1 / MOST_SATURATION and MOST_SATURATION; 0 gives 1."""
+    return torch.exp(math.log(MOST_SATURATION) * torch.tanh(raw))
+
+
+def roughness(grade: Grade) -> Tensor:
+    """Mean squared difference of neighbouring cells, a scalar: a smooth grid has no visible cells."""
+    across, down = grade.curves.diff(dim=4), grade.curves.diff(dim=3)
+    return across.square().mean() + down.square().mean()
+
+
+def apply_grade(images: Tensor, grade: Grade) -> Tensor:
+    """Grade pictures: slice the grid at every pixel and apply what it holds.
+
+    Args:
+        images: (N, 3, H, W) in [-1, 1].
+        grade: for the same N.
+
+    Returns:
+        (N, 3, H, W), float32, in (-1, 1).
+    """
+    images = images.float()
+    brightness = torch.einsum("c,nchw->nhw", grade.weights, images)
+    sliced = slice_grid(grade.curves, brightness)  # (N, 4, H, W)
+    colour = torch.einsum("nij,njhw->nihw", grade.matrix, images - brightness[:, None])
+    return compress(sliced[:, :3] + sliced[:, 3:] * colour)
+
+
+def slice_grid(grid: Tensor, brightness: Tensor) -> Tensor:
+    """Trilinear interpolation of a grid at every pixel of a picture.
+
+    Args:
+        grid: (N, C, BINS, h, w); cells lie evenly over the picture, knots evenly over [-1, 1].
+        brightness: (N, H, W) in [-1, 1].
+
+    Returns:
+        (N, C, H, W).
+    """
+    count, height, width = brightness.shape
+    device = brightness.device
+    down = (torch.arange(height, device=device) + 0.5) * (2 / height) - 1
+    across = (torch.arange(width, device=device) + 0.5) * (2 / width) - 1
+    # Positions follow the centres of cells; the ends of the brightness axis are the centres of the end knots.
+    knots = brightness * ((BINS - 1) / BINS)
+    where = torch.stack(
+        [across.expand(count, height, width), down[:, None].expand(count, height, width), knots], dim=-1
+    )
+    sliced = F.grid_sample(grid, where[:, None], align_corners=False, padding_mode="border")
+    return sliced[:, :, 0]
+
+
+def compress(values: Tensor) -> Tensor:
+    """Bring any value into (-1, 1), in order; up to `KNEE` nothing changes, beyond it less and less
+    passes."""
+    room = 1 - KNEE
+    over = (values.abs() - KNEE).clamp_min(0)
+    return values.clamp(-KNEE, KNEE) + values.sign() * room * torch.tanh(over / room)

@@ -1,0 +1,174 @@
+"""Making neighbouring frames of a translation agree: what has not changed in the film stays as it was.
+
+A model that translates frame by frame draws texture anew in every frame, which flickers. Here the output
+before is
+warped along the optical flow of the *film* and blended in wherever the film itself agrees with its own warped
+frame (photometric confidence). The idea of a flow-warped recursive blend is that of Lang et al., "Practical
+Temporal Consistency for Image-Based Graphics Applications", SIGGRAPH 2012; the flow is DIS (Kroeger et al.,
+"Fast Optical Flow using Dense Inverse Search", ECCV 2016), which comes with OpenCV.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reskin.errors import SettingsError, ShapeError
+from reskin.images import Picture
+
+STRENGTH = 0.8
+"""Share of the warped output before, where the film agrees with itself."""
+
+SMALL_PX = 320
+"""Frames up to this shorter edge are compared at their own size; larger ones at a half."""
+
+_NARROWEST, _WIDEST = 10.0, 30.0
+"""Bounds of the difference, in levels, at which confidence falls to 1/e."""
+
+_NOISE_SHARE, _NOISE_OFFSET = 3.0, 8.0
+"""That difference is this many times the film's noise level and this many levels more."""
+
+_OUTSIDE = (255, 0, 255, 0)
+"""What comes from outside of the frame before: a colour that nothing agrees with."""
+
+Flow = NDArray[np.float32]
+"""(H, W, 2): where each pixel was in the frame before, relative to itself, x before y, px."""
+
+
+class Stabiliser:
+    """Blends each translated frame with the one before; feed it the frames of one shot, in order.
+
+    Args:
+        strength: 0 to 1; 0 gives every translation back unchanged.
+
+    Raises:
+        SettingsError: the strength is outside 0 to 1.
+    """
+
+    def __init__(self, strength: float = STRENGTH) -> None:
+        if not 0 <= strength <= 1:
+            raise SettingsError(f"a stabiliser of strength {strength:g}", "Give 0 (off) to 1.")
+        self.strength = strength
+        self._flows: dict[bool, Any] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the frames before: a new shot begins."""
+        self._grey: Picture | None = None
+        self._film: Picture | None = None
+        self._output: Picture | None = None
+
+    def step(self, film: Picture, translation: Picture) -> Picture:
+        """The translation of the next frame, in agreement with the one before.
+
+        Args:
+            film: (H, W, 3) uint8, the frame of the film at the size of the translation.
+            translation: (H, W, 3) uint8.
+
+        Returns:
+            (H, W, 3) uint8; the first frame of a shot, and every frame at strength 0, is `translation`
+            itself.
+
+        Raises:
+            ShapeError: the two differ in size.
+        """
+        import cv2
+
+        if film.shape != translation.shape:
+            raise ShapeError(f"a translation of {translation.shape} for a frame of {film.shape}")
+        if self.strength == 0:
+            return translation
+        is_small = min(film.shape[:2]) <= SMALL_PX
+        looked_at = with_alpha(film if is_small else _halved(film))
+        grey = _grey(looked_at)
+        output = with_alpha(translation)
+        if self._output is not None and self._output.shape == output.shape:
+            assert self._grey is not None and self._film is not None
+            flow = self._flow(is_small).calc(grey, self._grey, None)
+            share = np.float32(self.strength) * _confidence(looked_at, self._film, flow)
+            output = _blended(output, self._output, flow, share)
+        self._grey, self._film, self._output = grey, looked_at, output
+        return np.asarray(cv2.cvtColor(output, cv2.COLOR_RGBA2RGB), np.uint8)
+
+    def _flow(self, is_small: bool) -> Any:
+        """The flow estimator: the medium preset is worth its time on small frames only."""
+        import cv2
+
+        if is_small not in self._flows:
+            preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if is_small else cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
+            self._flows[is_small] = cv2.DISOpticalFlow.create(preset)
+        return self._flows[is_small]
+
+
+def with_alpha(picture: Picture) -> Picture:
+    """(H, W, 4): OpenCV warps and blends four channels twice as fast as three."""
+    import cv2
+
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA), np.uint8)
+
+
+def _grey(film: Picture) -> Picture:
+    import cv2
+
+    return np.asarray(cv2.cvtColor(film, cv2.COLOR_RGBA2GRAY), np.uint8)
+
+
+def _halved(film: Picture) -> Picture:
+    import cv2
+
+    size = (max(1, film.shape[1] // 2), max(1, film.shape[0] // 2))
+    return np.asarray(cv2.resize(film, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def resized_flow(flow: Flow, height: int, width: int) -> Flow:
+    """A flow field for the same frames at another size; (height, width, 2)."""
+    import cv2
+
+    if flow.shape[:2] == (height, width):
+        return flow
+    scale = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
+    return np.asarray(cv2.resize(flow * scale, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def warped(picture: Picture, flow: Flow, *, outside: tuple[int, ...] | None = None) -> Picture:
+    """A picture moved along a flow by bilinear interpolation: pixel p is taken from p + flow(p).
+
+    Args:
+        picture: (H, W, C) uint8.
+        flow: (H, W, 2), px.
+        outside: colour of what lies outside of the picture; by default the nearest edge is repeated.
+
+    Returns:
+        (H, W, C) uint8.
+    """
+    import cv2
+
+    border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
+    options = cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP
+    moved = cv2.remap(picture, flow, None, options, borderMode=border, borderValue=outside or 0)
+    return np.asarray(moved, np.uint8)
+
+
+def _confidence(film: Picture, before: Picture, flow: Flow) -> NDArray[np.float32]:
+    """How far the film (h, w, 4) agrees with its frame before, warped: (h, w) in [0, 1]."""
+    import cv2
+
+    red, green, blue, _ = cv2.split(cv2.absdiff(film, warped(before, flow, outside=_OUTSIDE)))
+    difference = cv2.blur(cv2.max(cv2.max(red, green), blue), (3, 3))
+    noise = float(np.median(difference[::4, ::4])) / 0.67
+    width = min(_WIDEST, max(_NARROWEST, _NOISE_SHARE * noise + _NOISE_OFFSET))
+    table = np.exp(-((np.arange(256, dtype=np.float32) / np.float32(width)) ** 2))
+    return np.asarray(cv2.LUT(difference, table), np.float32)
+
+
+def _blended(translation: Picture, output: Picture, flow: Flow, share: NDArray[np.float32]) -> Picture:
+    """`share` of the output before, warped, and the rest of the translation."""
+    import cv2
+
+    height, width = translation.shape[:2]
+    there = warped(output, resized_flow(flow, height, width))
+    if share.shape != (height, width):
+        share = np.asarray(cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(cv2.blendLinear(there, translation, share, 1 - share), np.uint8)
