@@ -18,7 +18,7 @@ from reskin.data.batches import open_batches
 from reskin.data.preprocess import DataConfig
 from reskin.device import Compute
 from reskin.inference.engine import Engine
-from reskin.methods.base import Translator
+from reskin.methods.translator import Translator
 from reskin.types import Direction
 
 PICTURES = 24

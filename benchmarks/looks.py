@@ -27,8 +27,10 @@ from torch import Tensor
 from reskin.data.folders import held_out_images
 from reskin.images import read_image, to_image, to_tensor, write_image
 from reskin.inference.rendering import example_style
-from reskin.methods.base import Method, Translator
+from reskin.methods.base import Method
 from reskin.methods.gatys import Gatys, GatysConfig, read_features
+from reskin.methods.styled import Styled
+from reskin.methods.translator import Translator
 from reskin.metrics.lpips import lpips, read_weights
 from reskin.networks.squeezenet import SqueezeNet, read_squeezenet
 from reskin.runs.load import load
@@ -192,7 +194,7 @@ class Table:
         source = torch.Generator().manual_seed(0)
         values = []
         for content in self.contents:
-            if model.style_size:
+            if isinstance(model, Styled):
                 styles = torch.randn(2 * PAIRS, model.style_size, generator=source).to(self.device)
                 outputs = model.translate_styles(content[None], "a2b", styles)[:, 0].float()
             else:

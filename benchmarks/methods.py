@@ -25,6 +25,7 @@ from networks import PRECISIONS, count_flops
 from reskin.device import Compute, choose_compute
 from reskin.methods import find_trained, trained_names
 from reskin.methods.base import Method
+from reskin.methods.styled import Styled
 from reskin.storage import write_json
 from reskin.training.loop import PlainStep
 from reskin.types import Batch, Step
@@ -125,9 +126,10 @@ def measure_output(method: Method, images: Tensor, compute: Compute, rounds: int
             if styles is None:
                 method.translate(images, method.directions[0])
             else:
+                assert isinstance(method, Styled)
                 method.translate_styles(images, method.directions[0], styles)
 
-    if not method.style_size:
+    if not isinstance(method, Styled):
         one(None)
         samples = interleave({"one": Cell(lambda: one(None))}, rounds + 1)
         return {"seconds_an_output": summary(samples["one"])["seconds"]}

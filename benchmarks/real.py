@@ -27,7 +27,8 @@ from reskin.evaluation.pictures import HeldOut, find_held_out
 from reskin.images import to_tensor
 from reskin.inference.engine import Engine
 from reskin.methods import find_trained
-from reskin.methods.base import Translator
+from reskin.methods.styled import Styled
+from reskin.methods.translator import Translator
 from reskin.metrics.kid import kernel_distance
 from reskin.networks.squeezenet import SqueezeNet, read_squeezenet
 from reskin.pages.curves import prepare
@@ -105,7 +106,7 @@ def train_and_measure(
     train_run(name, out=run, a=data, b=data, **values)
     seconds = time.perf_counter() - began
     model = load(run, device=arguments.device)
-    if model.style_size:
+    if isinstance(model, Styled):
         chosen: Translator = model.with_style(model.sample_styles(1, seed=0)[0])
     else:
         chosen = model

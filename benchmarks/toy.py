@@ -33,7 +33,8 @@ from reskin.evaluation.evaluate import Score, evaluate
 from reskin.images import read_image, to_image, to_tensor, write_image
 from reskin.inference.engine import Engine
 from reskin.methods import find_trained, trained_names
-from reskin.methods.base import Translator
+from reskin.methods.styled import Styled
+from reskin.methods.translator import Translator
 from reskin.runs.load import load
 from reskin.storage import commit, read_json, write_json
 from reskin.training.start import train_run
@@ -208,7 +209,7 @@ def scores_of(model: Translator) -> dict[str, Any]:
     scores: dict[str, Score] = evaluate(
         model, a=data / "unpaired", b=data / "unpaired", truth_a2b=data / "truthA", metrics=["psnr", "ssim"]
     )
-    chosen = model.with_style(model.sample_styles(1, seed=0)[0]) if model.style_size else model
+    chosen = model.with_style(model.sample_styles(1, seed=0)[0]) if isinstance(model, Styled) else model
     names = sorted(path.name for path in (data / "truthA").iterdir())
     inputs = torch.cat([to_tensor(read_image(data / "unpaired" / "testA" / name)) for name in names])
     truth = torch.cat([to_tensor(read_image(data / "truthA" / name)) for name in names])
@@ -233,7 +234,7 @@ def draw_outputs(rows: dict[str, list[dict[str, Any]]], out: Path) -> None:
         run = FOLDER / "runs" / f"{name.replace(':', '-')}-0"
         if run.is_dir():
             model = load(run, device="cpu")
-            style = model.sample_styles(1, seed=0)[0] if model.style_size else None
+            style = model.sample_styles(1, seed=0)[0] if isinstance(model, Styled) else None
             strips[name] = torch.cat([model.translate(image[None], "a2b", style) for image in inputs])
     strips["truth"] = torch.cat([to_tensor(read_image(data / "truthA" / name)) for name in names])
     sheet = Image.new("RGB", (LABEL_PX + len(names) * (SIDE + 2), len(strips) * (SIDE + 2)), "white")

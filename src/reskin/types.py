@@ -23,6 +23,12 @@ Split = Literal["train", "val", "test"]
 """The part of a dataset that an image belongs to."""
 
 
+Trouble = Literal[
+    "inverted", "copy", "mode_collapse", "discriminator_won", "data_waits", "overfitting", "not_finite"
+]
+"""What can go wrong in training, as the health monitor names it."""
+
+
 class Step(NamedTuple):
     """Which step of a training this is.
 

@@ -10,22 +10,30 @@ import re
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from tests.support import small
+from tests.support.critic_gan import CriticGAN
+from tests.support.facts import untrue_facts
 from torch import Tensor
 
 from reskin.cli.main import main
 from reskin.data.batches import DataConfig
 from reskin.errors import SettingsError
+from reskin.losses.adversarial import Adversarial
 from reskin.methods import find, find_trained, trained_names
-from reskin.methods.base import Method, Translator
+from reskin.methods.base import Method, MethodConfig
+from reskin.methods.styled import Styled, styled
+from reskin.methods.translator import Translator
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
 from reskin.runs.settings import TrainConfig, sort_settings
+from reskin.training import health
 from reskin.training.loop import seed_step
 from reskin.types import Batch, Direction, Step
 
@@ -47,8 +55,12 @@ def tiny(name: str, **settings: object) -> Method:
 
 def translate(method: Translator, images: Tensor, direction: Direction) -> Tensor:
     """A translation in the first style that the seed 0 gives, where there are styles."""
-    model = method.with_style(method.sample_styles(1, seed=0)[0]) if method.style_size else method
-    return model.translate(images, direction)
+    return in_one_style(method).translate(images, direction)
+
+
+def in_one_style(method: Translator) -> Translator:
+    """The method in the first style that the seed 0 gives, where there are styles."""
+    return method.with_style(method.sample_styles(1, seed=0)[0]) if isinstance(method, Styled) else method
 
 
 def drawn(method: Method, step: int, count: int = 2) -> Batch:
@@ -175,7 +187,7 @@ def test_the_file_is_short_and_names_its_paper(name: str) -> None:
     assert len(Path(module.__file__).read_text(encoding="utf-8").splitlines()) <= 250
     assert re.search(r"https://\S+", module.__doc__)
     imported = re.findall(r"from reskin\.methods\.(\w+)", Path(module.__file__).read_text(encoding="utf-8"))
-    assert set(imported) <= {"base"}, "a method imports no other method"
+    assert set(imported) <= {"base", "styled", "translator"}, "a method imports no other method"
 
 
 def test_its_help_names_every_flag(
@@ -224,25 +236,85 @@ def test_every_preset_is_a_run_that_could_begin(name: str) -> None:
         assert settings.to_dict()
 
 
-def test_its_facts_are_told(name: str) -> None:
+def test_it_states_its_facts(name: str) -> None:
     kind = find_trained(name)
-    assert re.fullmatch(r".+ \d{4}.*", kind.paper) and kind.good_for
+    assert re.fullmatch(r".+ \d{4}.*", kind.paper) and kind.good_for and kind.title
+    assert kind.pairing in ("unpaired", "paired") and kind.clip_length >= 1
     sort_settings(name, {"a": "a", "b": "b"})  # its defaults are settings that exist
+
+
+def test_its_advice_is_about_its_own_settings(name: str) -> None:
+    kind = find_trained(name)
+    assert kind.advice.keys() <= health.TROUBLES.keys()
+    for advice in kind.advice.values():
+        for how, setting in (each.split() for each in advice):
+            assert how in health.HOW and setting in kind.Config.model_fields
+
+
+def test_its_discriminators_are_those_it_states(name: str) -> None:
+    assert "adversary" in vars(find_trained(name)), "say which networks are discriminators, or None"
+    method = tiny(name)
+    assert untrue_facts(method, torch.rand(1, 3, 32, 32 + method.size_multiple) * 2 - 1) == []
+    adversary = method.adversary
+    losses = set().union(*learn(method, range(1, 3)))
+    if adversary is None:
+        return
+    assert {*adversary.losses, *adversary.generator_losses} <= losses
+    known = get_args(Adversarial)
+    assert adversary.objective is None or adversary.setting is None
+    assert adversary.objective in (None, *known)
+    assert adversary.setting is None or getattr(method.config, adversary.setting) in known
+
+
+def test_discriminators_may_have_any_name() -> None:
+    """Their networks are not averaged, their losses ring the alarm; left unstated, they are found."""
+    images = torch.rand(1, 3, 32, 32) * 2 - 1
+    method = CriticGAN(MethodConfig())
+    assert untrue_facts(method, images) == []
+    assert Ema(method, 0.9).names == ["gen_a2b.weight", "gen_a2b.bias"]
+    settings = replace(sort_settings("cyclegan", {"a": "a", "b": "b"}), method_class=CriticGAN)
+    watch = health.Health(settings, 10_000)
+    rows = [watch.losses(step, {"judgement": 0.001, "deceit": 0.99}) for step in range(1, 1000, 20)]
+    assert [finding.kind for row in rows for finding in row] == ["discriminator_won"]
+
+    class Forgetful(CriticGAN):
+        adversary = None
+
+    (fault,) = untrue_facts(Forgetful(MethodConfig()), images)
+    assert fault == "what optimizer critic trains does not translate: a discriminator"
+
+
+def test_a_stream_without_memory_equals_translating_each_frame(name: str) -> None:
+    method = tiny(name).eval()
+    model = in_one_style(method)
+    if type(model).stream is not Translator.stream:
+        pytest.skip("it remembers earlier frames")
+    frames = torch.rand(3, 1, 3, 32, 32 + method.size_multiple) * 2 - 1
+    for direction in model.directions:
+        stream = model.stream(direction)
+        with torch.no_grad():
+            for number, frame in enumerate(frames):
+                assert stream.step(frame).equal(model.translate(frame, direction))
+                if number == 1:
+                    stream.reset()
+
+
+def test_a_stream_of_a_direction_that_is_not_offered_is_refused(name: str) -> None:
+    method = tiny(name)
+    method.directions = ("a2b",)
+    with pytest.raises(SettingsError, match="does not translate b2a"):
+        method.stream("b2a")
 
 
 def test_only_a_model_with_styles_takes_one(name: str) -> None:
     method = tiny(name).eval()
     images = torch.rand(1, 3, 32, 32) * 2 - 1
     way = method.directions[0]
-    if not method.style_size:
-        for refused in (
-            lambda: method.translate(images, way, torch.zeros(8)),
-            lambda: method.sample_styles(1, seed=0),
-            lambda: method.encode_style(images, way),
-        ):
-            with pytest.raises(SettingsError, match="has no styles"):
-                refused()
+    if not isinstance(method, Styled):
+        with pytest.raises(SettingsError, match="has no styles"):
+            styled(method)
         return
+    assert styled(method) is method
     with pytest.raises(SettingsError, match="none was chosen"):
         method.translate(images, way)
     with pytest.raises(SettingsError, match="styles of shape"):

@@ -14,7 +14,7 @@ from torch import Tensor
 from reskin.errors import DataError, SettingsError, ShapeError
 from reskin.evaluation.evaluate import Score, evaluate, record_scores
 from reskin.images import write_image
-from reskin.methods.base import Translator
+from reskin.methods.translator import Translator
 from reskin.storage import read_lines
 from reskin.types import Direction
 

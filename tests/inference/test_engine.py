@@ -11,7 +11,7 @@ from reskin.device import Compute
 from reskin.errors import ImageError, NotFiniteError, SettingsError, ShapeError
 from reskin.inference.engine import Engine
 from reskin.inference.rendering import Rendering
-from reskin.methods.base import Translator
+from reskin.methods.translator import Stream, Translator
 from reskin.types import Direction
 
 CPU = Compute(torch.device("cpu"), "fp32")
@@ -52,14 +52,29 @@ class Filled(Translator):
         return torch.full_like(images, self.value)
 
 
-class Neighbours(Translator):
-    """Sees clips: a frame becomes the mean of the clip."""
+class Averaging(Stream):
+    """A frame becomes the mean of all frames so far."""
+
+    def __init__(self, model: Translator, direction: Direction) -> None:
+        super().__init__(model, direction)
+        self.seen: list[Tensor] = []
+
+    def step(self, frame: Tensor) -> Tensor:
+        self.seen.append(frame)
+        return torch.stack(self.seen).mean(dim=0)
+
+    def reset(self) -> None:
+        self.seen = []
+
+
+class Remembering(Translator):
+    """Images are left as they are; frames of a video become the mean of those so far."""
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:
         return images
 
-    def translate_clip(self, frames: Tensor, direction: Direction) -> Tensor:
-        return frames.mean(dim=0, keepdim=True).expand_as(frames)
+    def stream(self, direction: Direction) -> Averaging:
+        return Averaging(self, direction)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (31, 40), (33, 47), (40, 64)])
@@ -137,12 +152,30 @@ def test_other_errors_of_the_model_are_not_called_memory() -> None:
         Engine(Raises(RuntimeError("shapes cannot be multiplied")), "a2b", CPU).run(torch.zeros(1, 3, 32, 32))
 
 
-def test_pictures_of_a_set_are_no_clip() -> None:
-    engine = Engine(Neighbours(), "a2b", CPU)
+def test_a_model_that_remembers_sees_a_video_in_order_and_images_for_themselves() -> None:
+    engine = Engine(Remembering(), "a2b", CPU)
     images = torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 32, 32)
     assert engine.run(images).equal(images)
-    frames = np.stack([np.zeros((32, 32, 3), np.uint8), np.full((32, 32, 3), 254, np.uint8)])
-    assert set(np.unique(engine.translate(frames))) == {127}
+    frames = np.full((4, 32, 32, 3), np.array([0, 100, 200, 100])[:, None, None, None], np.uint8)
+    assert (engine.translate(frames) == frames).all()
+
+    def levels(images: np.ndarray) -> list[int]:
+        made = engine.translate_parts(images, is_video=True)[0]
+        assert all(len(np.unique(image)) == 1 for image in made)
+        return [int(image[0, 0, 0]) for image in made]
+
+    assert levels(frames[:2]) == [0, 50]
+    assert (engine.translate(frames[:1]) == frames[:1]).all()  # an image between does not disturb the video
+    assert levels(frames[2:]) == [100, 100]  # goes on from the call before
+    engine.reset()
+    assert levels(frames[2:]) == [200, 150]
+
+
+def test_a_model_without_memory_sees_frames_of_a_video_in_one_call() -> None:
+    model = Halves()
+    frames = np.zeros((3, 32, 32, 3), np.uint8)
+    Engine(model, "a2b", CPU).translate_parts(frames, is_video=True)
+    assert [shape[0] for shape in model.seen] == [3]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from reskin.errors import DataError, ImageError, SettingsError
 from reskin.images import read_image, write_image
 from reskin.inference.rendering import Rendering, example_style, read_mask
-from reskin.methods.base import Translator
+from reskin.methods.styled import Masked, Styled
 from reskin.translation.clips import translate_video
 from reskin.translation.folders import translate_folder
 from reskin.translation.grid import fitted, style_grid
@@ -22,7 +22,7 @@ from reskin.types import Direction
 from reskin.video.reader import VideoReader
 
 
-class Tinted(Translator):
+class Tinted(Styled):
     """Adds its style, three numbers, to the colours; the style of a picture is its mean colour."""
 
     style_size = 3
@@ -40,7 +40,7 @@ class Tinted(Translator):
         return images.mean(dim=(2, 3))
 
 
-class Attentive(Translator):
+class Attentive(Masked):
     """Turns the left half into its negative, and says so."""
 
     def __init__(self) -> None:

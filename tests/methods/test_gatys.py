@@ -231,8 +231,6 @@ def test_it_translates_like_any_model(tmp_path: Path) -> None:
     assert made.equal(gatys(size=32, steps=3).stylise(picture(2)))
     with pytest.raises(SettingsError, match="does not translate b2a"):
         model.translate(picture(2), "b2a")
-    with pytest.raises(SettingsError, match="has no styles"):
-        model.translate(picture(2), "a2b", torch.zeros(3))
     (tmp_path / "in").mkdir()
     from reskin.images import write_image
 

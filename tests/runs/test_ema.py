@@ -8,12 +8,15 @@ import pytest
 import torch
 from torch import nn
 
+from reskin.methods.base import Adversary
 from reskin.runs.ema import Ema
 
 
 def model(value: float) -> Any:
     """A generator and a discriminator of one weight each."""
-    networks = nn.ModuleDict({"gen_a2b": nn.Linear(1, 1, bias=False), "disc_a": nn.Linear(1, 1, bias=False)})
+    networks: Any = nn.Module()
+    networks.gen_a2b, networks.critic = (nn.Linear(1, 1, bias=False) for _ in range(2))
+    networks.adversary = Adversary(("critic",), ("lead",))
     with torch.no_grad():
         for parameter in networks.parameters():
             parameter.fill_(value)
@@ -22,7 +25,7 @@ def model(value: float) -> Any:
 
 def put(networks: Any, value: float) -> None:
     with torch.no_grad():
-        networks["gen_a2b"].weight.fill_(value)
+        networks.gen_a2b.weight.fill_(value)
 
 
 def test_the_mean_by_hand() -> None:
@@ -37,7 +40,7 @@ def test_the_mean_by_hand() -> None:
     put(networks, 8.0)
     ema.update(100)  # keeps the decay, which is now the smaller
     assert ema.means[0].item() == pytest.approx(7.0)
-    assert networks["gen_a2b"].weight.item() == 8.0
+    assert networks.gen_a2b.weight.item() == 8.0
 
 
 def test_discriminators_have_no_mean_and_a_decay_of_zero_makes_none() -> None:
@@ -53,9 +56,9 @@ def test_swapping_twice_changes_nothing() -> None:
     ema = Ema(networks, 0.9)
     put(networks, 3.0)
     ema.swap()
-    assert (networks["gen_a2b"].weight.item(), ema.means[0].item()) == (1.0, 3.0)
+    assert (networks.gen_a2b.weight.item(), ema.means[0].item()) == (1.0, 3.0)
     ema.swap()
-    assert (networks["gen_a2b"].weight.item(), ema.means[0].item()) == (3.0, 1.0)
+    assert (networks.gen_a2b.weight.item(), ema.means[0].item()) == (3.0, 1.0)
 
 
 def test_the_mean_is_a_copy_that_takes_no_gradient() -> None:

@@ -20,13 +20,23 @@ from reskin.data.batches import Batches
 from reskin.device import Compute
 from reskin.errors import NotFiniteError
 from reskin.images import to_image, to_tensor, write_image
-from reskin.methods.base import Translator
 from reskin.methods.cyclegan import CycleGAN
+from reskin.methods.styled import Styled
+from reskin.methods.translator import Translator
 from reskin.runs.settings import sort_settings
 from reskin.training import health
-from reskin.training.health import KNOBS, PATIENCE, TOLD, Alarm, Finding, Health, Stopwatch
-from reskin.training.likeness import picture_facts
+from reskin.training.health import (
+    GENERAL_ADVICE,
+    LEADS,
+    PATIENCE,
+    TROUBLES,
+    Alarm,
+    Finding,
+    Health,
+    Stopwatch,
+)
 from reskin.training.samples import sample_rows
+from reskin.training.similarity import similarity
 from reskin.training.start import train_run
 from reskin.types import Batch, Direction
 from reskin.worlds.footage import Footage
@@ -59,7 +69,7 @@ class Stub(Translator):
         return self.there(images)
 
 
-class Styled(Stub):
+class StyledStub(Styled, Stub):
     """The same with two numbers of style; the first style translates well, the others invert."""
 
     style_size = 2
@@ -67,6 +77,9 @@ class Styled(Stub):
     def __init__(self, there: Callable[[Tensor], Tensor], directions: tuple[Direction, ...]) -> None:
         super().__init__(there, directions)
         self.weight = torch.nn.Parameter(torch.zeros(1))  # styles are put where the weights are
+
+    def encode_style(self, images: Tensor, direction: Direction = "a2b") -> Tensor:
+        return images.mean(dim=(2, 3))[:, :2]
 
     def generate_styles(self, images: Tensor, direction: Direction, styles: Tensor) -> Tensor:
         return torch.stack([self.there(images), *(-images for _ in styles[1:])])
@@ -97,7 +110,7 @@ def truly(images: Tensor) -> Tensor:
 PLANTED: dict[str, Callable[[Tensor], Tensor]] = {
     "inverted": lambda images: -0.9 * images + 0.02,
     "copy": lambda images: (images + 0.002).clamp(-1, 1),
-    "collapsed": lambda images: images[:1].expand_as(images) * 0.5 + 0.01 * images,
+    "mode_collapse": lambda images: images[:1].expand_as(images) * 0.5 + 0.01 * images,
 }
 
 
@@ -108,12 +121,12 @@ def test_planted_pictures_are_found_once(kind: str, directions: tuple[Direction,
     assert finding.kind == kind and not finding.is_over
     assert finding.step == 1000 + 100 * (PATIENCE - 1)
     assert list(finding.numbers) == ["A → B", "B → A"][: len(directions)]
-    assert TOLD[kind] in finding.line and "--" in finding.advice and "\n" not in finding.line
+    assert TROUBLES[kind] in finding.line and "--" in finding.advice and "\n" not in finding.line
 
 
 @pytest.mark.parametrize("there", [lambda x: x * 0, lambda x: x * 0 - 1], ids=["grey", "black"])
 def test_grey_and_black_are_a_collapse(there: Callable[[Tensor], Tensor]) -> None:
-    assert [finding.kind for finding in looks(Stub(there, BOTH), REAL)] == ["collapsed"]
+    assert [finding.kind for finding in looks(Stub(there, BOTH), REAL)] == ["mode_collapse"]
 
 
 def test_true_translations_raise_nothing() -> None:
@@ -128,12 +141,12 @@ def test_what_comes_and_goes_is_told_twice() -> None:
     watch, bad, good = monitor(), Stub(PLANTED["inverted"], BOTH), Stub(truly, BOTH)
     found = looks(bad, REAL, watch=watch) + looks(good, REAL, watch=watch, first=3000)
     assert [(finding.kind, finding.is_over) for finding in found] == [("inverted", False), ("inverted", True)]
-    assert found[1].line == "step 3300: it is over that colours are inverted."
+    assert found[1].line == "step 3300: this has passed: colours are inverted."
     assert looks(bad, REAL, watch=watch, count=PATIENCE - 1, first=5000) == []  # a swing is no news
 
 
 def test_each_style_is_judged() -> None:
-    (finding,) = looks(Styled(truly, BOTH), REAL)
+    (finding,) = looks(StyledStub(truly, BOTH), REAL)
     assert finding.kind == "inverted"
     assert list(finding.numbers) == ["A → B (2)", "B → A (2)"]
 
@@ -156,7 +169,7 @@ def test_grey_inputs_have_nothing_to_invert() -> None:
 
 def test_red_for_blue_is_no_negative() -> None:
     red, blue = (squares(4, colour=colour, seed=1) for colour in ("red", "blue"))  # type: ignore[arg-type]
-    assert picture_facts(red, blue, squares(4, colour="blue", seed=2)).correlation == pytest.approx(
+    assert similarity(red, blue, squares(4, colour="blue", seed=2)).correlation == pytest.approx(
         -0.33, abs=0.08
     )
     assert looks(Stub(lambda x: x.flip(1), BOTH), Batch(red, blue)) == []
@@ -174,10 +187,10 @@ def test_facts_by_hand() -> None:
         torch.tensor(values)[:, None, None, None].expand(2, 3, 4, 4).contiguous()
         for values in ([-1.0, 1.0], [0.0, 0.5], [0.0, 1.0])
     )
-    facts = picture_facts(inputs, outputs, real)
+    facts = similarity(inputs, outputs, real)
     assert facts.change == pytest.approx((1 + 0.5) / 2)
-    assert facts.variety == pytest.approx(0.25 / 0.5)  # the other side varies less than the inputs
-    assert facts.gap == 0.0  # 0.5 between the sides, but 2 and 1 between the halves of one
+    assert facts.diversity == pytest.approx(0.25 / 0.5)  # the other side varies less than the inputs
+    assert facts.domain_distance == 0.0  # 0.5 between the sides, but 2 and 1 between the halves of one
     assert (facts.correlation, facts.inverted_share) == (0.0, 0.0)  # each picture is flat
 
 
@@ -240,10 +253,10 @@ def test_a_critic_whose_lead_shrinks_or_stays_has_not(lead: Callable[[int], floa
     )
 
 
-def test_a_method_that_does_not_name_its_game_is_judged_by_the_slope() -> None:
+def test_an_unknown_adversarial_objective_is_judged_by_the_slope() -> None:
     for end, found in ((0.96, ["discriminator_won"]), (0.2, [])):
         watch = monitor()
-        watch.game = None
+        watch.objective = None
         curve = lambda step, end=end: game(0.002, 0.3, 1.0 + (end - 1.0) * step / 6000)  # noqa: E731
         assert [f.kind for f in logged(watch, curve)] == found
 
@@ -369,11 +382,11 @@ def test_what_was_told_is_not_told_again_after_a_resume() -> None:
     watch, bad = monitor(), Stub(PLANTED["copy"], BOTH)
     told = [finding.to_dict() for finding in looks(bad, REAL, watch=watch)]
     settings = sort_settings("cyclegan", {"a": "x", "b": "y"})
-    again = Health(settings, STEPS, told=json.loads(json.dumps(told)))
+    again = Health(settings, STEPS, reported=json.loads(json.dumps(told)))
     assert looks(bad, REAL, watch=again) == []
     (over,) = looks(Stub(truly, BOTH), REAL, watch=again)
     assert over.kind == "copy" and over.is_over
-    assert len(looks(bad, REAL, watch=Health(settings, STEPS, told=[*told, over.to_dict()]))) == 1
+    assert len(looks(bad, REAL, watch=Health(settings, STEPS, reported=[*told, over.to_dict()]))) == 1
 
 
 def test_curves_go_on_after_a_resume() -> None:
@@ -403,9 +416,9 @@ def test_held_out_losses_are_logged_and_change_no_bit(
 
 
 def test_the_advice_of_every_kind_names_flags_of_the_run() -> None:
-    assert KNOBS.keys() == TOLD.keys()
+    assert GENERAL_ADVICE.keys() == LEADS.keys() == TROUBLES.keys()
     watch = monitor()
-    for kind in TOLD:
+    for kind in TROUBLES:
         flags = re.findall(r"--([a-z0-9-]+) \(now ", watch.advice(kind))
         assert flags and all(flag.replace("-", "_") in watch.known for flag in flags), kind
     assert "--identity-weight (now 0.5)" in watch.advice("inverted")

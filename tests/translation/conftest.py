@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reskin.methods.base import Translator
+from reskin.methods.translator import Translator
 from reskin.types import Direction
 
 

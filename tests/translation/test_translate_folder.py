@@ -15,7 +15,7 @@ from torch import Tensor
 
 from reskin.errors import DataError, SettingsError, StorageError
 from reskin.images import read_image
-from reskin.methods.base import Translator
+from reskin.methods.translator import Translator
 from reskin.translation import folders
 from reskin.translation.folders import FolderProgress, translate_folder
 from reskin.translation.pictures import translate_image

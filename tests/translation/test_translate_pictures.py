@@ -15,7 +15,7 @@ from reskin.device import Compute
 from reskin.errors import ImageError, NotFiniteError, SettingsError, ShapeError
 from reskin.images import read_image
 from reskin.inference.engine import Engine
-from reskin.methods.base import Translator
+from reskin.methods.translator import Translator
 from reskin.translation.pictures import translate_array, translate_image
 
 SIDES = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65)
@@ -188,18 +188,6 @@ def test_no_file_is_lost(tmp_path: Path, negative: Translator) -> None:
     assert before == (source.read_bytes(), other.read_bytes())
     translate_image(negative, source, "a2b", out=other, overwrite=True)
     assert read_image(other).shape == (4, 4, 3)
-
-
-def test_a_model_with_eyes_for_clips_is_given_clips() -> None:
-    class Mean(Translator):
-        def translate(self, images: Tensor, direction: str) -> Tensor:
-            raise AssertionError
-
-        def translate_clip(self, frames: Tensor, direction: str) -> Tensor:
-            return frames.mean(0, keepdim=True).expand_as(frames)
-
-    frames = np.stack([np.zeros((32, 32, 3), np.uint8), np.full((32, 32, 3), 100, np.uint8)])
-    assert (Engine(Mean(), "a2b").translate(frames) == 50).all()
 
 
 def test_identity_changes_with_what_changes_the_picture(reflecting: Translator) -> None:

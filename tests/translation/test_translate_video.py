@@ -16,7 +16,7 @@ from torch import Tensor
 
 from reskin.device import Compute
 from reskin.errors import NotAVideoError, NotFiniteError, SettingsError, StorageError, VideoError
-from reskin.methods.base import Translator
+from reskin.methods.translator import Translator
 from reskin.translation import clips
 from reskin.translation.clips import VideoProgress, translate_video
 from reskin.video.reader import Frame, VideoReader

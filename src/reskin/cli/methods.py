@@ -15,7 +15,8 @@ from rich.table import Table
 
 from reskin.cli.arguments import parse
 from reskin.methods import find, names
-from reskin.methods.base import Method, Translator
+from reskin.methods.base import Method
+from reskin.methods.translator import Translator
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from reskin.inference.rendering import Rendering
-    from reskin.methods.base import Method, Translator
+    from reskin.methods.base import Method
+    from reskin.methods.translator import Translator
 
 
 class StyleArguments(Protocol):
@@ -120,6 +121,7 @@ def chosen_styles(model: Method, arguments: StyleArguments, direction: Direction
     import torch
 
     from reskin.inference.rendering import example_style
+    from reskin.methods.styled import styled
     from reskin.runs.load import read_run
 
     if arguments.styles is not None and arguments.style:
@@ -127,7 +129,7 @@ def chosen_styles(model: Method, arguments: StyleArguments, direction: Direction
     if arguments.styles is not None and arguments.styles < 1:
         raise SettingsError(f"--styles {arguments.styles}", "Give 1 or more.")
     if arguments.styles is not None:
-        return model.sample_styles(arguments.styles, arguments.seed)
+        return styled(model).sample_styles(arguments.styles, arguments.seed)
     if not arguments.style:
         return None
     side = read_run(arguments.run)["settings"].get("data", {}).get("crop_size")

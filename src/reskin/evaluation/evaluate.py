@@ -23,7 +23,8 @@ from reskin.evaluation.pictures import HeldOut, find_held_out, square
 from reskin.evaluation.reinhard import Colours, Reinhard, measure
 from reskin.images import Picture, to_image, to_tensor
 from reskin.inference.engine import Engine
-from reskin.methods.base import Translator
+from reskin.methods.styled import Styled
+from reskin.methods.translator import Translator
 from reskin.metrics import cycle, psnr, ssim, swd
 from reskin.metrics.facts import Better
 from reskin.storage import append_line
@@ -102,7 +103,7 @@ def evaluate(
     if metrics is not None and truth_a2b is None and truth_b2a is None:
         for name in sorted({"psnr", "ssim"} & set(chosen)):
             raise SettingsError(f"'{name}' compares with the truth and none was given", "Give --truth-a2b.")
-    if model.style_size:
+    if isinstance(model, Styled):
         model = model.with_style(model.sample_styles(1, seed=0)[0])
         chosen = [name for name in chosen if name != "cycle_l1"]  # the way back would need the input's style
     truth_a, truth_b = (Path(truth) if truth else None for truth in (truth_a2b, truth_b2a))

@@ -19,7 +19,8 @@ from reskin.device import Compute, choose_compute
 from reskin.errors import ImageError, NotFiniteError, ShapeError
 from reskin.images import bytes_to_floats, to_image
 from reskin.inference.rendering import Rendering, blend, check_rendering
-from reskin.methods.base import Translator
+from reskin.methods.styled import Masked, Styled
+from reskin.methods.translator import Translator
 from reskin.networks.padding import crop_to, pad_to_multiple
 from reskin.types import Direction
 from reskin.version import __version__
@@ -56,8 +57,9 @@ class Engine:
         self.model, self.direction = model, direction
         self.compute = compute or choose_compute(str(_device_of(model)))
         self.compute.place(model)
-        # A model that says nothing of clips sees each frame for itself, so frames may share a call.
-        self.sees_clips = type(model).translate_clip is not Translator.translate_clip
+        # A model with the default stream sees each frame for itself, so frames may share a call.
+        self.remembers = type(model).stream is not Translator.stream
+        self._stream = model.stream(direction)
 
     def run(self, images: Tensor) -> Tensor:
         """The translations of pictures that have nothing to do with each other, each at its own size.
@@ -93,13 +95,13 @@ class Engine:
                 f"pictures must be (N, 3, H, W) of floats, not {tuple(images.shape)} {images.dtype}"
             )
         with self._guard(len(images), *images.shape[-2:]), torch.no_grad():
-            return self._parts(images.to(self.compute.device, torch.float32), is_clip=False)
+            return self._parts(images.to(self.compute.device, torch.float32), is_video=False)
 
     def translate(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The pictures in the look of the other domain, at their own size.
 
         Args:
-            images: RGB, uint8, (N, H, W, 3), any H and W from 1; of a video, neighbours in time.
+            images: RGB, uint8, (N, H, W, 3), any H and W from 1.
 
         Returns:
             The same shape and type.
@@ -111,14 +113,24 @@ class Engine:
         """
         return self.translate_parts(images)[0]
 
+    def reset(self) -> None:
+        """Forget the frames of a video so far: those that come next do not continue them."""
+        self._stream.reset()
+
     def translate_parts(
-        self, images: NDArray[np.uint8], mask: NDArray[np.float32] | None = None
+        self,
+        images: NDArray[np.uint8],
+        mask: NDArray[np.float32] | None = None,
+        *,
+        is_video: bool = False,
     ) -> NDArray[np.uint8]:
         """Everything that the rendering makes of the pictures, in the order of its parts.
 
         Args:
             images: as in `translate`.
             mask: (H, W), 0 to 1: how much of the new look each pixel takes.
+            is_video: the images are consecutive frames and continue those of the last such call, until
+                `reset`.
 
         Returns:
             (P, N, H, W, 3), uint8: each style, then the masks as grey pictures.
@@ -131,7 +143,7 @@ class Engine:
         with self._guard(*images.shape[:3]), torch.inference_mode():
             # torch wants memory that it could write to; pictures from Pillow are read-only.
             levels = torch.from_numpy(np.require(images, requirements=["C", "W"]))
-            made = self._parts(bytes_to_floats(levels.to(self.compute.device)), is_clip=self.sees_clips)
+            made = self._parts(bytes_to_floats(levels.to(self.compute.device)), is_video=is_video)
             parts = np.stack([to_image(part) for part in made])
             if mask is not None:
                 looks = len(parts) - self.rendering.saves_masks
@@ -156,25 +168,26 @@ class Engine:
                 fix,
             ) from None
 
-    def _parts(self, images: Tensor, *, is_clip: bool) -> list[Tensor]:
+    def _parts(self, images: Tensor, *, is_video: bool) -> list[Tensor]:
         """Each part for pictures (N, 3, H, W) that are on the device, float32, at their own size."""
         height, width = images.shape[-2:]
         pictures = pad_to_multiple(images, self._multiple(height, width))
         with self.compute.autocast():
-            made = [self._checked(look, pictures) for look in self._looks(pictures, is_clip)]
+            made = [self._checked(look, pictures) for look in self._looks(pictures, is_video)]
             if self.rendering.saves_masks:
+                assert isinstance(self.model, Masked), "check_rendering lets no other model pass"
                 masks = self.model.masks(pictures, self.direction)
-                assert masks is not None, "check_rendering lets no other model pass"
                 made.append(masks.float().expand_as(pictures) * 2 - 1)
         return [crop_to(part.float(), height, width) for part in made]
 
-    def _looks(self, pictures: Tensor, is_clip: bool) -> Tensor | list[Tensor]:
+    def _looks(self, pictures: Tensor, is_video: bool) -> Tensor | list[Tensor]:
         """The pictures in each style, or in the one look that there is."""
         if self.rendering.styles is not None:
+            assert isinstance(self.model, Styled), "check_rendering lets no other model pass"
             styles = self.rendering.styles.to(pictures.device)
             return self.model.translate_styles(pictures, self.direction, styles)
-        if is_clip:
-            return [self.model.translate_clip(pictures, self.direction)]
+        if is_video and self.remembers:
+            return [torch.cat([self._stream.step(frame[None]) for frame in pictures])]
         return [self.model.translate(pictures, self.direction)]
 
     def _checked(self, translated: Tensor, pictures: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from reskin.errors import DataError, ImageError, SettingsError
 from reskin.images import IMAGE_SUFFIXES, read_image, to_tensor
-from reskin.methods.base import Translator
+from reskin.methods.styled import Masked, Styled, styled
+from reskin.methods.translator import Translator
 from reskin.networks.padding import pad_to_multiple
 from reskin.types import Direction
 
@@ -57,16 +58,16 @@ def check_rendering(model: Translator, rendering: Rendering) -> None:
     Raises:
         SettingsError: it has styles and none is given, or the reverse; or it has no masks.
     """
-    if model.style_size and rendering.styles is None:
+    if isinstance(model, Styled) and rendering.styles is None:
         raise SettingsError(
             "this model has many looks and none was chosen", "Add --styles COUNT or --style PICTURE."
         )
-    if rendering.styles is not None and not model.style_size:
+    if rendering.styles is not None and not isinstance(model, Styled):
         raise SettingsError(
             "this model has no styles: each picture has one translation",
             "Leave --styles and --style out, or train a method with styles such as munit.",
         )
-    if rendering.saves_masks and type(model).masks is Translator.masks:
+    if rendering.saves_masks and not isinstance(model, Masked):
         raise SettingsError(
             "this model makes no masks", "Leave --save-masks out, or train a method with masks: attentiongan."
         )
@@ -134,6 +135,7 @@ def example_style(model: Translator, path: Path, direction: Direction, *, side: 
         SettingsError: the model has no styles.
         ImageError: the picture cannot be read or is smaller than 32 px.
     """
+    chosen = styled(model)
     image = Image.fromarray(read_image(path))
     if min(image.size) < SMALLEST_EXAMPLE_PX:
         raise ImageError(
@@ -147,4 +149,4 @@ def example_style(model: Translator, path: Path, direction: Direction, *, side: 
     device = next(model.parameters()).device
     pictures = pad_to_multiple(to_tensor(np.array(image)).to(device), model.size_multiple)
     with torch.inference_mode():
-        return model.encode_style(pictures, direction)[0]
+        return chosen.encode_style(pictures, direction)[0]

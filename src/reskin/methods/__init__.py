@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING
 from reskin.errors import SettingsError
 
 if TYPE_CHECKING:
-    from reskin.methods.base import Method, Translator
+    from reskin.methods.base import Method
+    from reskin.methods.translator import Translator
+
+
+_SHARED = ("base", "styled", "translator")
+"""Modules that methods are made of and that are none themselves."""
 
 
 def names() -> list[str]:
     """The names of all methods, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _SHARED)
 
 
 def trained_names() -> list[str]:
@@ -36,7 +41,7 @@ def find(name: str) -> type[Translator]:
     Raises:
         SettingsError: there is no method of this name; the known ones are listed.
     """
-    from reskin.methods.base import Translator
+    from reskin.methods.translator import Translator
 
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)

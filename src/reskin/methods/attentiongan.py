@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from reskin.losses.adversarial import Adversarial, adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
-from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
+from reskin.methods.styled import Masked
 from reskin.networks.attention_generator import Attended, AttentionGenerator, OneMaskGenerator
 from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.image_pool import ImagePool
@@ -68,13 +69,27 @@ class AttentionGANConfig(MethodConfig):
         return self
 
 
-class AttentionGAN(Method):
+class AttentionGAN(Masked, Method):
     """Two generators that draw contents and masks (C, A, G_C, G_A, G_B in the paper), two discriminators."""
 
     Config = AttentionGANConfig
     config: AttentionGANConfig
+    title = "AttentionGAN"
     paper = "Tang et al. 2019"
     good_for = "changing one thing in a picture and leaving the rest as it is; gives the mask of the change"
+    adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), setting="adversarial")
+    advice = {
+        "inverted": ("higher identity_weight", "lower init_gain"),
+        "copy": (
+            "lower cycle_weight",
+            "lower identity_weight",
+            "lower pixel_weight",
+            "higher adversarial_weight",
+        ),
+        "mode_collapse": ("higher cycle_weight",),
+        "discriminator_won": ("fewer disc_layers", "higher pool_size", "another adversarial"),
+        "overfitting": ("lower width",),
+    }
     presets = {
         "batch4": Preset(
             "The published script: batch 4, 60 epochs at one learning rate.",

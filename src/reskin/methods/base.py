@@ -1,4 +1,4 @@
-"""What every method is: a module that translates, and a step that teaches it."""
+"""What every method is: a translator and the step that trains it."""
 
 from __future__ import annotations
 
@@ -12,173 +12,36 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reskin.config import Settings
-from reskin.errors import NotFiniteError, SettingsError
+from reskin.errors import NotFiniteError
+from reskin.methods.translator import Translator
 from reskin.processes import average_over_processes
-from reskin.types import Batch, Direction, Step
+from reskin.types import Batch, Step, Trouble
 
 
 class Preset(NamedTuple):
-    """Settings that belong together under one name.
-
-    Attributes:
-        about: one sentence: what they are for.
-        settings: setting name to value, of any group, in place of the defaults.
-    """
+    """Settings of any group that belong together, by name, and in one sentence what they are for."""
 
     about: str
     settings: Mapping[str, Any]
 
 
-class Translator(nn.Module):
-    """Something that turns pictures of one side into pictures of the other.
-
-    A subclass overrides `generate`, or, if its pictures come in several styles, `generate_styles`.
+class Adversary(NamedTuple):
+    """The adversarial part of a method.
 
     Attributes:
-        Config: the class of its settings.
-        paper: who published it and when.
-        good_for: in a few words, what to use it for.
-        directions: the ways it can translate.
-        size_multiple: the sides of its input must be multiples of this, in px.
-        style_size: numbers in a style code; 0 where an input has one output.
+        networks: the discriminators, by their names in the method. They have no part in translating, so no
+            moving average of them is kept.
+        losses: names of the discriminators' losses.
+        generator_losses: names of the losses by which the generators learn to deceive them.
+        objective: kind of these losses, as in `losses.adversarial`; None for one that is not there.
+        setting: name of the method's setting that holds the objective, if it can be chosen.
     """
 
-    Config: ClassVar[type[Settings]]
-    paper: ClassVar[str] = ""
-    good_for: ClassVar[str] = ""
-    directions: tuple[Direction, ...] = ("a2b", "b2a")
-    size_multiple: int = 1
-    style_size: int = 0
-
-    def translate(self, images: Tensor, direction: Direction, style: Tensor | None = None) -> Tensor:
-        """The same pictures in the look of the other side.
-
-        Args:
-            images: (N, 3, H, W), float32, in [-1, 1]; H and W multiples of `size_multiple`.
-            direction: one of `directions`.
-            style: (style_size,), from `sample_styles` or `encode_style`; one for all pictures. Only for a
-                model that has styles, which needs it.
-
-        Returns:
-            The same shape, type and range.
-
-        Raises:
-            SettingsError: the direction is not offered, or a style is missing, wrong or out of place.
-        """
-        self.check_direction(direction)
-        if style is not None:
-            return self.translate_styles(images, direction, style[None])[0]
-        if self.style_size:
-            raise SettingsError(
-                "this model has many looks and none was chosen",
-                "Choose some with --styles or --style (in Python: style=model.sample_styles(1, seed=0)[0]).",
-            )
-        return self.generate(images, direction)
-
-    def translate_styles(self, images: Tensor, direction: Direction, styles: Tensor) -> Tensor:
-        """The same pictures in each of several styles; what styles share is computed once.
-
-        Args:
-            images: as in `translate`.
-            direction: one of `directions`.
-            styles: (K, style_size).
-
-        Returns:
-            (K, N, 3, H, W).
-
-        Raises:
-            SettingsError: the direction is not offered, there are no styles, or they are of another model.
-        """
-        self.check_direction(direction)
-        self._check_has_styles()
-        if styles.dim() != 2 or styles.shape[1] != self.style_size or not len(styles):
-            raise SettingsError(
-                f"styles of shape {tuple(styles.shape)}, wanted (count, {self.style_size})",
-                "Take them from this model's sample_styles or encode_style.",
-            )
-        return self.generate_styles(images, direction, styles)
-
-    def generate(self, images: Tensor, direction: Direction) -> Tensor:
-        """What `translate` returns, for a model without styles and a direction that is offered."""
-        raise NotImplementedError
-
-    def generate_styles(self, images: Tensor, direction: Direction, styles: Tensor) -> Tensor:
-        """What `translate_styles` returns, for styles and a direction that fit."""
-        raise NotImplementedError
-
-    def sample_styles(self, count: int, seed: int) -> Tensor:
-        """Random styles, (count, style_size), the same for the same seed on every device.
-
-        Raises:
-            SettingsError: the model has no styles, or `count` is below 1.
-        """
-        self._check_has_styles()
-        if count < 1:
-            raise SettingsError(f"{count} styles asked for", "Ask for 1 or more.")
-        source = torch.Generator().manual_seed(seed)
-        return torch.randn(count, self.style_size, generator=source).to(next(self.parameters()).device)
-
-    def encode_style(self, images: Tensor, direction: Direction = "a2b") -> Tensor:
-        """The styles of example pictures of the side that `direction` leads to.
-
-        Args:
-            images: (N, 3, H, W), float32, in [-1, 1].
-            direction: the translation in which the styles will be used.
-
-        Returns:
-            (N, style_size).
-
-        Raises:
-            SettingsError: the model has no styles.
-        """
-        self._check_has_styles()
-        raise NotImplementedError
-
-    def with_style(self, style: Tensor) -> Translator:
-        """This model with one style, (style_size,), for everything; it translates as one without styles."""
-        self._check_has_styles()
-        return InStyle(self, style)
-
-    def translate_clip(self, frames: Tensor, direction: Direction) -> Tensor:
-        """The frames of one clip, (T, 3, H, W), in order; by default each on its own."""
-        return torch.cat([self.translate(frame[None], direction) for frame in frames])
-
-    def masks(self, images: Tensor, direction: Direction) -> Tensor | None:
-        """Where the look changes, (N, 1, H, W) in [0, 1]; None for a model that has no such mask."""
-        return None
-
-    def check_direction(self, direction: Direction) -> None:
-        """Refuse a direction that this model was not made for.
-
-        Raises:
-            SettingsError: `direction` is not one of `directions`.
-        """
-        if direction not in self.directions:
-            raise SettingsError(
-                f"this model does not translate {direction}",
-                f"It translates {' and '.join(self.directions)}.",
-            )
-
-    def _check_has_styles(self) -> None:
-        if not self.style_size:
-            raise SettingsError(
-                "this model has no styles: each picture has one translation",
-                "Leave the style out, or train a method with styles such as munit.",
-            )
-
-
-class InStyle(Translator):
-    """A model with styles, one of which is chosen for good."""
-
-    def __init__(self, model: Translator, style: Tensor) -> None:
-        super().__init__()
-        self.model = model
-        self.style: Tensor
-        self.register_buffer("style", style)
-        self.directions, self.size_multiple = model.directions, model.size_multiple
-
-    def generate(self, images: Tensor, direction: Direction) -> Tensor:
-        return self.model.translate(images, direction, self.style)
+    networks: tuple[str, ...]
+    losses: tuple[str, ...]
+    generator_losses: tuple[str, ...] = ("adversarial",)
+    objective: str | None = None
+    setting: str | None = None
 
 
 class MethodConfig(Settings):
@@ -196,19 +59,24 @@ class Method(Translator):
     """A translator that learns. All its state is in modules and optimizers, so it has no checkpoint code.
 
     Attributes:
-        pairing: whether picture i of A and picture i of B must show the same thing.
-        clip_length: frames in each sample; 1 for pictures.
+        adversary: its discriminators and their losses; None without any. Every method states it.
+        pairing: whether image i of A and image i of B must show the same content.
+        clip_length: frames in each sample; 1 for single images.
         same_every_step: whether every step does the same; only then can it be recorded as a CUDA graph.
         defaults: settings of data and training that its paper has in place of the general defaults.
         presets: settings that belong together, by name.
+        advice: for a kind of trouble in training, what to do with its own settings: "lower cycle_weight".
+            The word before the setting is lower, higher, fewer or another.
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
-    defaults: ClassVar[Mapping[str, Any]] = {}
-    presets: ClassVar[Mapping[str, Preset]] = {}
-    same_every_step: bool = True
+    adversary: ClassVar[Adversary | None]
     pairing: ClassVar[Literal["unpaired", "paired"]] = "unpaired"
     clip_length: ClassVar[int] = 1
+    same_every_step: bool = True
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    presets: ClassVar[Mapping[str, Preset]] = {}
+    advice: ClassVar[Mapping[Trouble, tuple[str, ...]]] = {}
 
     def __init__(self, config: MethodConfig) -> None:
         super().__init__()
@@ -220,33 +88,24 @@ class Method(Translator):
 
     @abstractmethod
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
-        """Learn from one batch.
-
-        Args:
-            batch: on the device of the networks.
-            step: which step of the run this is, for what changes in its course.
+        """Learn from one batch, which is on the device of the networks.
 
         Returns:
             The step's losses by name, unweighted, detached scalars on the device.
 
         Raises:
-            NotFiniteError: a loss or gradient is not finite; the networks that it teaches were not changed.
+            NotFiniteError: a loss or gradient is not finite; the networks that it trains were not changed.
         """
 
     def prepare_training(self) -> None:
-        """Bring in what learning needs and translating does not, such as pretrained features.
-
-        Called once, when the model is on its device.
+        """Load what only training needs, such as pretrained features; called once, on the device.
 
         Raises:
             WeightsError: pretrained weights are not here and cannot be fetched.
         """
 
     def held_out_losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Losses on pictures that are not learnt from, by name; none by default.
-
-        They are written beside the training losses, and a rise is reported as over-fitting.
-        """
+        """Losses on held-out images, by name, to be compared with the training's; none by default."""
         return {}
 
     def add_optimizer(
@@ -257,26 +116,23 @@ class Method(Translator):
         weight_decay: float = 0.0,
         kind: Literal["adam", "sgd"] = "adam",
     ) -> None:
-        """Teach `networks` with an optimizer of their own, called `name`.
+        """Train `networks` with an optimizer of their own, which `update` knows as `name`.
 
         Args:
-            name: as `update` will be given it.
-            networks: what it teaches; a weight that several of them share is taught once.
+            name: of the optimizer.
+            networks: what it trains; a weight that several of them share is trained once.
             learning_rate: in place of the setting of this name.
             weight_decay: pull towards 0, added to the gradient.
             kind: Adam with the betas of the settings, or plain gradient descent.
         """
         parameters = list(dict.fromkeys(p for network in networks for p in network.parameters()))
-        rate = self.config.learning_rate if learning_rate is None else learning_rate
-        self.rates[name] = rate
-        if kind == "sgd":
-            self.optimizers[name] = torch.optim.SGD(
-                parameters, lr=rate, weight_decay=weight_decay, fused=True
-            )
-            return
+        rate = self.rates[name] = self.config.learning_rate if learning_rate is None else learning_rate
+        shared: dict[str, Any] = {"lr": rate, "weight_decay": weight_decay, "fused": True}
         betas = (self.config.beta1, self.config.beta2)
-        self.optimizers[name] = torch.optim.Adam(
-            parameters, lr=rate, betas=betas, weight_decay=weight_decay, fused=True
+        self.optimizers[name] = (
+            torch.optim.SGD(parameters, **shared)
+            if kind == "sgd"
+            else torch.optim.Adam(parameters, betas=betas, **shared)
         )
 
     def set_learning_rate(self, multiplier: float) -> None:
@@ -290,13 +146,9 @@ class Method(Translator):
                     group["lr"] = rate
 
     def update(self, name: str, **terms: Tensor) -> None:
-        """Change the networks of optimizer `name` to lower the sum of `terms`.
+        """Change the networks of optimizer `name` to lower the sum of `terms`, weighted losses by name.
 
         The one place where gradients are cleared, computed, averaged over processes, checked and applied.
-
-        Args:
-            name: as given to `add_optimizer`.
-            terms: weighted losses by name, scalars.
 
         Raises:
             NotFiniteError: naming the term, at once; where `checks_later` is set, at `raise_if_broken`.
@@ -309,32 +161,27 @@ class Method(Translator):
             total.backward()
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         average_over_processes(gradients)
-        self._check(
-            name, terms | {f"gradient of {name}": torch.nn.utils.get_total_norm(gradients)}, optimizer
-        )
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self._check(terms | {f"gradient of {name}": norm}, optimizer)
         optimizer.step()
         torch.clear_autocast_cache()  # it may hold the weights as they were before
 
-    def _check(self, name: str, values: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+    def _check(self, values: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
         """Stop the update when a value is not finite, without making a GPU wait for the answer."""
-        if not self.checks_later:
-            for term, value in values.items():
+        for term, value in values.items():
+            if not self.checks_later:
                 if not torch.isfinite(value):
                     raise NotFiniteError(f"loss '{term}' is {value.item()}")
-            return
-        for term, value in values.items():
+                continue
             bad = (~torch.isfinite(value.detach())).float()
             flag = self.broken.setdefault(term, torch.zeros_like(bad))
             flag.copy_(flag.maximum(bad))  # in place: a captured step must find what earlier replays found
-        # A fused Adam leaves the weights as they are where this flag is set; GradScaler uses the same door.
-        optimizer.found_inf = torch.stack(list(self.broken.values())).max()  # type: ignore[attr-defined]
+        if self.checks_later:
+            # A fused Adam leaves the weights as they are where this is set; GradScaler does the same.
+            optimizer.found_inf = torch.stack(list(self.broken.values())).max()  # type: ignore[attr-defined]
 
     def raise_if_broken(self) -> None:
-        """Raise what `update` found on the device since the last call; waits for the device.
-
-        Raises:
-            NotFiniteError: naming the first loss or gradient that was not finite.
-        """
+        """Raise (NotFiniteError) what `update` found on the device since the last call; waits for it."""
         for term, flag in self.broken.items():
             if flag.item():
                 raise NotFiniteError(f"loss '{term}' is not finite")
@@ -342,7 +189,7 @@ class Method(Translator):
 
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Let gradients pass through `networks` inside the block without teaching them."""
+    """Let gradients pass through `networks` inside the block without training them."""
     learning = [p for network in networks for p in network.parameters() if p.requires_grad]
     for parameter in learning:
         parameter.requires_grad_(False)

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
-from reskin.methods.base import Method, MethodConfig, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, frozen
 from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
@@ -72,8 +72,19 @@ class BiGAN(Method):
 
     Config = BiGANConfig
     config: BiGANConfig
+    title = "BiGAN"
     paper = "Donahue et al. 2017, Dumoulin et al. 2017"
     good_for = "a baseline: both sides tied only through pairs that must look alike"
+    adversary = Adversary(
+        ("disc_pairs",),
+        ("discriminator",),
+        ("adversarial_a2b", "adversarial_b2a"),
+        setting="adversarial",
+    )
+    advice = {
+        "discriminator_won": ("fewer disc_layers", "higher pool_size", "another adversarial"),
+        "overfitting": ("lower width",),
+    }
     defaults = {"load_size": 143, "crop_size": 128}
 
     def __init__(self, config: BiGANConfig) -> None:

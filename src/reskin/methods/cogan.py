@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
-from reskin.methods.base import Method, MethodConfig, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, frozen
 from reskin.networks.blocks import Norm
 from reskin.networks.cogan import NOISE_SIZE, invert, picture_discriminators, picture_generators
 from reskin.networks.init import initialise
@@ -53,8 +53,14 @@ class CoGAN(Method):
 
     Config = CoGANConfig
     config: CoGANConfig
+    title = "CoGAN"
     paper = "Liu and Tuzel 2016"
     good_for = "making pairs from nothing; as a translator a weak baseline, slow, for small centred pictures"
+    adversary = Adversary(("disc",), ("discriminator_a", "discriminator_b"), objective="bce")
+    advice = {
+        "inverted": ("lower init_gain",),
+        "overfitting": ("lower width",),
+    }
     defaults = {"batch": 64, "load_size": 143, "crop_size": 128, "schedule": "constant"}
 
     def __init__(self, config: CoGANConfig) -> None:

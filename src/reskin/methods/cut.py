@@ -17,7 +17,7 @@ from torch import Tensor
 
 from reskin.losses.adversarial import Adversarial, adversarial_discriminator, adversarial_generator
 from reskin.losses.contrastive import patch_nce
-from reskin.methods.base import Method, MethodConfig, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, frozen
 from reskin.networks.init import Init, initialise
 from reskin.networks.patch_projection import PatchProjection, draw_places
 from reskin.networks.patchgan import patch_discriminator
@@ -66,8 +66,17 @@ class CUT(Method):
 
     Config = CUTConfig
     config: CUTConfig
+    title = "CUT"
     paper = "Park et al. 2020"
     good_for = "one direction, in less time and memory than CycleGAN; shapes may change a little"
+    adversary = Adversary(("disc_b",), ("discriminator",), setting="adversarial")
+    advice = {
+        "inverted": ("higher identity_weight", "lower init_gain"),
+        "copy": ("lower identity_weight", "lower nce_weight", "higher adversarial_weight"),
+        "mode_collapse": ("higher nce_weight",),
+        "discriminator_won": ("fewer disc_layers", "another adversarial"),
+        "overfitting": ("lower width",),
+    }
     directions: tuple[Direction, ...] = ("a2b",)
     size_multiple = 4
     defaults = {"epochs": 400, "decay_epochs": 200}

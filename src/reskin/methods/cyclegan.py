@@ -19,7 +19,7 @@ from reskin.losses.adversarial import (
     gradient_penalty,
 )
 from reskin.losses.reconstruction import l1
-from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.attention import (
     add_spectral_norm,
     attend_in_discriminator,
@@ -125,16 +125,21 @@ class CycleGAN(Method):
 
     Config = CycleGANConfig
     config: CycleGANConfig
+    title = "CycleGAN"
     paper = "Zhu et al. 2017"
     good_for = "any two looks whose shapes agree; the reference that others are compared with"
+    adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), setting="adversarial")
+    advice = {
+        "inverted": ("higher identity_weight", "lower init_gain"),
+        "copy": ("lower cycle_weight", "lower identity_weight", "higher adversarial_weight"),
+        "mode_collapse": ("higher cycle_weight",),
+        "discriminator_won": ("fewer disc_layers", "higher pool_size", "another adversarial"),
+    }
     presets = {
         "got_castle2building": Preset(
             "Castles of a series and real buildings: 273 and 924 pictures of 600 px, batch 8.", GOT
         ),
-        "got_castle2building_web": Preset(
-            "The same with 2148 and 1948 pictures from the web; the looks are close, so the effect is weak.",
-            GOT,
-        ),
+        "got_castle2building_web": Preset("The same with pictures from the web: a weak effect.", GOT),
         "got2fixers": Preset(
             "A series and a renovation show: every 100th frame, 6168 and 7372 of 640x360, not squeezed.",
             GOT | {"preprocess": "scale_width_and_crop"},
@@ -156,9 +161,8 @@ class CycleGAN(Method):
         self.pool_a, self.pool_b = ImagePool(config.pool_size), ImagePool(config.pool_size)
         self.size_multiple = 4 if config.generator == "resnet" else 2**config.halvings
         self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
-        self.add_optimizer(
-            "discriminators", self.disc_a, self.disc_b, learning_rate=config.disc_learning_rate
-        )
+        rate = config.disc_learning_rate
+        self.add_optimizer("discriminators", self.disc_a, self.disc_b, learning_rate=rate)
 
     def _generator(self) -> nn.Module:
         c = self.config
@@ -192,7 +196,7 @@ class CycleGAN(Method):
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
         cycle_a, cycle_b = c.cycle_weight * c.forward_cycle, c.cycle_weight * c.backward_cycle
-        (fake_b, same_b), (fake_a, same_a) = self._fakes(a, b)
+        (fake_b, same_b), (fake_a, same_a) = self._fakes(self.gen_a2b, a, b), self._fakes(self.gen_b2a, b, a)
 
         losses, terms = {}, {}
         with frozen(self.disc_a, self.disc_b):
@@ -221,15 +225,10 @@ class CycleGAN(Method):
             losses |= judged
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _fakes(
-        self, a: Tensor, b: Tensor
-    ) -> tuple[tuple[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]:
-        """Fake and identity picture of each generator; None where the identity loss is off."""
-        if not (self.config.identity_weight and self.config.has_cycle):
-            return (self.gen_a2b(a), None), (self.gen_b2a(b), None)
-        fake_b, same_b = self._together(self.gen_a2b, a, b)
-        fake_a, same_a = self._together(self.gen_b2a, b, a)
-        return (fake_b, same_b), (fake_a, same_a)
+    def _fakes(self, gen: nn.Module, image: Tensor, other: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The translation of `image`, and the identity image of `other`; None where that loss is off."""
+        has_identity = self.config.identity_weight and self.config.has_cycle
+        return self._together(gen, image, other) if has_identity else (gen(image), None)
 
     def _together(self, network: nn.Module, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """Two passes in one call; batch statistics would mix the two, so there each has its own."""

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
-from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.dcgan import SIDE, dcgan_discriminator, dcgan_generator
 from reskin.networks.init import initialise
@@ -60,8 +60,14 @@ class DistributionGAN(Method):
 
     Config = DistributionGANConfig
     config: DistributionGANConfig
+    title = "Distribution GAN"
     paper = "Goodfellow et al. 2014, Radford et al. 2016"
     good_for = "a counter-example: the look of B without the place of A"
+    adversary = Adversary(("disc_b",), ("discriminator",), setting="adversarial")
+    advice = {
+        "discriminator_won": ("fewer disc_layers", "another adversarial"),
+        "overfitting": ("lower width",),
+    }
     directions = ("a2b",)
     presets = {
         "dcgan": Preset(

@@ -78,8 +78,10 @@ class FastStyle(Method):
 
     Config = FastStyleConfig
     config: FastStyleConfig
+    title = "Fast style transfer"
     paper = "Johnson et al. 2016"
     good_for = "painting photographs and whole videos in the style of one picture, fast"
+    adversary = None
     defaults = {
         "batch": 4,
         "epochs": 2,

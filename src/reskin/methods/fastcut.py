@@ -17,7 +17,7 @@ from torch import Tensor
 
 from reskin.losses.adversarial import Adversarial, adversarial_discriminator, adversarial_generator
 from reskin.losses.contrastive import patch_nce
-from reskin.methods.base import Method, MethodConfig, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, frozen
 from reskin.networks.init import Init, initialise
 from reskin.networks.patch_projection import PatchProjection, draw_places, mirror_places
 from reskin.networks.patchgan import patch_discriminator
@@ -65,8 +65,17 @@ class FastCUT(Method):
 
     Config = FastCUTConfig
     config: FastCUTConfig
+    title = "FastCUT"
     paper = "Park et al. 2020"
     good_for = "one direction in the least time; keeps shapes more firmly than CUT, changes the look less"
+    adversary = Adversary(("disc_b",), ("discriminator",), setting="adversarial")
+    advice = {
+        "inverted": ("lower init_gain",),
+        "copy": ("lower nce_weight", "higher adversarial_weight"),
+        "mode_collapse": ("higher nce_weight",),
+        "discriminator_won": ("fewer disc_layers", "another adversarial"),
+        "overfitting": ("lower width",),
+    }
     directions: tuple[Direction, ...] = ("a2b",)
     size_multiple = 4
     defaults = {"epochs": 200, "decay_epochs": 50}

@@ -18,7 +18,7 @@ from torch import Tensor
 from reskin.losses.adversarial import Adversarial, adversarial_discriminator, adversarial_generator
 from reskin.losses.adversarial import gradient_penalty as penalty_of
 from reskin.losses.reconstruction import l1
-from reskin.methods.base import Method, MethodConfig, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, frozen
 from reskin.networks.blocks import Upsample
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import Init, initialise
@@ -80,8 +80,16 @@ class FeatureGAN(Method):
 
     Config = FeatureGANConfig
     config: FeatureGANConfig
+    title = "Feature loss + GAN"
     paper = "Zhu et al. 2017 (baseline)"
     good_for = "photographs to photographs, one way, where the features of a VGG should stay; a baseline"
+    adversary = Adversary(("disc_b",), ("discriminator_b",), setting="adversarial")
+    advice = {
+        "inverted": ("lower init_gain",),
+        "copy": ("lower feature_weight", "higher adversarial_weight"),
+        "discriminator_won": ("fewer disc_layers", "higher pool_size", "another adversarial"),
+        "overfitting": ("lower width",),
+    }
     defaults = {"load_size": 143, "crop_size": 128}
     directions: tuple[Direction, ...] = ("a2b",)
     size_multiple = 4

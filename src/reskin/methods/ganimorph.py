@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
 from reskin.losses.structural import GANIMORPH, ms_ssim
-from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.ganimorph import DilatedDiscriminator, GanimorphGenerator
 from reskin.processes import average_over_processes
 from reskin.types import Batch, Direction, Step
@@ -107,15 +107,19 @@ class LossNormaliser(nn.Module):
 
 
 class GANimorph(Method):
-    """Two generators and two discriminators, which learn first in every second step, from the same fakes.
-
-    The networks see values in [0, 1].
-    """
+    """Two generators; two discriminators learn first in every second step. Networks see values in [0, 1]."""
 
     Config = GANimorphConfig
     config: GANimorphConfig
+    title = "GANimorph"
     paper = "Gokaslan et al. 2018"
     good_for = "two sides whose shapes differ, such as faces of people and of drawn figures"
+    adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), objective="bce")
+    advice = {
+        "copy": ("lower cycle_weight", "higher adversarial_weight"),
+        "mode_collapse": ("higher cycle_weight",),
+        "discriminator_won": ("lower disc_width",),
+    }
     same_every_step = False
     defaults = {
         "batch": 16,
@@ -128,9 +132,7 @@ class GANimorph(Method):
     presets = {
         "as_published": Preset("As long as the paper: 300 epochs of 1000 steps.", {"steps": 300_000}),
         "as_in_the_text": Preset("Weights and normalisation of the paper's text, not of its code.", TEXT),
-        "23_convolutions": Preset(
-            "The generator with one block in a group, 22 million weights.", {"blocks": 1}
-        ),
+        "23_convolutions": Preset("One block in a group: 22 million weights.", {"blocks": 1}),
     }
 
     def __init__(self, config: GANimorphConfig) -> None:
@@ -154,7 +156,6 @@ class GANimorph(Method):
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b = _unit(batch.a), _unit(batch.b)
         fake_b, fake_a = self.gen_a2b(a), self.gen_b2a(b)
-
         judged = {}
         if self._judges and step.number % 2 == 0:
             judged = {
@@ -162,7 +163,6 @@ class GANimorph(Method):
                 "discriminator_b": self._real_vs_fake(self.disc_b, b, fake_b.detach()),
             }
             self.update("discriminators", **judged)
-
         with frozen(self.disc_a, self.disc_b):
             losses = self._looks(a, b, fake_a, fake_b) | self._cycles(a, b, fake_a, fake_b)
             self.update("generators", **self._weighted(losses, step.number))

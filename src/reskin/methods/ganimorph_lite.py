@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
 from reskin.losses.structural import ms_ssim
-from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.blocks import Upsample
 from reskin.networks.ganimorph import DilatedDiscriminator, InstanceNorm, Layout, LiteGenerator
 from reskin.networks.image_pool import ImagePool
@@ -100,8 +100,17 @@ class GANimorphLite(Method):
 
     Config = GANimorphLiteConfig
     config: GANimorphLiteConfig
+    title = "GANimorph lite"
     paper = "Gokaslan et al. 2018, reduced"
     good_for = "few pictures of 128 px and one small GPU; frames of any size after"
+    adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), objective="bce")
+    advice = {
+        "inverted": ("lower init_gain",),
+        "copy": ("lower cycle_weight", "lower input_l1_weight", "higher adversarial_weight"),
+        "mode_collapse": ("higher cycle_weight",),
+        "discriminator_won": ("lower disc_width", "higher pool_size"),
+        "overfitting": ("lower width",),
+    }
     defaults = {key: REPORT[key] for key in REPORT if key not in GANimorphLiteConfig.model_fields} | {
         "epochs": 36
     }

@@ -19,7 +19,7 @@ from reskin.config import Settings
 from reskin.errors import SettingsError, ShapeError, WeightsError
 from reskin.losses.descent import Tell, descend
 from reskin.losses.style import content_loss, gram, style_loss, total_variation
-from reskin.methods.base import Translator
+from reskin.methods.translator import Translator
 from reskin.networks.resizing import SMALLEST_PX, resized, shrunk
 from reskin.networks.vgg import ADDRESSES, Pooling, Vgg, is_layer, layers_in, read_vgg
 from reskin.types import Direction
@@ -52,8 +52,7 @@ class GatysConfig(Settings):
     seed: int = 0
     """Which noise, where the start is noise."""
     size: int = Field(default=512, ge=0)
-    """Longest side to work at, px; larger pictures are made smaller, 0 leaves them. The result has the
-    picture's own size again."""
+    """Longest edge to work at, px; the result has the picture's own size again. 0 works at that size."""
     steps: int = Field(default=500, ge=1)
     """Times that the loss and its gradient are computed."""
     hires_size: int = Field(default=0, ge=0)
@@ -125,6 +124,7 @@ class Gatys(Translator):
 
     Config = GatysConfig
     config: GatysConfig
+    title = "Neural style transfer"
     paper = "Gatys et al. 2016"
     good_for = "the strokes and colours of one picture on another, with no training; minutes for each picture"
     directions: tuple[Direction, ...] = ("a2b",)

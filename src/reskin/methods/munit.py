@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
-from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
+from reskin.methods.styled import Styled
 from reskin.networks.init import initialise
 from reskin.networks.invariant_features import InvariantFeatures, InvariantLayer
 from reskin.networks.multiscale import MultiscaleDiscriminator
@@ -75,13 +76,21 @@ class MUNITConfig(MethodConfig):
         return self
 
 
-class MUNIT(Method):
+class MUNIT(Styled, Method):
     """On each side: content encoder E^c, style encoder E^s, decoder G (its MLP inside), discriminator D."""
 
     Config = MUNITConfig
     config: MUNITConfig
+    title = "MUNIT"
     paper = "Huang et al. 2018"
     good_for = "many looks from one picture, drawn at random or taken from an example"
+    adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), setting="adversarial")
+    advice = {
+        "copy": ("lower cycle_weight", "higher adversarial_weight"),
+        "mode_collapse": ("higher cycle_weight", "higher content_weight"),
+        "discriminator_won": ("fewer disc_layers", "lower disc_width", "another adversarial"),
+        "overfitting": ("lower width",),
+    }
     size_multiple = 4
     defaults = {
         "preprocess": "scale_width_and_crop",  # at this size: the shorter side to 256

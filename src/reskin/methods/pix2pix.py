@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
-from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.blocks import Norm
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
@@ -67,8 +67,15 @@ class Pix2Pix(Method):
 
     Config = Pix2PixConfig
     config: Pix2PixConfig
+    title = "pix2pix"
     paper = "Isola et al. 2017"
     good_for = "pictures that come in pairs; the upper bound for methods that learn without pairs"
+    adversary = Adversary(("disc_b",), ("discriminator",), setting="adversarial")
+    advice = {
+        "copy": ("higher adversarial_weight",),
+        "discriminator_won": ("fewer disc_layers", "another adversarial"),
+        "overfitting": ("lower width",),
+    }
     pairing = "paired"
     directions = ("a2b",)
     presets = {

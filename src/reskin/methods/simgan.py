@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
-from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
@@ -91,8 +91,15 @@ class SimGAN(Method):
 
     Config = SimGANConfig
     config: SimGANConfig
+    title = "SimGAN"
     paper = "Shrivastava et al. 2017"
     good_for = "rendered pictures that are to look real: small changes of texture, colours nearly kept"
+    adversary = Adversary(("disc_b",), ("discriminator",))
+    advice = {
+        "copy": ("lower self_regularisation_weight",),
+        "discriminator_won": ("fewer disc_layers", "higher pool_size"),
+        "overfitting": ("lower width",),
+    }
     directions = ("a2b",)
     defaults = {"load_size": 143, "crop_size": 128}
     presets = {

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
-from reskin.methods.base import Method, MethodConfig, Preset, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.init import initialise
 from reskin.networks.invariant_features import InvariantFeatures, InvariantLayer
 from reskin.networks.multiscale import MultiscaleDiscriminator
@@ -83,8 +83,16 @@ class UNIT(Method):
 
     Config = UNITConfig
     config: UNITConfig
+    title = "UNIT"
     paper = "Liu et al. 2017"
     good_for = "one look per picture where both sides show the same kind of scene"
+    adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), setting="adversarial")
+    advice = {
+        "copy": ("lower cycle_weight", "higher adversarial_weight"),
+        "mode_collapse": ("higher cycle_weight",),
+        "discriminator_won": ("fewer disc_layers", "lower disc_width", "another adversarial"),
+        "overfitting": ("lower width",),
+    }
     size_multiple = 4
     defaults = {
         "preprocess": "scale_width_and_crop",  # at this size: the shorter side to 256

@@ -9,7 +9,7 @@ from reskin.methods.base import Method
 
 
 class Ema:
-    """Exponential moving average of every weight of a method but its discriminators'.
+    """Exponential moving average of the weights of a method but its discriminators'.
 
     Args:
         method: whose weights to average; the mean starts at their present values.
@@ -19,10 +19,11 @@ class Ema:
 
     def __init__(self, method: Method, decay: float) -> None:
         self.decay = decay
+        judges = method.adversary.networks if method.adversary else ()
         self.names: list[str] = []
         self.weights: list[Tensor] = []
         for name, parameter in method.named_parameters():
-            if decay and not name.startswith("disc"):
+            if decay and name.split(".")[0] not in judges:
                 self.names.append(name)
                 self.weights.append(parameter)
         self.means = [weight.detach().clone() for weight in self.weights]

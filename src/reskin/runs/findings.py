@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from reskin.types import Trouble
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -12,15 +14,15 @@ class Finding:
 
     Attributes:
         step: when it was found.
-        kind: a key of `TOLD`.
-        is_over: it was told before and has gone.
+        kind: of trouble.
+        is_over: it was reported before and has passed.
         numbers: what was measured.
         text: what is wrong, in words, with the numbers.
         advice: what to do about it; empty where it is over.
     """
 
     step: int
-    kind: str
+    kind: Trouble
     is_over: bool
     numbers: dict[str, float]
     text: str

@@ -52,7 +52,7 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
     board = open_tensorboard(run)
     progress, watch = Progress(last, first - 1), Stopwatch(compute.device)
     before = run.logged("losses"), run.logged("health")
-    health = Health(run.settings, last, precision=compute.precision, logged=before[0], told=before[1])
+    health = Health(run.settings, last, precision=compute.precision, logged=before[0], reported=before[1])
     if first > last:
         run.log(f"this run of {last} steps is complete")
 

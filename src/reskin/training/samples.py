@@ -7,7 +7,8 @@ from torch import Tensor
 from reskin.device import Compute
 from reskin.inference.engine import Engine
 from reskin.inference.rendering import Rendering
-from reskin.methods.base import Translator
+from reskin.methods.styled import Styled
+from reskin.methods.translator import Translator
 from reskin.types import Batch, Direction
 
 
@@ -33,7 +34,7 @@ def _translations(
     model: Translator, images: Tensor, direction: Direction, title: str, compute: Compute
 ) -> dict[str, Tensor]:
     """The translation and its reconstruction; with styles, the translation in two of them."""
-    if model.style_size:
+    if isinstance(model, Styled):
         styles = Rendering(model.sample_styles(2, seed=0))
         made = Engine(model, direction, compute, styles).run_parts(images)
         return {f"{title} ({number})": each for number, each in enumerate(made, 1)}

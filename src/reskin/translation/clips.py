@@ -17,7 +17,7 @@ from reskin.errors import SettingsError
 from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering, read_mask
-from reskin.methods.base import Translator
+from reskin.methods.translator import Translator
 from reskin.translation.targets import check_target
 from reskin.types import Direction
 from reskin.video.probe import VideoInfo
@@ -172,7 +172,7 @@ def _translate_frames(
 
     def translate(frames: _Batch) -> _Batch:
         nonlocal done
-        frames.made = engine.translate_parts(frames.source, mask)[0]
+        frames.made = engine.translate_parts(frames.source, mask, is_video=True)[0]
         done += len(frames.times)
         if report is not None:
             report(VideoProgress(done, reader.info.frames, time.monotonic() - started))

@@ -18,7 +18,7 @@ from reskin.images import IMAGE_SUFFIXES, read_image_alpha, write_image
 from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering, read_mask
-from reskin.methods.base import Translator
+from reskin.methods.translator import Translator
 from reskin.storage import watched
 from reskin.translation.record import Job, Record
 from reskin.translation.targets import check_folders

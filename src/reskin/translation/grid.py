@@ -16,7 +16,7 @@ from reskin.errors import SettingsError
 from reskin.images import read_image, write_image
 from reskin.inference.engine import Engine
 from reskin.inference.rendering import Rendering
-from reskin.methods.base import Translator
+from reskin.methods.translator import Translator
 from reskin.translation.targets import check_target
 from reskin.types import Direction
 

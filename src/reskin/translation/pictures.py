@@ -13,7 +13,7 @@ from reskin.errors import ShapeError
 from reskin.images import read_image_alpha, write_image
 from reskin.inference.engine import Engine
 from reskin.inference.rendering import Rendering, read_mask
-from reskin.methods.base import Translator
+from reskin.methods.translator import Translator
 from reskin.translation.targets import check_target, part_of
 from reskin.types import Direction
 

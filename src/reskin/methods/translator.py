@@ -1,0 +1,76 @@
+"""What every model is that turns images into images, trained or not."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from reskin.config import Settings
+from reskin.errors import SettingsError
+from reskin.types import Direction
+
+
+class Translator(nn.Module):
+    """Something that turns images of one domain into images of the other; a subclass overrides `generate`.
+
+    Attributes:
+        Config: the class of its settings.
+        title: its name as its paper writes it.
+        paper: who published it and when.
+        good_for: in a few words, what to use it for.
+        directions: the ways it can translate.
+        size_multiple: the edges of its input must be multiples of this, in px.
+    """
+
+    Config: ClassVar[type[Settings]]
+    title: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    good_for: ClassVar[str] = ""
+    directions: tuple[Direction, ...] = ("a2b", "b2a")
+    size_multiple: int = 1
+
+    def translate(self, images: Tensor, direction: Direction) -> Tensor:
+        """The same images in the look of the other domain.
+
+        Args:
+            images: (N, 3, H, W), float32, in [-1, 1]; H and W multiples of `size_multiple`.
+            direction: one of `directions`.
+
+        Returns:
+            The same shape, type and range.
+
+        Raises:
+            SettingsError: the direction is not offered.
+        """
+        self.check_direction(direction)
+        return self.generate(images, direction)
+
+    def generate(self, images: Tensor, direction: Direction) -> Tensor:
+        """What `translate` returns, for a direction that is offered."""
+        raise NotImplementedError
+
+    def stream(self, direction: Direction) -> Stream:
+        """What translates the frames of a video one after the other; by default each on its own."""
+        return Stream(self, direction)
+
+    def check_direction(self, direction: Direction) -> None:
+        """Refuse a direction that this model was not made for (SettingsError)."""
+        if direction not in self.directions:
+            what = f"this model does not translate {direction}"
+            raise SettingsError(what, f"It translates {' and '.join(self.directions)}.")
+
+
+class Stream:
+    """A video through a model, frame by frame; one that remembers earlier frames overrides both methods."""
+
+    def __init__(self, model: Translator, direction: Direction) -> None:
+        model.check_direction(direction)
+        self.model, self.direction = model, direction
+
+    def step(self, frame: Tensor) -> Tensor:
+        """The translation of the next frame, (1, 3, H, W), as `Translator.translate`."""
+        return self.model.translate(frame, self.direction)
+
+    def reset(self) -> None:
+        """Forget the frames so far: the next one does not continue them."""
