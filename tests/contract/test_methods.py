@@ -347,9 +347,16 @@ def test_nothing_is_kept_from_step_to_step_but_the_state(name: str) -> None:
     assert len(set(counts)) == 1, counts
 
 
-def pool(name: str) -> dict[str, int]:
-    """A pool that is never full gives back what comes, so processes and batches can be compared."""
-    return {"pool_size": 50} if "pool_size" in find(name).Config.model_fields else {}
+def comparable(name: str) -> Method:
+    """A method whose gradients in two processes can be compared with those in one.
+
+    Its pool is never full and so gives back what comes. It hardly moves: Adam makes a whole step of a gradient
+    that is rounding noise, from which the next gradients would differ by more than rounding.
+    """
+    has_pool = "pool_size" in find(name).Config.model_fields
+    method = tiny(name, **({"pool_size": 50} if has_pool else {}))
+    method.set_learning_rate(1e-9)
+    return method
 
 
 PROCESS = """
@@ -358,7 +365,7 @@ warnings.simplefilter("ignore")
 import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
-from tests.contract.test_methods import drawn, pool, seed_step, tiny
+from tests.contract.test_methods import comparable, drawn, seed_step
 from reskin.methods import trained_names
 from reskin.types import Batch, Step
 torch.set_num_threads(1)
@@ -366,7 +373,7 @@ torch.backends.mkldnn.enabled = False
 dist.init_process_group("gloo")
 mine = dist.get_rank()
 for name in trained_names():
-    method = tiny(name, **pool(name))
+    method = comparable(name)
     for step in (1, 2):
         seed_step(0, step, mine)
         both = drawn(method, step)
@@ -420,7 +427,7 @@ def draws_noise(name: str) -> bool:
     """Whether what a step learns hangs on numbers that it draws, such as codes or dropout."""
     losses = []
     for seed in (0, 1):
-        method = tiny(name, **pool(name))
+        method = comparable(name)
         seed_step(seed, 1, 0)
         losses.append(method.training_step(drawn(method, 1), Step(1, 100)))
     return losses[0] != losses[1]
@@ -429,23 +436,28 @@ def draws_noise(name: str) -> bool:
 def test_two_processes_learn_what_one_learns_from_both_batches(
     name: str, of_two_processes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Compared by mean gradients, since Adam makes a whole step of a gradient that is rounding noise.
+    """Compared by mean gradients of two steps.
 
     Without oneDNN, which takes other kernels for one picture than for two. What is left is rounding, which
     deep networks with instance norms on a few pixels make up to 5e-5 of a gradient.
     """
     monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
     noisy = draws_noise(name)
-    method = tiny(name, **pool(name))
+    method = comparable(name)
     learn(method, range(1, 3))
     first, second = (load_file(of_two_processes / f"{name}-{rank}.safetensors") for rank in (0, 1))
     for key, optimizer in method.optimizers.items():
-        for index, entry in optimizer.state_dict()["state"].items():
+        state = optimizer.state_dict()["state"]
+        largest = max(entry["exp_avg"].abs().max().item() for entry in state.values())
+        for index, entry in state.items():
             part = f"{key}.{index}"
             assert first[part].equal(second[part]) and first[part].isfinite().all()
             if noisy:  # each process draws its own, as it must, and one process draws yet others
                 continue
             expected = entry["exp_avg"]
             tolerance = 1e-6 + 1e-4 * expected.abs().max().item()
+            if expected.dim() < 2:
+                # A bias before a norm has a gradient of 0, of which rounding leaves a share of what is summed.
+                tolerance += 1e-5 * largest
             assert torch.allclose(first[part], expected, rtol=0, atol=tolerance), part
             assert expected.dim() < 2 or expected.abs().max() > 1e-3
