@@ -350,8 +350,8 @@ def test_nothing_is_kept_from_step_to_step_but_the_state(name: str) -> None:
 def comparable(name: str) -> Method:
     """A method whose gradients in two processes can be compared with those in one.
 
-    Its pool is never full and so gives back what comes. It hardly moves: Adam makes a whole step of a gradient
-    that is rounding noise, from which the next gradients would differ by more than rounding.
+    Its pool is never full and so gives back what comes. It hardly moves: Adam makes a whole step of a
+    gradient that is rounding noise, from which the next gradients would differ by more than rounding.
     """
     has_pool = "pool_size" in find(name).Config.model_fields
     method = tiny(name, **({"pool_size": 50} if has_pool else {}))
@@ -457,7 +457,7 @@ def test_two_processes_learn_what_one_learns_from_both_batches(
             expected = entry["exp_avg"]
             tolerance = 1e-6 + 1e-4 * expected.abs().max().item()
             if expected.dim() < 2:
-                # A bias before a norm has a gradient of 0, of which rounding leaves a share of what is summed.
+                # Before a norm a bias has a gradient of 0, but for the rounding of what is summed.
                 tolerance += 1e-5 * largest
             assert torch.allclose(first[part], expected, rtol=0, atol=tolerance), part
             assert expected.dim() < 2 or expected.abs().max() > 1e-3

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.toys import registered
 from torch import Tensor
 
 from reskin.images import write_image
 from reskin.runs import checkpoint
 
 TINY: dict[str, Any] = {
-    "width": 4,
-    "blocks": 1,
-    "disc_layers": 1,
     "pool_size": 2,
     "has_dropout": True,
     "learning_rate": 1e-3,
@@ -38,6 +36,15 @@ TINY: dict[str, Any] = {
 """Everything a step can depend on is in use: full pools, dropout, a running mean, a falling rate, crops."""
 
 
+SMALL_CYCLEGAN: dict[str, Any] = {"width": 4, "blocks": 1, "disc_layers": 1}
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _toy() -> Iterator[None]:
+    with registered():
+        yield
+
+
 @pytest.fixture(scope="session")
 def sides(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Folders `a` and `b` of four drawn pictures of 32 px each, as settings."""
@@ -52,8 +59,14 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def tiny(sides: dict[str, str]) -> dict[str, Any]:
-    """Settings of a run of 12 steps (three epochs of four pictures) that takes part of a second."""
+    """Settings of a run of `toy` of 12 steps, which are three epochs of four pictures."""
     return {**TINY, **sides}
+
+
+@pytest.fixture(scope="session")
+def tiny_cyclegan(tiny: dict[str, Any]) -> dict[str, Any]:
+    """The same for a small CycleGAN, where a test is about a network with more than one layer."""
+    return tiny | SMALL_CYCLEGAN
 
 
 def last_state(run: Path) -> dict[str, Tensor]:

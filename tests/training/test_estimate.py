@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reskin.methods.cyclegan import CycleGAN
+from reskin.methods import find
 from reskin.training.estimate import TIMED_STEPS
 from reskin.training.start import plan_run
 from reskin.types import Step
@@ -19,14 +19,14 @@ def test_steps_from_the_middle_of_the_run_are_timed(
 ) -> None:
     """A method such as SimGAN begins with steps that cost a fraction of the later ones."""
     seen: list[Step] = []
-    train = CycleGAN.training_step
+    train = find("toy").training_step
 
-    def spy(self: CycleGAN, batch: Any, step: Step) -> Any:
+    def spy(self: Any, batch: Any, step: Step) -> Any:
         seen.append(step)
         return train(self, batch, step)
 
-    monkeypatch.setattr(CycleGAN, "training_step", spy)
+    monkeypatch.setattr(find("toy"), "training_step", spy)
     monkeypatch.setattr("reskin.training.estimate.TIMED_SECONDS", float("inf"))
-    plan_run("cyclegan", out=tmp_path / "run", **tiny | {"steps": length})
+    plan_run("toy", out=tmp_path / "run", **tiny | {"steps": length})
     assert [step.number for step in seen] == [1 + (first - 1 + i) % length for i in range(TIMED_STEPS + 1)]
     assert {step.total for step in seen} == {length}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from reskin.data.batches import Batches
 from reskin.device import Compute
 from reskin.errors import NotFiniteError
 from reskin.images import to_image, to_tensor, write_image
-from reskin.methods.cyclegan import CycleGAN
+from reskin.methods import find
 from reskin.methods.styled import Styled
 from reskin.methods.translator import Translator
 from reskin.runs.settings import sort_settings
@@ -324,15 +323,8 @@ def rows_of(run: Path, name: str = "health") -> list[dict[str, Any]]:
 def test_slow_batches_are_told_in_the_run_folder(
     tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at = Batches.at
-
-    def late(self: Batches, step: int) -> Batch:
-        time.sleep(0.15)
-        return at(self, step)
-
-    monkeypatch.setattr(health, "WAIT_SECONDS", 0.3)
-    monkeypatch.setattr(Batches, "at", late)
-    run = train_run("cyclegan", out=tmp_path / "run", **tiny)
+    monkeypatch.setattr(Stopwatch, "seconds", lambda self: (2.0, 1.0))  # of waiting, of learning
+    run = train_run("toy", out=tmp_path / "run", **tiny)
     (row,) = [row for row in rows_of(run) if row["kind"] == "data_waits"]
     assert row["numbers"]["share"] > 0.5 and "--load-size (now 36)" in row["advice"]
     (line,) = [line for line in (run / "log.txt").read_text().splitlines() if "training waits" in line]
@@ -342,11 +334,11 @@ def test_slow_batches_are_told_in_the_run_folder(
 def test_planted_pictures_are_told_in_the_run_folder(
     tiny: dict[str, Any], tmp_path: Path, differences: Differences, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(CycleGAN, "generate", lambda self, images, direction: -0.9 * images)
+    monkeypatch.setattr(find("toy"), "generate", lambda self, images, direction: -0.9 * images)
     settings = tiny | {"sample_every": 1}
-    train_run("cyclegan", out=tmp_path / "unwatched", **settings)
+    train_run("toy", out=tmp_path / "unwatched", **settings)
     monkeypatch.setattr(health, "WARM_UP_LEAST", 1)
-    run = train_run("cyclegan", out=tmp_path / "run", **settings)
+    run = train_run("toy", out=tmp_path / "run", **settings)
     (row,) = [row for row in rows_of(run) if row["kind"] == "inverted"]
     assert row["step"] == 2 + PATIENCE - 1 and row["numbers"]["A → B"] == pytest.approx(-1)
     assert (
@@ -369,12 +361,12 @@ def test_a_loss_that_is_not_finite_is_told_with_its_knob_and_forgotten_on_resume
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Batches, "at", poisoned)
         with pytest.raises(NotFiniteError, match=r"a lower --learning-rate \(now 0\.001\)\."):
-            train_run("cyclegan", out=tmp_path / "run", **tiny)
+            train_run("toy", out=tmp_path / "run", **tiny)
     (row,) = rows_of(tmp_path / "run")
     assert (row["step"], row["kind"]) == (9, "not_finite") and "adversarial" in row["text"]
     assert "--precision" not in row["advice"]  # it is fp32 already
     assert "plain fp32 as --precision (now bf16)" in monitor(precision="bf16").advice("not_finite")
-    train_run("cyclegan", out=tmp_path / "run", **tiny)
+    train_run("toy", out=tmp_path / "run", **tiny)
     assert rows_of(tmp_path / "run") == []
 
 
@@ -400,15 +392,15 @@ def test_curves_go_on_after_a_resume() -> None:
 def test_held_out_losses_are_logged_and_change_no_bit(
     tiny: dict[str, Any], tmp_path: Path, differences: Differences, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_run("cyclegan", out=tmp_path / "without", **tiny)
+    train_run("toy", out=tmp_path / "without", **tiny)
 
-    def cycle(self: CycleGAN, batch: Batch) -> dict[str, Tensor]:
+    def cycle(self: Any, batch: Batch) -> dict[str, Tensor]:
         torch.rand(3)  # a method may draw
         assert not self.training and len(batch.a) <= health.HELD_OUT_CHUNK
         return {"cycle": (self.gen_b2a(self.gen_a2b(batch.a)) - batch.a).abs().mean()}
 
-    monkeypatch.setattr(CycleGAN, "held_out_losses", cycle)
-    train_run("cyclegan", out=tmp_path / "with", **tiny)
+    monkeypatch.setattr(find("toy"), "held_out_losses", cycle)
+    train_run("toy", out=tmp_path / "with", **tiny)
     rows = [row for row in rows_of(tmp_path / "with", "losses") if "held_out" in row]
     assert [row["step"] for row in rows] == [1, 6, 12]
     assert all(set(row["held_out"]) == {"cycle"} and row["held_out"]["cycle"] > 0 for row in rows)

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from tests.support import small
+from tests.support.toys import environment
 
 from reskin.cli.main import main
 from reskin.data.batches import Batches
@@ -65,7 +66,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_the_weights_change(
     with pytest.MonkeyPatch.context() as patch:
         with_nan(patch, 9)
         patch.setattr(start, "build", lambda *given: learnt.append(build(*given)) or learnt[-1])
-        assert main(["train", "cyclegan", "--out", str(run), *words_of(tiny)]) == 2
+        assert main(["train", "toy", "--out", str(run), *words_of(tiny)]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("reskin: loss 'adversarial' is nan at step 9 of "), said
     assert "run the same command again" in said and "--learning-rate" in said
@@ -74,13 +75,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_the_weights_change(
     assert facts["step"] == 8  # the end of the second epoch; nothing was learnt since
     for name, parameter in learnt[-1].named_parameters():
         assert parameter.equal(state[f"method.{name}"])
-    train_run("cyclegan", out=run, **tiny)
-    assert differences(train_run("cyclegan", out=tmp_path / "whole", **tiny), run) == []
+    train_run("toy", out=run, **tiny)
+    assert differences(train_run("toy", out=tmp_path / "whole", **tiny), run) == []
 
 
 @pytest.mark.parametrize("bad", ["cycle", "identity"])
 def test_the_loss_that_is_not_finite_is_named(bad: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    method, batch = tiny_cyclegan(), Batch(*torch.rand(2, 1, 3, 32, 32))
+    method, batch = small_cyclegan(), Batch(*torch.rand(2, 1, 3, 32, 32))
     method.training_step(batch, Step(1, 1))
     before = [p.detach().clone() for p in method.parameters()]
     calls = iter(["cycle", "cycle", "identity", "identity"])
@@ -94,21 +95,21 @@ def test_the_loss_that_is_not_finite_is_named(bad: str, monkeypatch: pytest.Monk
 
 
 def test_a_gradient_that_is_not_finite_is_named_too() -> None:
-    method = tiny_cyclegan()
+    method = small_cyclegan()
     weight = next(method.gen_a2b.parameters())
     with pytest.raises(NotFiniteError, match="'gradient of generators' is"):
         method.update("generators", root=weight.abs().sum().mul(0).sqrt())  # 0, with an endless slope
 
 
-tiny_cyclegan = partial(small.tiny, CycleGAN)
+small_cyclegan = partial(small.tiny, CycleGAN)
 
 
 def test_where_the_answer_is_read_later_the_weights_are_kept_all_the_same() -> None:
-    method, good = tiny_cyclegan(), Batch(*torch.rand(2, 1, 3, 32, 32))
+    method, good = small_cyclegan(), Batch(*torch.rand(2, 1, 3, 32, 32))
     method.checks_later = True
     method.training_step(good, Step(1, 1))
     method.raise_if_broken()
-    plain = tiny_cyclegan()
+    plain = small_cyclegan()
     assert any(not p.equal(q) for p, q in zip(method.parameters(), plain.parameters(), strict=True))
     before = {key: value.clone() for key, value in optimized(method).items()}
     method.training_step(Batch(good.a, good.b * float("nan")), Step(1, 1))
@@ -125,7 +126,7 @@ def test_reading_the_answer_later_changes_no_bit() -> None:
     ends = []
     for later in (False, True):
         torch.manual_seed(0)
-        method = tiny_cyclegan()
+        method = small_cyclegan()
         method.checks_later = later
         for batch in batches:
             method.training_step(batch, Step(1, 1))
@@ -154,14 +155,14 @@ def test_the_loop_reads_the_answer_when_it_logs_and_never_saves_a_broken_state(
     monkeypatch.setattr(loop.PlainStep, "__call__", later)
     with_nan(monkeypatch, 6)
     with pytest.raises(NotFiniteError, match=r"'adversarial' is not finite by step 8"):
-        train_run("cyclegan", out=tmp_path / "run", **tiny | {"log_every": 100, "sample_every": 100})
+        train_run("toy", out=tmp_path / "run", **tiny | {"log_every": 100, "sample_every": 100})
     assert [path.stem for path in list_checkpoints(tmp_path / "run")] == ["00000004"]
 
 
 def test_changed_settings_are_refused_by_name(tiny: dict[str, Any], tmp_path: Path) -> None:
-    run = train_run("cyclegan", out=tmp_path / "run", **tiny | {"steps": 4})
+    run = train_run("toy", out=tmp_path / "run", **tiny | {"steps": 4})
     with pytest.raises(RunError) as error:
-        train_run("cyclegan", out=run, **tiny | {"steps": 6, "width": 6, "cycle_weight": 5, "keep": 7})
+        train_run("toy", out=run, **tiny | {"steps": 6, "width": 6, "cycle_weight": 5, "keep": 7})
     line = str(error.value)
     for change in ("width (4 → 6)", "cycle_weight (10.0 → 5.0)", "steps (4 → 6)"):
         assert change in line
@@ -170,17 +171,17 @@ def test_changed_settings_are_refused_by_name(tiny: dict[str, Any], tmp_path: Pa
 
 def test_allow_change_goes_on(tiny: dict[str, Any], tmp_path: Path) -> None:
     """Also to a running mean that the run had not: it starts at the weights it finds."""
-    run = train_run("cyclegan", out=tmp_path / "run", **tiny | {"steps": 4, "ema": 0.0})
+    run = train_run("toy", out=tmp_path / "run", **tiny | {"steps": 4, "ema": 0.0})
     begun = checkpoint.load(list_checkpoints(run)[-1])[0]
     changed = tiny | {"steps": 6, "learning_rate": 1e-4, "ema": 0.9}
-    train_run("cyclegan", out=run, allow_change=True, **changed)
+    train_run("toy", out=run, allow_change=True, **changed)
     state = checkpoint.load(list_checkpoints(run)[-1])[0]
     name = "gen_a2b.head.weight"
     assert [row["step"] for row in rows(run)] == [1, 2, 3, 4, 5, 6]
     assert not state[f"method.{name}"].equal(begun[f"method.{name}"])
     assert torch.allclose(state[f"ema.{name}"], begun[f"method.{name}"], atol=1e-3)  # not the first weights
     assert json.loads((run / "config.json").read_text())["settings"]["train"]["ema"] == 0.9
-    train_run("cyclegan", out=run, **changed)  # now these are the run's settings
+    train_run("toy", out=run, **changed)  # now these are the run's settings
 
 
 def rows(run: Path) -> list[dict[str, Any]]:
@@ -199,12 +200,12 @@ def test_minutes_are_turned_into_steps_once(
     monkeypatch.setattr(start, "estimate", estimate)
     budget = tiny | {"steps": None, "minutes": 0.1}
     for _ in range(2):
-        train_run("cyclegan", out=run, **budget)
+        train_run("toy", out=run, **budget)
         assert json.loads((run / "config.json").read_text())["resolved"]["steps"] == 12
     assert timed == [1]
     with pytest.raises(RunError, match=r"minutes \(0\.1 → 0\.2\)"):
-        train_run("cyclegan", out=run, **budget | {"minutes": 0.2})
-    train_run("cyclegan", out=run, allow_change=True, **budget | {"minutes": 0.4})
+        train_run("toy", out=run, **budget | {"minutes": 0.2})
+    train_run("toy", out=run, allow_change=True, **budget | {"minutes": 0.4})
     assert rows(run)[-1]["step"] == 16  # 0.4 minutes of steps that were timed a third time
 
 
@@ -222,7 +223,7 @@ def test_as_many_checkpoints_are_kept_as_asked_for(tiny: dict[str, Any], tmp_pat
         patch.setattr(
             Run, "save_is_due", lambda self, step: step % 4 == 0 or step in (6, 20)
         )  # 6: ten minutes
-        train_run("cyclegan", out=run, **tiny | {"steps": 20, "keep": 2})
+        train_run("toy", out=run, **tiny | {"steps": 20, "keep": 2})
     assert kept == [[4], [4, 6], [4, 8], [4, 8, 12], [8, 12, 16], [12, 16, 20]]
 
 
@@ -232,7 +233,7 @@ def test_between_epochs_the_state_is_saved_every_ten_minutes(
     now = [0.0]
     monkeypatch.setattr("reskin.runs.folder.time.monotonic", lambda: now[0])
     resolved = {"steps": 99, "epoch_steps": 50, "processes": 1}
-    run = Run(tmp_path, start.gather_settings("cyclegan", None, tiny), resolved, saved=0.0)
+    run = Run(tmp_path, start.gather_settings("toy", None, tiny), resolved, saved=0.0)
     due = []
     for step in range(1, 8):
         now[0] += 250
@@ -256,30 +257,30 @@ def test_a_full_disk_leaves_the_checkpoint_before(
 
         patch.setattr(os, "fsync", full)
         with pytest.raises(StorageError, match=r"no space left to write .* free"):
-            train_run("cyclegan", out=run, **tiny)
+            train_run("toy", out=run, **tiny)
     assert not list(run.rglob("*.part"))
     assert checkpoint.load(list_checkpoints(run)[-1])[1]["step"] == 4
-    train_run("cyclegan", out=run, **tiny)
-    assert differences(train_run("cyclegan", out=tmp_path / "whole", **tiny), run) == []
+    train_run("toy", out=run, **tiny)
+    assert differences(train_run("toy", out=tmp_path / "whole", **tiny), run) == []
 
 
 def test_a_damaged_checkpoint_is_passed_over(
     tiny: dict[str, Any], tmp_path: Path, differences: Differences, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "reskin")
-    run = train_run("cyclegan", out=tmp_path / "run", **tiny)
-    whole = train_run("cyclegan", out=tmp_path / "whole", **tiny)
+    run = train_run("toy", out=tmp_path / "run", **tiny)
+    whole = train_run("toy", out=tmp_path / "whole", **tiny)
     *others, last = list_checkpoints(run)
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 1
     last.write_bytes(content)
-    train_run("cyclegan", out=run, **tiny)
+    train_run("toy", out=run, **tiny)
     assert "checksum differs" in caplog.text and "Trying the one before" in caplog.text
     assert differences(whole, run) == []
     for path in [*others, last]:
         path.write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match=r"no checkpoint in .* is sound"):
-        train_run("cyclegan", out=run, **tiny)
+        train_run("toy", out=run, **tiny)
 
 
 def test_a_missing_tensorboard_is_said_in_one_line(
@@ -292,7 +293,7 @@ def test_a_missing_tensorboard_is_said_in_one_line(
 ) -> None:
     caplog.set_level(logging.CRITICAL, "reskin")
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    words = ["train", "cyclegan", "--out", str(tmp_path / "run"), *words_of(tiny), "--tensorboard"]
+    words = ["train", "toy", "--out", str(tmp_path / "run"), *words_of(tiny), "--tensorboard"]
     assert main(words) == 2
     said = capsys.readouterr().err.strip()
     assert said == "reskin: TensorBoard is not installed. Type: pip install 'reskin[logs]'"
@@ -300,6 +301,8 @@ def test_a_missing_tensorboard_is_said_in_one_line(
 
 PROCESS = """
 import json, os, signal, sys
+from tests.support.toys import register
+register()
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
@@ -317,7 +320,7 @@ for port, out, settings, stop in json.loads(sys.argv[1]):
             signal.raise_signal(signal.SIGTERM)
     Run.write_losses = signalling
     try:
-        train_run("cyclegan", out=out, **settings)
+        train_run("toy", out=out, **settings)
     except InterruptedRunError as error:
         assert stop and "after step 10 of 14" in str(error), error
     else:
@@ -339,7 +342,7 @@ def of_two_processes(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFact
     work = [
         [port, str(root / out), given, stop] for port, (out, given, stop) in zip(ports, jobs, strict=True)
     ]
-    env = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+    env = environment(WORLD_SIZE="2", MASTER_ADDR="127.0.0.1")
     running = [
         subprocess.Popen(
             [sys.executable, "-W", "error::UserWarning:reskin", "-c", PROCESS, json.dumps(work)],
@@ -364,7 +367,7 @@ EVEN = {"pool_size": 0, "has_dropout": False, "steps": 2, "ema": 0.0}
 def test_two_processes_learn_what_one_learns_with_twice_the_batch(
     tiny: dict[str, Any], of_two_processes: Path, tmp_path: Path
 ) -> None:
-    one = train_run("cyclegan", out=tmp_path / "one", **tiny | EVEN | {"batch": 2})
+    one = train_run("toy", out=tmp_path / "one", **tiny | EVEN | {"batch": 2})
     expected = checkpoint.load(list_checkpoints(one)[-1])[0]
     state = checkpoint.load(list_checkpoints(of_two_processes / "even")[-1])[0]
     assert expected.keys() == state.keys()
@@ -393,7 +396,7 @@ def test_two_processes_resume_exactly(of_two_processes: Path, name: str, differe
 def test_grids_show_the_running_mean_which_is_also_what_is_loaded(
     tiny: dict[str, Any], tmp_path: Path
 ) -> None:
-    run = train_run("cyclegan", out=tmp_path / "run", **tiny | {"load_size": 32})
+    run = train_run("toy", out=tmp_path / "run", **tiny | {"load_size": 32})
     model = load(run, device="cpu")
     state = checkpoint.load(list_checkpoints(run)[-1])[0]
     for name, parameter in model.named_parameters():
@@ -410,7 +413,7 @@ def test_grids_show_the_running_mean_which_is_also_what_is_loaded(
 def test_looking_on_changes_nothing(tiny: dict[str, Any], tmp_path: Path) -> None:
     quiet = tiny | {"sample_every": 100, "log_every": 100, "save_every": 100, "keep": 1}
     ends = [
-        checkpoint.load(list_checkpoints(train_run("cyclegan", out=tmp_path / name, **settings))[-1])[0]
+        checkpoint.load(list_checkpoints(train_run("toy", out=tmp_path / name, **settings))[-1])[0]
         for name, settings in {"often": tiny | {"sample_every": 3}, "rarely": quiet}.items()
     ]
     assert [key for key in ends[0] if not ends[0][key].equal(ends[1][key])] == []
@@ -425,14 +428,14 @@ def test_each_step_of_each_process_has_chances_of_its_own() -> None:
 
 
 def test_a_run_that_has_learnt_nothing_may_be_begun_with_other_settings(
-    tiny: dict[str, Any], tmp_path: Path
+    tiny_cyclegan: dict[str, Any], tmp_path: Path
 ) -> None:
     """A refused size leaves config.json behind; the corrected command must not be refused for it."""
     run = tmp_path / "run"
     with pytest.raises(ShapeError, match="multiples of 512"):
-        start.train_run("cyclegan", out=run, **tiny | {"generator": "unet", "halvings": 9})
+        start.train_run("cyclegan", out=run, **tiny_cyclegan | {"generator": "unet", "halvings": 9})
     assert (run / "config.json").exists()
-    start.train_run("cyclegan", out=run, **tiny | {"steps": 1})
+    start.train_run("cyclegan", out=run, **tiny_cyclegan | {"steps": 1})
     assert final_step(run) == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.toys import COMMAND, environment
 from torch import Tensor
 
 from reskin.data.batches import Batches
@@ -22,10 +22,12 @@ from reskin.runs.folder import Run, list_checkpoints
 from reskin.runs.settings import TrainConfig
 from reskin.training.start import train_run
 
+SMALL_CYCLEGAN = {"width": 4, "blocks": 1, "disc_layers": 1}
 Differences = Callable[[Path, Path], list[str]]
+Words = Callable[[dict[str, Any]], list[str]]
 
 
-def stopped(settings: dict[str, Any], out: Path, at: int) -> str:
+def stopped(settings: dict[str, Any], out: Path, at: int, *, method: str = "toy") -> str:
     """Begin a run and stop it by a signal in step `at`; what it says."""
     write = Run.write_losses
 
@@ -37,7 +39,7 @@ def stopped(settings: dict[str, Any], out: Path, at: int) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "write_losses", signalling)
         with pytest.raises(InterruptedRunError) as error:
-            train_run("cyclegan", out=out, **settings)
+            train_run(method, out=out, **settings)
     assert error.value.exit_code == 143
     assert list_checkpoints(out)[-1].stem == f"{at:08d}"
     return str(error.value)
@@ -46,7 +48,7 @@ def stopped(settings: dict[str, Any], out: Path, at: int) -> str:
 @pytest.fixture(scope="module")
 def whole(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that nobody disturbed."""
-    return train_run("cyclegan", out=tmp_path_factory.mktemp("whole") / "run", **tiny)
+    return train_run("toy", out=tmp_path_factory.mktemp("whole") / "run", **tiny)
 
 
 def test_the_run_has_everything_that_a_resumed_one_could_lose(whole: Path) -> None:
@@ -62,18 +64,22 @@ def test_stopped_twice_it_ends_in_the_same_bits(
     said = stopped(tiny, tmp_path / "run", 5)
     assert "stopped and saved after step 5 of 12. Go on with: " in said
     stopped(tiny, tmp_path / "run", 8)
-    train_run("cyclegan", out=tmp_path / "run", **tiny)
+    train_run("toy", out=tmp_path / "run", **tiny)
     assert differences(whole, tmp_path / "run") == []
 
 
-@pytest.mark.parametrize("changes", [{"precision": "bf16"}, {"norm": "batch", "batch": 2}], ids=str)
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [("cyclegan", SMALL_CYCLEGAN | {"precision": "bf16"}), ("toy", {"norm": "batch", "batch": 2})],
+    ids=["bf16", "batch norm"],
+)
 def test_the_same_holds_in_other_settings(
-    tiny: dict[str, Any], tmp_path: Path, differences: Differences, changes: dict[str, Any]
+    tiny: dict[str, Any], tmp_path: Path, differences: Differences, method: str, changes: dict[str, Any]
 ) -> None:
     settings = tiny | changes
-    train_run("cyclegan", out=tmp_path / "whole", **settings)
-    stopped(settings, tmp_path / "run", 7)
-    train_run("cyclegan", out=tmp_path / "run", **settings)
+    train_run(method, out=tmp_path / "whole", **settings)
+    stopped(settings, tmp_path / "run", 7, method=method)
+    train_run(method, out=tmp_path / "run", **settings)
     assert differences(tmp_path / "whole", tmp_path / "run") == []
 
 
@@ -86,7 +92,7 @@ def test_what_was_done_after_the_last_checkpoint_is_done_again(
     with open(run / "losses.jsonl", "a", encoding="utf-8") as file:
         file.write('{"step": 6, "epoch": 2, "losses": {}}\n{"step": 7, "los')
     (run / "checkpoints" / ".123-abc.part").write_bytes(b"half")
-    train_run("cyclegan", out=run, **tiny)
+    train_run("toy", out=run, **tiny)
     assert differences(whole, run) == []
     assert not list(run.rglob("*.part"))
 
@@ -95,7 +101,7 @@ def test_a_finished_run_is_left_alone(tiny: dict[str, Any], whole: Path) -> None
     before = {
         path: path.read_bytes() for path in whole.rglob("*") if path.is_file() and path.name != "log.txt"
     }
-    train_run("cyclegan", out=whole, **tiny)
+    train_run("toy", out=whole, **tiny)
     assert before == {path: path.read_bytes() for path in before}
     assert "is complete" in (whole / "log.txt").read_text(encoding="utf-8").splitlines()[-1]
 
@@ -163,7 +169,7 @@ def test_each_item_of_the_state_is_needed(
     spoilt = state if item is None else SPOILT[item](state)
     assert item is None or len(spoilt) < len(state) or any(not spoilt[key].equal(state[key]) for key in state)
     checkpoint.save(last, spoilt, facts)
-    train_run("cyclegan", out=run, **tiny)
+    train_run("toy", out=run, **tiny)
     assert bool(differences(whole, run)) == (item is not None)
 
 
@@ -185,16 +191,14 @@ def test_each_function_of_the_step_is_needed(
         monkeypatch.setattr(Batches, "at", lambda self, step: at(self, step - 5))
     else:
         monkeypatch.setattr(TrainConfig, "multiplier", lambda self, step, n: multiplier(self, step - 5, n))
-    train_run("cyclegan", out=run, **tiny)
+    train_run("toy", out=run, **tiny)
     assert differences(whole, run)
 
 
-def begin(settings: dict[str, Any], out: Path, words_of: Callable[[dict[str, Any]], list[str]]) -> Any:
+def begin(method: str, settings: dict[str, Any], out: Path, words_of: Words) -> Any:
     """`reskin train` in a process of its own."""
-    words = [sys.executable, "-m", "reskin", "train", "cyclegan", "--out", str(out), *words_of(settings)]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    env = {key: value for key, value in env.items() if key not in ("RANK", "WORLD_SIZE")}
-    return subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
+    words = [sys.executable, "-c", COMMAND, "train", method, "--out", str(out), *words_of(settings)]
+    return subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
@@ -202,11 +206,11 @@ def test_signals_from_outside_save_and_say_how_to_go_on(
     tiny: dict[str, Any],
     tmp_path: Path,
     differences: Differences,
-    words_of: Callable[[dict[str, Any]], list[str]],
+    words_of: Words,
 ) -> None:
-    settings = tiny | {"steps": 80, "sample_every": 1000, "save_every": 50}
+    settings = tiny | {"steps": 100_000, "sample_every": 10**6, "save_every": 10**4}
     runs = {signal.SIGTERM: tmp_path / "terminated", signal.SIGINT: tmp_path / "interrupted"}
-    processes = {number: begin(settings, out, words_of) for number, out in runs.items()}
+    processes = {number: begin("toy", settings, out, words_of) for number, out in runs.items()}
     waiting, deadline = dict(runs), time.monotonic() + 120
     while waiting and time.monotonic() < deadline:
         for number, out in list(waiting.items()):
@@ -218,15 +222,16 @@ def test_signals_from_outside_save_and_say_how_to_go_on(
         _, said = process.communicate(timeout=120)
         assert process.returncode == 128 + number, said
         last = list_checkpoints(runs[number])[-1]
-        assert (
-            f"reskin: stopped and saved after step {int(last.stem)} of 80. Go on with: reskin train" in said
-        )
+        wanted = f"reskin: stopped and saved after step {int(last.stem)} of 100000. Go on with: reskin train"
+        assert wanted in said
         assert f"--out {runs[number]}" in said and "Traceback" not in said
         assert not (runs[number] / ".lock").exists()
 
-    whole = train_run("cyclegan", out=tmp_path / "whole", **settings)
-    train_run("cyclegan", out=runs[signal.SIGTERM], **settings)
-    assert differences(whole, runs[signal.SIGTERM]) == []
+    resumed, whole = runs[signal.SIGTERM], tmp_path / "whole"
+    end = int(list_checkpoints(resumed)[-1].stem) + 3
+    stopped(settings, whole, end)
+    stopped(settings, resumed, end)
+    assert differences(whole, resumed) == []
 
 
 @pytest.mark.slow
@@ -235,15 +240,17 @@ def test_killed_at_twenty_moments_it_ends_in_the_same_bits(
     tiny: dict[str, Any],
     tmp_path: Path,
     differences: Differences,
-    words_of: Callable[[dict[str, Any]], list[str]],
+    words_of: Words,
 ) -> None:
-    settings = tiny | {"steps": 1600, "epochs": 800, "decay_epochs": 400, "sample_every": 100}
+    settings = (
+        tiny | SMALL_CYCLEGAN | {"steps": 1600, "epochs": 800, "decay_epochs": 400, "sample_every": 100}
+    )
     whole, run = tmp_path / "whole", tmp_path / "run"
-    undisturbed = begin(settings, whole, words_of)
+    undisturbed = begin("cyclegan", settings, whole, words_of)
     chance, kills, progress = random.Random(0), 0, []
     while kills < 20:
         before = len(list_checkpoints(run)) and int(list_checkpoints(run)[-1].stem)
-        process = begin(settings, run, words_of)
+        process = begin("cyclegan", settings, run, words_of)
         log = run / "losses.jsonl"
         size = log.stat().st_size if log.exists() else 0
         if kills % 5:  # every fifth falls anywhere, also while it starts
@@ -260,7 +267,7 @@ def test_killed_at_twenty_moments_it_ends_in_the_same_bits(
         assert not found or checkpoint.load(found[-1])[1]["step"] >= before
         progress.append(int(found[-1].stem) if found else 0)
     assert 0 < progress[-1] < 1600, f"no fair test: steps at the kills were {progress}"
-    last = begin(settings, run, words_of)
+    last = begin("cyclegan", settings, run, words_of)
     assert last.communicate(timeout=600)[0] is None and last.returncode == 0
     assert undisturbed.communicate(timeout=600)[0] is None and undisturbed.returncode == 0
     assert differences(whole, run) == []
