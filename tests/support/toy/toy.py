@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reskin.losses.adversarial import Adversarial, adversarial_discriminator, adversarial_generator
-from reskin.methods.base import Method, MethodConfig, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, frozen
 from reskin.networks.image_pool import ImagePool
 from reskin.types import Batch, Direction, Step
 
@@ -57,8 +57,10 @@ class Toy(Method):
 
     Config = ToyConfig
     config: ToyConfig
-    paper = "nobody 2026"
+    title = "Toy"
+    paper = "Zhu et al. 2017"
     good_for = "tests"
+    adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), setting="adversarial")
 
     def __init__(self, config: ToyConfig) -> None:
         super().__init__(config)
