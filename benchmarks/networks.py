@@ -19,12 +19,12 @@ from measure import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-from reskin.cli.make import choose_settings
 from reskin.device import Compute
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
 from reskin.training.graph import GraphedStep
 from reskin.training.loop import PlainStep
 from reskin.types import Batch, Step
+from reskin.workflows.make import choose_settings
 
 PRECISIONS = ("fp32", "bf16")
 

@@ -55,11 +55,11 @@ def commands_page() -> str:
 
 
 def printed_help(words: list[str]) -> str:
-    """What a command prints for --help."""
+    """What a command prints for --help-all."""
     os.environ |= {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-        main([*words, "--help"])
+        main([*words, "--help-all"])
     return "\n".join(line.rstrip() for line in said.getvalue().strip().splitlines())
 
 

@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "reskin"
-GROUND = ["types", "errors", "config", "paths", "storage", "version", "threads", "spread"]
+GROUND = [
+    "types",
+    "errors",
+    "config",
+    "paths",
+    "holders",
+    "storage",
+    "version",
+    "threads",
+    "spread",
+    "progress",
+    "online",
+]
 """The lowest floor, whose modules may know each other; the test for cycles watches over them."""
 
 FLOORS: dict[str, list[list[str]]] = {

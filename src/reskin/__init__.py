@@ -22,12 +22,18 @@ if TYPE_CHECKING:
     from reskin.translation.clips import translate_video as translate_video
     from reskin.translation.folders import translate_folder as translate_folder
     from reskin.translation.pictures import translate_image as translate_image
+    from reskin.workflows.demo import demo as demo
+    from reskin.workflows.make import make as make
+    from reskin.workflows.stylize import stylize as stylize
 
 # Public name to (module, name there), imported when first used: `import reskin` loads no torch.
 _PUBLIC = {
+    "demo": ("reskin.workflows.demo", "demo"),
     "evaluate": ("reskin.evaluation.evaluate", "evaluate"),
     "load": ("reskin.runs.load", "load"),
+    "make": ("reskin.workflows.make", "make"),
     "prepare_frames": ("reskin.curation.prepare.frames", "prepare_frames"),
+    "stylize": ("reskin.workflows.stylize", "stylize"),
     "train": ("reskin.training.start", "train_run"),
     "translate_folder": ("reskin.translation.folders", "translate_folder"),
     "translate_image": ("reskin.translation.pictures", "translate_image"),

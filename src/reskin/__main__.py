@@ -2,6 +2,7 @@
 
 import sys
 
-from reskin.cli.main import main
+from reskin.cli.start import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

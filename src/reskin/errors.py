@@ -6,6 +6,9 @@ Each error is one line: what is wrong, where, and what to do. The command line p
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class ReskinError(Exception):
     """An error with a remedy.
@@ -21,9 +24,69 @@ class ReskinError(Exception):
         self.what, self.fix = what.rstrip("."), fix
         super().__init__(f"{self.what}. {fix}" if fix else f"{self.what}.")
 
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+_NOT_PRINTED = {code: f"\\x{code:02x}" for code in (*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0))} | {
+    code: f"\\u{code:04x}" for code in (0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
+_NOT_IN_A_LINE = {0x09: "\\t", 0x0A: "\\n"}
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Text for a terminal: control characters and bytes of a name that are no text are shown as escapes.
+
+    Names of files are somebody else's: an escape sequence among them could colour, move or retitle the
+    terminal, and a line break could fake a line of ours.
+
+    Args:
+        text: what is to be shown.
+        lines: whether line breaks and tabs are the text's own and stay.
+
+    >>> printable("\\x1b[31mred\\n.png"), printable("a\\nb", lines=True)
+    ('\\\\x1b[31mred\\\\n.png', 'a\\nb')
+    """
+    table = _NOT_PRINTED if lines else _NOT_PRINTED | _NOT_IN_A_LINE
+    return text.translate(table).encode("utf-8", "backslashreplace").decode("utf-8")
+
 
 class SettingsError(ReskinError):
     """A setting, flag, name or configuration file is not valid."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str], *, what: str = "", fix: str = "") -> SettingsError:
+    """The error for a name that is not known, with the nearest of those that are.
+
+    Args:
+        kind: what the name should have been, such as "method".
+        name: what was given.
+        known: all names of this kind.
+        what: what is wrong, in place of "unknown kind 'name'".
+        fix: what to type next, in place of the list of known names.
+
+    >>> str(unknown("method", "cyclgan", ["cut", "cyclegan"]))
+    "unknown method 'cyclgan'. Did you mean 'cyclegan'? Known: cut, cyclegan."
+    >>> str(unknown("key", "btach", ["batch"], what="unknown key 'btach' in my.json", fix="See the manual."))
+    "unknown key 'btach' in my.json. Did you mean 'batch'? See the manual."
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    rest = fix or (f"Known: {', '.join(names)}." if names else "None is known.")
+    hint = f"Did you mean '{near[0]}'? " if near else ""
+    return SettingsError(what or f"unknown {kind} '{name}'", f"{hint}{rest}")
+
+
+def unknown_key(key: str, known: Iterable[str], source: str) -> SettingsError:
+    """The error for a setting that is not known, with the nearest of those that are, or else all of them.
+
+    >>> str(unknown_key("btach", ["batch", "seed"], "my.json"))
+    "unknown key 'btach' in my.json. Did you mean 'batch'?"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(key, names, n=1)
+    fix = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(names)}."
+    return SettingsError(f"unknown key '{key}' in {source}", fix)
 
 
 class ImageError(ReskinError):
@@ -64,6 +127,10 @@ class CheckpointError(RunError):
 
 class WeightsError(ReskinError):
     """Pretrained weights are not there or not what their checksum says."""
+
+
+class OfflineError(ReskinError):
+    """Something would have to be fetched from the network, which was forbidden."""
 
 
 class ShapeError(ReskinError, ValueError):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from reskin.errors import DataError, ReskinError, RunError, SettingsError, StorageError
+from reskin.holders import Holder, holder  # noqa: F401 - asked for beside `lock`
 from reskin.paths import MOST_BYTES, open_plain, read_plain
 
 TEMPORARY_SUFFIX = ".part"

@@ -19,6 +19,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from reskin.errors import RunError, WeightsError
+from reskin.online import check_online
 from reskin.storage import commit, file_digest, free_bytes, lock, storage_error
 
 FOLDER_VARIABLE = "RESKIN_WEIGHTS"
@@ -224,6 +225,7 @@ def _download(entry: Weights, part: Path, origins: frozenset[str], report: Progr
     A broken connection is tried again from where it broke; a whole file with the wrong digest is tried once
     more from the start if a part of it was there before, for that part may have been of something else.
     """
+    check_online(entry.address)
     opener = urllib.request.build_opener(_OnlyTheseOrigins(origins))
     reason = ""
     for _ in range(_ATTEMPTS):

@@ -66,7 +66,7 @@ def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--cycle-weight", "-3"], "--cycle-weight -3.0: Input should be greater than or equal to 0"),
+        (["--cycle-weight", "-3"], "--cycle-weight -3: Input should be greater than or equal to 0"),
         (["--batch", "two"], "--batch"),
         (["--adversarial", "lsgam"], "lsgam"),
         (["--steps", "3", "--minutes", "2"], "give steps or minutes, not both"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reskin.cli.train import read_arguments
-from reskin.training.start import gather_settings
+from reskin.runs.settings import gather_settings
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,7 @@ from reskin.training.start import gather_settings
 )
 def test_of_two_lengths_the_typed_one_counts(method: str, words: list[str], expected: dict[str, Any]) -> None:
     _, settings = read_arguments(method, ["--a", "a", "--b", "b", "--out", "run", *words])
-    assert {key: settings[key] for key in expected} == expected
-    train = gather_settings(method, None, settings).train
+    train = settings.train
     assert {key: getattr(train, key) for key in expected} == expected
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from reskin.cli.main import main
-from reskin.cli.make import choose_settings
 from reskin.video.probe import probe
 from reskin.video.reader import VideoReader
+from reskin.workflows.make import choose_settings
 from reskin.worlds.film import write_footage
 from reskin.worlds.footage import Footage
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
-from reskin.cli.arguments import parse
-from reskin.cli.counter import Counter
+from reskin.cli.options import parse
+from reskin.cli.streams import say, show, show_text
+from reskin.config import Settings, Spelled
 from reskin.curation.balance.balance import BalanceConfig, Count, SideBalance, balance_sets, undo_balance
 from reskin.errors import PartialError, SettingsError
+from reskin.progress import Progress
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """Bring sides to the same share of pictures with faces, in daylight, or of your own table.
 
     Without --ratio it only says what the shares are. With it, as few pictures as possible are left out of
@@ -31,12 +28,12 @@ class Arguments:
       reskin balance data/got data/fixers --undo
     """
 
-    folders: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    folders: Annotated[tuple[Path, ...], Spelled(position="FOLDER")]
     """One or more sets."""
     balance: BalanceConfig
     undo: bool = False
     """Use everything again that balancing left out."""
-    json: bool = False
+    as_json: Annotated[bool, Spelled("json")] = False
     """Print the counts as JSON."""
 
 
@@ -45,12 +42,12 @@ def run(words: list[str]) -> int:
     arguments = parse(Arguments, words, command="reskin balance")
     if arguments.undo:
         return _undo(arguments)
-    with Counter("pictures") as counter:
-        sides = balance_sets(arguments.folders, arguments.balance, report=counter.show)
-    if arguments.json:
-        print(json.dumps([side.to_dict() for side in sides], indent=2, ensure_ascii=False))
+    with Progress("pictures") as progress:
+        sides = balance_sets(arguments.folders, arguments.balance, report=progress)
+    if arguments.as_json:
+        show_text(json.dumps([side.to_dict() for side in sides], indent=2))
     else:
-        print("\n".join(_table(sides, arguments.balance)))
+        show(*_table(sides, arguments.balance))
     unreadable = [file for side in sides for file in side.unreadable]
     if unreadable:
         raise PartialError(
@@ -64,9 +61,9 @@ def _undo(arguments: Arguments) -> int:
     if arguments.balance.ratio is not None:
         raise SettingsError("--ratio and --undo contradict each other", "Give one of them.")
     back = undo_balance(arguments.folders)
-    if arguments.json:
-        print(json.dumps({"back": back}))
-    print(f"done: {back} picture{'s' * (back != 1)} used again", file=sys.stderr)
+    if arguments.as_json:
+        show_text(json.dumps({"back": back}))
+    say(f"done: {back} picture{'s' * (back != 1)} used again")
     return 0
 
 

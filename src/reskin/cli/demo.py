@@ -2,193 +2,29 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from reskin.cli import make
-from reskin.cli.arguments import parse
-from reskin.storage import read_json, write_json
-
-if TYPE_CHECKING:
-    from reskin.images import Picture
-    from reskin.worlds.footage import Footage
-
-SIZE = (160, 96)
-TRAINING_FRAMES = 1440
-CLIP_FRAMES = 144
-SCENE_FRAMES = 36
-TITLES = {
-    "input": "film (input)",
-    "reinhard": "Reinhard colour transfer",
-    "output": "reskin",
-    "truth": "game (truth)",
-}
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """Draw a film, a game and an unseen clip of the film; then make the clip look like the game.
-
-    Offline and without a GPU. The film and the game show different scenes, so nothing is paired. The clip is
-    drawn, so its true look in the game is known: the result is compared with it, beside the untouched clip
-    and Reinhard's colour transfer.
-
-    Examples:
-      reskin demo
-      reskin demo --out demo --minutes 10
-    """
-
-    out: Path = Path("demo")
-    """Folder for everything that is made."""
-    minutes: float = 3.8
-    """Training time."""
-    steps: int | None = None
-    """Training steps, instead of minutes."""
-    seed: int = 0
-    """Everything random follows from it."""
+from reskin.cli.options import parse
+from reskin.cli.streams import show
+from reskin.progress import Progress
+from reskin.workflows.demo import DemoConfig, Shown, run_demo
 
 
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
-    arguments = parse(Arguments, words, command="reskin demo")
-    began = time.monotonic()
-    out, seed = arguments.out, arguments.seed
-    clip = draw_clips(out, seed)
-    made = make.Arguments(
-        source=(out / "film.mp4",),
-        like=(out / "game.mp4",),
-        out=out,
-        clip=out / "clip.mp4",
-        minutes=None if arguments.steps else arguments.minutes,
-        steps=arguments.steps,
-        seed=seed,
-    )
-    make.make(made)
-    shown = looks(out, clip)
-    scores = compare(shown)
-    draw_picture(out / "picture.png", shown)
-    before = read_json(out / "scores.json")["seconds"] if (out / "scores.json").exists() else 0
-    seconds = max(time.monotonic() - began, before)
-    write_json(out / "scores.json", {**scores, "seconds": round(seconds, 1)})
-    write_demo_report(out, scores)
-    _say(scores, out, seconds)
+    config = parse(DemoConfig, words, command="reskin demo")
+    with Progress() as progress:
+        shown = run_demo(config, progress)
+    show(*_table(shown))
     return 0
 
 
-def draw_clips(out: Path, seed: int) -> Footage:
-    """Draw film.mp4, game.mp4 and clip.mp4 of three sets of scenes, and truth.mp4, unless they are there."""
-    from reskin.worlds.film import write_footage
-    from reskin.worlds.footage import Footage
-
-    make.say(f"0/5 drawing a film, a game and a clip → {out}")
-    drawn = {
-        "film": Footage(
-            "film", seed=3 * seed + 1, frames=TRAINING_FRAMES, size=SIZE, scene_frames=SCENE_FRAMES
-        ),
-        "game": Footage(
-            "game", seed=3 * seed + 2, frames=TRAINING_FRAMES, size=SIZE, scene_frames=SCENE_FRAMES
-        ),
-        "clip": Footage("film", seed=3 * seed + 3, frames=CLIP_FRAMES, size=SIZE, scene_frames=SCENE_FRAMES),
-    }
-    for name, footage in {**drawn, "truth": drawn["clip"]}.items():
-        if not (out / f"{name}.mp4").exists():
-            write_footage(out / f"{name}.mp4", footage, other_look=name == "truth")
-    return drawn["clip"]
-
-
-def looks(out: Path, clip: Footage) -> dict[str, list[Picture]]:
-    """Frames of the clip by look: "input", "reinhard", "output" and "truth"; RGB, uint8, (H, W, 3).
-
-    Input and output are decoded from the files that a user gets; the truth is as it was drawn.
-    """
-    from reskin.evaluation.reinhard import Reinhard
-
-    given = list(_frames(out / "clip.mp4"))
-    reinhard = Reinhard().fit(list(_frames(out / "game.mp4"))[::8], source=given)
-    return {
-        "input": given,
-        "reinhard": [reinhard.transfer(image) for image in given],
-        "output": list(_frames(out / "translated.mp4")),
-        "truth": [frame.other for frame in clip],
-    }
-
-
-def compare(shown: dict[str, list[Picture]]) -> dict[str, dict[str, float]]:
-    """Mean PSNR (dB) and SSIM to the truth, of the input, of Reinhard's transfer and of the output."""
-    from reskin.images import to_tensor
-    from reskin.metrics.psnr import psnr
-    from reskin.metrics.ssim import ssim
-
-    scores: dict[str, dict[str, float]] = {"psnr": {}, "ssim": {}}
-    for name in ("input", "reinhard", "output"):
-        pairs = [(to_tensor(i), to_tensor(t)) for i, t in zip(shown[name], shown["truth"], strict=True)]
-        scores["psnr"][name] = round(float(np.mean([psnr(*pair).item() for pair in pairs])), 3)
-        scores["ssim"][name] = round(float(np.mean([ssim(*pair).item() for pair in pairs])), 4)
-    return scores
-
-
-def draw_picture(path: Path, shown: dict[str, list[Picture]]) -> None:
-    """A picture of three moments of the clip in every look, with headings, at twice the size."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    from reskin.images import write_image
-
-    width, height, space, heading = 2 * SIZE[0], 2 * SIZE[1], 8, 30
-    moments = [SCENE_FRAMES // 2 + scene * SCENE_FRAMES for scene in (0, 1, 3)]
-    sheet = Image.new(
-        "RGB",
-        (len(TITLES) * (width + space) - space, heading + len(moments) * (height + space) - space),
-        "white",
-    )
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
-    for column, (name, title) in enumerate(TITLES.items()):
-        left = column * (width + space)
-        draw.text((left + width / 2, heading / 2), title, fill="black", font=font, anchor="mm")
-        for row, moment in enumerate(moments):
-            frame = Image.fromarray(shown[name][moment]).resize((width, height), Image.Resampling.LANCZOS)
-            sheet.paste(frame, (left, heading + row * (height + space)))
-    write_image(path, np.asarray(sheet))
-
-
-def write_demo_report(out: Path, scores: dict[str, dict[str, float]]) -> None:
-    """The report of the run with the clip beside its translation and its true look, and the comparison."""
-    from reskin.pages.report import write_report
-
-    rows = [
-        {"": TITLES[name], "PSNR to the truth, dB": psnr, "SSIM to the truth": scores["ssim"][name]}
-        for name, psnr in scores["psnr"].items()
+def _table(shown: Shown) -> list[str]:
+    psnr, ssim = shown.scores["psnr"], shown.scores["ssim"]
+    lines = [
+        "",
+        f"On the unseen clip, compared with its true look ({shown.seconds / 60:.1f} minutes in all):",
+        "",
+        f"  {'':<28}{'PSNR':>9}{'SSIM':>9}",
     ]
-    clips = [
-        ("The unseen clip and its translation", out / "clip.mp4", out / "translated.mp4"),
-        ("The true look of the clip and its translation", out / "truth.mp4", out / "translated.mp4"),
-    ]
-    tables = [("On the unseen clip, compared with its true look", rows)]
-    write_report(out / "run", out / "report.html", clips=clips, tables=tables)
-
-
-def _frames(path: Path) -> Iterator[Picture]:
-    from reskin.video.reader import VideoReader
-
-    with VideoReader(path) as reader:
-        for frame in reader:
-            yield frame.image
-
-
-def _say(scores: dict[str, dict[str, float]], out: Path, seconds: float) -> None:
-    psnr, ssim = scores["psnr"], scores["ssim"]
-    print(f"\nOn the unseen clip, compared with its true look ({seconds / 60:.1f} minutes in all):\n")
-    print(f"  {'':<28}{'PSNR':>9}{'SSIM':>9}")
-    for name, title in (
-        ("input", "input as it is"),
-        ("reinhard", "Reinhard colour transfer"),
-        ("output", "reskin"),
-    ):
-        print(f"  {title:<28}{psnr[name]:>6.2f} dB{ssim[name]:>9.3f}")
-    print(f"\nLook at {out / 'report.html'} and {out / 'translated.mp4'}.")
-    sys.stdout.flush()
+    titles = {"input": "input as it is", "reinhard": "Reinhard colour transfer", "output": "reskin"}
+    lines += [f"  {title:<28}{psnr[name]:>6.2f} dB{ssim[name]:>9.3f}" for name, title in titles.items()]
+    return [*lines, "", f"Look at {shown.report} and {shown.translated}."]

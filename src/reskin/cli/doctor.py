@@ -13,17 +13,18 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from reskin.cli.arguments import parse
+from reskin.cli.options import parse
+from reskin.cli.streams import show, show_text
+from reskin.config import Settings, Spelled
 from reskin.version import __version__
 
 if TYPE_CHECKING:
     from reskin.device import Compute
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """Check this machine, one line for each thing that translation needs, with what to mend.
 
     Examples:
@@ -31,7 +32,7 @@ class Arguments:
       reskin doctor --json        # for a bug report
     """
 
-    json: bool = False
+    as_json: Annotated[bool, Spelled("json")] = False
     """Print the findings as JSON."""
 
 
@@ -49,12 +50,12 @@ def run(words: list[str]) -> int:
     """The command; returns its exit code: 2 when something needed is not there."""
     arguments = parse(Arguments, words, command="reskin doctor")
     findings = [_looked_at(check) for check in (versions, torch_build, device, video, disk, memory)]
-    if arguments.json:
-        print(json.dumps({"reskin": __version__, "findings": [asdict(f) for f in findings]}, indent=2))
+    if arguments.as_json:
+        show_text(json.dumps({"reskin": __version__, "findings": [asdict(f) for f in findings]}, indent=2))
     else:
         for finding in findings:
             fix = f"  → {finding.fix}" if finding.fix else ""
-            print(f"{finding.state:<5} {finding.what:<14} {finding.text}{fix}")
+            show(f"{finding.state:<5} {finding.what:<14} {finding.text}{fix}")
     return 2 if any(finding.state == "FAIL" for finding in findings) else 0
 
 
@@ -77,8 +78,7 @@ def versions() -> Finding:
         "av",
         "opencv-python-headless",
         "pydantic",
-        "tyro",
-        "torchmetrics",
+        "rich",
     )
     found = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
     text = f"reskin {__version__}, Python {platform.python_version()} on {platform.system()}; {found}"

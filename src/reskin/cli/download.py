@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
-from reskin.cli.arguments import parse
-from reskin.cli.counter import Counter
+from reskin.cli.options import parse
+from reskin.cli.streams import say, show_text
+from reskin.config import Settings, Spelled
 from reskin.curation.download.catalog import SETS, find_set
 from reskin.curation.download.sets import Downloaded, download_set
 from reskin.errors import SettingsError
+from reskin.progress import Progress
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """Download a standard set into a folder; without a name, list the sets.
 
     What broke off goes on with the same command. The checksum of the first download is remembered, and
@@ -30,13 +29,13 @@ class Arguments:
       reskin download pix2pix-maps --from maps.tar.gz --out data/maps
     """
 
-    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
+    name: Annotated[str | None, Spelled(position="NAME")] = None
     """Name of the set; `reskin download` alone lists them."""
     out: Path | None = None
     """The folder to make."""
-    archive: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    archive: Annotated[Path | None, Spelled("from")] = None
     """An archive that is on this disk already, instead of a download."""
-    json: bool = False
+    as_json: Annotated[bool, Spelled("json")] = False
     """Print the result, or the list, as JSON."""
 
 
@@ -44,18 +43,20 @@ def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     arguments = parse(Arguments, words, command="reskin download")
     if arguments.name is None:
-        print(json.dumps(listing(), indent=2, ensure_ascii=False) if arguments.json else listing_text())
+        show_text(json.dumps(listing(), indent=2) if arguments.as_json else listing_text())
         return 0
     wanted = find_set(arguments.name)
     if arguments.out is None:
         raise SettingsError("missing: --out", f"Type: reskin download {wanted.name} --out data/{wanted.name}")
     if arguments.archive is None:
-        print(f"from {wanted.url}\nterms: {wanted.terms}", file=sys.stderr)
-    with _TwoCounters() as counters:
-        done = download_set(wanted, arguments.out, archive=arguments.archive, report=counters.show)
-    if arguments.json:
-        print(json.dumps({**asdict(done), "folder": str(done.folder)}, indent=2))
-    print(_summary(done), file=sys.stderr)
+        say(f"from {wanted.url}", f"terms: {wanted.terms}")
+    with Progress() as progress:
+        done = download_set(
+            wanted, arguments.out, archive=arguments.archive, report=partial(_shown, progress)
+        )
+    if arguments.as_json:
+        show_text(json.dumps({**asdict(done), "folder": str(done.folder)}, indent=2))
+    say(_summary(done))
     return 0
 
 
@@ -96,21 +97,7 @@ def listing_text() -> str:
     return "\n".join(lines)
 
 
-class _TwoCounters:
-    """Shows bytes while downloading, then pictures while unpacking."""
-
-    def __init__(self) -> None:
-        self.counters: dict[str, Counter] = {}
-
-    def __enter__(self) -> _TwoCounters:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for counter in self.counters.values():
-            counter.__exit__(None, None, None)
-
-    def show(self, what: str, done: int, total: int | None) -> None:
-        """Say how far the bytes or the pictures are."""
-        unit, name = (1_000_000, "MB") if what == "bytes" else (1, "pictures")
-        counter = self.counters.setdefault(what, Counter(name))
-        counter.show(done // unit, None if total is None else max(1, total // unit))
+def _shown(progress: Progress, what: str, done: int, total: int | None) -> None:
+    """Bytes while downloading, as MB, then pictures while unpacking."""
+    of, name = (1_000_000, "MB") if what == "bytes" else (1, "pictures")
+    progress(done // of, None if total is None else max(1, total // of), name)

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import tyro
-from rich.console import Console
-from rich.table import Table
-
-from reskin.cli.arguments import parse
+from reskin.cli.options import parse
+from reskin.cli.streams import show_text, table_text
+from reskin.config import Settings, Spelled
 
 if TYPE_CHECKING:
     from reskin.evaluation.evaluate import Score
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """Measure a model on held-out pictures of both sides (the test split where there is one).
 
     Beside every score stand the same measure of the untouched input and of real pictures, to compare with.
@@ -30,7 +25,7 @@ class Arguments:
       reskin evaluate runs/film-game --a data/film --b data/game --truth-a2b data/film-as-game
     """
 
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[Path, Spelled(position="RUN")]
     """The run folder."""
     a: Path
     """Pictures of side A."""
@@ -46,7 +41,7 @@ class Arguments:
     """Checkpoint to measure; by default the last."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
-    json: bool = False
+    as_json: Annotated[bool, Spelled("json")] = False
     """Print the scores as JSON."""
 
 
@@ -73,19 +68,12 @@ def run(words: list[str]) -> int:
     step = arguments.step or final_step(arguments.run)
     facts = {"a": str(arguments.a), "b": str(arguments.b)} | {k: str(v) for k, v in options.items() if v}
     record_scores(arguments.run, step, scores, facts)
-    if arguments.json:
-        print(json.dumps({name: _facts(score) for name, score in scores.items()}, indent=2))
+    if arguments.as_json:
+        show_text(json.dumps({name: _facts(score) for name, score in scores.items()}, indent=2))
         return 0
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, side in (
-        ("score", "left"),
-        ("value", "right"),
-        ("better", "left"),
-        ("n", "right"),
-        ("", "left"),
-    ):
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]
-    for name, score in scores.items():
-        table.add_row(name, f"{score.value:.4g}", score.better, str(score.count), score.note)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    rows = [
+        (name, f"{score.value:.4g}", score.better, str(score.count), score.note)
+        for name, score in scores.items()
+    ]
+    show_text(table_text(("score", "value", "better", "n", ""), rows, right=("value", "n")))
     return 0

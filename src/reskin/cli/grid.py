@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
-from reskin.cli.arguments import parse
-from reskin.cli.counter import Counter
+from reskin.cli.options import parse
+from reskin.cli.streams import say
 from reskin.cli.translate import chosen_styles
+from reskin.config import Settings, Spelled
 from reskin.errors import SettingsError
+from reskin.progress import Progress
 from reskin.types import Direction
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """Make a table of pictures with a model that has styles (munit): contents on the left, styles on top.
 
     Examples:
@@ -25,7 +23,7 @@ class Arguments:
       reskin grid runs/s2w --content summer/ --styles 5 --seed 2 --out grid.png
     """
 
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[Path, Spelled(position="RUN")]
     """The run folder."""
     content: tuple[Path, ...]
     """Pictures, or folders of pictures, one row each."""
@@ -70,7 +68,7 @@ def run(words: list[str]) -> int:
     if styles is None:
         raise SettingsError("no styles are given", "Add --style with example pictures, or --styles COUNT.")
     examples = examples or [f"random style {number}" for number in range(1, len(styles) + 1)]
-    with Counter("rows") as counter:
+    with Progress("rows") as progress:
         style_grid(
             model,
             contents,
@@ -81,9 +79,9 @@ def run(words: list[str]) -> int:
             side=arguments.size,
             compute=choose_compute(arguments.device, arguments.precision),
             overwrite=arguments.overwrite,
-            report=counter.show,
+            report=progress,
         )
-    print(f"done: {arguments.out}", file=sys.stderr)
+    say(f"done: {arguments.out}")
     return 0
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
-from reskin.cli.arguments import parse
+from reskin.cli.options import parse
+from reskin.cli.streams import say
+from reskin.config import Settings, Spelled
 from reskin.types import Direction
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """Turn a generator of the CycleGAN, pix2pix or CUT repository (latest_net_G_A.pth) into a model folder.
 
     A network of fast style transfer (wave.pth) is taken too. Kind of network, blocks, normalisation, dropout
@@ -26,7 +23,7 @@ class Arguments:
       reskin import wave.pth --out models/wave
     """
 
-    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    file: Annotated[Path, Spelled(position="FILE")]
     """The .pth file of one generator."""
     out: Path
     """The model folder to make."""
@@ -43,5 +40,5 @@ def run(words: list[str]) -> int:
     direction = arguments.direction or ("b2a" if arguments.file.stem.endswith("_B") else "a2b")
     settings = import_model(arguments.file, arguments.out, direction)
     found = ", ".join(f"{key} {value}" for key, value in settings.items())
-    print(f"done: {arguments.out} ({found})\nnext: reskin translate {arguments.out} IN OUT", file=sys.stderr)
+    say(f"done: {arguments.out} ({found})", f"next: reskin translate {arguments.out} IN OUT")
     return 0

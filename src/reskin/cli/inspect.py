@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import tyro
-
-from reskin.cli.arguments import parse
-from reskin.cli.counter import Counter
+from reskin.cli.options import parse
+from reskin.cli.streams import say, show, show_text
+from reskin.config import Settings, Spelled
 from reskin.curation.inspect.card import dataset_card, write_card
 from reskin.curation.inspect.contact_sheet import write_contact_sheet
 from reskin.curation.inspect.gap import GapReport, compare_sides, suggested_command
 from reskin.curation.inspect.page import Inspection, thumbnail_side, write_page
 from reskin.curation.inspect.sets import MeasuredSet, PictureSet, measure_set, open_sets
 from reskin.errors import PartialError, SettingsError, StorageError
+from reskin.progress import Progress
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """Look at one data set, or compare two: cards, gap report, contact sheets and a page with every picture.
 
     A folder with trainA and trainB holds both sides. A set needs no manifest. Nothing in it is changed; its
@@ -33,11 +30,11 @@ class Arguments:
       reskin inspect data/got data/fixers --json
     """
 
-    sets: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SET")]
+    sets: Annotated[tuple[Path, ...], Spelled(position="SET")]
     """One folder, or two to compare."""
     out: Path = Path("inspect.html")
     """Name of the page; the contact sheets get its name and that of their set."""
-    json: bool = False
+    as_json: Annotated[bool, Spelled("json")] = False
     """Print cards and gap report as JSON."""
 
 
@@ -53,11 +50,11 @@ def run(words: list[str]) -> int:
     missed = [missed for one, card in zip(measured, cards, strict=True) if (missed := _write_card(one, card))]
     sheets = [_sheet(one, arguments.out) for one in measured]
     write_page(Inspection(measured, cards, gap, command), arguments.out)
-    if arguments.json:
-        print(json.dumps(_as_json(cards, gap, command, [arguments.out, *sheets]), indent=2))
+    if arguments.as_json:
+        show_text(json.dumps(_as_json(cards, gap, command, [arguments.out, *sheets]), indent=2))
     else:
-        print(_in_words(cards, gap, command))
-    print(f"done: {arguments.out} and {', '.join(map(str, sheets))}", file=sys.stderr)
+        show(*_in_words(cards, gap, command))
+    say(f"done: {arguments.out} and {', '.join(map(str, sheets))}")
     return _finish(measured, missed)
 
 
@@ -77,13 +74,13 @@ def _measure(sides: list[PictureSet]) -> list[MeasuredSet]:
     """Every picture of all sides, under one counter."""
     total = sum(len(side.manifest.frames) for side in sides)
     before, measured = 0, []
-    with Counter("pictures") as counter:
+    with Progress("pictures") as progress:
         for side in sides:
             measured.append(
                 measure_set(
                     side,
                     thumbnail_px=thumbnail_side(total),
-                    report=lambda done, _, before=before: counter.show(before + done, total),  # type: ignore[misc]
+                    report=lambda done, _, before=before: progress(before + done, total),  # type: ignore[misc]
                 )
             )
             before += len(side.manifest.frames)
@@ -117,7 +114,7 @@ def _as_json(
     }
 
 
-def _in_words(cards: list[dict[str, Any]], gap: GapReport | None, command: str) -> str:
+def _in_words(cards: list[dict[str, Any]], gap: GapReport | None, command: str) -> list[str]:
     """What a terminal shows: counts with reasons, leakage, and the findings."""
     lines = []
     for card in cards:
@@ -130,7 +127,7 @@ def _in_words(cards: list[dict[str, Any]], gap: GapReport | None, command: str) 
             f"  held-out pictures with a twin in another split: {leaks['leaked']} of {leaks['held_out']}"
         )
     if gap is None:
-        return "\n".join(lines)
+        return lines
     marks = {"warning": "!", "note": "-", "good": "+"}
     for finding in gap.findings:
         lines += [
@@ -139,7 +136,7 @@ def _in_words(cards: list[dict[str, Any]], gap: GapReport | None, command: str) 
             f"    {finding.meaning}",
         ]
         lines += [f"    → {finding.advice}"] if finding.advice else []
-    return "\n".join([*lines, "", f"next: {command}"])
+    return [*lines, "", f"next: {command}"]
 
 
 def _finish(measured: list[MeasuredSet], missed: list[str]) -> int:
@@ -150,7 +147,7 @@ def _finish(measured: list[MeasuredSet], missed: list[str]) -> int:
     """
     unreadable = [(one.of.root / file, why) for one in measured for file, why in one.unreadable]
     for _, why in unreadable[:20]:
-        print(f"unreadable: {why}", file=sys.stderr)
+        say(f"unreadable: {why}")
     if unreadable:
         raise PartialError(
             f"{len(unreadable)} pictures cannot be read, first {unreadable[0][0]}", "Mend or remove them."

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
-from reskin.cli.arguments import parse
-from reskin.cli.counter import Counter
+from reskin.cli.options import parse
+from reskin.cli.streams import say
+from reskin.config import Settings, Spelled
 from reskin.errors import SettingsError
+from reskin.progress import Progress
 from reskin.types import Direction
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """Show one picture on its way from one style to another, with a model that has styles (munit).
 
     Examples:
       reskin interpolate runs/s2w summer.jpg --from w1.jpg --to w2.jpg --frames 48 --out morph.mp4
     """
 
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[Path, Spelled(position="RUN")]
     """The run folder."""
-    picture: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE")]
+    picture: Annotated[Path, Spelled(position="PICTURE")]
     """The content."""
-    from_: Annotated[Path, tyro.conf.arg(name="from")]
+    from_: Annotated[Path, Spelled("from")]
     """Example picture of the style that it begins with."""
     to: Path
     """Example picture of the style that it ends with."""
@@ -68,7 +65,7 @@ def run(words: list[str]) -> int:
     first, last = (
         example_style(model, path, direction, side=side) for path in (arguments.from_, arguments.to)
     )
-    with Counter("frames") as counter:
+    with Progress("frames") as progress:
         interpolate(
             model,
             arguments.picture,
@@ -79,7 +76,7 @@ def run(words: list[str]) -> int:
             frame_rate=arguments.frame_rate,
             compute=choose_compute(arguments.device, arguments.precision),
             overwrite=arguments.overwrite,
-            report=counter.show,
+            report=progress,
         )
-    print(f"done: {arguments.out}", file=sys.stderr)
+    say(f"done: {arguments.out}")
     return 0

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
-import logging
+import os
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from reskin.errors import ReskinError, SettingsError
+from reskin import online
+from reskin.cli.signals import Stopped, stoppable
+from reskin.cli.streams import abandon, prepared_streams, say, show, show_text, silence_libtiff
+from reskin.errors import InterruptedRunError, ReskinError, unknown
+from reskin.progress import emit_begin, emit_end
 from reskin.version import __version__
 
 # Command to module, in the order of a first day's work.
@@ -30,6 +35,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "report": "report",
     "import": "import_model",
+    "runs": "runs",
     "methods": "methods",
     "doctor": "doctor",
 }
@@ -41,8 +47,11 @@ examples:
   reskin train cyclegan --a data/film --b data/game --out runs/film-game
   reskin translate runs/film-game clip.mp4 clip-as-game.mp4
 
-`reskin COMMAND --help` explains a command. Exit codes: 0 done, 2 not as asked for, 3 partly done.
+`reskin COMMAND --help` explains a command, --help-all lists all its options; --offline, with any of them,
+forbids the network. Exit codes: 0 done, 2 not as asked for, 3 partly done, 130 and 143 stopped by a signal.
 """
+
+GO_ON = "Run the same command again to go on."
 
 
 def main(words: list[str] | None = None) -> int:
@@ -51,38 +60,70 @@ def main(words: list[str] | None = None) -> int:
     Args:
         words: what was typed after `reskin`; `sys.argv` by default.
     """
-    words = sys.argv[1:] if words is None else words
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("reskin").setLevel(logging.INFO)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(overview())
+    words = list(sys.argv[1:] if words is None else words)
+    with prepared_streams(), stoppable():
+        emit_begin(words)
+        code: int = 1
+        error: BaseException | None = None
+        try:
+            code = _run(words)
+        except ReskinError as refused:
+            error, code = refused, refused.exit_code
+            say(f"reskin: {refused}")
+        except (KeyboardInterrupt, Stopped) as stopped:
+            number = stopped.number if isinstance(stopped, Stopped) else signal.SIGINT
+            error = InterruptedRunError(number, f"stopped by {signal.Signals(number).name}", GO_ON)
+            code = error.exit_code
+            say(f"reskin: {error}")
+        except BrokenPipeError:  # the reader of our output has gone, as with `reskin methods | head`
+            code = 0
+        except SystemExit as done:
+            code = done.code if isinstance(done.code, int) else 0
+            raise
+        except Exception as fault:
+            error = fault
+            raise
+        finally:
+            emit_end(code, error)
+            _flush()
+        return code
+
+
+def _run(words: list[str]) -> int:
+    if "--offline" in (words[: words.index("--")] if "--" in words else words):
+        words.remove("--offline")
+        os.environ[online.VARIABLE] = "1"
+    if not words or words[0] in ("-h", "--help", "--help-all", "help"):
+        show_text(overview())
         return 0
     if words[0] in ("-V", "--version"):
-        print(f"reskin {__version__}")
+        show(f"reskin {__version__}")
         return 0
-    try:
-        return _command(words[0])(words[1:])
-    except ReskinError as error:
-        print(f"reskin: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("reskin: stopped. Run the same command again to go on.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output has gone, as with `reskin methods | head`
-        sys.stderr.close()
-        return 0
+    run = _command(words[0])
+    silence_libtiff()
+    return int(run(words[1:]))
 
 
-def _command(name: str):  # type: ignore[no-untyped-def]
+def _flush() -> None:
+    """Write what is left to the streams now: what fails later would be a trace of the interpreter's own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            abandon(stream)
+
+
+def _command(name: str) -> Callable[[list[str]], int]:
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"Did you mean '{near[0]}'? " if near else ""
-        raise SettingsError(f"unknown command '{name}'", f"{hint}Known: {', '.join(COMMANDS)}.")
-    return importlib.import_module(f"reskin.cli.{COMMANDS[name]}").run
+        raise unknown("command", name, COMMANDS)
+    command: Callable[[list[str]], int] = importlib.import_module(f"reskin.cli.{COMMANDS[name]}").run
+    return command
 
 
 def overview() -> str:
     """The text of `reskin --help`; each command's line is the first of its module's docstring."""
+    width = max(map(len, COMMANDS)) + 2
     lines = [
         "usage: reskin COMMAND ...",
         "",
@@ -91,7 +132,7 @@ def overview() -> str:
         "commands:",
     ]
     for name, module in COMMANDS.items():
-        lines.append(f"  {name:<11}{_summary(Path(__file__).with_name(f'{module}.py'))}")
+        lines.append(f"  {name:<{width}}{_summary(Path(__file__).with_name(f'{module}.py'))}")
     return "\n".join(lines) + "\n" + HELP_END.rstrip()
 
 
@@ -99,7 +140,3 @@ def _summary(file: Path) -> str:
     """The first line of a module's docstring, read without importing it (that would import torch)."""
     text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
     return text.splitlines()[0].split(": ", 1)[1].rstrip(".")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,77 +3,108 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
-import tyro
-from rich.console import Console
-from rich.table import Table
-
-from reskin.cli.arguments import parse
+from reskin.cli.options import parse
+from reskin.cli.streams import show, show_text, table_text
+from reskin.config import Settings, Spelled
+from reskin.data.batches import DataConfig
 from reskin.methods import find, names
 from reskin.methods.base import Method
 from reskin.methods.translator import Translator
+from reskin.runs.settings import TrainConfig
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """List the methods, or show the page of one: its paper, its presets and every setting.
 
     Examples:
       reskin methods
       reskin methods cyclegan
+      reskin methods --json
     """
 
-    method: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="METHOD")] = None
+    method: Annotated[str | None, Spelled(position="METHOD")] = None
     """Name of the method to explain."""
+    as_json: Annotated[bool, Spelled("json")] = False
+    """Print everything as JSON, with the schema of all settings."""
 
 
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     arguments = parse(Arguments, words, command="reskin methods")
-    if arguments.method is None:
-        _print_table()
+    if arguments.as_json:
+        chosen = names() if arguments.method is None else [arguments.method]
+        show_text(json.dumps({name: facts(name) for name in chosen}, indent=2))
+    elif arguments.method is None:
+        show_text(_table())
+        show("", "reskin methods NAME explains one; reskin train NAME --help lists its settings.")
     else:
-        _print_page(arguments.method)
+        show_text(_page(arguments.method))
     return 0
 
 
-def _print_table() -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("method", "paper", "data", "directions", "weights", "good for"):
-        table.add_column(heading, justify="right" if heading == "weights" else "left")
+def facts(name: str) -> dict[str, Any]:
+    """All there is to know of a method, JSON-ready; settings that are basic are marked so in the schemas."""
+    method = find(name)
+    text = inspect.getdoc(sys.modules[method.__module__]) or ""
+    known: dict[str, Any] = {
+        "summary": text.splitlines()[0],
+        "about": text,
+        "paper": method.paper,
+        "good_for": method.good_for,
+        "data": data(method),
+        "directions": list(method.directions),
+        "schema": {"method": method.Config.model_json_schema()},
+    }
+    if issubclass(method, Method):
+        known |= {
+            "pairing": method.pairing,
+            "weights": size(method),
+            "defaults": dict(method.defaults),
+            "presets": {
+                preset: {"about": of.about, "settings": dict(of.settings)}
+                for preset, of in method.presets.items()
+            },
+        }
+        known["schema"] |= {"data": DataConfig.model_json_schema(), "train": TrainConfig.model_json_schema()}
+    return known
+
+
+def _table() -> str:
+    rows = []
     for name in names():
         method = find(name)
         count = f"{size(method):,}" if issubclass(method, Method) else "-"
-        table.add_row(name, method.paper, data(method), directions(method), count, method.good_for)
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
-    print("\nreskin methods NAME explains one; reskin train NAME --help lists its settings.")
+        rows.append((name, method.paper, data(method), directions(method), count, method.good_for))
+    headings = ("method", "paper", "data", "directions", "weights", "good for")
+    return table_text(headings, rows, right=("weights",))
 
 
-def _print_page(name: str) -> None:
+def _page(name: str) -> str:
     method = find(name)
-    print(inspect.getdoc(sys.modules[method.__module__]))
-    print(f"\n{about(method)}")
-    print(f"\nGood for {method.good_for}.")
-    facts = [f"data: {data(method)}", f"directions: {directions(method)}"]
+    lines = [inspect.getdoc(sys.modules[method.__module__]) or "", "", about(method), ""]
+    lines += [f"Good for {method.good_for}."]
+    about_data = [f"data: {data(method)}", f"directions: {directions(method)}"]
     if issubclass(method, Method):
-        print("; ".join([*facts, f"{size(method):,} weights"]))
+        lines.append("; ".join([*about_data, f"{size(method):,} weights"]))
         if method.defaults:
-            print(f"Trained with {in_flags(method.defaults)} unless told otherwise.")
+            lines.append(f"Trained with {in_flags(method.defaults)} unless something else is given.")
         if method.presets:
-            print("\nPresets (--preset NAME):")
+            lines += ["", "Presets (--preset NAME):"]
         for preset, facts_of in method.presets.items():
-            print(f"  {preset}\n      {facts_of.about}")
+            lines += [f"  {preset}", f"      {facts_of.about}"]
             if facts_of.settings:
-                print(f"      {in_flags(facts_of.settings)}")
-    print("\nSettings:")
+                lines.append(f"      {in_flags(facts_of.settings)}")
+    lines += ["", "Settings:"]
     for field, info in method.Config.model_fields.items():
         meaning = " ".join((info.description or "").split())
-        print(f"  --{field.replace('_', '-')} (default {typed(info.default)})\n      {meaning}")
+        lines += [f"  --{field.replace('_', '-')} (default {typed(info.default)})", f"      {meaning}"]
+    return "\n".join(lines)
 
 
 def about(method: type[Translator]) -> str:

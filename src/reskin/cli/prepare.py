@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
 from collections import Counter as Counts
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
-from reskin.cli.arguments import parse
-from reskin.cli.counter import Counter
+from reskin.cli.options import parse
+from reskin.cli.streams import say, show_text
+from reskin.config import BASIC, Settings, Spelled
 from reskin.curation.prepare.clips import ClipsConfig, prepare_clips
 from reskin.curation.prepare.frames import FramesConfig, prepare_frames
 from reskin.curation.prepare.images import ImagesConfig, prepare_images
-from reskin.curation.prepare.presets import FRAMES, preset_settings
+from reskin.curation.prepare.presets import FRAMES, with_preset
 from reskin.data.manifest import Manifest
 from reskin.errors import PartialError, SettingsError
+from reskin.progress import Progress
 
 HELP = """usage: reskin prepare KIND SOURCE... --out FOLDER [OPTIONS]
 
@@ -39,8 +36,7 @@ examples:
 `reskin prepare KIND --help` lists the options. Run the same command again to go on where it stopped."""
 
 
-@dataclass(frozen=True)
-class FramesArguments:
+class FramesArguments(Settings):
     """Take frames out of videos and split them into train, val and test so that neighbours stay together.
 
     Run the same command again to go on where it stopped. Exit code 3: a source is damaged, the rest is done.
@@ -51,25 +47,24 @@ class FramesArguments:
       reskin prepare frames ep3.mkv --out data/series --per-shot 3 --skip-start 1:30 --skip-end 2:00 --add
     """
 
-    videos: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
+    videos: Annotated[tuple[Path, ...], Spelled(position="VIDEO")]
     """One or more videos of one side."""
     out: Path
     """The folder to make."""
     frames: FramesConfig
-    preset: str | None = None
+    preset: Annotated[str | None, BASIC] = None
     """Start from the settings of a report: got_frames (every 100th frame at 640x360, 4:1), face_frame_frames
     (1,500 frames at random at 128x128, 8:1:1) or recycle_frames (all frames in order, 14:5). Other options
     still count."""
-    add: bool = False
+    add: Annotated[bool, BASIC] = False
     """Add these videos to the folder; every picture it has stays where it is."""
     workers: int | None = None
     """Processes; by default one for each video while there are cores."""
-    json: bool = False
+    as_json: Annotated[bool, Spelled("json")] = False
     """Print a summary as JSON."""
 
 
-@dataclass(frozen=True)
-class ClipsArguments:
+class ClipsArguments(Settings):
     """Take runs of consecutive frames out of videos; no run goes over a cut.
 
     Every clip is a folder of its own, such as train/anna-000120/, with its frames in order.
@@ -79,21 +74,20 @@ class ClipsArguments:
       reskin prepare clips a.mp4 --out data/anna --length 16 --stride 48 --count 500
     """
 
-    videos: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
+    videos: Annotated[tuple[Path, ...], Spelled(position="VIDEO")]
     """One or more videos of one side."""
     out: Path
     """The folder to make."""
     clips: ClipsConfig
-    add: bool = False
+    add: Annotated[bool, BASIC] = False
     """Add these videos to the folder; every picture it has stays where it is."""
     workers: int | None = None
     """Processes; by default one for each video while there are cores."""
-    json: bool = False
+    as_json: Annotated[bool, Spelled("json")] = False
     """Print a summary as JSON."""
 
 
-@dataclass(frozen=True)
-class ImagesArguments:
+class ImagesArguments(Settings):
     """Bring a folder of pictures to one size and format; the originals are never changed.
 
     Run the same command again to go on where it stopped, or after pictures have been added to the folder.
@@ -103,19 +97,19 @@ class ImagesArguments:
       reskin prepare images photos/ --out data/photos --size 256 --format jpg --ratio 4:1
     """
 
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    folder: Annotated[Path, Spelled(position="FOLDER")]
     """The folder of pictures; folders below it count."""
     out: Path
     """The folder to make."""
     images: ImagesConfig
-    json: bool = False
+    as_json: Annotated[bool, Spelled("json")] = False
     """Print a summary as JSON."""
 
 
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
-    if words[:1] in (["-h"], ["--help"]):
-        print(HELP)
+    if words[:1] and words[0] in ("-h", "--help", "--help-all"):
+        show_text(HELP)
         return 0
     kinds = {"frames": _frames, "faces": _faces, "images": _images, "clips": _clips}
     if not words or words[0] not in kinds:
@@ -128,54 +122,40 @@ def run(words: list[str]) -> int:
 
 def _frames(words: list[str]) -> int:
     command = "reskin prepare frames"
-    arguments = parse(FramesArguments, words, command=command, default=_preset_of(words))
-    with Counter("frames looked through") as looked, Counter("frames") as counter:
+    arguments = parse(FramesArguments, words, command=command, merge=lambda given: with_preset(FRAMES, given))
+    with Progress("frames") as progress:
         manifest = prepare_frames(
             arguments.videos,
             arguments.out,
             arguments.frames,
-            report=counter.show,
-            scanning=looked.show,
+            report=progress,
+            scanning=lambda done, total: progress(done, total, "frames looked through"),
             workers=arguments.workers,
             add=arguments.add,
         )
-    return _finish(manifest, arguments.out, "frames", as_json=arguments.json)
-
-
-def _preset_of(words: list[str]) -> FramesArguments | None:
-    """What is taken where no flag is given: the settings of the preset that is named, if one is."""
-    names = [word.partition("=")[2] for word in words if word.startswith("--preset=")]
-    names += [following for word, following in pairwise(words) if word == "--preset"]
-    if not names:
-        return None
-    settings = preset_settings(FRAMES, names[-1])
-    ways = {"every", "count", "per_second", "per_shot"}
-    if ways & {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in words}:
-        # Another way of choosing frames takes the place of the preset's.
-        settings = {key: value for key, value in settings.items() if key not in ways}
-    return FramesArguments(videos=tyro.MISSING, out=tyro.MISSING, frames=FramesConfig.parse(settings))
+    return _finish(manifest, arguments.out, "frames", as_json=arguments.as_json)
 
 
 def _clips(words: list[str]) -> int:
     arguments = parse(ClipsArguments, words, command="reskin prepare clips")
-    with Counter("frames looked through") as looked, Counter("frames") as counter:
+    with Progress("frames") as progress:
         manifest = prepare_clips(
             arguments.videos,
             arguments.out,
             arguments.clips,
-            report=counter.show,
-            scanning=looked.show,
+            report=progress,
+            scanning=lambda done, total: progress(done, total, "frames looked through"),
             workers=arguments.workers,
             add=arguments.add,
         )
-    return _finish(manifest, arguments.out, "frames of clips", as_json=arguments.json)
+    return _finish(manifest, arguments.out, "frames of clips", as_json=arguments.as_json)
 
 
 def _images(words: list[str]) -> int:
     arguments = parse(ImagesArguments, words, command="reskin prepare images")
-    with Counter("pictures") as counter:
-        manifest = prepare_images(arguments.folder, arguments.out, arguments.images, report=counter.show)
-    return _finish(manifest, arguments.out, "pictures", as_json=arguments.json)
+    with Progress("pictures") as progress:
+        manifest = prepare_images(arguments.folder, arguments.out, arguments.images, report=progress)
+    return _finish(manifest, arguments.out, "pictures", as_json=arguments.as_json)
 
 
 def _faces(words: list[str]) -> int:
@@ -191,9 +171,9 @@ def _finish(manifest: Manifest, out: Path, what: str, *, as_json: bool) -> int:
         summary = {"out": str(out), "pictures": len(manifest.frames), "splits": counts}
         clips = {frame.clip for frame in manifest.frames if frame.clip is not None}
         summary |= {"clips": len(clips)} if clips else {}
-        print(json.dumps({**summary, "sources": len(manifest.sources), "damaged": manifest.damaged}))
+        show_text(json.dumps({**summary, "sources": len(manifest.sources), "damaged": manifest.damaged}))
     for line in manifest.damaged:
-        print(line, file=sys.stderr)
+        say(line)
     said = ", ".join(f"{count} {split}" for split, count in counts.items())
     if manifest.damaged:
         raise PartialError(
@@ -201,5 +181,5 @@ def _finish(manifest: Manifest, out: Path, what: str, *, as_json: bool) -> int:
             "or stretches could not be read",
             "They are named above; what is sound was used.",
         )
-    print(f"done: {out} ({len(manifest.frames)} {what}: {said})", file=sys.stderr)
+    say(f"done: {out} ({len(manifest.frames)} {what}: {said})")
     return 0

@@ -5,25 +5,22 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter as Tally
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
-from reskin.cli.arguments import parse
-from reskin.cli.counter import Counter
+from reskin.cli.options import parse
+from reskin.cli.streams import say, show_text
+from reskin.config import BASIC, Settings, Spelled
 from reskin.curation.prepare.faces import NOT_STATED, FacesConfig, prepare_faces
-from reskin.curation.prepare.presets import FACES, preset_settings
+from reskin.curation.prepare.presets import FACES, with_preset
 from reskin.data.manifest import Manifest, read_manifest
 from reskin.errors import PartialError
+from reskin.progress import Progress
 
 COMMAND = "reskin prepare faces"
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """Find faces in videos and write them as square pictures, turned upright and split without leaks.
 
     Run the same command again to go on where it stopped. Faces belong to people: --licence and --consent
@@ -35,53 +32,36 @@ class Arguments:
       reskin prepare faces ep1.mkv ep2.mkv --out data/series --per-shot 20 --split source
     """
 
-    videos: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
+    videos: Annotated[tuple[Path, ...], Spelled(position="VIDEO")]
     """One or more videos of one side."""
     out: Path
     """The folder to make."""
     faces: FacesConfig
-    preset: str | None = None
+    preset: Annotated[str | None, BASIC] = None
     """Start from the settings of a report (face_frame_faces: 1,000 faces at 128x128, 8:1:1); other options
     still count."""
-    json: bool = False
+    as_json: Annotated[bool, Spelled("json")] = False
     """Print the result as one JSON object on standard output."""
-
-
-class _Shown:
-    """One counter for each stage."""
-
-    def __init__(self) -> None:
-        self.counter: Counter | None = None
-
-    def show(self, what: str, done: int, total: int) -> None:
-        """Say that `done` of `total` are finished."""
-        if self.counter is None or self.counter.what != what:
-            self.close()
-            self.counter = Counter(what).__enter__()
-        self.counter.show(done, total)
-
-    def close(self) -> None:
-        """End the line of the present stage."""
-        if self.counter is not None:
-            self.counter.__exit__(None, None, None)
 
 
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
-    arguments = parse(Arguments, words, command=COMMAND, default=_preset_of(words))
-    config = _asked(arguments.faces, arguments.out, asks=not arguments.json)
-    shown = _Shown()
-    try:
-        manifest = prepare_faces(arguments.videos, arguments.out, config, report=shown.show)
-    finally:
-        shown.close()
-    if arguments.json:
-        print(json.dumps(summary(manifest, arguments.out), ensure_ascii=False))
+    arguments = parse(Arguments, words, command=COMMAND, merge=lambda given: with_preset(FACES, given))
+    config = _asked(arguments.faces, arguments.out, asks=not arguments.as_json)
+    with Progress() as progress:
+        manifest = prepare_faces(
+            arguments.videos,
+            arguments.out,
+            config,
+            report=lambda what, done, total: progress(done, total, what),
+        )
+    if arguments.as_json:
+        show_text(json.dumps(summary(manifest, arguments.out)))
     else:
         for line in in_words(manifest):
-            print(line, file=sys.stderr)
+            say(line)
     for line in manifest.damaged:
-        print(line, file=sys.stderr)
+        say(line)
     said = ", ".join(f"{count} {split}" for split, count in _splits(manifest).items())
     if manifest.damaged:
         raise PartialError(
@@ -89,18 +69,8 @@ def run(words: list[str]) -> int:
             "sources or stretches could not be read",
             "They are named above; what is sound was used.",
         )
-    print(f"done: {arguments.out} ({len(manifest.frames)} faces: {said})", file=sys.stderr)
+    say(f"done: {arguments.out} ({len(manifest.frames)} faces: {said})")
     return 0
-
-
-def _preset_of(words: list[str]) -> Arguments | None:
-    """What is taken where no flag is given: the settings of the preset that is named, if one is."""
-    names = [word.partition("=")[2] for word in words if word.startswith("--preset=")]
-    names += [following for word, following in pairwise(words) if word == "--preset"]
-    if not names:
-        return None
-    settings = FacesConfig.parse(preset_settings(FACES, names[-1]))
-    return Arguments(videos=tyro.MISSING, out=tyro.MISSING, faces=settings)
 
 
 def _splits(manifest: Manifest) -> dict[str, int]:
@@ -119,16 +89,15 @@ def _asked(config: FacesConfig, out: Path, *, asks: bool) -> FacesConfig:
         return config.model_copy(update=said)
     silent = [f"--{name}" for name in ("licence", "consent") if getattr(config, name) is None]
     if silent:
-        print(
+        say(
             f"note: {' and '.join(silent)} {NOT_STATED}: faces are personal data, and whoever gets this "
             "folder cannot know what is allowed",
-            file=sys.stderr,
         )
     return config
 
 
 def _answer(question: str) -> str | None:
-    print(f"{question}? (Enter: {NOT_STATED}) ", end="", file=sys.stderr, flush=True)
+    say(f"{question}? (Enter: {NOT_STATED})")
     return sys.stdin.readline().strip() or None
 
 

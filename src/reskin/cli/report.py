@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
+from reskin.cli.options import parse
+from reskin.cli.streams import say
+from reskin.config import Settings, Spelled
 
-from reskin.cli.arguments import parse
 
-
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """Write one HTML file about a run that opens from disk, without a server or network.
 
     Examples:
@@ -21,7 +18,7 @@ class Arguments:
       reskin report runs/film-game --clip clip.mp4 clip-as-game.mp4
     """
 
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[Path, Spelled(position="RUN")]
     """The run folder."""
     out: Path | None = None
     """Name of the page; by default report.html in the run folder."""
@@ -37,5 +34,5 @@ def run(words: list[str]) -> int:
 
     clips = [(arguments.clip[0].name, *arguments.clip)] if arguments.clip else []
     page = write_report(arguments.run, arguments.out, clips=clips)
-    print(f"done: {page}", file=sys.stderr)
+    say(f"done: {page}")
     return 0

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
-from reskin.cli.arguments import parse
-from reskin.cli.counter import Counter
+from reskin.cli.options import parse
+from reskin.cli.streams import say, show, show_text
+from reskin.config import BASIC, Settings, Spelled
 from reskin.curation.screen.result import Finding, ScreenResult, SideResult
 from reskin.curation.screen.screen import ScreenConfig, screen_sets, undo_screening
 from reskin.errors import SettingsError
+from reskin.progress import Progress
 
 _EXAMPLES = 3
 _MOST_FAULTS = 5
@@ -25,8 +23,7 @@ _TOLD = {
 }
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """Say what looks wrong in sets of pictures; with --apply, leave it out.
 
     Each folder is one side. Without --apply nothing is left out. Nothing is ever deleted or moved: reasons
@@ -40,14 +37,14 @@ class Arguments:
       reskin screen data/got --undo
     """
 
-    folders: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    folders: Annotated[tuple[Path, ...], Spelled(position="FOLDER")]
     """One or more sets; the first keeps what it shares with another."""
     screen: ScreenConfig
-    apply: bool = False
+    apply: Annotated[bool, BASIC] = False
     """Leave out what was found, in place of what an earlier screening left out."""
-    undo: bool = False
+    undo: Annotated[bool, BASIC] = False
     """Use everything again that screening left out, and forget what was kept or dropped by hand."""
-    json: bool = False
+    as_json: Annotated[bool, Spelled("json")] = False
     """Print the findings as JSON, all pictures by name."""
 
 
@@ -56,14 +53,14 @@ def run(words: list[str]) -> int:
     arguments = parse(Arguments, words, command="reskin screen")
     if arguments.undo:
         return _undo(arguments)
-    with Counter("pictures") as counter:
-        result = screen_sets(arguments.folders, arguments.screen, apply=arguments.apply, report=counter.show)
-    if arguments.json:
-        print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+    with Progress("pictures") as progress:
+        result = screen_sets(arguments.folders, arguments.screen, apply=arguments.apply, report=progress)
+    if arguments.as_json:
+        show_text(json.dumps(result.to_dict(), indent=2))
     else:
-        print("\n".join(_table(result)))
+        show(*_table(result))
     for name in result.unused:
-        print(f"fits no picture: {name}", file=sys.stderr)
+        say(f"fits no picture: {name}")
     return 0
 
 
@@ -71,9 +68,9 @@ def _undo(arguments: Arguments) -> int:
     if arguments.apply:
         raise SettingsError("--apply and --undo contradict each other", "Give one of them.")
     back = undo_screening(arguments.folders)
-    if arguments.json:
-        print(json.dumps({"back": back}))
-    print(f"done: {_pictures(back)} {'is' if back == 1 else 'are'} used again", file=sys.stderr)
+    if arguments.as_json:
+        show_text(json.dumps({"back": back}))
+    say(f"done: {_pictures(back)} {'is' if back == 1 else 'are'} used again")
     return 0
 
 

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import tyro
-
-from reskin.cli.arguments import parse
-from reskin.config import Settings
+from reskin.cli.options import check_missing, options_of, read_words, see_help
+from reskin.cli.streams import say, show, show_text
+from reskin.config import BASIC, FLAGS, Settings, Spelled
 from reskin.data.batches import DataConfig
 from reskin.errors import SettingsError
 from reskin.methods import find_trained, trained_names
-from reskin.runs.settings import TrainConfig, find_preset, overruled, read_settings_file, sort_settings
-from reskin.training.progress import in_words
+from reskin.progress import in_words
+from reskin.runs.settings import RunSettings, TrainConfig, gather_settings
 
 if TYPE_CHECKING:
     from reskin.training.start import Plan
 
-EPILOGUE = """
+ABOUT = """Train {name}.
+
 Run the same command again to go on where it stopped; a run that was stopped and one that was not end in the
 same weights. Lengths: --epochs, or --steps, or --minutes.
 
@@ -35,27 +31,28 @@ Examples:
 """
 
 
-@dataclass(frozen=True)
-class RunArguments:
+class RunArguments(Settings):
     """Where a run is and how it is begun."""
 
     out: Path
     """The run folder: settings, curves, sample grids and checkpoints."""
-    preset: str | None = None
+    preset: Annotated[str | None, BASIC] = None
     """Settings under a name, which flags and --config overrule; `reskin methods METHOD` lists them."""
     config: Path | None = None
-    """JSON file of settings, such as another run's config.json; flags come before it."""
+    """JSON file of settings, such as another run's config.json; flags overrule it."""
     allow_change: bool = False
     """Go on with a run although its settings differ from those it was begun with."""
-    dry_run: bool = False
+    dry_run: Annotated[bool, BASIC] = False
     """Print settings, time, memory and disk that the run would take, and stop."""
+    as_json: Annotated[bool, Spelled("json")] = False
+    """With --dry-run: print it as JSON."""
 
 
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
-    if words[:1] in (["-h"], ["--help"]):
-        print("usage: reskin train METHOD --a FOLDER --b FOLDER --out RUN [OPTIONS]\n")
-        print(
+    if words[:1] and words[0] in ("-h", "--help", "--help-all"):
+        show("usage: reskin train METHOD --a FOLDER --b FOLDER --out RUN [OPTIONS]", "")
+        show(
             f"Methods: {', '.join(trained_names())}. `reskin train METHOD --help` lists the settings of one."
         )
         return 0
@@ -63,89 +60,46 @@ def run(words: list[str]) -> int:
         raise SettingsError(
             "no method given", f"Type: reskin train METHOD ... with one of: {', '.join(trained_names())}."
         )
-    name = words[0]
-    start, settings = read_arguments(name, words[1:])
+    start, settings = read_arguments(words[0], words[1:])
 
-    from reskin.training.start import plan_run, train_run
+    from reskin.training.start import plan_settings, train_settings
 
     if start.dry_run:
-        print(plan_text(plan_run(name, out=start.out, **settings)))
+        plan = plan_settings(settings, start.out)
+        show_text(json.dumps(plan.to_dict(), indent=2) if start.as_json else plan_text(plan))
         return 0
-    train_run(name, out=start.out, allow_change=start.allow_change, **settings)
+    train_settings(settings, start.out, allow_change=start.allow_change)
     if os.environ.get("RANK", "0") == "0":
-        print(f"done: {start.out}\nnext: reskin report {start.out}", file=sys.stderr)
+        say(f"done: {start.out}", f"next: reskin report {start.out}")
     return 0
 
 
-def read_arguments(name: str, words: list[str]) -> tuple[RunArguments, dict[str, Any]]:
-    """Where the run is, and all its settings by name: defaults, `--preset`, `--config`, then flags.
+def read_arguments(name: str, words: list[str]) -> tuple[RunArguments, RunSettings]:
+    """How the run is begun, and all its settings.
 
     Raises:
         SettingsError: unknown method, flag or key, or a value out of range.
     """
-    method = find_trained(name)
-    config_class = method.Config
-    kind = make_dataclass(
-        "Arguments",
-        [("run", RunArguments), ("method", config_class), ("data", DataConfig), ("train", TrainConfig)],
-        frozen=True,
-    )
-    kind.__doc__ = f"Train {name}.\n{EPILOGUE.format(name=name)}"
-    values = dict(method.defaults)
-    if (preset := _flag(words, "--preset")) is not None:
-        values = overruled(values, find_preset(name, preset).settings)
-    if (file := _flag(words, "--config")) is not None:
-        from_file = read_settings_file(Path(file))
-        sort_settings(name, {"a": ".", "b": "."} | from_file, source=file)
-        values = overruled(values, from_file)
-    values = overruled(values, _typed_lengths(words))
+    method, command = find_trained(name), f"reskin train {name}"
     groups = [
-        group.model_construct(**_present(group, values)) for group in (config_class, DataConfig, TrainConfig)
+        options_of(group, is_inside=group is not RunArguments)
+        for group in (RunArguments, method.Config, DataConfig, TrainConfig)
     ]
-    default = kind(RunArguments(out=tyro.MISSING), *groups)
-    arguments = parse(kind, _without_idle(words, groups), command=f"reskin train {name}", default=default)
-    settings: dict[str, Any] = {}
-    for group in (arguments.method, arguments.data, arguments.train):
-        settings |= group.to_dict()
-    return arguments.run, settings
-
-
-def _flag(words: list[str], flag: str) -> str | None:
-    """The word after `flag`, which must be known before the other flags can have their defaults."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        if word == flag:
-            return following
-        if word.startswith(f"{flag}="):
-            return word.removeprefix(f"{flag}=")
-    return None
-
-
-def _typed_lengths(words: list[str]) -> dict[str, float]:
-    """The lengths among the flags: one that is typed takes the place of a preset's in another unit."""
-    typed = {}
-    for name in ("steps", "minutes", "epochs", "decay_epochs"):
-        with suppress(ValueError):  # the parser complains of it in a moment
-            if (word := _flag(words, f"--{name.replace('_', '-')}")) is not None:
-                typed[name] = float(word) if name == "minutes" else int(word)
-    return typed
-
-
-def _without_idle(words: list[str], groups: Sequence[Settings]) -> list[str]:
-    """The words without those that say what holds anyway: of --flip and --no-flip the parser knows one."""
-    values = [(name, value) for group in groups for name, value in group if isinstance(value, bool)]
-    idle = {f"--{'' if value else 'no-'}{name.replace('_', '-')}" for name, value in values}
-    return [word for word in words if word not in idle]
-
-
-def _present(group: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
-    """Values for every field of `group`; required ones that are absent are marked for tyro."""
-    filled = {}
-    for name, field in group.model_fields.items():
-        default = tyro.MISSING if field.is_required() else field.default
-        filled[name] = (
-            Path(values[name]) if field.annotation is Path and name in values else values.get(name, default)
-        )
-    return filled
+    of_run, of_data = groups[0], [option for option in groups[2] if option.info.is_required()]
+    given = read_words(
+        [option for group in groups for option in group],
+        words,
+        command=command,
+        about=ABOUT.format(name=name),
+        defaults=method.defaults,
+    )
+    with see_help(command):
+        # A file of settings may name the folders of the domains.
+        check_missing(of_run if "config" in given else [*of_run, *of_data], given)
+        about_run: dict[str, Any] = {option.name: given.pop(option.name, None) for option in of_run}
+        about_run = {key: value for key, value in about_run.items() if value is not None}
+        start = RunArguments.parse(about_run, source=FLAGS)
+        return start, gather_settings(name, start.config, given, preset=start.preset, source=FLAGS)
 
 
 def plan_text(plan: Plan) -> str:
@@ -154,11 +108,9 @@ def plan_text(plan: Plan) -> str:
     lines.append(f"{plan.steps} steps on {plan.compute.describe()}; an epoch is {plan.epoch_steps} steps")
     if plan.estimate:
         seconds = plan.estimate.seconds_a_step
-        kept = plan.settings.train.keep + 1
         lines.append(f"time    about {in_words(seconds * plan.steps)} ({seconds:.3g} s a step)")
         if plan.estimate.memory_bytes:
             lines.append(f"memory  about {plan.estimate.memory_bytes / 1e9:.1f} GB")
-        lines.append(
-            f"disk    about {plan.estimate.checkpoint_bytes * kept / 1e6:.0f} MB ({kept} checkpoints)"
-        )
-    return "\n".join(lines)
+    if plan.disk_bytes is not None:
+        lines.append(f"disk    about {plan.disk_bytes / 1e6:.0f} MB ({plan.checkpoints} checkpoints)")
+    return "\n".join([*lines, *plan.warnings])

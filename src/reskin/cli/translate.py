@@ -1,18 +1,15 @@
-"""`reskin translate RUN IN OUT`: a picture, a folder of pictures or a video in the look of the other side."""
+"""`reskin translate RUN IN OUT`: pictures or a video in the look of the other domain."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
-import tyro
-
-from reskin.cli.arguments import parse
-from reskin.cli.counter import Counter
+from reskin.cli.options import parse
+from reskin.cli.streams import say
+from reskin.config import BASIC, Settings, Spelled
 from reskin.errors import PartialError, SettingsError
-from reskin.training.progress import in_words
+from reskin.progress import Progress, in_words
 from reskin.types import Direction
 
 if TYPE_CHECKING:
@@ -20,7 +17,8 @@ if TYPE_CHECKING:
 
     from reskin.inference.rendering import Rendering
     from reskin.methods.base import Method
-    from reskin.methods.translator import Translator
+    from reskin.translation.clips import VideoResult
+    from reskin.translation.folders import FolderResult
 
 
 class StyleArguments(Protocol):
@@ -36,8 +34,7 @@ class StyleArguments(Protocol):
     def style(self) -> tuple[Path, ...]: ...
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Settings):
     """Translate a picture, a folder of pictures or a video with a trained model.
 
     Size, names, transparency, frame times and sound stay as they are. Networks and settings are the run's.
@@ -50,29 +47,29 @@ class Arguments:
       reskin translate runs/summer-winter summer.jpg out.png --style winter.jpg
     """
 
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[Path, Spelled(position="RUN")]
     """The run folder (or a folder that `reskin import` made)."""
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
+    source: Annotated[Path, Spelled(position="IN")]
     """A picture, a folder of pictures, or a video."""
-    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    out: Annotated[Path, Spelled(position="OUT")]
     """Name of the result: a picture, folder or video like the source."""
-    direction: Direction | None = None
+    direction: Annotated[Direction | None, BASIC] = None
     """a2b or b2a; by default the first one that the model was made for."""
     step: int | None = None
     """Checkpoint to use; by default the last."""
-    styles: int | None = None
+    styles: Annotated[int | None, BASIC] = None
     """For a method with styles: this many random ones, the same for every picture, in style1, style2 ..."""
     seed: int = 0
     """Which random styles."""
-    style: tuple[Path, ...] = ()
-    """For a method with styles: pictures of the other side whose look to take."""
-    mask: Path | None = None
-    """A picture, or a folder with one of the same name for each source: only white places change."""
+    style: Annotated[tuple[Path, ...], BASIC] = ()
+    """For a method with styles: pictures of the other domain whose look to take."""
+    mask: Annotated[Path | None, BASIC] = None
+    """A picture, or a folder with one of the same name for each source: only what is white changes."""
     save_masks: bool = False
     """Also save the masks that the method itself makes (attentiongan), in a folder masks."""
-    overwrite: bool = False
+    overwrite: Annotated[bool, BASIC] = False
     """Replace a result that is already there."""
-    device: str = "auto"
+    device: Annotated[str, BASIC] = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """fp32 is exact; bf16 may differ by a level or two of 255; auto: bf16 where it is faster."""
@@ -86,21 +83,17 @@ def run(words: list[str]) -> int:
 
     from reskin.device import choose_compute
     from reskin.runs.load import load
+    from reskin.workflows.translate import translate_any
 
     compute = choose_compute(arguments.device, arguments.precision)
     model = load(arguments.run, device=arguments.device, step=arguments.step)
     direction = arguments.direction or model.directions[0]
     model.check_direction(direction)
-
-    from reskin.images import is_image_name
-
-    options = {"compute": compute, "overwrite": arguments.overwrite}
-    options["rendering"] = _rendering(model, arguments, direction)
-    if arguments.source.is_dir():
-        return translate_pictures(model, arguments.source, arguments.out, direction, **options)
-    if is_image_name(arguments.source):
-        return _picture(model, arguments, direction, options)
-    return translate_clip(model, arguments.source, arguments.out, direction, **options)
+    rendering = _rendering(model, arguments, direction)
+    options = {"compute": compute, "overwrite": arguments.overwrite, "rendering": rendering}
+    with Progress() as progress:
+        made = translate_any(model, arguments.source, arguments.out, direction, report=progress, **options)
+    return finish(made, arguments.source, arguments.out)
 
 
 def _rendering(model: Method, arguments: Arguments, direction: Direction) -> Rendering:
@@ -136,70 +129,40 @@ def chosen_styles(model: Method, arguments: StyleArguments, direction: Direction
     return torch.stack([example_style(model, path, direction, side=side) for path in arguments.style])
 
 
-def _picture(model: Method, arguments: Arguments, direction: Direction, options: dict[str, Any]) -> int:
-    from reskin.translation.pictures import translate_image
-
-    translate_image(model, arguments.source, direction, out=arguments.out, **options)
-    print(f"done: {arguments.out}", file=sys.stderr)
-    return 0
-
-
-def translate_pictures(
-    model: Translator, source: Path, out: Path, direction: Direction, **options: Any
-) -> int:
-    """Translate a folder of pictures, showing how far it is; returns the exit code.
+def finish(made: FolderResult | VideoResult | None, source: Path, out: Path) -> int:
+    """Say what came out of a translation; returns the exit code.
 
     Raises:
-        PartialError: some pictures were left out; each has been named.
+        PartialError: some pictures were left out, each of which is named, or the source is damaged.
     """
-    from reskin.translation.folders import translate_folder
+    from reskin.translation.clips import VideoResult
 
-    with Counter("pictures") as counter:
-        result = translate_folder(
-            model,
-            source,
-            out,
-            direction,
-            report=lambda progress: counter.show(progress.done, progress.total),
-            **options,
-        )
+    if made is None:
+        say(f"done: {out}")
+        return 0
+    return _finish_video(made, source, out) if isinstance(made, VideoResult) else _finish_folder(made, out)
+
+
+def _finish_folder(result: FolderResult, out: Path) -> int:
     for path, reason in result.left_out:
-        print(f"left out {path}: {reason}", file=sys.stderr)
+        say(f"left out {path}: {reason}")
     if result.left_out:
         total = result.translated + result.skipped + len(result.left_out)
         raise PartialError(
             f"{len(result.left_out)} of {total} pictures were left out, first {result.left_out[0][0]}",
             "Mend or remove them and run the same command again.",
         )
-    print(f"done: {out} ({result.translated} new, {result.skipped} were there)", file=sys.stderr)
+    say(f"done: {out} ({result.translated} new, {result.skipped} were there)")
     return 0
 
 
-def translate_clip(model: Translator, source: Path, out: Path, direction: Direction, **options: Any) -> int:
-    """Translate a video, showing how far it is; returns the exit code.
-
-    Raises:
-        PartialError: the source is damaged; its sound frames were translated.
-    """
-    from reskin.translation.clips import translate_video
-
-    with Counter("frames") as counter:
-        result = translate_video(
-            model,
-            source,
-            out,
-            direction,
-            report=lambda progress: counter.show(progress.frame, progress.frames),
-            **options,
-        )
-    for note in result.notes:
-        print(note, file=sys.stderr)
+def _finish_video(result: VideoResult, source: Path, out: Path) -> int:
+    for line in [*result.notes, *result.damaged]:
+        say(line)
     if result.damaged:
-        for line in result.damaged:
-            print(line, file=sys.stderr)
         raise PartialError(
             f"{source} is damaged: its {result.frames} sound frames were translated",
             f"They are in {out}; give an undamaged file for the rest.",
         )
-    print(f"done: {out} ({result.frames} frames in {in_words(result.seconds)})", file=sys.stderr)
+    say(f"done: {out} ({result.frames} frames in {in_words(result.seconds)})")
     return 0

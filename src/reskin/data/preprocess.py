@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from PIL import Image
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from reskin.config import Settings
+from reskin.config import BASIC, Settings
 from reskin.images import Picture
 
 Preprocess = Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
@@ -30,7 +30,7 @@ class DataConfig(Settings):
     random crop only; scale_width: to a width of load_size; scale_width_and_crop: both; none: as they are."""
     load_size: int = Field(default=286, ge=8, le=16384)
     """Width (and height, for resize_and_crop) that pictures are resized to, in px; bicubic."""
-    crop_size: int = Field(default=256, ge=8, le=16384, validate_default=True)
+    crop_size: Annotated[int, BASIC] = Field(default=256, ge=8, le=16384, validate_default=True)
     """Width and height of the square that is cut out, in px."""
     flip: bool = True
     """Mirror half of the pictures."""

@@ -6,7 +6,6 @@ pictures. Pictures are measured as they would be saved: rounded to 8 bits.
 
 from __future__ import annotations
 
-import difflib
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reskin.errors import DataError, SettingsError
+from reskin.errors import DataError, SettingsError, unknown
 from reskin.evaluation.pictures import HeldOut, find_held_out, square
 from reskin.evaluation.reinhard import Colours, Reinhard, measure
 from reskin.images import Picture, to_image, to_tensor
@@ -148,9 +147,7 @@ def _check(metrics: Sequence[str] | None, size: int | None, max_images: int | No
     """The metrics that are meant, after all values were looked at."""
     for name in metrics or ():
         if name not in METRICS:
-            near = difflib.get_close_matches(name, METRICS, n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(METRICS)}."
-            raise SettingsError(f"unknown metric '{name}'", hint)
+            raise unknown("metric", name, METRICS)
     for name, value in (("size", size), ("max_images", max_images)):
         if value is not None and value < 1:
             raise SettingsError(f"'{name}' is {value}", "Give 1 or more, or leave it out.")

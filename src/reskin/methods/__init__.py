@@ -6,13 +6,12 @@ True
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
 from typing import TYPE_CHECKING
 
-from reskin.errors import SettingsError
+from reskin.errors import SettingsError, unknown
 
 if TYPE_CHECKING:
     from reskin.methods.base import Method
@@ -44,9 +43,7 @@ def find(name: str) -> type[Translator]:
     from reskin.methods.translator import Translator
 
     if name not in names():
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f"Did you mean '{near[0]}'? " if near else ""
-        raise SettingsError(f"unknown method '{name}'", f"{hint}Known: {', '.join(names())}.")
+        raise unknown("method", name, names())
     module = importlib.import_module(f"reskin.methods.{name}")
     found = [
         member
@@ -67,9 +64,7 @@ def find_trained(name: str) -> type[Method]:
     from reskin.methods.base import Method
 
     if name not in names():
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f"Did you mean '{near[0]}'? " if near else ""
-        raise SettingsError(f"unknown method '{name}'", f"{hint}Known: {', '.join(trained_names())}.")
+        raise unknown("method", name, trained_names())
     method = find(name)
     if not issubclass(method, Method):
         raise SettingsError(f"{name} needs no training", f"How it is used: reskin methods {name}.")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from reskin.config import Settings
+from reskin.config import BASIC, Settings
 from reskin.errors import SettingsError, ShapeError, WeightsError
 from reskin.losses.descent import Tell, descend
 from reskin.losses.style import content_loss, gram, style_loss, total_variation
@@ -40,7 +40,7 @@ class GatysConfig(Settings):
     """Layers whose Gram matrices are the style; deeper ones see larger strokes."""
     content_weight: float = Field(default=1.0, ge=0)
     """Weight of the content loss."""
-    style_weight: float | None = Field(default=None, ge=0)
+    style_weight: Annotated[float | None, BASIC] = Field(default=None, ge=0)
     """Weight of the style loss; a layer of n channels has this / n². By default what suits
     the weights file: 1e3 (Caffe), 1e5 (normalised) or 1e6 (torchvision, whose features are small)."""
     tv_weight: float = Field(default=0.0, ge=0)
@@ -51,9 +51,9 @@ class GatysConfig(Settings):
     """What the pixels are at the start; noise takes several times the steps and some tv_weight."""
     seed: int = 0
     """Which noise, where the start is noise."""
-    size: int = Field(default=512, ge=0)
+    size: Annotated[int, BASIC] = Field(default=512, ge=0)
     """Longest edge to work at, px; the result has the picture's own size again. 0 works at that size."""
-    steps: int = Field(default=500, ge=1)
+    steps: Annotated[int, BASIC] = Field(default=500, ge=1)
     """Times that the loss and its gradient are computed."""
     hires_size: int = Field(default=0, ge=0)
     """Longest side of a second pass that starts from the first one's result, px; 0 for none."""
@@ -63,7 +63,7 @@ class GatysConfig(Settings):
     """Longest side of the style pictures, as a share of the size worked at: less for finer strokes."""
     style_shares: tuple[float, ...] = ()
     """How much of each style picture, in their order; empty for equal parts."""
-    keep_colour: bool = False
+    keep_colour: Annotated[bool, BASIC] = False
     """Change only the brightness and keep the picture's colours."""
 
     @model_validator(mode="after")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from reskin.config import Settings
+from reskin.config import BASIC, Settings
 from reskin.data.batches import DataConfig
 from reskin.device import Precision
-from reskin.errors import SettingsError
+from reskin.errors import SettingsError, unknown, unknown_key
 from reskin.methods import find_trained
 from reskin.methods.base import Method, MethodConfig, Preset
 from reskin.runs.schedule import epoch_of, halving_multiplier, linear_multiplier
@@ -25,9 +24,9 @@ _MOST_BYTES = 10_000_000
 class TrainConfig(Settings):
     """How long, how often and where; the defaults are the CycleGAN paper's."""
 
-    batch: int = Field(default=1, ge=1)
+    batch: Annotated[int, BASIC] = Field(default=1, ge=1)
     """Pictures of each side in a step (of each process, if there are several)."""
-    epochs: int = Field(default=200, ge=1)
+    epochs: Annotated[int, BASIC] = Field(default=200, ge=1)
     """Times the larger side is gone through."""
     decay_epochs: int | None = Field(default=None, ge=0)
     """Last epochs, over which the learning rate falls in a straight line to 0; half of all by default."""
@@ -35,15 +34,15 @@ class TrainConfig(Settings):
     """Learning rate: linear falls over decay_epochs, halving halves every halve_steps, constant stays."""
     halve_steps: int = Field(default=100_000, ge=1)
     """Steps after which the learning rate is halved, again and again (schedule halving)."""
-    steps: int | None = Field(default=None, ge=1)
+    steps: Annotated[int | None, BASIC] = Field(default=None, ge=1)
     """Length in steps instead of epochs; the schedule is stretched or shrunk to it."""
-    minutes: float | None = Field(default=None, gt=0)
+    minutes: Annotated[float | None, BASIC] = Field(default=None, gt=0)
     """Length in minutes: turned into steps once, from the time that the first steps take here."""
-    seed: int = Field(default=0, ge=0)
+    seed: Annotated[int, BASIC] = Field(default=0, ge=0)
     """Everything random follows from this number and the step."""
     ema: float = Field(default=0.0, ge=0, lt=1)
     """Decay of the running mean of generator weights that translation uses; 0 for none, try 0.999."""
-    device: str = "auto"
+    device: Annotated[str, BASIC] = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     precision: Precision = "auto"
     """fp32, or bf16 (convolutions in bfloat16, the rest in float32); auto: bf16 where it is faster."""
@@ -105,27 +104,60 @@ class RunSettings:
     def defaults(self) -> dict[str, Any]:
         """What `to_dict` gives where nothing but the two folders is set."""
         values = {"a": self.data.a, "b": self.data.b, **self.method_class.defaults}
-        return _sorted(self.method_class, values, "defaults").to_dict()
+        return _sorted(self.method_class, values, dict.fromkeys(values, "defaults")).to_dict()
 
 
-def sort_settings(method: str, values: dict[str, Any], *, source: str = "settings") -> RunSettings:
-    """Sort flat `values` into the groups method, data and train, and check them.
+def gather_settings(
+    method: str,
+    config: Path | str | None,
+    given: Mapping[str, Any],
+    *,
+    preset: str | None = None,
+    source: str = "settings",
+) -> RunSettings:
+    """All settings of a run; the one place where they are merged, for the command line and for Python.
+
+    What comes later counts: the defaults of the models, the method's own defaults, the preset, the file, what
+    is given. `None` counts as not given. Every value is checked once, after that.
 
     Args:
         method: name of the method, such as "cyclegan".
-        values: setting name to value; what is absent takes its default. `None` counts as absent.
-        source: where the values come from, named in errors.
+        config: JSON file of settings, such as another run's config.json.
+        given: setting name to value, of any group.
+        preset: name of one of the method's presets.
+        source: where `given` comes from, named in errors.
 
     Raises:
-        SettingsError: unknown method, unknown setting (with the nearest known one) or a value out of range.
+        SettingsError: unknown method, preset or setting (with the nearest known one), a value out of range,
+            or a domain without a folder; where the value comes from is named.
     """
     method_class = find_trained(method)
-    for side in ("a", "b"):
-        if values.get(side) is None:
-            raise SettingsError(
-                f"no folder of side {side.upper()} given", f"Add --{side} with a folder of pictures."
-            )
-    return _sorted(method_class, overruled(method_class.defaults, values), source)
+    layers: list[tuple[str, Mapping[str, Any]]] = [(f"the defaults of {method}", method_class.defaults)]
+    if preset is not None:
+        layers.append((f"preset {preset}", find_preset(method, preset).settings))
+    if config is not None:
+        layers.append((str(config), read_settings_file(Path(config))))
+    layers.append((source, given))
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for name, layer in layers:
+        values = overruled(values, layer)
+        sources |= {key: name for key, value in layer.items() if value is not None}
+    missing = [f"--{domain}" for domain in ("a", "b") if values.get(domain) is None]
+    if missing:
+        raise SettingsError(
+            f"missing: {', '.join(missing)}", f"Add {' and '.join(missing)} with a folder of pictures."
+        )
+    return _sorted(method_class, values, sources)
+
+
+def sort_settings(method: str, values: dict[str, Any], *, source: str = "settings") -> RunSettings:
+    """The settings of a run from flat `values` alone, as `gather_settings` without preset and file.
+
+    Raises:
+        SettingsError: as `gather_settings`.
+    """
+    return gather_settings(method, None, values, source=source)
 
 
 def overruled(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,20 +179,18 @@ def overruled(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
     return merged | new
 
 
-def _sorted(method_class: type[Method], values: dict[str, Any], source: str) -> RunSettings:
+def _sorted(method_class: type[Method], values: dict[str, Any], sources: Mapping[str, str]) -> RunSettings:
     groups: dict[type[Settings], dict[str, Any]] = {method_class.Config: {}, DataConfig: {}, TrainConfig: {}}
     known = {name: group for group in groups for name in group.model_fields}
     for name, value in values.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(sorted(known))}."
-            raise SettingsError(f"unknown key '{name}' in {source}", hint)
+            raise unknown_key(name, known, sources[name])
         groups[known[name]][name] = value
     return RunSettings(
         method_class,
-        method_class.Config.parse(groups[method_class.Config], source=source),
-        DataConfig.parse(groups[DataConfig], source=source),
-        TrainConfig.parse(groups[TrainConfig], source=source),
+        method_class.Config.parse(groups[method_class.Config], source=sources),
+        DataConfig.parse(groups[DataConfig], source=sources),
+        TrainConfig.parse(groups[TrainConfig], source=sources),
     )
 
 
@@ -172,10 +202,8 @@ def find_preset(method: str, name: str) -> Preset:
     """
     presets = find_trained(method).presets
     if name not in presets:
-        near = difflib.get_close_matches(name, presets, n=1)
-        hint = f"Did you mean '{near[0]}'? " if near else ""
-        known = f"Known: {', '.join(presets)}." if presets else "It has none: leave --preset out."
-        raise SettingsError(f"{method} has no preset '{name}'", f"{hint}{known}")
+        fix = "" if presets else "It has none: leave --preset out."
+        raise unknown("preset", name, presets, what=f"{method} has no preset '{name}'", fix=fix)
     return presets[name]
 
 

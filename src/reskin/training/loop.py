@@ -12,6 +12,7 @@ from reskin.data.batches import Batches
 from reskin.device import Compute
 from reskin.errors import InterruptedRunError, NotFiniteError
 from reskin.methods.base import Method
+from reskin.progress import Progress
 from reskin.runs.ema import Ema
 from reskin.runs.findings import Finding
 from reskin.runs.folder import Run
@@ -23,7 +24,6 @@ from reskin.training.health import (
     held_out_losses,
     offers_held_out_losses,
 )
-from reskin.training.progress import Progress
 from reskin.training.samples import sample_rows
 from reskin.training.signals import StopRequest
 from reskin.training.tensorboard import open_tensorboard
@@ -50,7 +50,8 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
     held_out = batches.held_out(4)
     unseen = batches.held_out(HELD_OUT_COUNT) if offers_held_out_losses(method) and not run.rank else None
     board = open_tensorboard(run)
-    progress, watch = Progress(last, first - 1), Stopwatch(compute.device)
+    progress = Progress("steps", start=first - 1, events={"run": str(run.folder)})
+    watch = Stopwatch(compute.device)
     before = run.logged("losses"), run.logged("health")
     health = Health(run.settings, last, precision=compute.precision, logged=before[0], reported=before[1])
     if first > last:
@@ -74,7 +75,7 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
                     values = {name: loss.item() for name, loss in losses.items()}
                     run.write_losses(step, values)
                     board.losses(step, values)
-                    progress.show(step, values)
+                    progress(step, last, note=in_a_line(values))
                     found += health.losses(step, values) + health.waits(step, watch.seconds())
                 if step % config.sample_every == 0 or step in (1, last):
                     ema.swap()
@@ -119,6 +120,15 @@ class PlainStep:
         """Learn from `batch`; the losses stay on the device."""
         with self.compute.autocast():
             return self.method.training_step(batch, step)
+
+
+def in_a_line(losses: dict[str, float]) -> str:
+    """Losses as they stand beside the count of steps.
+
+    >>> in_a_line({"cycle": 0.51234, "identity": 2.0})
+    'cycle 0.512 · identity 2.000'
+    """
+    return " · ".join(f"{name} {value:.3f}" for name, value in losses.items())
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,8 @@ from reskin.device import Compute, choose_compute
 from reskin.methods.base import Method
 from reskin.processes import Processes, join_processes, lowest
 from reskin.runs.folder import Run, check_links, check_space, check_unchanged
-from reskin.runs.settings import (
-    RunSettings,
-    find_preset,
-    overruled,
-    read_settings_file,
-    sort_settings,
-)
-from reskin.storage import lock, read_json
+from reskin.runs.settings import RunSettings, gather_settings
+from reskin.storage import free_bytes, lock, read_json
 from reskin.training.estimate import Estimate, estimate, steps_in
 from reskin.training.loop import seed_step, train
 
@@ -33,6 +27,7 @@ class Plan:
         epoch_steps: steps in which the larger side is gone through once.
         estimate: what the timed steps cost; None where nothing was timed.
         compute: where it would run.
+        warnings: what would be left out, or what stands in the way.
     """
 
     settings: RunSettings
@@ -40,6 +35,35 @@ class Plan:
     epoch_steps: int
     estimate: Estimate | None
     compute: Compute
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def checkpoints(self) -> int:
+        """Checkpoints that the run will hold at once."""
+        return self.settings.train.keep + 1
+
+    @property
+    def disk_bytes(self) -> int | None:
+        """What they take, bytes; None where nothing was timed."""
+        return self.estimate.checkpoint_bytes * self.checkpoints if self.estimate else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON-ready values: seconds, bytes, and the settings in their groups."""
+        cost = self.estimate
+        return {
+            "method": self.settings.method_class.__module__.rsplit(".", 1)[-1],
+            "steps": self.steps,
+            "epoch_steps": self.epoch_steps,
+            "device": self.compute.describe(),
+            "precision": self.compute.precision,
+            "seconds_a_step": cost.seconds_a_step if cost else None,
+            "seconds": cost.seconds_a_step * self.steps if cost else None,
+            "memory_bytes": cost.memory_bytes if cost else None,
+            "disk_bytes": self.disk_bytes,
+            "checkpoints": self.checkpoints,
+            "warnings": list(self.warnings),
+            "settings": self.settings.to_dict(),
+        }
 
 
 def train_run(
@@ -72,8 +96,14 @@ def train_run(
         InterruptedRunError: a signal came; everything is saved.
         NotFiniteError: training diverged; the weights are sound.
     """
+    return train_settings(
+        gather_settings(method, config, settings, preset=preset), out, allow_change=allow_change
+    )
+
+
+def train_settings(chosen: RunSettings, out: Path | str, *, allow_change: bool = False) -> Path:
+    """As `train_run`, with settings that are gathered already."""
     out = Path(out)
-    chosen = gather_settings(method, config, settings, preset=preset)
     compute = choose_compute(chosen.train.device, chosen.train.precision)
     with join_processes(compute.device) as processes:
         if processes.rank:
@@ -83,21 +113,6 @@ def train_run(
                 check_links(out)
                 _train(chosen, out, compute, processes, allow_change)
     return out
-
-
-def gather_settings(
-    method: str, config: Path | str | None, given: dict[str, Any], *, preset: str | None = None
-) -> RunSettings:
-    """Settings in the order defaults, preset, file, given by name; `None` counts as not given.
-
-    Raises:
-        SettingsError: as `sort_settings`; the file is named when the fault is in it.
-    """
-    from_preset = dict(find_preset(method, preset).settings) if preset else {}
-    from_file = read_settings_file(Path(config)) if config else {}
-    if from_file:
-        sort_settings(method, {"a": "", "b": "", **from_file}, source=str(config))
-    return sort_settings(method, overruled(overruled(from_preset, from_file), given))
 
 
 def _train(
@@ -204,9 +219,18 @@ def plan_run(
     Raises:
         SettingsError, DataError: as `train_run`.
     """
-    chosen = gather_settings(method, config, settings, preset=preset)
+    return plan_settings(gather_settings(method, config, settings, preset=preset), out)
+
+
+def plan_settings(chosen: RunSettings, out: Path | str) -> Plan:
+    """As `plan_run`, with settings that are gathered already."""
     compute = choose_compute(chosen.train.device, chosen.train.precision)
     batches = _open(chosen, Path(out), compute, Processes(0, 1))
     epoch_steps = _epoch_steps(batches, chosen.train.batch)
     cost = _estimate(chosen, batches, compute, epoch_steps)
-    return Plan(chosen, _length(chosen, epoch_steps, cost), epoch_steps, cost, compute)
+    plan = Plan(chosen, _length(chosen, epoch_steps, cost), epoch_steps, cost, compute)
+    warnings = [f"left out {path}: {reason}" for path, reason in batches.unreadable]
+    free = free_bytes(Path(out))
+    if plan.disk_bytes is not None and plan.disk_bytes > free:
+        warnings.append(f"{free / 1e6:.0f} MB are free for {plan.disk_bytes / 1e6:.0f} MB of checkpoints")
+    return replace(plan, warnings=tuple(warnings))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal
 
-from reskin.errors import SettingsError
+from reskin.errors import SettingsError, unknown
 
 _HOST = "efrosgans.eecs.berkeley.edu"
 _HOSTS = frozenset({_HOST, "people.eecs.berkeley.edu"})
@@ -100,9 +99,7 @@ def find_set(name: str) -> StandardSet:
         SettingsError: there is none (the nearest name is given), or it cannot be downloaded by us.
     """
     if name not in SETS:
-        near = difflib.get_close_matches(name, SETS, n=1)
-        hint = f"Did you mean '{near[0]}'? " if near else ""
-        raise SettingsError(f"no standard set '{name}'", f"{hint}Known: {', '.join(SETS)}.")
+        raise unknown("dataset", name, SETS)
     found = SETS[name]
     if found.refusal:
         raise SettingsError(f"{name} cannot be downloaded without a login", f"{found.refusal}.")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from reskin.errors import DataError, ReskinError, StorageError
+from reskin.online import check_online
 from reskin.storage import free_bytes, read_json, storage_error, write_json
 
 Report = Callable[[int, int | None], None]
@@ -79,6 +80,7 @@ def fetch(url: str, target: Path, *, hosts: frozenset[str], report: Report | Non
         DataError: no connection, the server refuses, or the connection broke `ATTEMPTS` times in a row.
         StorageError: the disk is too full for the file, or refuses the write.
     """
+    check_online(url)
     opener = urllib.request.build_opener(_Redirections(hosts))
     part = target.with_name(target.name + ".part")
     try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from reskin.config import Settings
+from reskin.config import BASIC, Settings
 from reskin.curation.prepare.shape import Fit, Shape, shape_of, sides_of
 from reskin.curation.split_rules import SplitBy, parse_ratio
 from reskin.errors import DataError, SettingsError
@@ -17,9 +17,9 @@ from reskin.types import Bars
 class PictureConfig(Settings):
     """What the pictures become."""
 
-    size: str | None = None
+    size: Annotated[str | None, BASIC] = None
     """Size of the pictures in px: 640x360 for both sides, 256 for the shorter side; None as they are."""
-    fit: Fit = "exact"
+    fit: Annotated[Fit, BASIC] = "exact"
     """With both sides given: squeeze to exactly that (exact), fill it and crop the middle (cover), or scale
     to lie inside (inside)."""
     format: Literal["png", "jpg", "webp"] = "png"
@@ -72,13 +72,13 @@ class ImagesConfig(PictureConfig):
 class VideoConfig(PictureConfig):
     """What is used of the videos and how it is parted."""
 
-    skip_start: str | None = None
+    skip_start: Annotated[str | None, BASIC] = None
     """Leave out the beginning of each video: seconds or mm:ss; one for all, or one for each with commas."""
     skip_end: str | None = None
     """Leave out the end of each video, in the same way."""
     letterbox: Literal["cut", "keep"] = "cut"
     """Black bars that a whole video has: cut them away before resizing, or keep them."""
-    split: SplitBy | None = None
+    split: Annotated[SplitBy | None, BASIC] = None
     """Part train, val and test by stretches of time (block), whole shots (shot), whole videos (source),
     picture by picture (random: neighbours leak into the test) or not at all (none); None for shot where shots
     are looked for, else block."""
@@ -109,13 +109,13 @@ class FramesConfig(VideoConfig):
     """Which frames to take from videos and what to make of them; choose one of every, count, per_second,
     per_shot."""
 
-    every: int | None = Field(default=None, ge=1)
+    every: Annotated[int | None, BASIC] = Field(default=None, ge=1)
     """Take every Nth frame; where nothing is chosen, about 1000 frames come out, at most 5 of a second."""
-    count: int | None = Field(default=None, ge=1)
+    count: Annotated[int | None, BASIC] = Field(default=None, ge=1)
     """Take this many frames at random, no frame twice, from the whole of all videos."""
-    per_second: float | None = Field(default=None, gt=0.0, le=1000.0)
+    per_second: Annotated[float | None, BASIC] = Field(default=None, gt=0.0, le=1000.0)
     """Take this many frames for each second of film."""
-    per_shot: int | None = Field(default=None, ge=1)
+    per_shot: Annotated[int | None, BASIC] = Field(default=None, ge=1)
     """Take this many frames from each shot, spread over it."""
     shots: bool = False
     """Look for the shots of each video and write down which a frame is from; every frame is decoded once."""
@@ -135,12 +135,12 @@ class FramesConfig(VideoConfig):
 class ClipsConfig(VideoConfig):
     """Which runs of consecutive frames to take from videos and what to make of them."""
 
-    length: int = Field(default=3, ge=2, le=10_000)
+    length: Annotated[int, BASIC] = Field(default=3, ge=2, le=10_000)
     """Frames of a clip."""
     stride: int | None = Field(default=None, ge=1)
     """Frames from the start of one clip to the start of the next; None for the length, so that no frame is
     in two clips."""
-    count: int | None = Field(default=None, ge=1)
+    count: Annotated[int | None, BASIC] = Field(default=None, ge=1)
     """Take at most this many clips, at random from the whole of all videos."""
 
     @property

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from reskin.config import Settings
+from reskin.config import BASIC, Settings
 from reskin.curation.split_rules import parse_ratio
 from reskin.errors import DataError
 from reskin.faces.detectors import DetectorName
@@ -17,17 +17,17 @@ FaceSplit = Literal["block", "source", "shot", "none"]
 class FacesConfig(Settings):
     """Which faces to take, how to cut them, and how to split them."""
 
-    count: int = Field(default=1000, ge=1)
+    count: Annotated[int, BASIC] = Field(default=1000, ge=1)
     """Take this many faces, spread evenly over the videos and over time; fewer where fewer are found."""
-    size: int = Field(default=128, ge=16, le=2048)
+    size: Annotated[int, BASIC] = Field(default=128, ge=16, le=2048)
     """Side of the square pictures, in px."""
     margin: float = Field(default=0.25, ge=0.0, le=2.0)
     """Room around the face on every side, as a share of its height."""
-    align: Literal["landmarks", "box"] = "landmarks"
+    align: Annotated[Literal["landmarks", "box"], BASIC] = "landmarks"
     """Turn and scale each face so that eyes, nose and mouth lie in the same places, or cut a plain square."""
-    faces: Literal["one", "all"] = "one"
+    faces: Annotated[Literal["one", "all"], BASIC] = "one"
     """Take the largest good face of a frame, or all good ones."""
-    every: int | None = Field(default=None, ge=1)
+    every: Annotated[int | None, BASIC] = Field(default=None, ge=1)
     """Look at every Nth frame; where nothing is chosen, about four frames for each face that is wanted."""
     search_every: int = Field(default=3, ge=1)
     """Search the whole of every Nth frame looked at; in between, faces are followed."""
@@ -45,9 +45,9 @@ class FacesConfig(Settings):
     """How much of a picture may lie outside of the frame, as a share; it is filled by mirroring."""
     per_shot: int | None = Field(default=None, ge=1)
     """Take at most this many faces from one shot."""
-    per_track: int | None = Field(default=None, ge=1)
+    per_track: Annotated[int | None, BASIC] = Field(default=None, ge=1)
     """Take at most this many pictures of one face while it is followed without a break."""
-    split: FaceSplit = "block"
+    split: Annotated[FaceSplit, BASIC] = "block"
     """Part train, val and test by stretches of time (block), videos (source), shots (shot), or not (none)."""
     ratio: str = "8:1:1"
     """Shares of train:test or train:val:test."""
@@ -57,9 +57,9 @@ class FacesConfig(Settings):
     """Decides which stretches, shots or videos are held out."""
     detector: DetectorName = "auto"
     """What finds the faces: yunet (with landmarks), dlib (without; needs reskin[faces]), or what there is."""
-    licence: str | None = None
+    licence: Annotated[str | None, BASIC] = None
     """What the videos may be used for, in your words; kept in the manifest."""
-    consent: str | None = None
+    consent: Annotated[str | None, BASIC] = None
     """Whether the people who are shown agreed, in your words; kept in the manifest."""
 
     @field_validator("ratio")

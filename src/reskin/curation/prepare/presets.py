@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reskin.errors import SettingsError
+from reskin.errors import unknown
 
 
 @dataclass(frozen=True)
@@ -60,5 +61,29 @@ def preset_settings(presets: dict[str, Preset], name: str) -> dict[str, Any]:
     100
     """
     if name not in presets:
-        raise SettingsError(f"there is no preset '{name}'", f"Known: {', '.join(presets)}.")
+        raise unknown("preset", name, presets, what=f"there is no preset '{name}'")
     return dict(presets[name].settings)
+
+
+WAYS = frozenset({"every", "count", "per_second", "per_shot"})
+"""Ways of choosing frames, of which one is used."""
+
+
+def with_preset(presets: dict[str, Preset], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings `given` above those of the preset that they name under "preset", if they name one.
+
+    Another way of choosing frames takes the place of the preset's. `None` counts as not given.
+
+    Raises:
+        SettingsError: there is no preset of this name.
+
+    >>> with_preset(FRAMES, {"preset": "got_frames", "count": 9})["size"], len(with_preset(FRAMES, {}))
+    ('640x360', 0)
+    """
+    given = {key: value for key, value in given.items() if value is not None}
+    if "preset" not in given:
+        return given
+    below = preset_settings(presets, given["preset"])
+    if presets is FRAMES and WAYS & given.keys():
+        below = {key: value for key, value in below.items() if key not in WAYS}
+    return below | given

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reskin.config import Settings
+from reskin.config import BASIC, Settings
 from reskin.curation.screen.bars import BARS
 from reskin.curation.screen.blur import BLUR
 from reskin.curation.screen.colour import GREY
@@ -50,17 +50,17 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class ScreenConfig(Settings):
     """When a picture is to be left out."""
 
-    dark: Share = DARK.threshold
+    dark: Annotated[Share, BASIC] = DARK.threshold
     """Too dark: its brightest twentieth is below this, 0 to 1."""
     bright: Share = BRIGHT.threshold
     """Too bright: its darkest twentieth is above this, 0 to 1."""
     uniform: Share = UNIFORM.threshold
     """Nearly one colour: its colours spread less than this, 0 to 1."""
-    blur: Share = BLUR.threshold
+    blur: Annotated[Share, BASIC] = BLUR.threshold
     """Blurred: its sharpest parts have less fine detail than this, 0 to about 1 (0.3 is usual)."""
     bars: Share = BARS.threshold
     """Black bars or a frame cover more of it than this share."""
-    text: Share = TEXT.threshold
+    text: Annotated[Share, BASIC] = TEXT.threshold
     """Lines of text, as in credits, cover more of it than this share."""
     grey: Share = GREY.threshold
     """Grey in a set in colour: its strongest colours are weaker than this, 0 to 1."""
@@ -72,13 +72,13 @@ class ScreenConfig(Settings):
     """A logo in its source: edges that stay are stronger than this many levels per px, 0 to 255."""
     leave_out_overlay: bool = False
     """Leave out all pictures of a source with a logo; otherwise it is only reported."""
-    duplicate: Annotated[int, Field(ge=0, le=32)] = int(DUPLICATE.threshold)
+    duplicate: Annotated[int, Field(ge=0, le=32), BASIC] = int(DUPLICATE.threshold)
     """Duplicates: the perceptual hashes of two pictures differ in at most this many of 64 bits."""
-    off: tuple[RuleName, ...] = ()
+    off: Annotated[tuple[RuleName, ...], BASIC] = ()
     """Rules not to use, by name."""
-    keep: tuple[str, ...] = ()
+    keep: Annotated[tuple[str, ...], BASIC] = ()
     """Pictures that stay in any case: names, patterns such as 'ep1-*', or text files of them."""
-    drop: tuple[str, ...] = ()
+    drop: Annotated[tuple[str, ...], BASIC] = ()
     """Pictures to leave out in any case, given likewise; what is kept by hand is not dropped."""
 
     def threshold(self, rule: Rule) -> float:

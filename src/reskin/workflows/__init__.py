@@ -1,0 +1,1 @@
+"""Several steps in one call, resumable: `make`, `demo` and `stylize`."""
