@@ -32,7 +32,8 @@ from reskin.methods.translator import Translator
 from reskin.metrics.kid import kernel_distance
 from reskin.networks.squeezenet import SqueezeNet, read_squeezenet
 from reskin.pages.curves import prepare
-from reskin.runs.load import load, read_run
+from reskin.runs.load import load
+from reskin.runs.record import read_run
 from reskin.storage import commit, read_lines, write_json
 from reskin.training.start import train_run
 
@@ -110,7 +111,7 @@ def train_and_measure(
         chosen: Translator = model.with_style(model.sample_styles(1, seed=0)[0])
     else:
         chosen = model
-    size = read_run(run)["settings"]["data"]["crop_size"]
+    size = read_run(run).setting("data", "crop_size")
     scores = evaluate(chosen, a=data, b=data, metrics=["swd"], size=size)
     swd = {key: round(score.value, 1) for key, score in scores.items() if "b2a" not in key}
     a, b = (find_held_out(data, side, size=size) for side in ("a", "b"))
@@ -118,7 +119,7 @@ def train_and_measure(
     translated = translations(chosen, a)
     is_zebra = "zebra" in data.name
     return {
-        "settings": read_run(run)["settings"],
+        "settings": read_run(run).settings,
         "seconds": round(seconds, 1),
         "weights": sum(p.numel() for p in model.parameters()),
         **measure(translated, real, network, is_zebra),

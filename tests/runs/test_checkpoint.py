@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -14,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from tests.support import small
 
-from reskin.errors import CheckpointError, StorageError
+from reskin.errors import CheckpointError, RunError, StorageError
 from reskin.methods.cyclegan import CycleGAN
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
@@ -72,9 +73,17 @@ def test_a_file_of_another_kind_or_none_is_refused(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="no checkpoint of this version"):
         checkpoint.load(tmp_path / "other.safetensors")
-    save_file({"w": torch.zeros(1)}, tmp_path / "bare.safetensors", metadata={"format": checkpoint.FORMAT})
-    with pytest.raises(CheckpointError, match="checksum"):
-        checkpoint.load(tmp_path / "bare.safetensors")
+    for metadata, complaint in (
+        ({"format": "1"}, "checksum"),
+        ({"reskin": '{"format": 2, "facts": {}, "sha256": {}}'}, "checksum"),
+        ({"reskin": '{"format": 2, "facts": {}}'}, "not whole"),
+        ({"reskin": '{"format": 3}'}, "no checkpoint of this version"),
+        ({"reskin": "[" * 100_000}, "damaged"),
+        ({"reskin": "[]"}, "no checkpoint of this version"),
+    ):
+        save_file({"w": torch.zeros(1)}, tmp_path / "bare.safetensors", metadata=metadata)
+        with pytest.raises(CheckpointError, match=complaint):
+            checkpoint.load(tmp_path / "bare.safetensors")
 
 
 def test_no_pickle_is_written(tmp_path: Path, learnt: CycleGAN) -> None:
@@ -82,7 +91,8 @@ def test_no_pickle_is_written(tmp_path: Path, learnt: CycleGAN) -> None:
     checkpoint.save(path, checkpoint.state_of(learnt, Ema(learnt, 0.0)), {"step": 1})
     content = path.read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    assert header["__metadata__"]["format"] == checkpoint.FORMAT and "method.gen_a2b.head.weight" in header
+    assert json.loads(header["__metadata__"]["reskin"])["format"] == checkpoint.FORMAT
+    assert "method.gen_a2b.head.weight" in header
 
 
 @pytest.mark.parametrize(
@@ -131,3 +141,82 @@ def test_a_checkpoint_that_the_disk_refuses_is_an_error_of_one_line(tmp_path: Pa
         checkpoint.save(path, {"method.w": torch.ones(100_000)}, {"step": 2})
     assert checkpoint.load(path)[1] == {"step": 1}
     assert [each.name for each in tmp_path.iterdir()] == ["one.safetensors"]
+
+
+def test_what_translates_is_compared_with_its_digest_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "one.safetensors"
+    state = {"method.w": torch.arange(4.0), "ema.w": torch.ones(4), "optimizer.x.0.step": torch.tensor(3.0)}
+    checkpoint.save(path, state, {"step": 500})
+    content = path.read_bytes()
+    length = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:length])
+    for name in state:
+        damaged = bytearray(content)
+        damaged[length + header[name]["data_offsets"][0] + 2] ^= 0x40
+        path.write_bytes(damaged)
+        if name.startswith("optimizer"):  # it was not read
+            assert checkpoint.load(path, only=("method.", "ema."))[0].keys() == {"method.w", "ema.w"}
+        else:
+            with pytest.raises(CheckpointError, match="checksum differs"):
+                checkpoint.load(path, only=("method.", "ema."))
+        with pytest.raises(CheckpointError, match="checksum differs"):
+            checkpoint.load(path)
+
+
+def test_a_part_that_was_taken_out_or_put_in_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "one.safetensors"
+    checkpoint.save(path, {"method.w": torch.ones(1), "ema.w": torch.ones(1)}, {"step": 1})
+    content = path.read_bytes()
+    metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    for state in (
+        {"method.w": torch.ones(1)},
+        {f"{part}.w": torch.ones(1) for part in ("method", "ema", "x")},
+    ):
+        save_file(state, path, metadata=metadata)
+        with pytest.raises(CheckpointError, match="checksum differs"):
+            checkpoint.load(path)
+
+
+def test_equal_states_give_equal_bytes(tmp_path: Path) -> None:
+    state = {f"method.{index}": torch.full((3,), float(index)) for index in range(5)}
+    written = set()
+    for attempt in range(4):
+        path = tmp_path / f"{attempt}.safetensors"
+        checkpoint.save(path, dict(reversed(state.items())) if attempt % 2 else state, {"step": 1, "a": 2})
+        written.add(path.read_bytes())
+    assert len(written) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_a_checkpoint_may_be_read_by_whom_other_files_may(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        checkpoint.save(tmp_path / "one.safetensors", {"method.w": torch.ones(1)}, {"step": 1})
+        (tmp_path / "other").write_text("")
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {0o666 & ~mask}
+
+
+def test_a_checkpoint_of_somebody_else_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "one.safetensors"
+    checkpoint.save(path, {"method.w": torch.ones(1)}, {"step": 1})
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", refuse)  # permissions do not stop a test that root runs
+    for call in (checkpoint.load, checkpoint.shapes):
+        with pytest.raises(RunError, match="may not be read") as error:
+            call(path)
+        assert not isinstance(error.value, CheckpointError) and "damaged" not in str(error.value)
+
+
+def test_shapes_come_from_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "one.safetensors"
+    checkpoint.save(path, {"method.w": torch.zeros(2, 3), "method.n": torch.tensor(3)}, {"step": 1})
+    assert checkpoint.shapes(path) == {"method.w": (2, 3), "method.n": ()}

@@ -27,8 +27,9 @@ from reskin.images import read_image, to_image, to_tensor
 from reskin.methods.base import Method
 from reskin.methods.cyclegan import CycleGAN
 from reskin.runs import checkpoint
-from reskin.runs.folder import Run, list_checkpoints
-from reskin.runs.load import final_step, load
+from reskin.runs.folder import RunFolder, list_checkpoints
+from reskin.runs.load import load
+from reskin.runs.run import Run
 from reskin.training import loop, start
 from reskin.training.estimate import Estimate
 from reskin.training.start import train_run
@@ -231,7 +232,7 @@ def test_between_epochs_the_state_is_saved_every_ten_minutes(
     tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("reskin.runs.folder.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("reskin.runs.run.time.monotonic", lambda: now[0])
     resolved = {"steps": 99, "epoch_steps": 50, "processes": 1}
     run = Run(tmp_path, start.gather_settings("toy", None, tiny), resolved, saved=0.0)
     due = []
@@ -307,7 +308,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from reskin.errors import InterruptedRunError
-from reskin.runs.folder import Run
+from reskin.runs.run import Run
 from reskin.training.start import train_run
 write = Run.write_losses
 for port, out, settings, stop in json.loads(sys.argv[1]):
@@ -436,7 +437,7 @@ def test_a_run_that_has_learnt_nothing_may_be_begun_with_other_settings(
         start.train_run("cyclegan", out=run, **tiny_cyclegan | {"generator": "unet", "halvings": 9})
     assert (run / "config.json").exists()
     start.train_run("cyclegan", out=run, **tiny_cyclegan | {"steps": 1})
-    assert final_step(run) == 1
+    assert RunFolder(run).last_step == 1
 
 
 def test_a_config_of_something_else_is_named(tmp_path: Path) -> None:

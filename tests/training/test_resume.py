@@ -18,7 +18,8 @@ from torch import Tensor
 from reskin.data.batches import Batches
 from reskin.errors import InterruptedRunError
 from reskin.runs import checkpoint
-from reskin.runs.folder import Run, list_checkpoints
+from reskin.runs.folder import list_checkpoints
+from reskin.runs.run import Run
 from reskin.runs.settings import TrainConfig
 from reskin.training.start import train_run
 

@@ -56,7 +56,8 @@ def run(words: list[str]) -> int:
     arguments = parse(Arguments, words, command="reskin evaluate")
 
     from reskin.evaluation.evaluate import evaluate, record_scores
-    from reskin.runs.load import final_step, load
+    from reskin.runs.folder import RunFolder
+    from reskin.runs.load import load
 
     model = load(arguments.run, device=arguments.device, step=arguments.step)
     options: dict[str, Any] = {
@@ -65,7 +66,7 @@ def run(words: list[str]) -> int:
         "max_images": arguments.max_images,
     }
     scores = evaluate(model, a=arguments.a, b=arguments.b, **options)
-    step = arguments.step or final_step(arguments.run)
+    step = arguments.step or RunFolder(arguments.run).last_step
     facts = {"a": str(arguments.a), "b": str(arguments.b)} | {k: str(v) for k, v in options.items() if v}
     record_scores(arguments.run, step, scores, facts)
     if arguments.as_json:

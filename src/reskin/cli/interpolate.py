@@ -55,13 +55,13 @@ def run(words: list[str]) -> int:
 
     from reskin.device import choose_compute
     from reskin.inference.rendering import example_style
-    from reskin.runs.load import load, read_run
+    from reskin.runs.load import crop_size, load
     from reskin.translation.morph import interpolate
 
     model = load(arguments.run, device=arguments.device, step=arguments.step)
     direction = arguments.direction or model.directions[0]
     model.check_direction(direction)
-    side = read_run(arguments.run)["settings"].get("data", {}).get("crop_size")
+    side = crop_size(arguments.run)
     first, last = (
         example_style(model, path, direction, side=side) for path in (arguments.from_, arguments.to)
     )

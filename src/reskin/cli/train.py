@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 ABOUT = """Train {name}.
 
-Run the same command again to go on where it stopped; a run that was stopped and one that was not end in the
-same weights. Lengths: --epochs, or --steps, or --minutes.
+Run the same command again to resume; on the same kind of CPU a run that was stopped and one that was not end
+in the same weights. Lengths: --epochs, or --steps, or --minutes.
 
 Examples:
   reskin train {name} --a data/film --b data/game --out runs/film-game

@@ -115,7 +115,7 @@ def chosen_styles(model: Method, arguments: StyleArguments, direction: Direction
 
     from reskin.inference.rendering import example_style
     from reskin.methods.styled import styled
-    from reskin.runs.load import read_run
+    from reskin.runs.load import crop_size
 
     if arguments.styles is not None and arguments.style:
         raise SettingsError("both --styles and --style are given", "Give one of them.")
@@ -125,7 +125,7 @@ def chosen_styles(model: Method, arguments: StyleArguments, direction: Direction
         return styled(model).sample_styles(arguments.styles, arguments.seed)
     if not arguments.style:
         return None
-    side = read_run(arguments.run)["settings"].get("data", {}).get("crop_size")
+    side = crop_size(arguments.run)
     return torch.stack([example_style(model, path, direction, side=side) for path in arguments.style])
 
 

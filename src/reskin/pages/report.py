@@ -17,8 +17,9 @@ from reskin.methods import find
 from reskin.pages import report_page as page
 from reskin.pages.markup import Markup, group, tag
 from reskin.pages.media import embed_grids, embed_video
+from reskin.runs.folder import RunFolder
 from reskin.runs.record import RunRecord, read_run
-from reskin.storage import commit, read_lines
+from reskin.storage import commit
 from reskin.version import __version__
 
 
@@ -46,7 +47,7 @@ def write_report(
         StorageError: the disk refuses the write.
     """
     record = read_run(Path(run))
-    target = Path(out) if out is not None else record.folder / "report.html"
+    target = Path(out) if out is not None else RunFolder(record.folder).report
     with commit(target) as temporary:
         temporary.write_text(_render(record, clips, tables), encoding="utf-8")
     return target
@@ -149,12 +150,8 @@ def _score_section(run: RunRecord, tables: Sequence[tuple[str, Sequence[Mapping[
 
 
 def _findings(run: RunRecord) -> list[str]:
-    """What the health monitor said while the run trained, a line each."""
-    rows = [row for row in read_lines(run.folder / "health.jsonl") if isinstance(row, dict)]
-    return [
-        f"Step {row.get('step', '?')}: {row.get('text', '')}. {row.get('advice', '')}".rstrip()
-        for row in rows
-    ]
+    """What the health monitor found while the run trained, a line each."""
+    return [f"Step {found.step}: {found.text}. {found.advice}".rstrip() for found in run.findings]
 
 
 def _health_section(findings: Sequence[str]) -> Markup | None:

@@ -13,6 +13,7 @@ from reskin.pages import curves
 from reskin.pages.markup import Markup, group, tag
 from reskin.pages.media import EmbeddedGrid, EmbeddedVideo
 from reskin.pages.scores_table import score_table, verdict
+from reskin.runs.folder import RunFolder
 from reskin.runs.record import RunRecord
 
 _TITLES = {"cyclegan": "CycleGAN"}
@@ -367,7 +368,7 @@ def commands(run: RunRecord) -> Markup:
     """What to type next, with buttons that copy it."""
     folder = shlex.quote(str(run.folder))
     a, b = (run.setting("data", side) for side in ("a", "b"))
-    config = shlex.quote(str(run.folder / "config.json"))
+    config = shlex.quote(str(RunFolder(run.folder).config))
     lines = {
         "Go on with the training": f"reskin train {shlex.quote(run.method)} --config {config} --out {folder}",
         "Translate a video, a picture or a folder": f"reskin translate {folder} clip.mp4 clip-translated.mp4",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from reskin.types import Trouble
 
@@ -36,3 +37,20 @@ class Finding:
     def to_dict(self) -> dict[str, Any]:
         """A line of health.jsonl."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Self:
+        """The finding in a line of a known kind; what else is missing or of another type is empty."""
+        step, numbers = row.get("step"), row.get("numbers")
+        return cls(
+            step=step if type(step) is int else 0,
+            kind=row["kind"],
+            is_over=row.get("is_over") is True,
+            numbers=dict(numbers) if isinstance(numbers, dict) else {},
+            text=_text(row.get("text")),
+            advice=_text(row.get("advice")),
+        )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

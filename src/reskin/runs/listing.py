@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reskin.errors import ReskinError
+from reskin.runs.folder import RunFolder
 from reskin.runs.record import read_run
 from reskin.storage import Holder, holder
 
@@ -64,8 +65,10 @@ def list_runs(root: Path) -> list[RunSummary]:
 def run_folders(root: Path) -> Iterator[Path]:
     """The folders in `root` and below it that hold a run, in the order of their names."""
     for here, inside, files in os.walk(root, followlinks=False):
-        folder = Path(here)
-        is_run = "config.json" in files and ("losses.jsonl" in files or "checkpoints" in inside)
+        folder, names = Path(here), RunFolder(Path(here))
+        is_run = names.config.name in files and (
+            names.losses.name in files or names.checkpoints.name in inside
+        )
         if is_run:
             yield folder
         if is_run or len(folder.relative_to(root).parts) >= DEEPEST:

@@ -1,23 +1,39 @@
-"""Opening a run folder: what it is, its last checkpoint, and the model in it, ready to translate."""
+"""The model in a run folder, ready to translate, whatever its config.json asks for."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+import torch
+from torch import nn
+from torch.nn.modules import module as registry
 
 from reskin.device import choose_compute
-from reskin.errors import RunError
+from reskin.errors import CheckpointError, ReskinError, RunError
 from reskin.methods import find_trained
-from reskin.methods.base import Method
+from reskin.methods.base import Method, MethodConfig
 from reskin.runs import checkpoint
-from reskin.runs.folder import list_checkpoints
-from reskin.storage import read_json
+from reskin.runs.folder import RunFolder
+from reskin.types import Direction
+
+_SLACK_PARTS, _SLACK_NUMBERS = 2000, 10_000_000
+"""Building stops at so many more tensors, and numbers in them, than eight times those of the file.
+
+A file of one generator lacks the rest of its method, and some layers register a weight twice.
+"""
+
+_FIX = "Its config.json and its weights must come from the same run."
 
 
 def load(folder: Path | str, *, device: str = "auto", step: int | None = None) -> Method:
     """The trained model in a run folder, ready to translate.
 
-    Where the run kept a running mean of its weights, that is what translates.
+    Where the run kept a running mean of its weights, that is what translates. Nothing is built that is larger
+    than the weights in the checkpoint.
 
     Args:
         folder: a run folder, or a model folder that `reskin import` made.
@@ -25,50 +41,140 @@ def load(folder: Path | str, *, device: str = "auto", step: int | None = None) -
         step: which checkpoint; the last by default.
 
     Raises:
-        RunError: the folder is no run, or has no checkpoint yet.
-        CheckpointError: the checkpoint is damaged.
+        RunError: the folder is no run, its config.json is not of a run, or there is no checkpoint yet.
+        CheckpointError: the checkpoint is damaged or of other networks than config.json asks for.
+        SettingsError: config.json names an unknown method, or a setting out of range.
     """
-    folder = Path(folder)
-    config = read_run(folder)
-    found = list_checkpoints(folder)
-    if step is not None:
-        found = [path for path in found if int(path.stem) == step]
-    if not found:
-        wanted = "no checkpoint yet" if step is None else f"no checkpoint of step {step}"
-        there = ", ".join(str(int(path.stem)) for path in list_checkpoints(folder))
-        raise RunError(f"{folder} has {wanted}", f"There are: {there}." if there else "Train it first.")
-    state, _ = checkpoint.load(found[-1], only=("method.", "ema."))
+    files = RunFolder(Path(folder))
+    config = files.read_config()
+    method_class, settings, directions = _model_of(files, config)
+    is_part = "source" in config
+    path = _checkpoint(files, step)
+    shapes = checkpoint.shapes(path)
+    own = {key.removeprefix("method."): shape for key, shape in shapes.items() if key.startswith("method.")}
+    for direction in directions if is_part else ():
+        if not any(name.startswith(f"gen_{direction}.") for name in own):
+            raise RunError(f"{path} has no generator of {direction}, which {files.config} names", _FIX)
+    _check_networks(method_class, settings, own, is_part=is_part)
+    state, _ = checkpoint.load(path, only=("method.", "ema."))
     state |= {f"method.{key.removeprefix('ema.')}": v for key, v in state.items() if key.startswith("ema.")}
-    method_class = find_trained(config["method"])
-    method = method_class(method_class.Config.parse(config["settings"]["method"], source=str(folder)))
-    method.directions = tuple(config["directions"])
-    checkpoint.load_networks(method, state, "method.", partly="source" in config)
+    method = method_class(settings)
+    method.directions = directions
+    checkpoint.load_networks(method, state, "method.", partly=is_part)
     choose_compute(device).place(method)
     method.eval()
     return method
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """The config.json of a run or model folder.
+def crop_size(folder: Path | str) -> int | None:
+    """Edge in px of the crops that a run learnt from; None where it does not say."""
+    settings = RunFolder(Path(folder)).read_config().get("settings")
+    data = settings.get("data") if isinstance(settings, dict) else None
+    size = data.get("crop_size") if isinstance(data, dict) else None
+    return size if type(size) is int and size > 0 else None
+
+
+def _model_of(
+    files: RunFolder, config: Mapping[str, Any]
+) -> tuple[type[Method], MethodConfig, tuple[Direction, ...]]:
+    """Method, its settings and directions as config.json has them, each checked."""
+    name, groups = config.get("method"), config.get("settings")
+    values = groups.get("method") if isinstance(groups, dict) else None
+    if not isinstance(name, str) or not isinstance(values, dict):
+        raise RunError(
+            f"{files.config} is not of a run (it names no method and settings)",
+            "Give the --out of a training.",
+        )
+    method_class = find_trained(name)
+    directions = config.get("directions")
+    known = get_args(Direction)
+    if not isinstance(directions, list) or not directions or any(each not in known for each in directions):
+        raise RunError(
+            f"'directions' in {files.config} is {directions!r:.60}",
+            'It must be ["a2b", "b2a"] or one of both.',
+        )
+    settings = method_class.Config.parse(values, source=str(files.config))
+    return method_class, settings, tuple(dict.fromkeys(directions))
+
+
+def _checkpoint(files: RunFolder, step: int | None) -> Path:
+    """The checkpoint of `step`, or the last one."""
+    there = files.list_checkpoints()
+    found = [path for path in there if step is None or int(path.stem) == step]
+    if found:
+        return found[-1]
+    wanted = "no checkpoint yet" if step is None else f"no checkpoint of step {step}"
+    steps = ", ".join(str(int(path.stem)) for path in there)
+    raise RunError(f"{files.folder} has {wanted}", f"There are: {steps}." if steps else "Train it first.")
+
+
+def _check_networks(
+    method_class: type[Method],
+    settings: MethodConfig,
+    wanted: Mapping[str, tuple[int, ...]],
+    *,
+    is_part: bool,
+) -> None:
+    """Compare the networks that the settings ask for with the weights there are, before they take memory.
+
+    They are built on torch's meta device, where a tensor has a shape and no memory.
 
     Raises:
-        RunError: the folder is not there or is no run.
+        CheckpointError: they are others, or larger than these weights can fill.
     """
-    if not folder.is_dir():
-        raise RunError(
-            f"no run folder {folder}", "Check the name; `reskin train METHOD --out NAME` makes one."
-        )
-    if not (folder / "config.json").is_file():
-        raise RunError(f"{folder} is no run folder (it has no config.json)", "Give the --out of a training.")
-    config = read_json(folder / "config.json")
-    if not {"method", "directions", "settings"} <= config.keys():
-        raise RunError(
-            f"{folder / 'config.json'} is not of a run (it names no method)", "Give the --out of a training."
-        )
-    return config
+    parts, numbers = len(wanted), sum(_count(shape) for shape in wanted.values())
+    try:
+        with _at_most(8 * parts + _SLACK_PARTS, 8 * numbers + _SLACK_NUMBERS), torch.device("meta"):
+            built = method_class(settings)
+    except ReskinError:
+        raise
+    except (RuntimeError, TypeError, ValueError, ArithmeticError, MemoryError) as error:
+        reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        raise CheckpointError(f"the networks of config.json cannot be built ({reason})", _FIX) from None
+    networks = {name.split(".")[0] for name in wanted}
+    for name, parameter in built.named_parameters():
+        if is_part and name.split(".")[0] not in networks:  # an imported model is one generator and no more
+            continue
+        if wanted.get(name) != tuple(parameter.shape):
+            got = wanted.get(name, "nothing")
+            raise CheckpointError(
+                f"the checkpoint is of other networks (size mismatch: {name} is {got}, "
+                f"config.json asks for {tuple(parameter.shape)})",
+                _FIX,
+            )
 
 
-def final_step(folder: Path) -> int:
-    """Step of the last checkpoint in a run folder, 0 for none."""
-    found = list_checkpoints(folder)
-    return int(found[-1].stem) if found else 0
+def _count(shape: tuple[int, ...]) -> int:
+    """Numbers in a tensor of this shape."""
+    total = 1
+    for length in shape:
+        total *= length
+    return total
+
+
+@contextmanager
+def _at_most(parts: int, numbers: int) -> Iterator[None]:
+    """Stop building networks inside the block that have more weights, or numbers in them, than this.
+
+    Raises:
+        CheckpointError: they have.
+    """
+    left, thread = [parts, numbers], threading.get_ident()
+
+    def count(owner: nn.Module, name: str, parameter: torch.Tensor | None) -> None:
+        if threading.get_ident() != thread:  # the hooks see every module that this process builds
+            return
+        left[0] -= 1
+        left[1] -= 0 if parameter is None else parameter.numel()
+        if min(left) < 0:
+            raise CheckpointError("config.json asks for larger networks than its weights can fill", _FIX)
+
+    hooks = [
+        registry.register_module_parameter_registration_hook(count),
+        registry.register_module_buffer_registration_hook(count),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

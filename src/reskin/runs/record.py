@@ -1,18 +1,21 @@
-"""What a run folder tells: read, never written, and forgiving about what is not there yet."""
+"""What a run folder holds, for everything that shows it: forgiving about what is damaged or not there yet."""
 
 from __future__ import annotations
 
 import itertools
-import math
-import os
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reskin.errors import DataError, ReskinError, RunError
-from reskin.paths import inside, read_plain
-from reskin.storage import read_json, read_lines
+from reskin.errors import DataError, ReskinError
+from reskin.paths import inside
+from reskin.runs.findings import Finding
+from reskin.runs.folder import RunFolder, finite
+from reskin.storage import read_json
+
+Curves = dict[str, tuple[list[int], list[float]]]
+"""Name of a loss to steps and values, in the order of the steps."""
 
 _PAUSE = 20
 """A gap this many times the usual one between two lines is a pause, not training."""
@@ -42,8 +45,10 @@ class RunRecord:
     Attributes:
         folder: the run.
         config: its config.json.
-        losses: name to steps and values, in the order of the steps; what is not finite is left out.
-        seconds: time spent training, without pauses; None where the lines do not tell.
+        losses: of training, by name; what is not finite is left out.
+        held_out: losses on held-out pictures, likewise.
+        findings: what the health monitor found, in its order.
+        seconds: time spent training, without pauses; None where the lines do not say.
         last_step: of the last line of losses, 0 before the first.
         grids: sample grids by step.
         scores: lines of scores.jsonl.
@@ -53,7 +58,9 @@ class RunRecord:
 
     folder: Path
     config: dict[str, Any]
-    losses: dict[str, tuple[list[int], list[float]]]
+    losses: Curves
+    held_out: Curves
+    findings: list[Finding]
     seconds: float | None
     last_step: int
     grids: list[SampleGrid]
@@ -63,7 +70,7 @@ class RunRecord:
 
     @property
     def method(self) -> str:
-        """Name of the method, "?" where it is not told."""
+        """Name of the method, "?" where it is not known."""
         return str(self.config.get("method", "?"))
 
     @property
@@ -75,71 +82,60 @@ class RunRecord:
         return {str(name): values for name, values in groups.items() if isinstance(values, dict)}
 
     def setting(self, group: str, name: str) -> Any:
-        """One setting, None where it is not told."""
+        """One setting, None where it is not known."""
         return self.settings.get(group, {}).get(name)
 
     @property
     def steps(self) -> int | None:
-        """Length of the whole run, None where it is not told."""
+        """Length of the whole run, None where it is not known."""
         resolved = self.config.get("resolved")
         steps = resolved.get("steps") if isinstance(resolved, dict) else None
         steps = steps or self.setting("train", "steps")
-        return steps if isinstance(steps, int) else None
+        return steps if type(steps) is int and steps > 0 else None
 
 
-def read_run(folder: Path) -> RunRecord:
+def read_run(folder: Path | str) -> RunRecord:
     """The record of a run.
 
     Raises:
         RunError: `folder` is missing, holds no config.json or one that cannot be read.
     """
-    if not (folder / "config.json").is_file():
-        what = "is not there" if not folder.exists() else "is no run folder (it has no config.json)"
-        raise RunError(f"{folder} {what}", "Give a folder that `reskin train` wrote with --out.")
-    try:
-        config = read_json(folder / "config.json")
-    except ReskinError as error:
-        raise RunError(error.what, "Take the file from a backup, or train again.") from None
+    files = RunFolder(Path(folder))
+    config = files.read_config()
+    rows = files.loss_rows()
+    training = [(row["step"], row["losses"]) for row in rows if isinstance(row.get("losses"), dict)]
+    unseen = [(row["step"], row["held_out"]) for row in rows if isinstance(row.get("held_out"), dict)]
     notes: list[str] = []
-    rows = [row for row in read_lines(folder / "losses.jsonl") if _is_loss_row(row)]
-    grids = _read_grids(folder / "samples", notes)
-    notes += _left_out(folder / "log.txt")
+    losses, held_out = _by_name(training, notes), _by_name(unseen, notes)
+    grids = _read_grids(files.samples, notes)
+    notes += _left_out(files.read_log())
     return RunRecord(
-        folder=folder,
+        folder=files.folder,
         config=config,
-        losses=_by_name(rows, notes),
-        seconds=_seconds(rows),
-        last_step=max((row["step"] for row in rows), default=0),
+        losses=losses,
+        held_out=held_out,
+        findings=[Finding.from_dict(row) for row in files.health_rows()],
+        seconds=_seconds([row for row in rows if "losses" in row]),
+        last_step=max((step for step, _ in training), default=0),
         grids=grids,
-        scores=[row for row in read_lines(folder / "scores.jsonl") if _is_score_row(row)],
-        checkpoints=sorted(
-            int(path.stem) for path in (folder / "checkpoints").glob("*.safetensors") if path.stem.isdecimal()
-        ),
+        scores=files.score_rows(),
+        checkpoints=[int(path.stem) for path in files.list_checkpoints()],
         notes=notes,
     )
 
 
-def _is_loss_row(row: Any) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("step"), int) and isinstance(row.get("losses"), dict)
-
-
-def _is_score_row(row: Any) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("scores"), dict)
-
-
-def _by_name(rows: list[dict[str, Any]], notes: list[str]) -> dict[str, tuple[list[int], list[float]]]:
+def _by_name(rows: list[tuple[int, dict[str, Any]]], notes: list[str]) -> Curves:
     """Each loss over the steps; a step that was logged twice counts as last logged."""
-    latest = {row["step"]: row["losses"] for row in rows}
-    losses: dict[str, tuple[list[int], list[float]]] = {}
+    latest = dict(rows)
+    losses: Curves = {}
     dropped = 0
     for step in sorted(latest):
-        for name, value in latest[step].items():
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                dropped += 1
-                continue
-            steps, values = losses.setdefault(str(name), ([], []))
+        values = finite(latest[step])
+        dropped += len(latest[step]) - len(values)
+        for name, value in values.items():
+            steps, known = losses.setdefault(name, ([], []))
             steps.append(step)
-            values.append(float(value))
+            known.append(value)
     if dropped:
         notes.append(f"{dropped} values of losses are not numbers and are not drawn")
     return losses
@@ -147,10 +143,9 @@ def _by_name(rows: list[dict[str, Any]], notes: list[str]) -> dict[str, tuple[li
 
 def _seconds(rows: list[dict[str, Any]]) -> float | None:
     """Time between the first and the last line; where training paused, the usual gap counts instead."""
-    key = next(
-        (key for key in ("seconds", "time") if rows and isinstance(rows[0].get(key), int | float)), None
-    )
-    times = [float(row[key]) for row in rows if isinstance(row.get(key), int | float)] if key else []
+    known = [finite(row) for row in rows]
+    key = next((key for key in ("seconds", "time") if known and key in known[0]), None)
+    times = [row[key] for row in known if key in row] if key else []
     if len(times) < 2:
         return None
     gaps = [max(0.0, late - early) for early, late in itertools.pairwise(times)]
@@ -172,20 +167,14 @@ def _read_grids(folder: Path, notes: list[str]) -> list[SampleGrid]:
         try:
             facts = read_json(path.with_suffix(".json"))
             rows, columns = [str(title) for title in facts["rows"]], int(facts["columns"])
-        except (ReskinError, KeyError, TypeError, ValueError):
+        except (ReskinError, KeyError, TypeError, ValueError, OverflowError):
             notes.append(f"samples/{path.name} is shown without titles: its .json is missing or damaged")
             rows, columns = [], 0
         grids.append(SampleGrid(int(path.stem), path, rows, columns))
     return sorted(grids, key=lambda grid: grid.step)
 
 
-def _left_out(log: Path) -> list[str]:
+def _left_out(lines: list[str]) -> list[str]:
     """What the log says was left out, each file once."""
-    if not os.path.lexists(log):
-        return []
-    try:
-        lines = read_plain(log).decode("utf-8", "replace").splitlines()
-    except OSError as error:
-        raise RunError(f"{log} cannot be read ({error.strerror})", "Check its permissions.") from None
     found = [line.split("left out ", 1)[1] for line in lines if "left out " in line]
     return [f"left out of training: {text}" for text in dict.fromkeys(found)]

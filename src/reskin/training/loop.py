@@ -15,7 +15,7 @@ from reskin.methods.base import Method
 from reskin.progress import Progress
 from reskin.runs.ema import Ema
 from reskin.runs.findings import Finding
-from reskin.runs.folder import Run
+from reskin.runs.run import Run
 from reskin.training.graph import GraphedStep
 from reskin.training.health import (
     HELD_OUT_COUNT,

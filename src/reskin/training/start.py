@@ -10,9 +10,11 @@ from reskin.data.batches import Batches, open_batches
 from reskin.device import Compute, choose_compute
 from reskin.methods.base import Method
 from reskin.processes import Processes, join_processes, lowest
-from reskin.runs.folder import Run, check_links, check_space, check_unchanged
+from reskin.runs.exactness import cpu_facts, go_on_as_before
+from reskin.runs.folder import RunFolder
+from reskin.runs.run import Run, as_group, begun_with, check_space, check_unchanged
 from reskin.runs.settings import RunSettings, gather_settings
-from reskin.storage import free_bytes, lock, read_json
+from reskin.storage import free_bytes, lock
 from reskin.training.estimate import Estimate, estimate, steps_in
 from reskin.training.loop import seed_step, train
 
@@ -110,7 +112,7 @@ def train_settings(chosen: RunSettings, out: Path | str, *, allow_change: bool =
             _train(chosen, out, compute, processes, allow_change)
         else:
             with lock(out):
-                check_links(out)
+                RunFolder(out).check_own()
                 _train(chosen, out, compute, processes, allow_change)
     return out
 
@@ -119,6 +121,10 @@ def _train(
     settings: RunSettings, out: Path, compute: Compute, processes: Processes, allow_change: bool
 ) -> None:
     config = settings.train
+    before = begun_with(out)
+    facts, other = cpu_facts(compute.device), ""
+    if before is not None:
+        facts, other = go_on_as_before(as_group(before.get("resolved")), compute.device)
     batches = _open(settings, out, compute, processes)
     run = Run(out, settings, {}, processes.rank)
     cost = None
@@ -131,6 +137,7 @@ def _train(
         "epoch_steps": epoch_steps,
         "precision": compute.precision,
         "processes": processes.world,
+        **facts,
     }
     check_unchanged(out, settings, run.resolved, allow_change=allow_change)
     method = build(settings, compute)
@@ -142,6 +149,8 @@ def _train(
             "data": {"pictures": batches.length, "left_out": len(batches.unreadable)},
         }
     )
+    if other:
+        run.log(f"{out} {other}")
     for path, reason in batches.unreadable:
         run.log(f"left out {path}: {reason}")
     epochs = run.steps / epoch_steps
@@ -151,11 +160,13 @@ def _train(
 
 def _recorded_steps(out: Path, settings: RunSettings) -> int | None:
     """Steps that this budget of minutes was turned into when the run was begun; None if there is none."""
-    path, minutes = out / "config.json", settings.train.minutes
-    if minutes is None or not path.exists():
+    files, minutes = RunFolder(out), settings.train.minutes
+    if minutes is None or not files.config.exists():
         return None
-    begun = read_json(path)
-    return int(begun["resolved"]["steps"]) if begun["settings"]["train"].get("minutes") == minutes else None
+    begun = files.read_config()
+    steps = as_group(begun.get("resolved")).get("steps")
+    budget = as_group(as_group(begun.get("settings")).get("train")).get("minutes")
+    return steps if type(steps) is int and steps > 0 and budget == minutes else None
 
 
 def _length(settings: RunSettings, epoch_steps: int, cost: Estimate | None) -> int:
@@ -183,7 +194,7 @@ def _open(settings: RunSettings, out: Path, compute: Compute, processes: Process
         batch=settings.train.batch,
         seed=settings.train.seed,
         device=compute.device,
-        cache_folder=out / "cache",
+        cache_folder=RunFolder(out).cache,
         rank=processes.rank,
         world=processes.world,
     )

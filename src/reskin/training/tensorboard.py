@@ -9,7 +9,7 @@ import torch
 
 from reskin.errors import SettingsError
 from reskin.images import read_image
-from reskin.runs.folder import Run
+from reskin.runs.run import Run
 
 
 class Board:

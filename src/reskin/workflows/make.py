@@ -125,7 +125,8 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
         damaged += _prepare(given, out / "data" / domain, plan, tell)
 
     _begin(2, out / "run")
-    from reskin.runs.load import final_step, load
+    from reskin.runs.folder import RunFolder
+    from reskin.runs.load import load
     from reskin.training.start import train_run
 
     train_run("cyclegan", out=out / "run", **{**domains, **plan["train"], "device": config.device})
@@ -135,7 +136,7 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
 
     model = load(out / "run", device=config.device)
     scores = evaluate(model, a=domains["a"], b=domains["b"], max_images=100)
-    record_scores(out / "run", final_step(out / "run"), scores, domains)
+    record_scores(out / "run", RunFolder(out / "run").last_step, scores, domains)
 
     _begin(4, target)
     failed, notes = _translate(model, config, clip, target, tell)
@@ -373,7 +374,7 @@ def _translate(
     model: Method, config: MakeConfig, clip: Path, target: Path, report: Report
 ) -> tuple[list[str], list[str]]:
     """Translate the clip unless that was done since the last step of training. Returns damage and notes."""
-    from reskin.runs.folder import list_checkpoints
+    from reskin.runs.folder import RunFolder
 
     if clip.is_dir():
         from reskin.translation.folders import translate_folder
@@ -382,7 +383,7 @@ def _translate(
             model, clip, target, "a2b", report=lambda at: report(at.done, at.total, "pictures")
         )
         return [f"{path}: {reason}" for path, reason in result.left_out], []
-    trained = list_checkpoints(config.out / "run")[-1].stat().st_mtime
+    trained = RunFolder(config.out / "run").list_checkpoints()[-1].stat().st_mtime
     if target.exists() and target.stat().st_mtime > trained:
         return [], []
     from reskin.translation.clips import translate_video

@@ -8,9 +8,9 @@ from typing import Any
 from reskin.errors import CheckpointError, RunError, SettingsError
 from reskin.methods import find
 from reskin.runs import checkpoint
+from reskin.runs.folder import RunFolder
 from reskin.runs.imports.fast_style import is_style_network, read_style_network
 from reskin.runs.imports.generators import ImportedGenerator, read_generator
-from reskin.storage import write_json
 from reskin.types import Direction
 from reskin.version import __version__
 
@@ -33,7 +33,7 @@ def import_model(file: Path, out: Path, direction: Direction) -> dict[str, Any]:
         RunError: `out` is a run already.
         SettingsError: a style network or a generator of CUT cannot be made to translate b2a.
     """
-    if (out / "config.json").exists():
+    if RunFolder(out).config.exists():
         raise RunError(f"{out} holds a model already", "Choose another --out.")
     if is_style_network(file):
         return _import_style(file, out, direction)
@@ -75,12 +75,11 @@ def _import_style(file: Path, out: Path, direction: Direction) -> dict[str, Any]
 
 def _write(found: ImportedGenerator, method: str, file: Path, out: Path, direction: Direction) -> None:
     """Write the model folder: the checkpoint, then the settings that make it a whole one."""
-    fields = find(method).Config.model_fields
+    files, fields = RunFolder(out), find(method).Config.model_fields
     settings = {key: value for key, value in found.settings.items() if key in fields}
     state = {f"method.gen_{direction}.{key}": value for key, value in found.state.items()}
-    checkpoint.save(out / "checkpoints" / "00000000.safetensors", state, {"step": 0})
-    write_json(
-        out / "config.json",
+    checkpoint.save(files.checkpoint(0), state, {"step": 0})
+    files.write_config(
         {
             "reskin": __version__,
             "method": method,

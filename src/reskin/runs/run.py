@@ -1,0 +1,306 @@
+"""A run that this process trains: what it resumes from, what it writes and when."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from reskin.errors import CheckpointError, RunError
+from reskin.methods.base import Method
+from reskin.networks.image_pool import ImagePool
+from reskin.processes import lowest
+from reskin.runs import checkpoint
+from reskin.runs.ema import Ema
+from reskin.runs.findings import Finding
+from reskin.runs.folder import RunFolder, finite
+from reskin.runs.settings import FREE_TO_CHANGE, RunSettings, TrainConfig
+from reskin.storage import free_bytes, remove_leftovers
+from reskin.version import __version__
+
+logger = logging.getLogger("reskin")
+SAVE_SECONDS = 600.0
+
+NOTED = {"threads", "cpu"}
+"""Facts among `resolved` that are recorded, and may be others when a run goes on."""
+
+
+@dataclass
+class Run:
+    """A run folder that this process trains into.
+
+    Args:
+        folder: where it is.
+        settings: of the run.
+        resolved: what was worked out from the settings and the machine: steps, steps in an epoch, precision,
+            processes, on a CPU also its threads and instruction set.
+        rank: number of this process; only process 0 writes what is not its own.
+    """
+
+    folder: Path
+    settings: RunSettings
+    resolved: dict[str, Any]
+    rank: int = 0
+    saved: float = field(default_factory=time.monotonic)
+    is_described: bool = False
+
+    @property
+    def files(self) -> RunFolder:
+        """The names in the folder."""
+        return RunFolder(self.folder)
+
+    @property
+    def config(self) -> TrainConfig:
+        """The training group of the settings."""
+        return self.settings.train
+
+    @property
+    def steps(self) -> int:
+        """Length of the whole run in steps."""
+        return int(self.resolved["steps"])
+
+    def describe(self, facts: dict[str, Any]) -> None:
+        """Write config.json: what this run is, for everything that reads the folder."""
+        if self.rank:
+            return
+        self.files.write_config(
+            {
+                "reskin": __version__,
+                "torch": torch.__version__,
+                "method": _name_of(self.settings),
+                "directions": list(self.settings.method_class.directions),
+                "settings": self.settings.to_dict(),
+                "defaults": self.settings.defaults(),
+                "resolved": self.resolved,
+                **facts,
+            }
+        )
+        self.is_described = True
+
+    def load(self, method: Method, ema: Ema) -> int:
+        """Put the last sound checkpoint into `method` and `ema`; the step it was made after, 0 for none.
+
+        Lines of losses.jsonl and health.jsonl that are later than it are taken out, since those steps will be
+        done again.
+
+        Raises:
+            CheckpointError: there are checkpoints and none of them is sound.
+            RunError: one may not be read by this user.
+        """
+        if not self.rank:  # what another process is writing now is no leftover
+            remove_leftovers(self.folder)
+            remove_leftovers(self.files.checkpoints)
+        step, device = 0, next(method.parameters()).device
+        found = self.files.list_checkpoints()
+        for path in reversed(found):
+            state, facts = self._read(path)
+            if not lowest(len(state), device):  # all processes go on from the same one
+                continue
+            checkpoint.restore(method, ema, state)
+            step = int(facts["step"])
+            break
+        else:
+            if found:
+                raise CheckpointError(
+                    f"no checkpoint in {self.files.checkpoints} is sound", "Start anew in another --out."
+                )
+        if not self.rank:
+            self.files.forget_after(step)
+        return step
+
+    def _read(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """This process's state and the facts in a checkpoint; both empty where it is damaged."""
+        try:
+            state, facts = checkpoint.load(path)
+            if self.rank and self._local(path).exists():  # fewer processes may have made it
+                state |= checkpoint.load(self._local(path))[0]
+        except CheckpointError as error:
+            logger.warning("%s Trying the one before.", error)
+            return {}, {}
+        if type(facts.get("step")) is not int:
+            logger.warning("%s names no step. Trying the one before.", path)
+            return {}, {}
+        return state, facts
+
+    def _local(self, path: Path) -> Path:
+        return path.with_suffix(f".process{self.rank}")
+
+    def save(self, step: int, method: Method, ema: Ema) -> None:
+        """Write the checkpoint of `step`, then remove those that are no longer kept.
+
+        Each process keeps its own image pools; process 0 writes last, so a checkpoint that is there is whole.
+
+        Raises:
+            StorageError: the disk refuses the write; the checkpoint before it is intact.
+            NotFiniteError: the state is not finite, so it must not replace a good one.
+            RunError: the folder has gone since the training began.
+        """
+        method.raise_if_broken()
+        path = self.files.checkpoint(step)
+        if self.rank:
+            pools = [name for name, module in method.named_modules() if isinstance(module, ImagePool)]
+            own = {
+                f"method.{key}": value
+                for key, value in method.state_dict().items()
+                if key.rsplit(".", 1)[0] in pools
+            }
+            checkpoint.save(self._local(path), own, {"step": step})
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
+        if not self.rank:
+            self._check_there()
+            checkpoint.save(path, checkpoint.state_of(method, ema), {"step": step})
+            self._check_there()  # it may have gone while we wrote; what was written is then in a new folder
+            self._prune()
+        self.saved = time.monotonic()
+
+    def _check_there(self) -> None:
+        """Refuse to go on where a checkpoint could not be read again; a folder that moves fails by itself.
+
+        Raises:
+            RunError: config.json is no longer there.
+        """
+        if self.is_described and not self.files.config.exists():
+            raise RunError(
+                f"{self.folder} was moved, removed or emptied while it was trained into",
+                "Put it back and run the same command again to go on from its last checkpoint.",
+            )
+
+    @property
+    def save_period(self) -> int:
+        """Steps between the checkpoints that are kept."""
+        return self.config.save_every * int(self.resolved["epoch_steps"])
+
+    def _prune(self) -> None:
+        """Keep the last checkpoint and the last `keep` of those that were made every `save_every` epochs."""
+        *older, _ = self.files.list_checkpoints()
+        kept = [path for path in older if int(path.stem) % self.save_period == 0][-self.config.keep :]
+        for old in set(older) - set(kept):
+            for part in self.files.checkpoints.glob(f"{old.stem}.*"):
+                part.unlink(missing_ok=True)
+
+    def save_is_due(self, step: int) -> bool:
+        """Whether to save now: every `save_every` epochs, at the end, and ten minutes after the last save."""
+        late = self.resolved["processes"] == 1 and time.monotonic() - self.saved > SAVE_SECONDS
+        return step % self.save_period == 0 or step == self.steps or late
+
+    def write_losses(self, step: int, losses: dict[str, float]) -> None:
+        """Append one line to losses.jsonl."""
+        if not self.rank:
+            self._check_there()
+            self.files.append_losses(step, 1 + (step - 1) // int(self.resolved["epoch_steps"]), losses)
+
+    def write_held_out(self, step: int, losses: dict[str, float]) -> None:
+        """Append losses on held-out pictures, if there are any, to losses.jsonl."""
+        if losses and not self.rank:
+            self._check_there()
+            self.files.append_held_out(step, losses)
+
+    def logged(self, name: Literal["losses", "health"]) -> list[dict[str, Any]]:
+        """The lines of losses.jsonl or health.jsonl so far; of the losses, those values that are numbers."""
+        if name == "health":
+            return self.files.health_rows()
+        groups = ("losses", "held_out")
+        return [
+            {"step": row["step"], **{k: finite(row[k]) for k in groups if isinstance(row.get(k), dict)}}
+            for row in self.files.loss_rows()
+        ]
+
+    def write_samples(self, step: int, rows: dict[str, Tensor]) -> Path | None:
+        """Draw the grid of fixed held-out pictures: each domain, its translation and its reconstruction."""
+        if self.rank or not rows:
+            return None
+        self._check_there()
+        return self.files.write_samples(step, rows)
+
+    def warn(self, finding: Finding) -> None:
+        """Log what the health monitor found and keep it in log.txt and health.jsonl."""
+        self.log(f"health: {finding.line}")
+        if not self.rank:
+            self.files.append_health(finding.to_dict())
+
+    def log(self, text: str) -> None:
+        """Log `text` and keep it in log.txt."""
+        if self.rank:
+            return
+        logger.info(text)
+        self._check_there()
+        self.files.append_log(text)
+
+
+def _name_of(settings: RunSettings) -> str:
+    return settings.method_class.__module__.rsplit(".", 1)[-1]
+
+
+def check_unchanged(
+    folder: Path, settings: RunSettings, resolved: dict[str, Any], *, allow_change: bool
+) -> None:
+    """Refuse to go on in `folder` with settings that make the training another one.
+
+    Args:
+        folder: a run folder, or one that is not there yet.
+        settings: what was asked for.
+        resolved: what was worked out from it on this machine.
+        allow_change: go on all the same.
+
+    Raises:
+        RunError: naming every changed setting.
+    """
+    before = begun_with(folder)
+    if before is None:
+        return  # nothing has been learnt, so nothing is lost by other settings
+    if before.get("method") != _name_of(settings):
+        raise RunError(f"{folder} holds a run of {before.get('method')}", "Choose another --out.")
+    old = {**_flat(before.get("settings")), **as_group(before.get("resolved"))}
+    new = {**_flat(settings.to_dict()), **resolved}
+    changed = [
+        f"{key} ({old.get(key)} → {new[key]})"
+        for key in new
+        if key not in FREE_TO_CHANGE | NOTED and key in old and old[key] != new[key]
+    ]
+    if changed and not allow_change:
+        raise RunError(
+            f"{folder} was begun with other settings: {', '.join(changed)}",
+            "Give the old ones to go on, another --out to begin anew, or --allow-change to go on as it is.",
+        )
+
+
+def begun_with(folder: Path) -> dict[str, Any] | None:
+    """The config.json of a run that has learnt something already; None where nothing would be gone on with.
+
+    Raises:
+        RunError: it is there and cannot be read.
+    """
+    files = RunFolder(folder)
+    if not files.folder.exists() or not files.config.exists() or not files.list_checkpoints():
+        return None
+    return files.read_config()
+
+
+def _flat(groups: Any) -> dict[str, Any]:
+    return {key: value for group in as_group(groups).values() for key, value in as_group(group).items()}
+
+
+def as_group(values: Any) -> dict[str, Any]:
+    """`values` where they are an object, else an empty one: a config.json may hold anything."""
+    return values if isinstance(values, dict) else {}
+
+
+def check_space(folder: Path, checkpoint_bytes: int, keep: int) -> None:
+    """Refuse to start where the disk cannot hold the checkpoints.
+
+    Raises:
+        RunError: less is free than `keep` + 1 checkpoints and a twentieth more.
+    """
+    needed = int(checkpoint_bytes * (keep + 1) * 1.05)
+    free = free_bytes(folder)
+    if free < needed:
+        raise RunError(
+            f"{folder} needs {needed / 1e6:.0f} MB for checkpoints and {free / 1e6:.0f} MB are free",
+            "Free some space, lower --keep, or choose an --out on another disk.",
+        )
