@@ -37,7 +37,7 @@ EXCEPTIONS: dict[str, dict[str, tuple[int, str]]] = {
         "evaluation/evaluate.py:evaluate": (8, OPTIONS),
         "networks/resnet.py:ResnetGenerator.__init__": (7, OLD),
         "networks/resnet.py:resnet_generator": (8, OLD),
-        "translation/clips.py:translate_video": (9, OPTIONS),
+        "translation/clips.py:translate_video": (10, OPTIONS),
         "translation/folders.py:translate_folder": (8, OPTIONS),
         "translation/grid.py:style_grid": (10, OPTIONS),
         "translation/morph.py:interpolate": (10, OPTIONS),

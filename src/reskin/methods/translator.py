@@ -21,6 +21,8 @@ class Translator(nn.Module):
         good_for: in a few words, what to use it for.
         directions: the ways it can translate.
         size_multiple: the edges of its input must be multiples of this, in px.
+        trained_edge: shorter edge of the images that it was trained on, in px; set by who loads it, None
+            where it is not known.
     """
 
     Config: ClassVar[type[Settings]]
@@ -29,6 +31,7 @@ class Translator(nn.Module):
     good_for: ClassVar[str] = ""
     directions: tuple[Direction, ...] = ("a2b", "b2a")
     size_multiple: int = 1
+    trained_edge: int | None = None
 
     def translate(self, images: Tensor, direction: Direction) -> Tensor:
         """The same images in the look of the other domain.

@@ -5,23 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from reskin.device import Compute
 from reskin.errors import SettingsError
 from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
-from reskin.inference.rendering import Rendering, read_mask
+from reskin.inference.rendering import Rendering
 from reskin.methods.translator import Translator
+from reskin.translation.film import AS_IT_IS, Film, FilmOptions, Frames
 from reskin.translation.targets import check_target
 from reskin.types import Direction
 from reskin.video.probe import VideoInfo
 from reskin.video.reader import Frame, VideoReader
+from reskin.video.survey import survey
 from reskin.video.writer import VideoWriter
 
 _BATCH_PIXELS = 1_000_000
@@ -74,22 +72,6 @@ class VideoResult:
     damaged: list[str]
 
 
-@dataclass
-class _Batch:
-    """Neighbouring frames on their way.
-
-    Attributes:
-        source: as they were read, RGB, uint8, (N, H, W, 3); nothing is written over them, since later stages
-            compare with them.
-        times: of each, in seconds.
-        made: their translations, same shape and type.
-    """
-
-    source: NDArray[np.uint8]
-    times: list[Fraction]
-    made: NDArray[np.uint8] | None = None
-
-
 def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     model: Translator,
     source: Path | str,
@@ -100,6 +82,7 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     compute: Compute | None = None,
     batch: int | None = None,
     rendering: Rendering | None = None,
+    film: FilmOptions | None = None,
     overwrite: bool = False,
 ) -> VideoResult:
     """Translate a video frame by frame; size, frame times and sound stay as they are.
@@ -117,6 +100,7 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
         compute: where and how; by default the model's own device in the precision that is fast there.
         batch: frames given to the model at once; by default 1 on a CPU, on a GPU more where frames are small.
         rendering: one style for all frames; a mask that is one picture.
+        film: borders, work size and stabiliser; by default every frame as it is, by itself.
         overwrite: replace `out` if it is there.
 
     Raises:
@@ -131,11 +115,18 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
         raise SettingsError(f"a batch of {batch} frames", "Give 1 or more.")
     engine = Engine(model, direction, compute, rendering)
     _check_rendering(engine.rendering)
+    treated = _film(engine, film or AS_IT_IS, source)
     with VideoReader(source) as reader:
         with _writer(reader.info, source, out) as writer:
-            frames = _translate_frames(engine, reader, writer, report=report, batch=batch)
+            frames = _translate_frames(treated, reader, writer, report=report, batch=batch)
         notes = [*reader.notes, *writer.notes]
         return VideoResult(frames, time.monotonic() - started, notes, list(reader.damaged))
+
+
+def _film(engine: Engine, options: FilmOptions, source: Path) -> Film:
+    """The stages of this film; its shots are looked for where anything depends on them."""
+    needs_shots = options.has_bars or options.steady > 0 or engine.remembers
+    return Film(engine, options, survey(source) if needs_shots else [])
 
 
 def _check_rendering(rendering: Rendering) -> None:
@@ -154,44 +145,41 @@ def _writer(info: VideoInfo, source: Path, out: Path) -> VideoWriter:
 
 
 def _translate_frames(
-    engine: Engine,
+    film: Film,
     reader: VideoReader,
     writer: VideoWriter,
     *,
     report: Callable[[VideoProgress], None] | None,
     batch: int | None,
 ) -> int:
-    """Every frame from the reader through the engine to the writer; how many there were."""
+    """Every frame from the reader through the film's stages to the writer; how many there were."""
     started = time.monotonic()
     pixels = reader.info.width * reader.info.height
-    size = batch or _batch_size(engine, pixels)
+    size = batch or _batch_size(film.engine, pixels)
     done = 0
-    mask = None
-    if engine.rendering.mask is not None:
-        mask = read_mask(engine.rendering.mask, Path(), reader.info.height, reader.info.width)
 
-    def translate(frames: _Batch) -> _Batch:
+    def translate(frames: Frames) -> Frames:
         nonlocal done
-        frames.made = engine.translate_parts(frames.source, mask, is_video=True)[0]
+        film.translate(frames)
         done += len(frames.times)
         if report is not None:
             report(VideoProgress(done, reader.info.frames, time.monotonic() - started))
         return frames
 
-    def write(frames: _Batch) -> None:
-        assert frames.made is not None, "the writer comes after the model"
-        for image, moment in zip(frames.made, frames.times, strict=True):
+    def write(frames: Frames) -> None:
+        for image, moment in zip(frames.result, frames.times, strict=True):
             writer.write(image, moment)
 
-    ahead = max(2, min(8, _WAITING_PIXELS // (size * pixels)))
-    pipeline(_batches(reader, size), translate, sink=write, ahead=ahead)
+    ahead = max(2, min(4, _WAITING_PIXELS // (size * pixels)))
+    pipeline(_batches(reader, size), film.shrink, translate, film.finish, sink=write, ahead=ahead)
     return done
 
 
-def _batches(frames: Iterable[Frame], size: int) -> Iterator[_Batch]:
+def _batches(frames: Iterable[Frame], size: int) -> Iterator[Frames]:
     iterator = iter(frames)
     while group := list(islice(iterator, size)):
-        yield _Batch(np.stack([frame.image for frame in group]), [frame.time for frame in group])
+        images, times, numbers = zip(*((f.image, f.time, f.index) for f in group), strict=True)
+        yield Frames(list(images), list(times), list(numbers))
 
 
 def _batch_size(engine: Engine, pixels: int) -> int:

@@ -1,0 +1,273 @@
+"""What happens to a frame of a film between reading and writing.
+
+Borders are cut, the frame is brought to the scale that the model learnt at, translated, brought into
+agreement with
+the frame before, enlarged along the edges of the frame itself, and the borders are put back untouched. A
+model
+that grades (`reskin.methods.grade`) needs none of that: its coefficients are smoothed over time instead.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import groupby
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reskin.errors import SettingsError
+from reskin.images import Picture, to_tensor
+from reskin.inference.engine import Engine
+from reskin.inference.guided import guided_upsample
+from reskin.inference.rendering import blend, read_mask
+from reskin.networks.bilateral_grid import LOOK_PX, Grade
+from reskin.networks.grid_slicing import grade_picture
+from reskin.translation.stabilise import STRENGTH, Stabiliser
+from reskin.types import Bars, Direction
+from reskin.video.survey import Shot
+
+RIM_PX = 2
+"""Rows and columns of the picture next to a border that are blurred into it: not translated, but extended
+into."""
+
+GRADE_SHARE = 0.12
+"""Share of a new frame's coefficients in the running mean of a grade."""
+
+_LEAST_WORK_PX, _MOST_WORK_PX = 32, 8192
+
+
+@dataclass(frozen=True)
+class FilmOptions:
+    """How the frames of a film are treated.
+
+    Attributes:
+        work_size: shorter edge at which the model sees a frame, px; "full" for the frame's own; None for that
+            of its training, and full where that is not known.
+        detail: share of what the model draws anew (texture, shapes) that is kept when its translation is
+        enlarged.
+        steady: strength of the stabiliser, 0 (off) to 1.
+        has_bars: whether the borders of a film are found and left as they are; else they are translated too.
+
+    Raises:
+        SettingsError: a value is out of range.
+    """
+
+    work_size: int | Literal["full"] | None = None
+    detail: float = 0.0
+    steady: float = STRENGTH
+    has_bars: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.work_size, int) and not _LEAST_WORK_PX <= self.work_size <= _MOST_WORK_PX:
+            raise SettingsError(
+                f"a work size of {self.work_size} px", f"Give {_LEAST_WORK_PX} to {_MOST_WORK_PX}, or full."
+            )
+        for name in ("detail", "steady"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f"--{name} {getattr(self, name):g}", "Give 0 to 1.")
+
+
+AS_IT_IS = FilmOptions(work_size="full", steady=0.0, has_bars=False)
+"""Every frame at its own size and by itself, borders translated like all else."""
+
+
+@runtime_checkable
+class Grader(Protocol):
+    """A model that can say what it would do to the colours of a picture."""
+
+    def grade(self, images: Tensor, direction: Direction) -> Grade:
+        """See `reskin.methods.grade.GradeMethod.grade`."""
+
+
+@dataclass
+class Frames:
+    """Neighbouring frames on their way through a film.
+
+    Attributes:
+        source: as read, uint8, each (H, W, 3).
+        times: of each.
+        numbers: of each, in the film.
+        small: what the model is shown: the picture inside of the borders, at work size.
+        made: what it made of that.
+        grades: of each frame, in place of `made`, for a model that grades.
+        result: as written, each of the size of its source.
+    """
+
+    source: list[Picture]
+    times: list[Fraction]
+    numbers: list[int]
+    small: list[Picture] = field(default_factory=list)
+    made: list[Picture] = field(default_factory=list)
+    grades: list[Grade] = field(default_factory=list)
+    result: list[Picture] = field(default_factory=list)
+
+
+class Film:
+    """The three stages of a film; each takes and returns `Frames`, and each may run in a thread of its own.
+
+    Args:
+        engine: the model, the way it is to translate, and on what.
+        options: see `FilmOptions`.
+        shots: from `reskin.video.survey`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        options: FilmOptions,
+        shots: Sequence[Shot],
+    ) -> None:
+        self.engine, self.options = engine, options
+        self.shots, self._starts = list(shots), [shot.first for shot in shots]
+        self.work_size = engine.model.trained_edge if options.work_size is None else options.work_size
+        self._stabiliser = Stabiliser(options.steady)
+        self._smoothed: Grade | None = None
+        self._mask: NDArray[np.float32] | None = None
+        self._translated_shot = self._finished_shot = -1
+
+    def shrink(self, frames: Frames) -> Frames:
+        """First stage: what the model is shown."""
+        for number, picture in zip(frames.numbers, frames.source, strict=True):
+            inside = self._inside(picture, self._shot_of(number))
+            frames.small.append(self._seen_by_the_model(picture[inside]))
+        return frames
+
+    def translate(self, frames: Frames) -> Frames:
+        """Second stage: the model."""
+        model = self.engine.model
+        if isinstance(model, Grader):
+            frames.grades = [self._grade(model, picture) for picture in frames.small]
+            return frames
+        for _, run in groupby(zip(frames.numbers, frames.small, strict=True), key=self._alike):
+            numbers, pictures = zip(*run, strict=True)
+            shot = self._shot_of(numbers[0])
+            if shot != self._translated_shot:
+                self.engine.reset()
+                self._translated_shot = shot
+            frames.made += list(self.engine.translate_parts(np.stack(pictures), is_video=True)[0])
+        return frames
+
+    def finish(self, frames: Frames) -> Frames:
+        """Third stage: frames as they are written."""
+        for offset, (number, picture) in enumerate(zip(frames.numbers, frames.source, strict=True)):
+            shot = self._shot_of(number)
+            if shot != self._finished_shot:
+                self._stabiliser.reset()
+                self._smoothed, self._finished_shot = None, shot
+            inside = self._inside(picture, shot)
+            if frames.grades:
+                made = grade_picture(picture[inside], self._smooth(frames.grades[offset]))
+            else:
+                made = self._enlarged(picture[inside], frames.small[offset], frames.made[offset])
+            result = put_inside(picture, made, inside, self._bars(shot))
+            frames.result.append(self._masked(picture, result))
+        return frames
+
+    def _alike(self, numbered: tuple[int, Picture]) -> tuple[int, tuple[int, ...]]:
+        """Frames of one shot and size may share a call of the model."""
+        return self._shot_of(numbered[0]), numbered[1].shape
+
+    def _masked(self, picture: Picture, result: Picture) -> Picture:
+        path = self.engine.rendering.mask
+        if path is None:
+            return result
+        if self._mask is None or self._mask.shape != picture.shape[:2]:
+            self._mask = read_mask(path, Path(), *picture.shape[:2])
+        return blend(picture, result, self._mask)
+
+    def _shot_of(self, number: int) -> int:
+        return max(0, bisect_right(self._starts, number) - 1)
+
+    def _bars(self, shot: int) -> Bars:
+        return self.shots[shot].bars if self.options.has_bars and self.shots else (0, 0, 0, 0)
+
+    def _inside(self, picture: Picture, shot: int) -> tuple[slice, slice]:
+        """Rows and columns of the picture without its borders and their blurred rim."""
+        left, top, right, bottom = (bar + RIM_PX if bar else 0 for bar in self._bars(shot))
+        return slice(top, picture.shape[0] - bottom), slice(left, picture.shape[1] - right)
+
+    def _seen_by_the_model(self, picture: Picture) -> Picture:
+        import cv2
+
+        if isinstance(self.engine.model, Grader):
+            size = (LOOK_PX, LOOK_PX)
+        else:
+            edge = min(picture.shape[:2])
+            if not isinstance(self.work_size, int) or self.work_size >= edge:
+                return picture
+            scale = self.work_size / edge
+            size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+        return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _grade(self, model: Grader, picture: Picture) -> Grade:
+        with torch.inference_mode():
+            images = to_tensor(picture).to(self.engine.compute.device)
+            curves, matrix, weights = model.grade(images, self.engine.direction)
+            return Grade(curves.cpu(), matrix.cpu(), weights.cpu())
+
+    def _smooth(self, grade: Grade) -> Grade:
+        """The running mean of the coefficients over the shot, which can neither flicker nor ghost."""
+        if self.options.steady == 0:
+            return grade
+        if self._smoothed is not None:
+            old, share = self._smoothed, GRADE_SHARE
+            curves = old.curves.lerp(grade.curves, share)
+            grade = Grade(curves, old.matrix.lerp(grade.matrix, share), grade.weights)
+        self._smoothed = grade
+        return grade
+
+    def _enlarged(self, picture: Picture, small: Picture, made: Picture) -> Picture:
+        made = self._stabiliser.step(small, made)
+        if small.shape == picture.shape:
+            return made
+        return guided_upsample(picture, small, made, detail=self.options.detail)
+
+
+def put_inside(picture: Picture, made: Picture, inside: tuple[slice, slice], bars: Bars) -> Picture:
+    """The frame with its translated inside; borders are the source's own pixels.
+
+    Between the two lies the rim, blurred in the source: there the translation is continued outwards and
+    weighted by how much of the picture a pixel of the rim still shows.
+
+    Args:
+        picture: (H, W, 3) uint8, the source.
+        made: the translation of `picture[inside]`.
+        inside: rows and columns.
+        bars: of the frame; `inside` lies `RIM_PX` within them.
+
+    Returns:
+        (H, W, 3) uint8; `made` itself where the frame has no borders.
+    """
+    import cv2
+
+    if not any(bars):
+        return made
+    result = picture.copy()
+    rows, columns = inside
+    left, top, right, bottom = (RIM_PX if bar else 0 for bar in bars)
+    wide = cv2.copyMakeBorder(made, top, bottom, left, right, cv2.BORDER_REPLICATE)
+    outer = (slice(rows.start - top, rows.stop + bottom), slice(columns.start - left, columns.stop + right))
+    share = _rim_share(wide.shape[0], wide.shape[1], (left, top, right, bottom))
+    result[outer] = np.rint(share * wide + (1 - share) * picture[outer]).astype(np.uint8)
+    result[inside] = made
+    return result
+
+
+def _rim_share(height: int, width: int, rims: Bars) -> NDArray[np.float32]:
+    """(height, width, 1): 1 inside, falling to 1/3 at the outermost pixel of each rim."""
+    left, top, right, bottom = rims
+    down, across = np.ones(height, np.float32), np.ones(width, np.float32)
+    for line, before, after in ((down, top, bottom), (across, left, right)):
+        ramp = np.linspace(1 / 3, 1, RIM_PX, endpoint=False, dtype=np.float32)
+        if before:
+            line[:before] = ramp
+        if after:
+            line[-after:] = ramp[::-1]
+    return (down[:, None] * across)[..., None]

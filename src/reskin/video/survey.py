@@ -1,0 +1,71 @@
+"""A film before it is translated: where its shots begin, and the borders of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from reskin.spread import spread
+from reskin.types import NO_BARS, Bars
+from reskin.video.bars import BorderFinder
+from reskin.video.reader import VideoReader
+from reskin.video.scenes import find_shots
+
+LOOKS_A_SHOT = 8
+"""Frames of each shot that are looked at for borders, spread over it."""
+
+LOOKS_A_FILM = 16
+"""Key frames that are looked at first: where none of them has a border, no shot is taken to have one."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Frames between two cuts.
+
+    Attributes:
+        first: number of its first frame.
+        bars: px of border at the left, top, right and bottom.
+    """
+
+    first: int
+    bars: Bars = NO_BARS
+
+
+def survey(path: Path | str, *, progress: Callable[[int, int], None] | None = None) -> list[Shot]:
+    """The shots of a video and their borders.
+
+    Args:
+        path: a local file.
+        progress: told after each frame how many of how many have been looked at.
+
+    Returns:
+        At least one shot; the first begins at frame 0.
+
+    Raises:
+        VideoError: the file cannot be read; see `VideoReader`.
+        SettingsError: PySceneDetect is not installed.
+    """
+    starts = find_shots(path, progress=progress)
+    with VideoReader(path) as reader:
+        total = len(reader.times())
+        keys = reader.key_frames() or list(range(total))
+        # A single frame cannot show that a border on one edge alone stands still: looks that lie apart can.
+        alone = (_borders(reader, [key]) for key in _looks(keys, LOOKS_A_FILM))
+        together = _borders(reader, _looks(range(total), LOOKS_A_SHOT))
+        if together == NO_BARS and all(bars == NO_BARS for bars in alone):
+            return [Shot(first) for first in starts]
+        spans = [range(first, last) for first, last in pairwise([*starts, max(total, starts[-1] + 1)])]
+        return [Shot(span.start, _borders(reader, _looks(span, LOOKS_A_SHOT))) for span in spans]
+
+
+def _borders(reader: VideoReader, numbers: Sequence[int]) -> Bars:
+    finder = BorderFinder()
+    for frame in reader.frames_at(list(numbers)):
+        finder.add(frame.image)
+    return finder.bars()
+
+
+def _looks(numbers: Sequence[int], most: int) -> list[int]:
+    return [numbers[index] for index in spread(len(numbers), most)]
