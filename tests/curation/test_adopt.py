@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reskin.curation.adopt import adopt_folder, is_side_b, open_set
+from reskin.curation.adopt import adopt_folder, domains_in, open_set
 from reskin.data.folders import split_images
 from reskin.data.manifest import Manifest, write_manifest
 from reskin.errors import DataError
@@ -40,7 +40,7 @@ def test_of_two_halves_one_or_both_are_taken(tmp_path: Path) -> None:
     assert splits(adopt_folder(tmp_path)) == [("trainA/1.png", "train"), ("testA/1.png", "test")]
     assert splits(adopt_folder(tmp_path, "b")) == [("trainB/1.png", "train"), ("testB/2.png", "test")]
     both = adopt_folder(tmp_path, None)
-    assert [is_side_b(frame.file) for frame in both.frames] == [False, True, False, True]
+    assert domains_in(both) == ["a", "b", "a", "b"]
 
 
 @pytest.mark.parametrize("beside", ["test", "testA"])

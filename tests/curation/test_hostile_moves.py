@@ -137,7 +137,6 @@ FIELDS: list[dict[str, Any]] = [
     {"clip": "x"},
     {"seconds": float("nan")},
     {"seconds": float("inf")},
-    {"scores": {"blur": float("nan")}},
     {"scores": {"blur": "x"}},
     {"time": "1/0"},
     {"time": "nan"},
@@ -154,6 +153,14 @@ def test_numbers_that_are_none_are_refused_on_reading(tmp_path: Path, field: dic
     with pytest.raises(DataError, match=MANIFEST_NAME) as error:
         read_manifest(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_scores_that_are_no_numbers_count_as_not_measured(tmp_path: Path) -> None:
+    values = manifest_of([])
+    values["frames"] = [{"file": "a.png", "scores": {"blur": float("nan"), "dark": 1.0, "light": 1e400}}]
+    (tmp_path / MANIFEST_NAME).write_text(json.dumps(values))
+    manifest = read_manifest(tmp_path)
+    assert manifest is not None and manifest.frames[0].scores == {"dark": 1.0}
 
 
 def test_a_row_twice_is_refused(tmp_path: Path) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from reskin.data.folders import list_images, natural_key, split_folder
-from reskin.data.manifest import FrameRecord, Manifest, read_manifest
+from pydantic import ValidationError
+
+from reskin.data.folders import layout_of, list_images, natural_key, split_folder
+from reskin.data.layout import Layout
+from reskin.data.manifest import ADOPTED, FrameRecord, Manifest, first_fault, read_manifest
 from reskin.errors import DataError
 from reskin.types import Side, Split
 from reskin.version import __version__
-
-ADOPTED: dict[str, Any] = {"adopted": True}
-"""The settings of a manifest that was made up for pictures which were there before."""
 
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _SIDES: tuple[Side, ...] = ("a", "b")
@@ -26,28 +25,29 @@ def adopt_folder(root: Path | str, side: Side | None = "a") -> Manifest:
 
     Args:
         root: the folder.
-        side: which half of a folder with trainA and trainB; None for both.
+        side: which domain of a folder with trainA and trainB; None for both.
 
     Raises:
-        DataError: `root` is missing or no folder.
+        DataError: `root` is missing or no folder, or its layout cannot be read.
     """
     root = Path(root)
+    layout = layout_of(root)
     found: dict[str, Split] = {}
     # What is held out goes first: in a plain folder everything, a test folder too, lies below the root.
     for split in reversed(_SPLITS):
         for one in _SIDES:
             folder = split_folder(root, one, split)
-            for path in [] if folder is None else list_images(folder):
+            for path in [] if folder is None else list_images(folder, within=root):
                 found.setdefault(path.relative_to(root).as_posix(), split)
-    other = _halves("b" if side == "a" else "a") if side else frozenset()
-    files = [file for file in found if file.split("/", 1)[0] not in other]
+    files = [file for file in found if side is None or layout.domain_of(file) in (None, side)]
     files.sort(key=lambda file: (_SPLITS.index(found[file]), natural_key(file)))
-    frames = [FrameRecord(file=file, split=found[file]) for file in files]
+    try:
+        frames = [FrameRecord(file=file, split=found[file]) for file in files]
+    except ValidationError as error:
+        raise DataError(
+            f"{root} holds a name that cannot be kept ({first_fault(error)})", "Rename it."
+        ) from None
     return Manifest(reskin=__version__, settings=ADOPTED, sources=[], frames=frames, damaged=[])
-
-
-def _halves(side: Side) -> frozenset[str]:
-    return frozenset(f"{split}{side.upper()}" for split in _SPLITS)
 
 
 def open_set(root: Path | str) -> Manifest:
@@ -74,10 +74,14 @@ def open_set(root: Path | str) -> Manifest:
     return manifest
 
 
-def is_side_b(file: str) -> bool:
-    """Whether a picture's path below its folder lies in the second half of a folder with trainA and trainB.
+def layout_in(manifest: Manifest) -> Layout:
+    """The layout of a dataset by the files that its manifest lists; a prepared one parts no domains."""
+    if manifest.settings != ADOPTED:
+        return Layout.of({frame.file.split("/", 1)[0] for frame in manifest.frames if "/" in frame.file})
+    return Layout.of({frame.file.rpartition("/")[0] for frame in manifest.frames})
 
-    >>> is_side_b("trainB/x.jpg"), is_side_b("train/x.jpg")
-    (True, False)
-    """
-    return file.split("/", 1)[0] in _halves("b")
+
+def domains_in(manifest: Manifest) -> list[Side | None]:
+    """The domain of each picture; None where the dataset does not part them."""
+    layout = layout_in(manifest)
+    return [layout.domain_of(frame.file) for frame in manifest.frames]

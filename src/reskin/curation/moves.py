@@ -8,11 +8,11 @@ that a move that has been done is told from one that has not.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from reskin.data.layout import names_a_split
 from reskin.data.manifest import MANIFEST_NAME, Manifest, write_manifest
 from reskin.errors import DataError, SettingsError
 from reskin.images import is_image_name
@@ -31,7 +31,6 @@ _OWN: dict[str, Literal["file", "folder"]] = {
     JOURNAL: "file",
 }
 """What the commands that make or split a dataset write to in its folder."""
-_SPLIT_FOLDER = re.compile(r"(train|val|test)[-_]?[ab]?", re.IGNORECASE)
 
 
 def move_files(root: Path, moves: Mapping[str, str], manifest: Manifest) -> None:
@@ -121,8 +120,8 @@ def _check(root: Path, moves: Mapping[str, str], manifest: Manifest) -> None:
             inside(root, path, writes=True)
             if not is_image_name(Path(path)) or any(part.startswith(".") for part in path.split("/")):
                 raise _damaged(journal, f"{path[:200]!r} is no picture of a dataset")
-        top, *below = new.split("/")
-        if new not in listed or old in listed or not below or not _SPLIT_FOLDER.fullmatch(top):
+        folder = "/".join(new.split("/")[:-1][:2])
+        if new not in listed or old in listed or not names_a_split(folder):
             raise _damaged(journal, f"{old[:200]!r} to {new[:200]!r} is no move of a split")
 
 

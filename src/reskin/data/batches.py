@@ -16,8 +16,8 @@ from torch import Tensor
 
 from reskin.data.augment import ColourJitter, each, on_device, one_of_five
 from reskin.data.cache import Cache, Fit, Source, default_memory_limit, open_cache
-from reskin.data.folders import held_out_images, training_images
-from reskin.data.pairs import find_pairs
+from reskin.data.folders import check_domains_differ, held_out_images, training_images
+from reskin.data.pairs import check_side_by_side, find_pairs
 from reskin.data.preprocess import DataConfig, centre_crop, fit, fit_pair
 from reskin.data.sampling import Sampler
 from reskin.errors import DataError, ImageError
@@ -160,8 +160,10 @@ def open_batches(
         unreadable = alone + cache_a.unreadable
     else:
         fit_one = partial(_fit_one, config=config)
-        cache_a = opened([(path,) for path in training_images(config.a, "a")], fit_one, "a")
-        cache_b = opened([(path,) for path in training_images(config.b, "b")], fit_one, "b")
+        of_a, of_b = training_images(config.a, "a"), training_images(config.b, "b")
+        check_domains_differ(config.a, config.b, of_a, of_b)
+        cache_a = opened([(path,) for path in of_a], fit_one, "a")
+        cache_b = opened([(path,) for path in of_b], fit_one, "b")
         unreadable = cache_a.unreadable + cache_b.unreadable
     count_b = None if cache_b is None else len(cache_b)
     sampler = Sampler(len(cache_a), count_b, batch=batch, seed=seed, rank=rank, world=world)
@@ -175,6 +177,7 @@ def _training_pairs(config: DataConfig) -> tuple[list[Source], list[tuple[Path, 
         what = f"no pairs in {config.a} and {config.b}{first}"
         fix = "Give partners the same name, or one folder of A|B pictures as both sides; "
         raise DataError(what, f"{fix}without pairs, train a method such as cyclegan.")
+    check_side_by_side([path for path, *rest in pairs if not rest])
     for path, reason in alone:
         _log.warning("left out: %s %s", path, reason)
     return pairs, alone

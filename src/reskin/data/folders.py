@@ -10,20 +10,25 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from reskin.data.layout import Layout
 from reskin.errors import DataError
 from reskin.images import IMAGE_SUFFIXES, is_image_name
+from reskin.paths import FOLLOW_VARIABLE, follows_links, stays_inside
 from reskin.types import Side, Split
 
 _log = logging.getLogger("reskin")
 
-_HELD_OUT = frozenset(f"{split}{end}" for split in ("val", "test") for end in ("", "A", "B"))
 
-
-def list_images(folder: Path | str) -> list[Path]:
+def list_images(folder: Path | str, *, within: Path | None = None) -> list[Path]:
     """The pictures in a folder and the folders below it, in the order a person would count them.
 
     Hidden files, names without a picture's ending, pipes and devices are passed over. A link is followed only
-    where it stays inside `folder`; a picture that two names lead to is listed once, loops do no harm.
+    where it stays inside, or everywhere with RESKIN_FOLLOW_LINKS=1; those that are not are counted in a
+    warning. A picture that two names lead to is listed once, loops do no harm.
+
+    Args:
+        folder: where to look.
+        within: links may lead anywhere below this folder; `folder` by default.
 
     Returns:
         Paths that begin with `folder`; empty where there are none.
@@ -32,13 +37,18 @@ def list_images(folder: Path | str) -> list[Path]:
         DataError: `folder` is missing, no folder, or may not be read.
     """
     folder = _existing(Path(folder))
-    root = folder.resolve()
+    root = (within or folder).resolve()
     found: dict[Path, Path] = {}
-    for path in _walk(folder, root, {root}):
+    passed: list[Path] = []
+    for path in _walk(folder, root, {folder.resolve()}, passed):
         real = path.resolve()
         # A link may come before the file it leads to: the file's own name is kept.
         if real not in found or (found[real].is_symlink() and not path.is_symlink()):
             found[real] = path
+    if passed:
+        more = f" and {len(passed) - 1} more links lead" if len(passed) > 1 else " leads"
+        fix = f"{FOLLOW_VARIABLE}=1 follows them, if they are your own"
+        _log.warning("%s%s out of the folder or nowhere and are not followed (%s)", passed[0], more, fix)
     return sorted(found.values(), key=lambda path: natural_key(path.relative_to(folder).as_posix()))
 
 
@@ -49,7 +59,7 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _walk(folder: Path, root: Path, seen: set[Path]) -> Iterator[Path]:
+def _walk(folder: Path, root: Path, seen: set[Path], passed: list[Path]) -> Iterator[Path]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -58,27 +68,19 @@ def _walk(folder: Path, root: Path, seen: set[Path]) -> Iterator[Path]:
         ) from None
     for entry in entries:
         path = folder / entry.name
-        if entry.name.startswith(".") or not _stays_inside(entry, path, root):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_symlink() and not follows_links() and not stays_inside(path, root):
+            if is_image_name(path) or os.path.isdir(path):
+                passed.append(path)
             continue
         if entry.is_dir():
             real = path.resolve()
             if real not in seen:
                 seen.add(real)
-                yield from _walk(path, root, seen)
+                yield from _walk(path, root, seen, passed)
         elif is_image_name(path) and _is_plain_file(path):
             yield path
-
-
-def _stays_inside(entry: os.DirEntry[str], path: Path, root: Path) -> bool:
-    if not entry.is_symlink():
-        return True
-    try:
-        inside = path.resolve(strict=True).is_relative_to(root)
-    except (OSError, RuntimeError):  # a link to nowhere, or to itself
-        inside = False
-    if not inside:
-        _log.debug("link %s leads out of %s or nowhere; not followed", path, root)
-    return inside
 
 
 def _is_plain_file(path: Path) -> bool:
@@ -135,17 +137,18 @@ def _fold(name: str) -> str:
 
 
 def split_images(root: Path | str, side: Side, split: Split) -> list[Path]:
-    """The pictures of one side and split, whichever of three layouts `root` has.
+    """The pictures of one domain and split, whichever layout `root` has.
 
-    Our own: `root/train`, `root/val`, `root/test`. The common one: `root/trainA`, `root/trainB`, `root/testA`
-    and so on, of which `side` chooses. Or pictures anyhow: all are "train", there is no "val" or "test".
-    Where `root` is a picture itself, the side is that one picture, such as the style of a style network.
+    Our own: `root/train`, `root/val`, `root/test`. A common one of those that `Layout` knows, such as
+    `root/trainA`, `root/trainB`, `root/testA`, of which `side` chooses. Or pictures anyhow: all are "train",
+    there is no "val" or "test". Where `root` is a picture itself, the domain is that one picture, such as the
+    style of a style network.
 
     Returns:
         Paths in natural order; empty where the layout has no such split.
 
     Raises:
-        DataError: `root` is missing, or neither a folder nor a picture.
+        DataError: `root` is missing, neither a folder nor a picture, or its layout cannot be read.
     """
     root = Path(root)
     if root.is_file() and is_image_name(root):
@@ -153,35 +156,66 @@ def split_images(root: Path | str, side: Side, split: Split) -> list[Path]:
     folder = split_folder(root, side, split)
     if folder is None:
         return []
-    found = _without_left_out(root, list_images(folder))
+    found = _without_left_out(root, list_images(folder, within=root))
     if folder != root:
         return found
     # A plain folder beside which somebody put a test folder: what is held out is not for training.
-    return [path for path in found if path.relative_to(root).parts[0] not in _HELD_OUT]
+    layout = layout_of(root)
+    return [path for path in found if layout.part_of(path.relative_to(root).as_posix()) is None]
 
 
 def _without_left_out(root: Path, found: list[Path]) -> list[Path]:
     """What screening or balancing left out by the manifest is not used; its file stays where it is."""
-    from reskin.data.manifest import MANIFEST_NAME, left_out_files
+    from reskin.data.manifest import left_out_files
 
-    if not (root / MANIFEST_NAME).is_file():
-        return found
     left_out = left_out_files(root)
     return [path for path in found if path.relative_to(root).as_posix() not in left_out]
 
 
-def split_folder(root: Path | str, side: Side, split: Split) -> Path | None:
-    """The folder of one side's and split's pictures: `root` itself where it has no layout, or None.
+def layout_of(root: Path) -> Layout:
+    """The layout of a folder of pictures; folders in the splits of a prepared one are no domains.
 
     Raises:
-        DataError: `root` is missing or no folder.
+        DataError: `root` is missing or no folder, a part is a link out of it, or two parts are the same.
+    """
+    from reskin.data.manifest import is_prepared
+
+    layout = Layout.read(_existing(root))
+    if not layout.has_domains or not is_prepared(root):
+        return layout
+    return Layout.of({part.folder.split("/", 1)[0] for part in layout.parts.values()})
+
+
+def split_folder(root: Path | str, side: Side, split: Split) -> Path | None:
+    """The folder of one domain's and split's pictures: `root` itself where it has no layout, or None.
+
+    Raises:
+        DataError: `root` is missing or no folder, or its layout cannot be read.
     """
     root = _existing(Path(root))
-    for name in (f"{split}{side.upper()}", split):
-        if (root / name).is_dir():
-            return root / name
-    has_layout = any((root / f"train{end}").is_dir() for end in ("", "A", "B"))
+    layout = layout_of(root)
+    if part := layout.find(side, split):
+        return root / part.folder
+    has_layout = any(part.split == "train" for part in layout.parts.values())
     return None if has_layout or split != "train" else root
+
+
+def check_domains_differ(a: Path, b: Path, of_a: list[Path], of_b: list[Path]) -> None:
+    """Refuse where both domains come down to the same pictures.
+
+    Raises:
+        DataError: they do; it says what lies in the folder.
+    """
+    if not of_a or [path.resolve() for path in of_a] != [path.resolve() for path in of_b]:
+        return
+    if a.is_file() or b.is_file():
+        raise DataError(f"A and B are the same picture, {of_a[0]}", "Give another one for one of them.")
+    names = sorted(entry.name for entry in os.scandir(a) if entry.is_dir() and entry.name[0] != ".")
+    shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") if names else "no folders"
+    raise DataError(
+        f"A and B come down to the same {len(of_a)} pictures in {a} (it holds {shown})",
+        f"Give each domain its folder, such as --a {a}/one --b {a}/two, or call them trainA and trainB.",
+    )
 
 
 def held_out_images(root: Path | str, side: Side) -> list[Path]:

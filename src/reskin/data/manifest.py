@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import sys
 from collections import defaultdict
@@ -21,6 +22,9 @@ from reskin.storage import from_json, write_json
 from reskin.types import Split
 
 MANIFEST_NAME = "manifest.json"
+
+ADOPTED: dict[str, Any] = {"adopted": True}
+"""The settings of a manifest that was made up for pictures which were there before."""
 
 _MOST = 1 << 53
 
@@ -81,7 +85,7 @@ class FrameRecord(Settings):
     """Digest of that picture's bytes, in hexadecimal."""
     crop: Crop | None = None
     """How it was cut out of the frame, where it was."""
-    scores: dict[str, FiniteFloat] | None = None
+    scores: dict[str, float] | None = None
     """What screening measured, by name."""
     left_out: tuple[str, ...] | None = None
     """Why it is not used: names of screening rules, "dropped by hand", "balance". Absent: it is used."""
@@ -142,12 +146,21 @@ def read_manifest(folder: Path) -> Manifest | None:
         with _without_collector():
             manifest = _parsed(content)
     except (ValueError, RecursionError) as error:
-        why = _first_fault(error) if isinstance(error, ValidationError) else str(error)[:200]
+        why = first_fault(error) if isinstance(error, ValidationError) else str(error)[:200]
         raise DataError(
             f"{path} is no manifest of ours ({why})", "Choose an empty folder with --out."
         ) from None
     check_files(folder, [frame.file for frame in manifest.frames])
-    return manifest
+    frames = [_with_finite_scores(frame) for frame in manifest.frames]
+    return manifest.model_copy(update={"frames": frames})
+
+
+def _with_finite_scores(frame: FrameRecord) -> FrameRecord:
+    """What is no number counts as not measured."""
+    if not frame.scores or all(map(math.isfinite, frame.scores.values())):
+        return frame
+    scores = {name: value for name, value in frame.scores.items() if math.isfinite(value)}
+    return frame.model_copy(update={"scores": scores or None})
 
 
 def _parsed(content: bytes) -> Manifest:
@@ -209,10 +222,21 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _first_fault(error: ValidationError) -> str:
+def first_fault(error: ValidationError) -> str:
+    """What is wrong in the first of pydantic's complaints, in one line."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     return f"{place}: {first['msg']}" if place else first["msg"]
+
+
+def is_prepared(folder: Path) -> bool:
+    """Whether a command of ours made the pictures of a folder, by its manifest.
+
+    Raises:
+        DataError: there is a manifest and it is damaged.
+    """
+    manifest = read_manifest(folder)
+    return manifest is not None and manifest.settings != ADOPTED
 
 
 def left_out_files(folder: Path) -> frozenset[str]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from pathlib import Path
+
+from PIL import Image
 
 from reskin.data.cache import Source
 from reskin.data.folders import split_folder, split_images
 from reskin.errors import DataError
 from reskin.types import Side, Split
+
+_LOOKED_AT = 50
+_NARROWEST = 1.9
+_log = logging.getLogger("reskin")
 
 
 def find_pairs(a: Path, b: Path, split: Split) -> tuple[list[Source], list[tuple[Path, str]]]:
@@ -33,6 +40,27 @@ def find_pairs(a: Path, b: Path, split: Split) -> tuple[list[Source], list[tuple
     alone = [(path, f"has no partner in {b}") for name, path in names_a.items() if name not in names_b]
     alone += [(path, f"has no partner in {a}") for name, path in names_b.items() if name not in names_a]
     return pairs, alone
+
+
+def check_side_by_side(files: list[Path]) -> None:
+    """Refuse files that are to be cut into A and B and are no two pictures side by side.
+
+    Raises:
+        DataError: one of those that are looked at, 50 spread evenly, is not about twice as wide as high.
+    """
+    step = max(1, len(files) // _LOOKED_AT)
+    for path in files[::step]:
+        try:
+            with Image.open(path) as opened:
+                width, height = opened.size
+        except Exception as error:  # decoders raise a dozen kinds; reading the pictures says what is wrong
+            _log.debug("%s is not looked at: %s", path, error)
+            continue
+        if width < _NARROWEST * height:
+            raise DataError(
+                f"A and B are the same files, and {path} ({width}x{height} px) is no pair side by side",
+                "It would be cut in half: give A and B two folders with equal names in them.",
+            )
 
 
 def _by_name(paths: list[Path], root: Path, side: Side, split: Split) -> dict[str, Path]:

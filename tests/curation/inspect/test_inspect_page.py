@@ -36,7 +36,7 @@ def fill(root: Path, count: int, start: int, *, name: str = "p") -> MeasuredSet:
         file = f"{split}/{name}{i}.png"
         write_image(root / file, picture(start + i))
         why = (HOSTILE,) if i % 7 == 3 else None
-        scores = {"blur": i * 1.5, HOSTILE: float("nan")}
+        scores = {"blur": i * 1.5, HOSTILE: float("nan") if i == 2 else 0.5}
         rows.append(FrameRecord(file=file, source=0, split=split, left_out=why, scores=scores))  # type: ignore[arg-type]
     source = Origin(name=f"{HOSTILE}.mp4", sha256="0" * 64, size_bytes=1)
     manifest = Manifest(

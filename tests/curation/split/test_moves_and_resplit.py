@@ -252,3 +252,80 @@ def test_refusals(tmp_path: Path) -> None:
         resplit(tmp_path, config(by="source"))
     with lock(tmp_path), pytest.raises(RunError, match="in use"):
         resplit(tmp_path, config())
+
+
+def where(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in list_images(root)}
+
+
+def drawn(root: Path, *names: str) -> None:
+    for number, name in enumerate(names):
+        write_image(root / name, np.full((2, 2, 3), number, np.uint8))
+
+
+LAID = {
+    "plain": [f"{number}.png" for number in range(12)],
+    "folders": [f"film{number % 3}/{number}.png" for number in range(12)],
+    "split already": [f"{'test' if number % 4 else 'train'}/{number}.png" for number in range(12)],
+    "names twice": [
+        f"{split}/{number}.png" for split in ("train", "test") for number in (1, 2, 10, "1-1", "1-2")
+    ],
+    "endings": [f"{number}.{end}" for number in range(6) for end in ("png", "bmp")],
+    "two domains": [f"train{side}/{number}.png" for side in "AB" for number in range(8)],
+    "below domains": [f"{side}/train/{number}.png" for side in "AB" for number in range(8)],
+    "domains alone": [f"{side}/{number}.png" for side in "AB" for number in range(8)],
+}
+
+
+@pytest.mark.parametrize("name", list(LAID))
+def test_the_same_split_again_changes_nothing(tmp_path: Path, name: str) -> None:
+    drawn(tmp_path, *LAID[name])
+    config = SplitConfig(by="random", seed=5)
+    before = sorted(where(tmp_path).values())
+    resplit(tmp_path, SplitConfig(by="random", seed=1), again=True)
+    first = resplit(tmp_path, config, again=True)
+    lying = where(tmp_path)
+    assert sorted(lying.values()) == before and {frame.split for frame in first.frames} >= {"train", "test"}
+    for _ in range(2):
+        assert resplit(tmp_path, config, again=True) == first
+        assert where(tmp_path) == lying
+
+
+def test_a_split_does_not_depend_on_the_one_before(tmp_path: Path) -> None:
+    made = []
+    for number, seeds in enumerate([(), (1,), (2, 3)]):
+        root = tmp_path / str(number)
+        drawn(root, *(f"{i}.png" for i in range(30)))
+        for seed in seeds:
+            resplit(root, SplitConfig(by="random", seed=seed), again=True)
+        resplit(root, SplitConfig(by="random", seed=9), again=True)
+        made.append(where(root))
+    assert made[0] == made[1] == made[2]
+
+
+@pytest.mark.parametrize("stop_after", range(0, 14, 3))
+def test_split_again_killed_at_any_move_ends_in_the_same(
+    tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = SplitConfig(by="random", seed=5, ratio="1:1")
+    roots = [tmp_path / "whole", tmp_path / "killed"]
+    for root in roots:
+        drawn(root, *(f"{i}.png" for i in range(30)))
+        resplit(root, SplitConfig(by="random", seed=1))
+    resplit(roots[0], config, again=True)
+    real, left = os.rename, stop_after
+
+    def rename(old: Path, new: Path) -> None:
+        nonlocal left
+        if left == 0:
+            raise KeyboardInterrupt
+        left -= 1
+        real(old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", rename)
+        with pytest.raises(KeyboardInterrupt):
+            resplit(roots[1], config, again=True)
+    resplit(roots[1], config, again=True)
+    assert where(roots[0]) == where(roots[1])
+    assert read_manifest(roots[0]) == read_manifest(roots[1])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reskin.config import Settings
-from reskin.curation.adopt import is_side_b, open_set
+from reskin.curation.adopt import domains_in, open_set
 from reskin.curation.balance.attributes import MEASURED, Report, measure_pictures, read_column
 from reskin.curation.scores import unchanged_scores
 from reskin.data.manifest import FrameRecord, Manifest, write_manifest
@@ -257,12 +257,13 @@ def _keep_scores(one: _Set, scores: Sequence[dict[str, float]]) -> None:
 def _balance(one: _Set, config: BalanceConfig, parts: tuple[int, int] | None) -> list[SideBalance]:
     """Choose what goes of each side in a folder."""
     frames = one.manifest.frames
-    halves = sorted({is_side_b(frame.file) for frame in frames})
+    domains = [domain == "b" for domain in domains_in(one.manifest)]
+    halves = sorted(set(domains))
     sides = []
     for half in halves:
         letter = f" {'B' if half else 'A'}" if True in halves else ""
         side = SideBalance(f"{one.root.absolute().name}{letter}")
-        mine = [place for place, frame in enumerate(frames) if is_side_b(frame.file) == half]
+        mine = [place for place in range(len(frames)) if domains[place] == half]
         side.unreadable = [
             frames[place].file for place in mine if one.values[place] is None and not _others(frames[place])
         ]

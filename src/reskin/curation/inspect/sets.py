@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reskin.curation.adopt import open_set
+from reskin.curation.adopt import domains_in, layout_in, open_set
 from reskin.curation.inspect.measure import Look, Report, look_at_files
 from reskin.curation.leakage import LeakReport, Prints, leaks_among
 from reskin.data.manifest import FrameRecord, Manifest
@@ -103,8 +103,7 @@ def open_sets(folders: Sequence[Path]) -> list[PictureSet]:
 
 def _sides_of(root: Path) -> list[PictureSet]:
     manifest, name = open_set(root), root.absolute().name or "set"
-    has_sides = all(any((root / f"{split}{side}").is_dir() for split in _SPLITS) for side in "AB")
-    if not has_sides:
+    if not layout_in(manifest).has_domains:
         return [PictureSet(name, root, None, manifest)]
     sides: tuple[Side, ...] = ("a", "b")
     return [PictureSet(f"{name} {side.upper()}", root, side, _half(side, manifest)) for side in sides]
@@ -112,10 +111,8 @@ def _sides_of(root: Path) -> list[PictureSet]:
 
 def _half(side: Side, manifest: Manifest) -> Manifest:
     """The manifest with the pictures of one side only."""
-    folders = tuple(f"{split}{side.upper()}/" for split in _SPLITS)
-    return manifest.model_copy(
-        update={"frames": [frame for frame in manifest.frames if frame.file.startswith(folders)]}
-    )
+    pairs = zip(manifest.frames, domains_in(manifest), strict=True)
+    return manifest.model_copy(update={"frames": [frame for frame, domain in pairs if domain == side]})
 
 
 def measure_set(one: PictureSet, *, thumbnail_px: int = 0, report: Report | None = None) -> MeasuredSet:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from reskin.curation.adopt import is_side_b, open_set
+from reskin.curation.adopt import domains_in, open_set
 from reskin.curation.screen.colour import GREY, MOST_GREY
 from reskin.curation.screen.config import DAMAGED, DROPPED, RULES, ScreenConfig
 from reskin.curation.screen.duplicates import DUPLICATE, Candidate, Twin, find_duplicates
@@ -191,7 +191,7 @@ def _sides(sets: Sequence[_Set]) -> tuple[list[_Picture], list[SideResult]]:
     pictures: list[_Picture] = []
     sides: list[SideResult] = []
     for one in sets:
-        halves = [is_side_b(frame.file) for frame in one.manifest.frames]
+        halves = [domain == "b" for domain in domains_in(one.manifest)]
         name = one.root.absolute().name
         parted = any(halves)
         numbers = {half: len(sides) + place for place, half in enumerate(sorted(set(halves)))}

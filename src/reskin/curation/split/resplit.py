@@ -7,6 +7,8 @@ run of any command that prepares or splits brings to its end (`reskin.curation.m
 
 from __future__ import annotations
 
+import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
@@ -16,19 +18,18 @@ from typing import Literal
 from pydantic import field_validator
 
 from reskin.config import Settings
-from reskin.curation.adopt import open_set
+from reskin.curation.adopt import layout_in, open_set
 from reskin.curation.moves import finish_moves, move_files
 from reskin.curation.split_rules import assign_groups, assign_splits, guard_frames, parse_ratio, shot_groups
-from reskin.data.folders import unique_names
-from reskin.data.manifest import FrameRecord, Manifest
+from reskin.data.folders import natural_key
+from reskin.data.layout import Layout
+from reskin.data.manifest import ADOPTED, FrameRecord, Manifest
 from reskin.errors import DataError
-from reskin.storage import lock
+from reskin.storage import file_digest, lock
 from reskin.types import Split
 
 BETWEEN = "between splits"
 """Why a picture is left out that lies in time between training and test."""
-
-_PARTS = {f"{split}{end}": end for split in ("train", "val", "test") for end in ("", "A", "B")}
 
 
 class SplitConfig(Settings):
@@ -76,9 +77,7 @@ def resplit(root: Path, config: SplitConfig, *, again: bool = False) -> Manifest
         raise DataError(f"there is no folder {root}", "Check the name.")
     with lock(root):
         finish_moves(root)
-        manifest = open_set(root)
-        if not manifest.frames:
-            raise DataError(f"there are no pictures in {root}", "Check the name.")
+        manifest = _in_order(root, open_set(root))
         if not again:
             if manifest.splitting == config.to_dict() or _is_made_so(manifest, config):
                 return manifest
@@ -86,15 +85,42 @@ def resplit(root: Path, config: SplitConfig, *, again: bool = False) -> Manifest
                 what = f"{root} is split already ({_how(manifest)})"
                 fix = "--again moves its pictures; models that were trained on it have then seen the test."
                 raise DataError(what, fix)
-        splits = _splits(manifest.frames, config)
-        frames, moves = _moved(root, manifest.frames, splits)
+        layout = layout_in(manifest)
+        splits = _splits(manifest.frames, config, layout)
+        frames, moves = _moved(root, manifest.frames, splits, layout)
         made = manifest.model_copy(update={"frames": frames, "splitting": config.to_dict()})
         move_files(root, moves, made)
     return made
 
 
+def _in_order(root: Path, manifest: Manifest) -> Manifest:
+    """The pictures in an order that does not depend on where they lie now.
+
+    That of a prepared dataset is the order in which they were made. Of others it is the natural order of
+    their paths below their split; equal paths go by the pictures' bytes.
+    """
+    if manifest.settings != ADOPTED:
+        return manifest
+    layout = layout_in(manifest)
+    names = [layout.below(frame.file) for frame in manifest.frames]
+    often = Counter(names)
+
+    def key(number: int) -> tuple[object, ...]:
+        file = manifest.frames[number].file
+        digest = file_digest(root / file) if often[names[number]] > 1 else ""
+        return natural_key(names[number]), layout.domain_of(file) or "", digest, file
+
+    order = sorted(range(len(names)), key=key)
+    return manifest.model_copy(update={"frames": [manifest.frames[number] for number in order]})
+
+
 def _is_split(manifest: Manifest) -> bool:
-    return any(PurePosixPath(frame.file).parts[0] in _PARTS for frame in manifest.frames)
+    layout = layout_in(manifest)
+    found = [layout.part_of(frame.file) for frame in manifest.frames]
+    return any(
+        part is not None and layout.folder_for(f"{part.folder}/x", part.split) == part.folder
+        for part in found
+    )
 
 
 def _is_made_so(manifest: Manifest, config: SplitConfig) -> bool:
@@ -115,18 +141,18 @@ def _how(manifest: Manifest) -> str:
     return f"by {asked['by']}: {shares}" if asked.get("by") else shares
 
 
-def _splits(frames: Sequence[FrameRecord], config: SplitConfig) -> list[Split | None]:
+def _splits(frames: Sequence[FrameRecord], config: SplitConfig, layout: Layout) -> list[Split | None]:
     """The split of each picture; None between two splits."""
     used = [number for number, frame in enumerate(frames) if _is_used(frame)]
     if not used:
         raise DataError("every picture is left out", "Keep some with `reskin screen --keep`.")
-    buckets = _buckets(frames, used, config)
+    buckets = _buckets(frames, used, config, layout)
     by_unit = _unit_splits(frames, buckets, config)
     splits: dict[int, Split | None] = {}
     for bucket, chosen in zip(buckets, by_unit, strict=True):
         for unit, split in zip(bucket, chosen, strict=True):
             splits.update(dict.fromkeys(unit, split))
-    return _with_left_out(frames, splits)
+    return _with_left_out(frames, splits, layout)
 
 
 def _is_used(frame: FrameRecord) -> bool:
@@ -137,11 +163,15 @@ _Unit = list[int]
 """Numbers of pictures that stay together."""
 
 
-def _buckets(frames: Sequence[FrameRecord], used: list[int], config: SplitConfig) -> list[list[_Unit]]:
+def _buckets(
+    frames: Sequence[FrameRecord], used: list[int], config: SplitConfig, layout: Layout
+) -> list[list[_Unit]]:
     """For each source its units in the order of time."""
-    keyed = sorted(used, key=lambda number: (_source(frames[number]), _moment(frames[number]), number))
+    keyed = sorted(
+        used, key=lambda number: (_source(frames[number], layout), _moment(frames[number]), number)
+    )
     buckets = []
-    for _, members in groupby(keyed, key=lambda number: _source(frames[number])):
+    for _, members in groupby(keyed, key=lambda number: _source(frames[number], layout)):
         units = [list(unit) for _, unit in groupby(members, key=lambda number: _unit(frames[number], number))]
         buckets.append(units)
     if config.by == "block" and any(frames[number].index is None for number in used):
@@ -152,13 +182,12 @@ def _buckets(frames: Sequence[FrameRecord], used: list[int], config: SplitConfig
     return buckets
 
 
-def _source(frame: FrameRecord) -> tuple[int, str]:
+def _source(frame: FrameRecord, layout: Layout) -> tuple[int, str]:
     if frame.origin is not None:
         return -1, PurePosixPath(frame.origin).parent.as_posix()
     if frame.source is not None:
         return frame.source, ""
-    parts = PurePosixPath(frame.file).parts[:-1]
-    return -2, "/".join(parts[1:] if parts and parts[0] in _PARTS else parts)
+    return -2, layout.below(frame.file).rpartition("/")[0]
 
 
 def _moment(frame: FrameRecord) -> tuple[int, int]:
@@ -207,13 +236,16 @@ def _guard(frames: Sequence[FrameRecord], bucket: list[_Unit]) -> int:
     return max(guard_frames(spacing), sharing)
 
 
-def _with_left_out(frames: Sequence[FrameRecord], splits: dict[int, Split | None]) -> list[Split | None]:
+def _with_left_out(
+    frames: Sequence[FrameRecord], splits: dict[int, Split | None], layout: Layout
+) -> list[Split | None]:
     """The same for every picture: one that is left out goes where the one before it in its source went."""
     order = sorted(
-        range(len(frames)), key=lambda number: (_source(frames[number]), _moment(frames[number]), number)
+        range(len(frames)),
+        key=lambda number: (_source(frames[number], layout), _moment(frames[number]), number),
     )
     whole: list[Split | None] = ["train"] * len(frames)
-    for _, members in groupby(order, key=lambda number: _source(frames[number])):
+    for _, members in groupby(order, key=lambda number: _source(frames[number], layout)):
         mine = list(members)
         last: Split = next((split for number in mine if (split := splits.get(number))), "train")
         for number in mine:
@@ -223,17 +255,19 @@ def _with_left_out(frames: Sequence[FrameRecord], splits: dict[int, Split | None
 
 
 def _moved(
-    root: Path, frames: Sequence[FrameRecord], splits: Sequence[Split | None]
+    root: Path, frames: Sequence[FrameRecord], splits: Sequence[Split | None], layout: Layout
 ) -> tuple[list[FrameRecord], dict[str, str]]:
     """The records afterwards, and old to new path of what has to move; no new path is in use."""
-    wanted = [_path(frame, split or "train") for frame, split in zip(frames, splits, strict=True)]
-    going = [number for number, frame in enumerate(frames) if frame.file != wanted[number]]
-    # A name that a picture is about to leave is in use until it has.
-    held = sorted({_stem(frame.file) for frame in frames})
-    fresh = unique_names([*held, *(_stem(wanted[number]) for number in going)])[len(held) :]
-    files = [frame.file for frame in frames]
-    for number, stem in zip(going, fresh, strict=True):
-        files[number] = _free(root, stem, PurePosixPath(wanted[number]).suffix)
+    names = _unique_below(frames, layout)
+    files = [
+        f"{layout.folder_for(frame.file, split or 'train')}/{name}"
+        for frame, split, name in zip(frames, splits, names, strict=True)
+    ]
+    known = {frame.file for frame in frames}
+    going = [number for number, frame in enumerate(frames) if frame.file != files[number]]
+    for number in going:
+        path = PurePosixPath(files[number])
+        files[number] = _free(root, path.with_suffix("").as_posix(), path.suffix, known)
     records = []
     for frame, file, split in zip(frames, files, splits, strict=True):
         left_out = tuple(reason for reason in frame.left_out or () if reason != BETWEEN)
@@ -244,22 +278,37 @@ def _moved(
     return records, {frames[number].file: files[number] for number in going}
 
 
-def _stem(file: str) -> str:
-    return PurePosixPath(file).with_suffix("").as_posix()
+def _unique_below(frames: Sequence[FrameRecord], layout: Layout) -> list[str]:
+    """Each picture's path below its split, so that no two of a domain are equal whichever split they are in.
+
+    Pictures that share a path all get new ones: no name is one that another picture has yet to leave.
+    Once they have these names, the next split leaves them as they are.
+    """
+    names = [layout.below(frame.file) for frame in frames]
+    domains = [layout.domain_of(frame.file) for frame in frames]
+    keys = [(domain, _folded(name)) for domain, name in zip(domains, names, strict=True)]
+    often, taken = Counter(keys), set(keys)
+    for number, (domain, name) in enumerate(zip(domains, names, strict=True)):
+        if often[keys[number]] == 1:
+            continue
+        path, ending = PurePosixPath(name), 2
+        while (domain, _folded(names[number])) in taken:
+            names[number] = path.with_name(f"{path.stem}-{ending}{path.suffix}").as_posix()
+            ending += 1
+        taken.add((domain, _folded(names[number])))
+    return names
 
 
-def _free(root: Path, stem: str, suffix: str) -> str:
-    """A name that no file has that the manifest does not know of either."""
+def _folded(name: str) -> str:
+    """Equal for names that some disk takes for one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _free(root: Path, stem: str, suffix: str, known: set[str]) -> str:
+    """A name that no file has, neither one of the manifest nor another."""
     name, number = f"{stem}{suffix}", 1
-    while (root / name).exists():
+    while name in known or os.path.lexists(root / name):
         number += 1
         name = f"{stem}-{number}{suffix}"
+    known.add(name)
     return name
-
-
-def _path(frame: FrameRecord, split: Split) -> str:
-    """Where a picture lies that belongs to `split`; trainA becomes testA and so on."""
-    parts = PurePosixPath(frame.file).parts
-    if parts[0] in _PARTS and len(parts) > 1:
-        return "/".join([f"{split}{_PARTS[parts[0]]}", *parts[1:]])
-    return f"{split}/{frame.file}"
