@@ -58,6 +58,14 @@ class Batches:
         """Samples in an epoch: pictures of the larger side, or pairs."""
         return self.sampler.length
 
+    @property
+    def shorter_edge(self) -> int:
+        """Shorter edge of the images of domain A as they are fitted, before any crop, in px; the median."""
+        sizes = self.cache_a.table[:, 1:].copy()
+        if self.cache_b is None:
+            sizes[:, 0] //= 2  # a pair is kept as one image above the other
+        return int(np.median(sizes.min(axis=1)))
+
     def at(self, step: int) -> Batch:
         """The batch of a step (the first is 1) of this process, on the device.
 

@@ -59,11 +59,27 @@ def load(folder: Path | str, *, device: str = "auto", step: int | None = None) -
     state, _ = checkpoint.load(path, only=("method.", "ema."))
     state |= {f"method.{key.removeprefix('ema.')}": v for key, v in state.items() if key.startswith("ema.")}
     method = method_class(settings)
-    method.directions = directions
+    method.directions, method.trained_edge = directions, trained_edge(config)
     checkpoint.load_networks(method, state, "method.", partly=is_part)
     choose_compute(device).place(method)
     method.eval()
     return method
+
+
+def trained_edge(config: Mapping[str, Any]) -> int | None:
+    """Shorter edge in px of the images that a run learnt from, before any crop; None where it does not say.
+
+    Args:
+        config: of the run. One of an earlier version says it only where images were resized to a square.
+    """
+    data = config.get("data")
+    edge = data.get("shorter_edge") if isinstance(data, dict) else None
+    if edge is None:
+        groups = config.get("settings")
+        settings = groups.get("data") if isinstance(groups, dict) else None
+        if isinstance(settings, dict) and settings.get("preprocess") == "resize_and_crop":
+            edge = settings.get("load_size")
+    return edge if type(edge) is int and edge > 0 else None
 
 
 def crop_size(folder: Path | str) -> int | None:

@@ -146,7 +146,11 @@ def _train(
     run.describe(
         {
             "device": compute.describe(),
-            "data": {"pictures": batches.length, "left_out": len(batches.unreadable)},
+            "data": {
+                "pictures": batches.length,
+                "left_out": len(batches.unreadable),
+                "shorter_edge": batches.shorter_edge,
+            },
         }
     )
     if other:
