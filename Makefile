@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 READY := $(VENV)/.ready
 
-.PHONY: demo test check fix slow gpu bench bench-methods toy-table style-table real docs size setup
+.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table real docs size setup
 
 setup: $(READY)
 
@@ -18,7 +19,13 @@ demo: $(READY)       ## draw two clips, learn, translate a third, report: about 
 	$(BIN)/reskin demo --out demo
 
 test: $(READY)       ## the fast tests
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4
+	$(PYTEST)
+
+numbers: $(READY)    ## the tests that compute, for runs under other instruction sets (ATEN_CPU_CAPABILITY=default)
+	$(PYTEST) tests/contract tests/methods tests/networks tests/losses tests/training
+
+two-processes: $(READY)  ## every method in two processes; the fast tests have one of them
+	$(BIN)/python -m pytest -m slow tests/contract -k two_processes
 
 check: $(READY)      ## lint, format and types
 	$(BIN)/ruff check src tests benchmarks

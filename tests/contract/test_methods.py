@@ -359,6 +359,7 @@ def comparable(name: str) -> Method:
     return method
 
 
+TWO_PROCESSES = "test_two_processes_learn_what_one_learns_from_both_batches"
 PROCESS = """
 import sys, warnings
 warnings.simplefilter("ignore")
@@ -366,13 +367,12 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 from tests.contract.test_methods import comparable, drawn, seed_step
-from reskin.methods import trained_names
 from reskin.types import Batch, Step
 torch.set_num_threads(1)
 torch.backends.mkldnn.enabled = False
 dist.init_process_group("gloo")
 mine = dist.get_rank()
-for name in trained_names():
+for name in sys.argv[2:]:
     method = comparable(name)
     for step in (1, 2):
         seed_step(0, step, mine)
@@ -391,8 +391,16 @@ dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
-def of_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Mean gradients that each of two processes had after two steps, one file per method and process."""
+def of_two_processes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Mean gradients that each of two processes had after two steps, one file per method and process.
+
+    Of the methods whose tests are run; starting one process for each would take most of the time.
+    """
+    wanted = [
+        item.callspec.params["method_name"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == TWO_PROCESSES
+    ]
     out = tmp_path_factory.mktemp("processes")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -407,7 +415,7 @@ def of_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", PROCESS, str(out)],
+            [sys.executable, "-c", PROCESS, str(out), *wanted],
             env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
             stderr=subprocess.PIPE,
             text=True,
@@ -433,8 +441,13 @@ def draws_noise(name: str) -> bool:
     return losses[0] != losses[1]
 
 
+@pytest.mark.xdist_group("two processes of every method")
+@pytest.mark.parametrize(
+    "method_name",
+    [name if name == "cyclegan" else pytest.param(name, marks=pytest.mark.slow) for name in trained_names()],
+)
 def test_two_processes_learn_what_one_learns_from_both_batches(
-    name: str, of_two_processes: Path, monkeypatch: pytest.MonkeyPatch
+    method_name: str, of_two_processes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Compared by mean gradients of two steps.
 
@@ -442,10 +455,10 @@ def test_two_processes_learn_what_one_learns_from_both_batches(
     deep networks with instance norms on a few pixels make up to 5e-5 of a gradient.
     """
     monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
-    noisy = draws_noise(name)
-    method = comparable(name)
+    noisy = draws_noise(method_name)
+    method = comparable(method_name)
     learn(method, range(1, 3))
-    first, second = (load_file(of_two_processes / f"{name}-{rank}.safetensors") for rank in (0, 1))
+    first, second = (load_file(of_two_processes / f"{method_name}-{rank}.safetensors") for rank in (0, 1))
     for key, optimizer in method.optimizers.items():
         state = optimizer.state_dict()["state"]
         largest = max(entry["exp_avg"].abs().max().item() for entry in state.values())

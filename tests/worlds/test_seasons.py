@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -25,6 +29,7 @@ GAME_THUMBNAIL = [
 """Mean colours of 16 tiles of a frame, drawn before there were seasons."""
 
 
+@functools.cache  # nobody changes them, and drawing a scene takes time
 def truths(seed: int, index: int = 0) -> dict[Season, np.ndarray]:
     return Footage("game", seed=seed, frames=index + 1, size=(64, 64)).in_seasons(index)
 
@@ -53,12 +58,22 @@ def truths_of_48(seed: int) -> dict[Season, np.ndarray]:
     return Footage("game", seed=seed, frames=1, size=(48, 48)).in_seasons(0)
 
 
+@functools.cache
+def plain_game() -> Footage:
+    return Footage("game", seed=2, frames=40, size=(64, 48))
+
+
+@functools.cache
+def known_in(look: Literal["game", "film"]) -> Mapping[Season, np.ndarray]:
+    return Footage(look, seed=2, frames=40, size=(64, 48), seasons=("winter", "spring")).in_seasons(37)
+
+
 @pytest.mark.parametrize("season", SEASONS)
 def test_the_truth_in_a_season_is_what_the_film_of_that_season_shows(season: Season) -> None:
     film = Footage("film", seed=2, frames=40, size=(64, 48), seasons=(season,)).frame(37)
-    game = Footage("game", seed=2, frames=40, size=(64, 48)).frame(37)
+    game = plain_game().frame(37)
     for look in ("game", "film"):
-        known = Footage(look, seed=2, frames=40, size=(64, 48), seasons=("winter", "spring")).in_seasons(37)
+        known = known_in(look)
         assert list(known) == list(SEASONS)
         assert np.array_equal(known[season], film.image)
     assert np.array_equal(film.other, game.image)
