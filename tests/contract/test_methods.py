@@ -233,7 +233,8 @@ def test_every_preset_is_a_run_that_could_begin(name: str) -> None:
     for key, preset in find_trained(name).presets.items():
         assert preset.about.endswith("."), key
         settings = sort_settings(name, {"a": "a", "b": "b", **preset.settings}, source=key)
-        assert settings.to_dict()
+        chosen = {name: value for group in settings.to_dict().values() for name, value in group.items()}
+        assert {name: chosen[name] for name in preset.settings} == dict(preset.settings)
 
 
 def test_it_states_its_facts(name: str) -> None:
