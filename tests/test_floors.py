@@ -31,7 +31,7 @@ FLOORS: dict[str, list[list[str]]] = {
     "": [
         GROUND,
         ["images", "networks", "losses", "video", "weights", "device", "processes"],
-        ["faces"],
+        ["faces", "colour"],
         ["data", "metrics", "methods", "worlds"],
         ["runs", "inference"],
         ["pages"],
@@ -41,7 +41,7 @@ FLOORS: dict[str, list[list[str]]] = {
         ["cli"],
     ],
     "curation": [
-        ["adopt", "moves", "phash", "scores", "split_rules"],
+        ["adopt", "moves", "phash", "scores", "sharpness", "split_rules"],
         ["leakage"],
         ["prepare", "screen", "balance", "split", "inspect", "download"],
     ],

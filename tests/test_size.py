@@ -19,7 +19,6 @@ EXCEPTIONS: dict[str, dict[str, tuple[int, str]]] = {
     "lines": {"training/loop.py:train": (65, OLD)},
     "nesting": {
         "curation/leakage.py:_twins_in_time": (4, OLD),
-        "curation/prepare/faces.py:_cut_from": (4, LOOPS),
         "curation/prepare/videos.py:_whole": (4, OLD),
         "pages/media.py:_smaller": (4, LOOPS),
         "runs/checkpoint.py:restore": (4, OLD),

@@ -1,13 +1,13 @@
-"""Colour transfer: the set gets the target's mean and deviation, and CIELAB is CIELAB."""
+"""Colour transfer: the set gets the target's mean and deviation."""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
-from reskin.errors import DataError, ShapeError
-from reskin.evaluation.reinhard import Reinhard, from_lab, measure, to_lab
+from reskin.colour import to_lab
+from reskin.errors import DataError
+from reskin.evaluation.reinhard import Reinhard, measure
 
 
 def pictures(seed: int, low: int, high: int, count: int = 4) -> list[np.ndarray]:
@@ -15,27 +15,9 @@ def pictures(seed: int, low: int, high: int, count: int = 4) -> list[np.ndarray]
     return [draw.integers(low, high, (24, 30, 3), dtype=np.uint8) for _ in range(count)]
 
 
-def test_lab_agrees_with_opencv() -> None:
-    image = pictures(0, 0, 256, 1)[0]
-    theirs = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
-    assert np.abs(to_lab(image) - theirs).max() < 0.4  # it looks its values up in a coarse table
-
-
-def test_lab_of_known_colours() -> None:
-    image = np.array([[[0, 0, 0], [255, 255, 255], [255, 0, 0]]], dtype=np.uint8)
-    wanted = [[0, 0, 0], [100, 0, 0], [53.24, 80.09, 67.20]]  # red: Lindbloom's tables for sRGB, D65
-    np.testing.assert_allclose(to_lab(image)[0], wanted, atol=0.02)
-
-
-def test_every_byte_comes_back() -> None:
-    image = np.stack(np.meshgrid(*[np.arange(0, 256, 15, dtype=np.uint8)] * 2, indexing="ij"), axis=-1)
-    image = np.dstack([image, image[..., :1][::-1]])
-    np.testing.assert_array_equal(from_lab(to_lab(image)), image)
-
-
 def test_statistics_are_those_of_all_pixels_together() -> None:
     images = pictures(0, 10, 90) + pictures(1, 100, 250)
-    pixels = np.concatenate([to_lab(image).reshape(-1, 3) for image in images])
+    pixels = np.concatenate([to_lab(image).reshape(-1, 3).astype(np.float64) for image in images])
     found = measure(iter(images))
     np.testing.assert_allclose(found.mean, pixels.mean(axis=0), rtol=1e-9)
     np.testing.assert_allclose(found.deviation, pixels.std(axis=0), rtol=1e-9)
@@ -68,5 +50,3 @@ def test_wrong_use_is_refused() -> None:
         measure([])
     with pytest.raises(DataError, match="fit first"):
         Reinhard().transfer(pictures(0, 0, 9, 1)[0])
-    with pytest.raises(ShapeError):
-        to_lab(np.zeros((4, 4), np.uint8))

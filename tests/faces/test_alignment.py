@@ -138,6 +138,19 @@ def test_put_back_reaches_over_the_edge_and_misses_it() -> None:
     assert np.array_equal(put_back(frame, np.zeros((32, 32, 3), np.uint8), crop_of(away, frame)), frame)
 
 
+def test_beyond_the_frame_the_picture_is_mirrored_and_more_and_more_blurred() -> None:
+    """A frame of stripes; the picture begins 60 px to the left of it. Inside nothing is changed."""
+    frame = np.zeros((120, 120, 3), np.uint8)
+    frame[:, ::4] = frame[:, 1::4] = 200
+    matrix = np.array([[1.0, 0, 60], [0, 1.0, 0]])
+    picture = cut_out(frame, matrix, size=120)
+    assert np.array_equal(picture[:, 60:], frame[:, :60])
+    contrasts = [int(np.ptp(picture[60, at : at + 4].astype(int))) for at in (56, 52, 48, 44, 8)]
+    assert contrasts[:3] == sorted(contrasts[:3], reverse=True)
+    assert contrasts[0] > 100 and contrasts[2] < 60 and max(contrasts[3:]) < 20
+    assert abs(int(picture[60, 59, 0]) - int(frame[60, 1, 0])) < 40  # a mirror, not a copy of the last column
+
+
 def test_the_soft_border_fades() -> None:
     frame = np.zeros((100, 100, 3), np.uint8)
     matrix = np.array([[1.0, 0, -20], [0, 1.0, -20]])

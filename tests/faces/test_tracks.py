@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.support.fake_faces import Place, RedDetector, drawn
+from tests.support.fake_faces import Place, RedDetector, UprightDetector, drawn, with_brow
 
 from reskin.faces.detectors import Face
-from reskin.faces.tracks import CutFinder, FaceTracker, overlap, rounded
+from reskin.faces.tracks import FaceTracker, overlap, rounded
 
 
 def followed(frames: list[list[Place]], *, every: int) -> tuple[list[list[int]], RedDetector]:
@@ -63,29 +63,26 @@ def test_a_new_face_is_seen_at_the_next_full_search() -> None:
 
 def test_no_face_no_window() -> None:
     tracks, detector = followed([[]] * 9, every=3)
-    assert tracks == [[]] * 9 and len(detector.searches) == 3
+    assert tracks == [[]] * 9 and len(detector.searches) == 3 * 4  # in four orientations
 
 
-def test_a_cut_begins_a_shot_and_new_tracks() -> None:
-    tracker = FaceTracker(RedDetector(), every=10)
-    frames = [drawn([(160.0, 120.0, 40)], width=320, height=240)] * 3
-    frames += [np.ascontiguousarray(frame[:, ::-1]) for frame in frames]
-    seen = [tracker.follow(frame, i)[0] for i, frame in enumerate(frames)]
+def test_a_shot_begins_where_it_is_said_and_has_new_tracks() -> None:
+    tracker = FaceTracker(RedDetector(), every=10, shots=[0, 3])
+    seen = [tracker.follow(drawn([(160.0, 120.0, 40)], width=320, height=240), i)[0] for i in range(6)]
     assert [each.shot for each in seen] == [0, 0, 0, 1, 1, 1]
     assert [each.track for each in seen] == [0, 0, 0, 1, 1, 1]
 
 
-def test_fades_and_motion_are_no_cuts_but_another_picture_is() -> None:
-    base = drawn([(160.0, 120.0, 80)], width=320, height=240)
-    finder = CutFinder()
-    fade = [(base * share).astype(np.uint8) for share in (1.0, 0.8, 0.5, 0.2)]
-    moved = [np.roll(base, 8 * i, axis=1) for i in range(3)]
-    assert [finder.is_cut(frame) for frame in fade] == [False] * 4
-    finder = CutFinder()
-    assert [finder.is_cut(frame) for frame in moved] == [False] * 3
-    black = np.zeros_like(base)
-    finder = CutFinder()
-    assert [finder.is_cut(frame) for frame in (base, black, black, base)] == [False, True, False, True]
+def test_a_turned_face_keeps_its_turn_and_costs_one_search_a_frame() -> None:
+    detector = UprightDetector()
+    searches: list[int] = []
+    detect = detector.detect
+    detector.detect = lambda image: searches.append(image.size) or detect(image)  # type: ignore[method-assign]
+    tracker = FaceTracker(detector, every=3)
+    frames = [np.rot90(with_brow([(60.0 + 2 * i, 60.0, 40)]), 2) for i in range(9)]
+    seen = [tracker.follow(np.ascontiguousarray(frame), i) for i, frame in enumerate(frames)]
+    assert [[(each.track, each.face.turn) for each in faces] for faces in seen] == [[(0, 180)]] * 9
+    assert len(searches) == 3 + 8  # upright, sideways, upside down; then one for each frame
 
 
 @pytest.mark.parametrize(

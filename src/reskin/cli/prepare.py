@@ -59,7 +59,7 @@ class FramesArguments(Settings):
     add: Annotated[bool, BASIC] = False
     """Add these videos to the folder; every picture it has stays where it is."""
     workers: int | None = None
-    """Processes; by default one for each video while there are cores."""
+    """Processes; by default one for each video while there are cores, 0 for none but this one."""
     as_json: Annotated[bool, Spelled("json")] = False
     """Print a summary as JSON."""
 
@@ -82,7 +82,7 @@ class ClipsArguments(Settings):
     add: Annotated[bool, BASIC] = False
     """Add these videos to the folder; every picture it has stays where it is."""
     workers: int | None = None
-    """Processes; by default one for each video while there are cores."""
+    """Processes; by default one for each video while there are cores, 0 for none but this one."""
     as_json: Annotated[bool, Spelled("json")] = False
     """Print a summary as JSON."""
 

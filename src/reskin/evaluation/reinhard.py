@@ -15,25 +15,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from reskin.errors import DataError, ShapeError
+from reskin.colour import from_lab, to_lab
+from reskin.errors import DataError
 from reskin.images import Picture
 
-_TO_XYZ = np.array(  # linear sRGB to XYZ, divided by the white point of D65 row by row
-    [
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ]
-)
-_TO_XYZ /= _TO_XYZ.sum(axis=1, keepdims=True)
-_TO_LINEAR = np.linalg.inv(_TO_XYZ)
-_TO_LAB = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
-_FROM_LAB = np.linalg.inv(_TO_LAB)
-_KNEE = 6 / 29
 _MIDDLE = np.array([50.0, 0.0, 0.0])
-_BLACK = np.array([16.0, 0.0, 0.0])
-_LEVELS = np.arange(256) / 255
-_LINEAR_OF_BYTE = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4)
 
 
 @dataclass(frozen=True)
@@ -122,26 +108,3 @@ class Reinhard:
             source.deviation > 1e-6, self.target.deviation / np.maximum(source.deviation, 1e-6), 1.0
         )
         return from_lab((to_lab(image) - source.mean) * ratio + self.target.mean)
-
-
-def to_lab(image: Picture) -> NDArray[np.float64]:
-    """CIELAB (D65) of an sRGB picture: (H, W, 3) with L in [0, 100], a and b about [-110, 110].
-
-    Raises:
-        ShapeError: `image` is not (H, W, 3) uint8.
-    """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ShapeError(f"a picture must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
-    xyz = _LINEAR_OF_BYTE[image] @ _TO_XYZ.T
-    bent = np.where(xyz > _KNEE**3, np.cbrt(xyz), xyz / (3 * _KNEE**2) + 4 / 29)
-    lab: NDArray[np.float64] = bent @ _TO_LAB.T - _BLACK
-    return lab
-
-
-def from_lab(lab: NDArray[np.float64]) -> Picture:
-    """The sRGB picture of CIELAB values, uint8, (H, W, 3); colours that sRGB has not are clipped."""
-    bent = (lab + _BLACK) @ _FROM_LAB.T
-    xyz = np.where(bent > _KNEE, bent**3, 3 * _KNEE**2 * (bent - 4 / 29))
-    linear = np.clip(xyz @ _TO_LINEAR.T, 0.0, 1.0)
-    curved = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(curved * 255).astype(np.uint8)

@@ -68,26 +68,33 @@ def landmark_matrix(landmarks: Points, *, size: int, margin: float) -> Matrix:
     Args:
         landmarks: right eye, left eye, nose, right and left corner of the mouth, in frame px.
         size: side of the picture, in px.
-        margin: room around the face on every side, in heights of the face.
+        margin: room around the face, in heights of the face.
     """
     scale, middle = size / (1 + 2 * margin), (size - 1) / 2
     targets = [(x * scale + middle, y * scale + middle) for x, y in TEMPLATE]
     return similarity(landmarks, targets)
 
 
-def box_matrix(box: tuple[float, float, float, float], *, size: int, margin: float) -> Matrix:
-    """The map that brings a square around a box onto a square picture, without turning it.
+def box_matrix(box: tuple[float, float, float, float], *, size: int, margin: float, turn: int = 0) -> Matrix:
+    """The map that brings a square around a box onto a square picture, turned by quarters at most.
 
     Args:
         box: left, top, width, height, in frame px.
         size: side of the picture, in px.
-        margin: room around the box on every side, as a share of its longer side.
+        margin: room around the box, as a share of its longer edge.
+        turn: degrees, clockwise, by which the head is turned in the frame: 0, 90, 180 or 270; it is upright
+            in the picture.
+
+    >>> box_matrix((0, 0, 2, 2), size=2, margin=0, turn=90).tolist()  # what is at the right comes to the top
+    [[0.0, 1.0, -0.5], [-1.0, 0.0, 1.5]]
     """
     left, top, width, height = box
     scale = size / (max(width, height) * (1 + 2 * margin))
     middle = (size - 1) / 2
     x, y = left + width / 2, top + height / 2
-    return np.array([[scale, 0.0, middle - scale * x], [0.0, scale, middle - scale * y]])
+    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[turn // 90]
+    turned = scale * np.array([[cos, sin], [-sin, cos]], np.float64) + 0.0
+    return np.column_stack([turned, middle - turned @ (x, y)])
 
 
 def share_outside(matrix: Matrix, *, size: int, width: int, height: int, bars: Bars = NO_BARS) -> float:
@@ -104,7 +111,9 @@ def cut_out(frame: Picture, matrix: Matrix, *, size: int, bars: Bars = NO_BARS) 
     """The square picture that the map cuts out of a frame.
 
     Where the picture is smaller than the part of the frame that it shows, frame pixels are averaged. Beyond
-    the frame, and beyond its black bars, its border is mirrored.
+    the frame, and beyond its black bars, its border is mirrored, and the more blurred the farther it lies
+    outside, as face datasets do it (FFHQ: Karras et al., "A Style-Based Generator Architecture for GANs",
+    2019), so that nobody learns a second, upside-down face.
 
     Args:
         frame: (H, W, 3), uint8, RGB.
@@ -119,7 +128,32 @@ def cut_out(frame: Picture, matrix: Matrix, *, size: int, bars: Bars = NO_BARS) 
     inside = frame[top : frame.shape[0] - bottom, left : frame.shape[1] - right]
     moved = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ (left, top)
-    return _warp(inside, moved, (size, size))
+    picture = _warp(inside, moved, (size, size))
+    return _blurred_outside(picture, _depth_outside(moved, size, inside.shape[1], inside.shape[0]))
+
+
+def _depth_outside(matrix: Matrix, size: int, width: int, height: int) -> NDArray[np.float32]:
+    """How far each pixel of a square picture lies beyond a frame, (size, size), in picture px."""
+    back = _inverse(matrix)
+    x, y = np.meshgrid(np.arange(size, dtype=np.float64), np.arange(size, dtype=np.float64))
+    depths = []
+    for row, last in zip(back, (width - 1, height - 1), strict=True):
+        position = row[0] * x + row[1] * y + row[2]
+        depths.append(np.maximum(0.0, np.maximum(-position, position - last)))
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    return (np.hypot(*depths) * scale).astype(np.float32)
+
+
+def _blurred_outside(picture: Picture, depth: NDArray[np.float32]) -> Picture:
+    """The picture with what lies outside of the frame blurred, fully from a tenth of its edge on."""
+    import cv2
+
+    if not depth.any():
+        return picture
+    size = picture.shape[0]
+    share = np.clip(depth / (0.1 * size), 0.0, 1.0)[..., None]
+    soft = cv2.GaussianBlur(picture, (0, 0), 0.06 * size, borderType=cv2.BORDER_REFLECT_101)
+    return np.rint(picture * (1 - share) + soft * share).astype(np.uint8)
 
 
 def put_back(

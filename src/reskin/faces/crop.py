@@ -22,3 +22,5 @@ class Crop(Settings):
     """How sure the detector was, 0 to 1."""
     track: int | None = None
     """Number of the face's track in its source."""
+    filled: float | None = None
+    """Share of the picture, 0 to 1, that lies beyond the frame or its bars and was filled by reflection."""

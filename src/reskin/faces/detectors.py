@@ -41,11 +41,13 @@ class Face:
         score: how sure the detector is, 0 to 1.
         landmarks: right eye, left eye, nose, right and left corner of the mouth (of the person), in px;
             None from a detector that does not know them.
+        turn: degrees, clockwise, by which the head is turned in the picture, in quarters: 0, 90, 180 or 270.
     """
 
     box: tuple[float, float, float, float]
     score: float
     landmarks: tuple[tuple[float, float], ...] | None = None
+    turn: int = 0
 
     def moved(self, x: float, y: float, *, scale: float = 1.0) -> Face:
         """The same face after enlarging the picture and then shifting it.

@@ -1,39 +1,35 @@
-"""Following faces from frame to frame, with the whole frame searched only now and then, and finding cuts.
+"""Following faces from frame to frame, with the whole frame searched only now and then.
 
-Between two searches of the whole frame a face is searched near the place where its motion would have brought
-it: as sure as the full search, and several times cheaper. Whatever is lost is searched for in the whole frame
-at once, so a frame costs at most one full search more.
+Between two searches of the whole frame a face is searched near the position to which its motion would have
+brought it: as sure as the full search, and several times cheaper. Whatever is lost is searched for in the
+whole frame at once, so a frame costs at most one full search more.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reskin.faces.detectors import Face, FaceDetector
+from reskin.faces.orientation import detect_at, detect_turned
 from reskin.images import Picture
 
 Box = tuple[float, float, float, float]
-
-CUT = 0.6
-"""A frame begins a new shot where the correlation of its thumbnail with the one before is below this."""
-
-_FLAT = 1.0
-"""A thumbnail whose levels (of 255) deviate by less than this shows nothing: black, or one colour."""
 
 _SAME = 0.3
 """Two boxes show one face where they overlap by this much (intersection over union)."""
 
 _ROOM = 1.0
-"""A face is searched near its place in a window with this much room on every side, in faces."""
+"""A face is searched in a window with this much room around its expected position, in faces."""
 
 _WINDOW_PX = 192
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrackedFace:
     """A face in one frame of a video.
 
     Attributes:
@@ -66,69 +62,41 @@ class _Track:
         self.face, self.index = face, index
 
 
-class CutFinder:
-    """Says at which frames a new shot begins, by how a thumbnail's light and dark places lie.
-
-    Compared are shapes, not colours or brightness, so fades are no cuts, and two shots of the same dark room
-    are told apart. A fast pan between two frames that lie far apart may count as a cut.
-    """
-
-    def __init__(self) -> None:
-        self._before: NDArray[np.float64] | None = None
-
-    def is_cut(self, image: Picture) -> bool:
-        """Whether this frame begins a new shot after the frame of the call before; the first one does not.
-
-        Args:
-            image: (H, W, 3), uint8, RGB.
-        """
-        import cv2
-
-        small = cv2.resize(image, (64, 48), interpolation=cv2.INTER_AREA).astype(np.float64).mean(axis=2)
-        shape = cv2.GaussianBlur(small, (0, 0), 2)[::4, ::4]
-        now = np.asarray(shape - shape.mean(), np.float64)
-        before, self._before = self._before, now
-        if before is None:
-            return False
-        contrasts = float(before.std()), float(now.std())
-        if max(contrasts) < _FLAT:
-            return False
-        return min(contrasts) < _FLAT or float((before * now).mean()) < CUT * contrasts[0] * contrasts[1]
-
-
 class FaceTracker:
     """Faces in the frames of one video, given in the order of showing; not every frame need be given.
 
     Args:
         detector: finds faces in a picture.
         every: search the whole frame at every Nth frame that is given.
+        shots: the first frame of each shot, rising, the first 0; see `reskin.video.scenes.find_shots`.
     """
 
-    def __init__(self, detector: FaceDetector, *, every: int = 3) -> None:
+    def __init__(self, detector: FaceDetector, *, every: int = 3, shots: Sequence[int] = (0,)) -> None:
         self.detector = detector
         self.every = every
         self.shot = 0
-        self._cuts = CutFinder()
+        self._shots = list(shots)
         self._tracks: list[_Track] = []
         self._count = 0
         self._since_search = every
 
-    def follow(self, image: Picture, index: int) -> list[Seen]:
+    def follow(self, image: Picture, index: int) -> list[TrackedFace]:
         """The faces in the next frame.
 
         Args:
             image: (H, W, 3), uint8, RGB.
-            index: its place in the video, larger than that of the frame before.
+            index: its index in the video, larger than that of the frame before.
 
         Returns:
             The faces, the surest first.
         """
-        if self._cuts.is_cut(image):
-            self.shot += 1
-            self._tracks, self._since_search = [], self.every
+        shot = max(0, bisect_right(self._shots, index) - 1)
+        if shot != self.shot:
+            self.shot, self._tracks, self._since_search = shot, [], self.every
         faces = None if self._since_search >= self.every else self._near(image, index)
         if faces is None:
-            faces, self._since_search = self.detector.detect(image), 0
+            known = [track.face.turn for track in self._tracks] or [0]
+            faces, self._since_search = detect_turned(self.detector, image, first=known), 0
         self._since_search += 1
         return self._matched(faces, index)
 
@@ -137,7 +105,7 @@ class FaceTracker:
         found: list[Face] = []
         for track in self._tracks:
             expected = track.expected(index)
-            faces = _search(self.detector, image, expected.box)
+            faces = _search(self.detector, image, expected)
             best = max(faces, key=lambda face: overlap(face.box, expected.box), default=None)
             if best is None or overlap(best.box, expected.box) < _SAME:
                 return None
@@ -145,7 +113,7 @@ class FaceTracker:
                 found.append(best)
         return found
 
-    def _matched(self, faces: list[Face], index: int) -> list[Seen]:
+    def _matched(self, faces: list[Face], index: int) -> list[TrackedFace]:
         """Give each face its track; the pairs that overlap most come first. Tracks without a face end."""
         pairs = [
             (overlap(track.expected(index).box, face.box), -t, -f)
@@ -165,14 +133,15 @@ class FaceTracker:
                 owner[f] = _Track(self._count, face, index)
                 self._count += 1
         self._tracks = [owner[f] for f in range(len(faces))]
-        return [Seen(face, owner[f].number, self.shot) for f, face in enumerate(faces)]
+        return [TrackedFace(face, owner[f].number, self.shot) for f, face in enumerate(faces)]
 
 
-def _search(detector: FaceDetector, image: Picture, box: Box) -> list[Face]:
-    """The faces in a window around a box, in px of the whole image."""
+def _search(detector: FaceDetector, image: Picture, expected: Face) -> list[Face]:
+    """The faces in a window around an expected one, turned as it is, in px of the whole image."""
     import cv2
 
     height, width = image.shape[:2]
+    box = expected.box
     x, y = _middle(box)
     reach = max(box[2], box[3]) * (0.5 + _ROOM)
     left, top = max(0, round(x - reach)), max(0, round(y - reach))
@@ -185,7 +154,7 @@ def _search(detector: FaceDetector, image: Picture, box: Box) -> list[Face]:
     size = (max(1, round(window.shape[1] * scale)), max(1, round(window.shape[0] * scale)))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     window = np.asarray(cv2.resize(window, size, interpolation=way), np.uint8)
-    return [face.moved(left, top, scale=1 / scale) for face in detector.detect(window)]
+    return [face.moved(left, top, scale=1 / scale) for face in detect_at(detector, window, expected.turn)]
 
 
 def _middle(box: Box) -> tuple[float, float]:
@@ -206,7 +175,7 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def rounded(face: Face) -> Face:
-    """The face with its places to 1/100 px and its score to 1/1000: the form that is stored and worked with.
+    """The face with its positions to 1/100 px and its score to 1/1000: the form that is stored.
 
     So the last bits of a detector, which differ between machines, change nothing.
     """

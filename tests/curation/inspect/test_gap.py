@@ -92,7 +92,7 @@ def test_sizes_that_are_squeezed_differently(make: Make, looks: Looks) -> None:
 
 
 def test_sharpness_grey_and_few_pictures(make: Make, looks: Looks) -> None:
-    sharp, soft = looks(210, 1, sharpness=6.0), looks(210, 2, sharpness=2.0)
+    sharp, soft = looks(210, 1, sharpness=0.9), looks(210, 2, sharpness=0.1)
     assert by_topic(make("a", sharp), make("b", soft))["Sharpness"] == "warning"
     some = [replace(look, is_grey=i % 10 == 0) for i, look in enumerate(looks(210, 3))]
     found = by_topic(make("a", some), make("b", looks(210, 4)))

@@ -20,9 +20,11 @@ import pytest
 from PIL import Image
 
 from reskin.curation.prepare import extract as extract_module
+from reskin.curation.prepare import videos as videos_module
 from reskin.curation.prepare.config import FramesConfig
 from reskin.curation.prepare.frames import prepare_frames
 from reskin.curation.prepare.picks import clip_names, pick_frames
+from reskin.curation.prepare.process_pool import IN_THIS_PROCESS
 from reskin.data.folders import list_images, split_images
 from reskin.data.manifest import Manifest, read_manifest
 from reskin.errors import DataError, SettingsError, VideoError
@@ -53,6 +55,12 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two clips of the same name, of 60 and 25 frames."""
     folder = tmp_path_factory.mktemp("clips")
     return [film(folder / "x" / "clip.mp4", 60), film(folder / "y" / "clip.mp4", 25)]
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a test may break what is called; that processes change nothing is tested elsewhere."""
+    monkeypatch.setattr(videos_module, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
 
 
 def everything(out: Path) -> dict[str, bytes]:

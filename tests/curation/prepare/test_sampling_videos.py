@@ -17,12 +17,12 @@ import pytest
 from tests.support.drawn_films import everything, shots_film
 
 from reskin.curation.prepare import extract as extract_module
-from reskin.curation.prepare import worker, workers
+from reskin.curation.prepare import process_pool, worker
 from reskin.curation.prepare.config import FramesConfig
 from reskin.curation.prepare.frames import prepare_frames
 from reskin.curation.prepare.picks import pick_frames
 from reskin.curation.prepare.presets import FRAMES, preset_settings
-from reskin.curation.prepare.workers import Crew, num_workers
+from reskin.curation.prepare.process_pool import ProcessPool, num_workers
 from reskin.data.folders import list_images
 from reskin.data.manifest import Manifest, read_manifest
 from reskin.errors import DataError, NotAVideoError, RunError, SettingsError, StorageError, VideoError
@@ -155,7 +155,7 @@ def bad_files(folder: Path) -> list[Path]:
     return [folder / f"{name}.mp4" for name in ("empty", "text", "play", "folder", "pipe")]
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [0, 1, 2])
 def test_bad_sources_are_named_and_stop_nobody(films: list[Path], tmp_path: Path, processes: int) -> None:
     bad = bad_files(tmp_path)
     out = tmp_path / "out"
@@ -204,7 +204,7 @@ def test_a_reader_that_crashes_costs_its_source_only(
     def started(command: list[str], **options: Any) -> Any:
         return real([sys.executable, str(tmp_path / "crashing.py")], **options)
 
-    monkeypatch.setattr(workers.subprocess, "Popen", started)
+    monkeypatch.setattr(process_pool.subprocess, "Popen", started)
     manifest = prepare_frames(films, tmp_path / "out", config(every=9), workers=2)
     assert manifest.damaged == ["one.mp4: its reader crashed (signal 11): the file is damaged or hostile"]
     assert {frame.source for frame in manifest.frames} == {1}
@@ -226,7 +226,7 @@ def test_a_full_disk_stops_all_and_the_next_run_goes_on(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match="no space left"):
-        prepare_frames(films, tmp_path / "out", config(every=3), workers=1)
+        prepare_frames(films, tmp_path / "out", config(every=3), workers=0)
     assert not list((tmp_path / "out").rglob("*.part")) and not (tmp_path / "out" / "manifest.json").exists()
     monkeypatch.undo()
     prepare_frames(films, tmp_path / "out", config(every=3))
@@ -238,14 +238,16 @@ def test_an_error_for_all_comes_out_of_a_process(films: list[Path], tmp_path: Pa
     """Nobody can write below /proc."""
     options = {"shots": False, "bars": False}
     task = {"task": "scan", "video": str(films[0]), "state": "/proc/reskin/x.json", "options": options}
-    with pytest.raises(StorageError, match=r"x\.json"), Crew(2) as crew:
+    with pytest.raises(StorageError, match=r"x\.json"), ProcessPool(2) as crew:
         crew.run([task, task], lambda *_: None)
-    with pytest.raises(RuntimeError, match="KeyError: 'state'"), Crew(2) as crew:
+    with pytest.raises(RuntimeError, match="KeyError: 'state'"), ProcessPool(2) as crew:
         crew.run([{"task": "scan", "nowhere": 1}] * 2, lambda *_: None)
 
 
-def test_small_sources_start_no_process(films: list[Path]) -> None:
-    assert num_workers(films, None) == 1 and num_workers(films, 9) == 2
+def test_several_sources_are_never_read_in_this_process(films: list[Path]) -> None:
+    """However small they are: a hostile file is small."""
+    assert 1 <= num_workers(films, None) <= 2 and num_workers(films, 9) == 2
+    assert num_workers(films[:1], None) == num_workers(films, 0) == num_workers(films, -3) == 0
 
 
 def test_the_same_command_twice_at_once_is_refused(films: list[Path], tmp_path: Path) -> None:
@@ -332,7 +334,7 @@ def test_killed_at_random_moments_with_two_processes(films: list[Path], tmp_path
         killed(films, out, rng.uniform(0.0, 2.5))
         for path in list_images(out) if out.exists() else []:
             assert path.read_bytes() == wanted[path.relative_to(out).as_posix()]  # no half picture
-        prepare_frames(films, out, asked, workers=2 if number % 2 else 1)
+        prepare_frames(films, out, asked, workers=2 if number % 2 else 0)
         assert everything(out) == wanted
 
 
@@ -342,7 +344,7 @@ def test_stopped_at_every_kind_of_moment(
 ) -> None:
     """Stop at the Nth file that is renamed into place, whichever it is: state, picture or manifest."""
     asked = config(every=4, shots=True)
-    prepare_frames(films, tmp_path / "whole", asked, workers=1)
+    prepare_frames(films, tmp_path / "whole", asked, workers=0)
     real, left = os.replace, [point]
 
     def stopping(old: Any, new: Any) -> None:
@@ -353,9 +355,9 @@ def test_stopped_at_every_kind_of_moment(
 
     monkeypatch.setattr(os, "replace", stopping)
     with pytest.raises(KeyboardInterrupt):
-        prepare_frames(films, tmp_path / "out", asked, workers=1)
+        prepare_frames(films, tmp_path / "out", asked, workers=0)
     monkeypatch.undo()
-    prepare_frames(films, tmp_path / "out", asked, workers=1)
+    prepare_frames(films, tmp_path / "out", asked, workers=0)
     assert everything(tmp_path / "out") == everything(tmp_path / "whole")
 
 

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image, ImageFilter
 
 from reskin.curation.screen.bars import BARS, bars_share, find_bars
-from reskin.curation.screen.blur import BLUR, sharpness
+from reskin.curation.screen.blur import BLUR, view_sharpness
 from reskin.curation.screen.colour import GREY, colourfulness
 from reskin.curation.screen.light import BRIGHT, DARK, UNIFORM, highlights, shadows, spread
-from reskin.curation.screen.rule import Rule, Seen
+from reskin.curation.screen.rule import PictureView, Rule
 from reskin.curation.screen.size import ASPECT, SMALL, size_scores
 from reskin.curation.screen.text import TEXT, text_share
 from reskin.images import Picture, read_image
@@ -41,7 +41,7 @@ def world(
 def bad(rule: Rule, pictures: Sequence[Picture]) -> float:
     """The share of the pictures for which the rule speaks."""
     assert rule.measure is not None
-    return float(np.mean([rule.is_bad(rule.measure(Seen(one)), rule.threshold) for one in pictures]))
+    return float(np.mean([rule.is_bad(rule.measure(PictureView(one)), rule.threshold) for one in pictures]))
 
 
 def blurred(image: Picture, radius: float) -> Picture:
@@ -82,17 +82,21 @@ def test_clean_worlds_pass_all_rules(look: Literal["film", "game"]) -> None:
 
 def test_light_scores_of_pictures_worked_out_by_hand() -> None:
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 100, axis=0).repeat(3, axis=2)
-    assert highlights(Seen(ramp)) == pytest.approx(0.95, abs=0.005)
-    assert shadows(Seen(ramp)) == pytest.approx(0.05, abs=0.005)
-    assert spread(Seen(ramp)) == pytest.approx(0.96, abs=0.01)
+    assert highlights(PictureView(ramp)) == pytest.approx(0.95, abs=0.005)
+    assert shadows(PictureView(ramp)) == pytest.approx(0.05, abs=0.005)
+    assert spread(PictureView(ramp)) == pytest.approx(0.96, abs=0.01)
     flat = np.full((40, 60, 3), 51, np.uint8)
-    assert (highlights(Seen(flat)), shadows(Seen(flat)), spread(Seen(flat))) == (0.2, 0.2, 0.0)
+    assert (highlights(PictureView(flat)), shadows(PictureView(flat)), spread(PictureView(flat))) == (
+        0.2,
+        0.2,
+        0.0,
+    )
 
 
 def test_colours_of_one_brightness_are_not_uniform() -> None:
     image = np.zeros((64, 64, 3), np.uint8)
     image[:, :32], image[:, 32:] = (200, 0, 0), (0, 102, 0)  # of equal luma
-    assert spread(Seen(image)) > 0.5
+    assert spread(PictureView(image)) > 0.5
 
 
 def test_fades_are_dark_and_flashes_bright_but_a_night_with_a_lamp_is_neither() -> None:
@@ -116,11 +120,11 @@ def test_blur_is_found_beneath_noise_and_compression(spoil) -> None:  # type: ig
 def test_sharpness_does_not_depend_on_contrast_or_on_flat_parts() -> None:
     image = world(frames=1)[0]
     weak = (image.astype(float) * 0.5 + 60).astype(np.uint8)
-    assert sharpness(Seen(weak)) == pytest.approx(sharpness(Seen(image)), rel=0.15)
+    assert view_sharpness(PictureView(weak)) == pytest.approx(view_sharpness(PictureView(image)), rel=0.15)
     half = image.copy()
     half[:, :192] = 128
     assert bad(BLUR, [half]) == 0
-    assert sharpness(Seen(np.full((64, 64, 3), 90, np.uint8))) == 1.0
+    assert view_sharpness(PictureView(np.full((64, 64, 3), 90, np.uint8))) == 1.0
 
 
 def test_a_sharp_thing_before_a_blurred_background_is_sharp() -> None:
@@ -135,9 +139,9 @@ def test_bars_are_measured_to_the_pixel() -> None:
     boxed = image.copy()
     boxed[:30] = boxed[-30:] = 3
     assert find_bars(np.array(Image.fromarray(boxed).convert("L"))) == (30, 30, 0, 0)
-    assert bars_share(Seen(boxed)) == pytest.approx(60 / 256)
+    assert bars_share(PictureView(boxed)) == pytest.approx(60 / 256)
     boxed[:, :20] = boxed[:, -20:] = 3
-    assert bars_share(Seen(boxed)) == pytest.approx(1 - (196 * 216) / 256**2)
+    assert bars_share(PictureView(boxed)) == pytest.approx(1 - (196 * 216) / 256**2)
 
 
 def test_bars_survive_compression_and_other_sizes() -> None:
@@ -156,7 +160,7 @@ def test_what_is_no_bar_is_not_taken_for_one() -> None:
     on_white = np.full((256, 256, 3), 255, np.uint8)
     on_white[60:200, 80:180] = image[60:200, 80:180]
     black = np.zeros((64, 64, 3), np.uint8)
-    assert [bars_share(Seen(one)) for one in (one_side, uneven, sky, on_white, black)] == [0] * 5
+    assert [bars_share(PictureView(one)) for one in (one_side, uneven, sky, on_white, black)] == [0] * 5
 
 
 @pytest.mark.parametrize("height", [0.05, 0.07])
@@ -173,13 +177,15 @@ def test_a_sign_or_stripes_are_no_credits() -> None:
     stripes[:, ::8] = stripes[:, 1::8] = 255
     noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
     sign = lettered(image, height=0.06, lines=1)
-    assert [text_share(Seen(one)) for one in (stripes, stripes.swapaxes(0, 1).copy(), noise, sign)] == [0] * 4
+    assert [
+        text_share(PictureView(one)) for one in (stripes, stripes.swapaxes(0, 1).copy(), noise, sign)
+    ] == [0] * 4
 
 
 def test_grey_is_told_from_pale_and_from_sepia() -> None:
     image = world(frames=1)[0]
     grey = np.array(Image.fromarray(image).convert("L").convert("RGB"))
-    assert colourfulness(Seen(grey)) == 0
+    assert colourfulness(PictureView(grey)) == 0
     pale = (0.15 * image + 0.85 * grey).astype(np.uint8)
     sepia = np.clip(grey * [1.0, 0.9, 0.7], 0, 255).astype(np.uint8)
     assert bad(GREY, [jpeg(grey, 80), pale, sepia]) == pytest.approx(1 / 3)
@@ -198,7 +204,7 @@ def test_tiny_pictures_of_any_shape_have_scores(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     for rule in RULES:
         assert rule.measure is not None
-        assert np.isfinite(rule.measure(Seen(image)))
+        assert np.isfinite(rule.measure(PictureView(image)))
 
 
 def test_real_photographs_pass(real_data: Path) -> None:

@@ -15,13 +15,13 @@ from reskin.storage import commit, read_json, write_json
 from reskin.version import __version__
 
 BINS = 20
-MEASURES = {"brightness": 100.0, "contrast": 50.0, "saturation": 80.0, "sharpness": 20.0}
+MEASURES = {"brightness": 100.0, "contrast": 50.0, "saturation": 80.0, "sharpness": 1.0}
 """What has a histogram, and the upper end of its range; larger values count in the last bin."""
 UNITS = {
     "brightness": "mean L*, 0 black to 100 white",
     "contrast": "standard deviation of L*",
     "saturation": "mean chroma, 0 grey, 30 colourful",
-    "sharpness": "mean Laplacian of L*, more is sharper or noisier",
+    "sharpness": "fine detail for its contrast, 0 blurred to about 1",
 }
 MOST_SIZES = 12
 _BLOCKS = " ▁▂▃▄▅▆▇█"

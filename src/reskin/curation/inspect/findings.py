@@ -203,7 +203,7 @@ def about_size(a: Side, b: Side, settings: dict[str, str]) -> Finding:
 def about_sharpness(a: Side, b: Side) -> Finding:
     """How much fine detail each side has."""
     values = a.median("sharpness"), b.median("sharpness")
-    ratio = max(values) / max(min(values), 0.01)
+    ratio = float(np.sqrt(max(values) / max(min(values), 1e-3)))  # of amplitudes: sharpness is a power
     sharper = a.name if values[0] > values[1] else b.name
     if ratio < 1.3:
         return Finding("Sharpness", "good", "Both sides are about equally sharp.", "Detail is comparable.")

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from reskin.colour import to_lab
 from reskin.curation.leakage import sketch_of
 from reskin.curation.phash import phash
+from reskin.curation.sharpness import sharpness
 from reskin.errors import ImageError
 from reskin.images import Picture, opened_image
 from reskin.threads import map_ahead
@@ -41,17 +43,6 @@ OPPONENT_RANGE = (-128.0, 128.0)
 FORM_DIRECTIONS = 8
 FORM_SCALES = 3
 
-_TO_XYZ = np.array(  # linear sRGB to XYZ (IEC 61966-2-1), each row divided by the white point of D65
-    [
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ]
-)
-_TO_XYZ /= _TO_XYZ.sum(axis=1, keepdims=True)
-_LEVELS = np.arange(256) / 255
-_LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
 
 @dataclass(frozen=True)
 class Look:
@@ -63,7 +54,7 @@ class Look:
         brightness: mean lightness L* (CIELAB), 0 black to 100 white.
         contrast: standard deviation of L*.
         saturation: mean chroma (CIELAB), 0 for grey; 30 is colourful.
-        sharpness: mean size of the Laplacian of L*; higher is sharper (or noisier).
+        sharpness: see `reskin.curation.sharpness`; higher is sharper, 0 where there is nothing to judge.
         hash: perceptual hash, 64 bits.
         sketch: small and grey, (1024,); see `reskin.curation.leakage`.
         histograms: shares of the pixels over L*, a* and b*, (356,), summing to 1 for each of the three.
@@ -100,14 +91,13 @@ def look_at(image: Picture, *, thumbnail_px: int = 0) -> Look:
     lab = to_lab(np.asarray(_shrunk(seen, longer=COLOUR_SIDE_PX)))
     means, spreads = lab.mean(axis=(0, 1)), lab.std(axis=(0, 1))
     chroma = np.hypot(lab[..., 1], lab[..., 2])
-    light = np.asarray(seen.convert("L"), dtype=np.float32) * (100 / 255)
     return Look(
         width=width,
         height=height,
         brightness=float(means[0]),
         contrast=float(spreads[0]),
         saturation=float(chroma.mean()),
-        sharpness=float(np.abs(laplacian(light)).mean()) if min(light.shape) > 2 else 0.0,
+        sharpness=sharpness(np.asarray(seen.convert("L")), if_flat=0.0),
         hash=phash(np.asarray(seen)),
         sketch=sketch_of(np.asarray(seen)),
         histograms=_histograms(lab),
@@ -142,27 +132,10 @@ def look_at_files(
             report(number, len(files))
 
 
-def to_lab(image: Picture) -> NDArray[np.float32]:
-    """CIELAB (D65) of an sRGB picture: L* 0 to 100, a* and b* about -100 to 100, 0 for grey.
-
-    >>> to_lab(np.full((1, 1, 3), 255, np.uint8)).round(2).ravel().tolist()
-    [100.0, 0.0, 0.0]
-    """
-    xyz = _LINEAR[image] @ _TO_XYZ.T.astype(np.float32)
-    knee = np.float32((6 / 29) ** 3)
-    f = np.where(xyz > knee, np.cbrt(xyz), xyz * np.float32((29 / 6) ** 2 / 3) + np.float32(4 / 29))
-    light = 116 * f[..., 1] - 16
-    return np.stack([light, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
-
-
-def laplacian(light: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sum of the four neighbours less four times the middle, of (H, W), as (H - 2, W - 2)."""
-    middle = light[1:-1, 1:-1]
-    return light[:-2, 1:-1] + light[2:, 1:-1] + light[1:-1, :-2] + light[1:-1, 2:] - 4 * middle
-
-
 def form_of(image: Image.Image) -> NDArray[np.float32]:
     """Directions of edges (8 shares) and detail at three scales (logarithms), free of colour and contrast."""
+    import cv2
+
     square = image.convert("L").resize((FORM_SIDE_PX, FORM_SIDE_PX), Image.Resampling.BOX)
     light = np.asarray(square, dtype=np.float32)
     light = (light - light.mean()) / max(float(light.std()), 1.0)
@@ -174,7 +147,7 @@ def form_of(image: Image.Image) -> NDArray[np.float32]:
     shares = weights / max(float(weights.sum()), 1e-6)
     details = []
     for _ in range(FORM_SCALES):
-        details.append(np.log(np.abs(laplacian(light)).mean() + 1e-3))
+        details.append(np.log(np.abs(cv2.Laplacian(light, cv2.CV_32F)[1:-1, 1:-1]).mean() + 1e-3))
         light = light.reshape(light.shape[0] // 2, 2, -1, 2).mean(axis=(1, 3))
     return np.concatenate([shares, details]).astype(np.float32)
 

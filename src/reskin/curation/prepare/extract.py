@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pydantic import Field
+
 from reskin.config import Settings
 from reskin.curation.prepare.config import PictureConfig
 from reskin.curation.prepare.shape import shaped
@@ -38,10 +40,10 @@ class Job(Settings):
 class Extracted(Settings):
     """What came out of a job."""
 
-    frames: list[tuple[int, str]]
+    frames: list[tuple[int, str]] = Field(default=[])
     """Number and time, in seconds as an exact fraction, of each frame that was read."""
-    damaged: list[str]
-    """One line for each stretch of damage."""
+    damaged: list[str] = Field(default=[])
+    """One line for each damaged segment."""
     bad: str | None = None
     """Why nothing could be taken; the rest is then empty."""
 

@@ -11,39 +11,41 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from reskin.curation.moves import finish_moves
+from reskin.curation.prepare.face_cut import FaceCut, FacePicture, FacesCut
+from reskin.curation.prepare.face_search import FaceCandidate, FaceSearch, FoundFaces
 from reskin.curation.prepare.faces_choice import Choice, choose
 from reskin.curation.prepare.faces_config import FacesConfig
-from reskin.curation.prepare.faces_survey import Candidate, Survey, survey
 from reskin.curation.prepare.picks import clip_names
-from reskin.curation.prepare.plan import STATE, begin, check_manifest, fingerprints, without_twins
-from reskin.curation.prepare.scan import Scan, scan_video
-from reskin.curation.prepare.threads import Progress, Report, on_every
-from reskin.data.manifest import (
-    Crop,
-    FrameRecord,
-    Manifest,
-    Origin,
-    read_manifest,
-    write_manifest,
+from reskin.curation.prepare.plan import (
+    STATE,
+    begin,
+    check_manifest,
+    fingerprints,
+    refuse_if_all_bad,
+    without_equal_files,
 )
-from reskin.errors import DataError, VideoError
-from reskin.faces.alignment import cut_out
+from reskin.curation.prepare.process_pool import ProcessPool, TotalProgress, num_workers
+from reskin.curation.prepare.scan import Scan
+from reskin.curation.prepare.tasks import face_cut_task, face_search_task, scan_task
+from reskin.data.manifest import Crop, FrameRecord, Manifest, Origin, read_manifest, write_manifest
+from reskin.errors import DataError
 from reskin.faces.detectors import open_detector
-from reskin.images import write_image
-from reskin.storage import lock, read_json, write_json
-from reskin.types import NO_BARS, Bars, Split
+from reskin.storage import lock
+from reskin.types import NO_BARS, Split
 from reskin.version import __version__
 
 __all__ = ["FacesConfig", "prepare_faces"]
+
+Report = Callable[[str, int, int], None]
+"""Called with what is counted ("frames searched", "faces cut"), how many are done, and of how many."""
 
 NOT_STATED = "not stated"
 
@@ -52,7 +54,12 @@ _log = logging.getLogger("reskin")
 
 
 def prepare_faces(
-    videos: Sequence[Path], out: Path, config: FacesConfig, *, report: Report | None = None
+    videos: Sequence[Path],
+    out: Path,
+    config: FacesConfig,
+    *,
+    report: Report | None = None,
+    workers: int | None = None,
 ) -> Manifest:
     """Find faces in videos and write them as square pictures under `out`.
 
@@ -65,7 +72,8 @@ def prepare_faces(
         videos: files, in the order they are listed in the manifest; never written to.
         out: the folder to make.
         config: which faces, how to cut and to split them.
-        report: told about progress.
+        report: called with what is counted, how many are done, and of how many.
+        workers: processes; by default one for each video while there are cores, 0 for none but this one.
 
     Returns:
         The manifest that was written. Its `damaged` says what could not be read; its settings hold, beside
@@ -75,7 +83,7 @@ def prepare_faces(
     Raises:
         DataError: no videos, `out` holds pictures of another kind or settings, no good face was found, or the
             split that was asked for is not possible.
-        VideoError: a file is missing, or none of them can be read.
+        VideoError: a file is missing, or the only one cannot be read.
         WeightsError: no face detector can be had.
         RunError: another process is working on `out`.
         StorageError: the disk refuses a write; run the same command again afterwards.
@@ -83,21 +91,21 @@ def prepare_faces(
     if not videos:
         raise DataError("no videos were given", "Name at least one.")
     files = [Path(video) for video in videos]
-    files, prints = without_twins(files, fingerprints(files))
+    files, prints = without_equal_files(files, fingerprints(files))
     detector = open_detector(config.detector)
     asked = {**config.making(), "kind": "faces", "detector": detector.name}
     plan = {"settings": asked, "sources": prints}
-    with lock(out):
+    with lock(out), ProcessPool(num_workers(files, workers)) as pool:
+        run = _Run(out, config, pool, report)
         finish_moves(out)
         made = read_manifest(out)
         if made is not None:
             check_manifest(made, plan, out, add=False)
         else:
             begin(out, plan)
-            found, every = _find(files, out, config, report)
-            made = _manifest(files, found, _chosen(found, config), config, {**plan, "every_used": every})
-        manifest = _cut(made, files, out, config, report)
-        manifest = _with_words(manifest, config)
+            found, every = run.find(files)
+            made = _manifest(files, found, _chosen(found, config), {**plan, "every_used": every}, config)
+        manifest = _with_words(run.cut(made, files), config)
         if manifest != read_manifest(out):
             write_manifest(out, manifest)
         shutil.rmtree(out / STATE, ignore_errors=True)
@@ -119,78 +127,102 @@ class _Found:
 
     Attributes:
         scan: facts about the file; its `bad` says why it cannot be used.
-        survey: its faces; without any where it cannot be used.
+        faces: its faces; none where it cannot be used.
     """
 
     scan: Scan
-    survey: Survey
+    faces: FoundFaces
 
 
-def _find(
-    videos: list[Path], out: Path, config: FacesConfig, report: Report | None
-) -> tuple[list[_Found], int]:
-    """Search all videos; what was found, and how many frames lie between one that is searched and the next.
+class _Run:
+    """One run over videos: what is done to each is done by a pool of processes.
 
-    Raises:
-        VideoError: none of the videos can be read.
+    Args:
+        out: the folder to make.
+        config: which faces, how to cut and to split them.
+        pool: does the work, so that a reader that crashes costs its video only.
+        report: told about progress; see `Report`.
     """
-    quiet = Progress("videos opened", len(videos), None)
-    scans = on_every(len(videos), lambda number: _scanned(videos[number]), quiet)
-    _refuse_if_all_bad(scans)
-    total = sum(len(scan.ticks) for scan in scans)
-    every = config.every or max(1, total // (_LOOKS_PER_FACE * config.count))
-    looks = [range(0, len(scan.ticks), every) for scan in scans]
-    progress = Progress("frames searched", sum(map(len, looks)), report)
-    found = on_every(
-        len(videos),
-        lambda number: _searched(
-            videos[number],
-            scans[number],
-            looks[number],
-            config,
-            state=out / STATE / f"faces-{number:04d}.json",
-            progress=progress,
-        ),
-        progress,
-    )
-    _refuse_if_all_bad([each.scan for each in found])
-    return found, every
 
+    def __init__(self, out: Path, config: FacesConfig, pool: ProcessPool, report: Report | None) -> None:
+        self.out, self.config, self.pool, self.report = out, config, pool, report
 
-def _scanned(video: Path) -> Scan:
-    try:
-        return scan_video(video, shots=False, bars=True)
-    except VideoError as error:
-        return Scan(bad=str(error))
+    def _do(self, what: str, tasks: list[dict[str, Any]], weights: Sequence[int]) -> list[dict[str, Any]]:
+        """The results of tasks; `weights` say how much there is to do in each."""
+        report = self.report
+        progress = TotalProgress(report and partial(report, what), weights, is_exact=True)
+        return self.pool.run(tasks, progress.update)
 
+    def find(self, videos: list[Path]) -> tuple[list[_Found], int]:
+        """Search all videos; what was found, and how far apart, in frames, those that were searched are.
 
-def _refuse_if_all_bad(scans: list[Scan]) -> None:
-    if all(scan.bad is not None for scan in scans):
-        raise VideoError(f"none of the videos can be read; the first: {scans[0].bad}", "Copy them again.")
+        Raises:
+            VideoError, DataError: none of the videos can be read.
+        """
+        states = [self.out / STATE / f"{number:04d}" for number in range(len(videos))]
+        tasks = [
+            scan_task(video, state.with_suffix(".scan.json"), shots=True, bars=True)
+            for video, state in zip(videos, states, strict=True)
+        ]
+        scans = [Scan.parse(values) for values in self.pool.run(tasks, lambda *_: None)]
+        refuse_if_all_bad([scan.bad for scan in scans], self.out)
+        total = sum(len(scan.ticks) for scan in scans)
+        every = self.config.every or max(1, total // (_LOOKS_PER_FACE * self.config.count))
+        good = [number for number, scan in enumerate(scans) if scan.bad is None]
+        searches = [self._search(videos[number], scans[number], every) for number in good]
+        tasks = [
+            face_search_task(search, states[number].with_suffix(".faces.json"))
+            for number, search in zip(good, searches, strict=True)
+        ]
+        results = self._do("frames searched", tasks, [len(search.indices()) for search in searches])
+        found = [_Found(scan, FoundFaces()) for scan in scans]
+        for number, values in zip(good, results, strict=True):
+            faces = FoundFaces.parse(values)
+            found[number] = _Found(scans[number] if faces.bad is None else Scan(bad=faces.bad), faces)
+        refuse_if_all_bad([one.scan.bad for one in found], self.out)
+        return found, every
 
+    def _search(self, video: Path, scan: Scan, every: int) -> FaceSearch:
+        return FaceSearch(
+            video=str(video),
+            every=every,
+            frames=len(scan.ticks),
+            shots=tuple(scan.shots or (0,)),
+            bars=scan.bars,
+            config=self.config,
+        )
 
-def _searched(
-    video: Path, scan: Scan, indices: Sequence[int], config: FacesConfig, *, state: Path, progress: Progress
-) -> _Found:
-    """What is found in a video, from the state if it was searched before."""
-    nothing = Survey(looked_at=0, candidates=[], damaged=[])
-    if scan.bad is not None:
-        return _Found(scan, nothing)
-    if state.exists():
-        for _ in indices:
-            progress.tick()
-        return _Found(scan, Survey.parse(read_json(state), source=str(state)))
-    detector = open_detector(config.detector)
-    try:
-        found = survey(video, indices, detector, config, bars=scan.bars, tick=progress.tick)
-    except VideoError as error:
-        return _Found(Scan(bad=str(error)), nothing)
-    write_json(state, found.to_dict())
-    return _Found(scan, found)
+    def cut(self, manifest: Manifest, videos: list[Path]) -> Manifest:
+        """Cut the faces that are listed and not there; what cannot be read any more is taken off the list."""
+        missing: dict[int, list[FacePicture]] = defaultdict(list)
+        for record in manifest.frames:
+            if record.source is None or record.crop is None or (self.out / record.file).exists():
+                continue
+            picture = FacePicture(index=record.index or 0, file=record.file, matrix=record.crop.matrix)
+            missing[record.source].append(picture)
+        tasks = []
+        for number, pictures in sorted(missing.items()):
+            bars = manifest.sources[number].bars or NO_BARS
+            where = {"video": str(videos[number]), "out": str(self.out), "size": self.config.size}
+            tasks.append(face_cut_task(FaceCut(**where, bars=bars, pictures=pictures)))
+        results = self._do("faces cut", tasks, [len(pictures) for _, pictures in sorted(missing.items())])
+        for number, values in zip(sorted(missing), results, strict=True):
+            if reason := FacesCut.parse(values).bad:
+                _log.warning("%s: %s", videos[number].name, reason)
+        lost = Counter(record.source for record in manifest.frames if not (self.out / record.file).exists())
+        if not lost:
+            return manifest
+        lines = [
+            f"{videos[number].name}: {lost[number]} chosen faces could not be read again"
+            for number in sorted(missing)
+            if lost[number]
+        ]
+        frames = [record for record in manifest.frames if (self.out / record.file).exists()]
+        return manifest.model_copy(update={"frames": frames, "damaged": [*manifest.damaged, *lines]})
 
 
 def _chosen(found: list[_Found], config: FacesConfig) -> list[Choice]:
-    choices = choose([each.survey.candidates for each in found], config)
+    choices = choose([each.faces.candidates for each in found], config)
     if not any(choice.taken for choice in choices):
         fix = "Lower --sure, --smallest, --brightness or --sharpness, or raise --turned or --outside."
         raise DataError(_nothing_found(found, choices), fix)
@@ -200,12 +232,12 @@ def _chosen(found: list[_Found], config: FacesConfig) -> list[Choice]:
 def _nothing_found(found: list[_Found], choices: list[Choice]) -> str:
     reasons = sum((choice.reasons for choice in choices), Counter[str]())
     said = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
-    total = sum(len(each.survey.candidates) for each in found)
+    total = sum(len(each.faces.candidates) for each in found)
     return f"no good face in these videos ({total} found: {said})" if total else "no face in these videos"
 
 
 def _manifest(
-    videos: list[Path], found: list[_Found], choices: list[Choice], config: FacesConfig, plan: dict[str, Any]
+    videos: list[Path], found: list[_Found], choices: list[Choice], plan: dict[str, Any], config: FacesConfig
 ) -> Manifest:
     """The manifest as it will be when every chosen face has been cut."""
     frames, damaged, sources, counted = [], [], [], []
@@ -213,16 +245,17 @@ def _manifest(
     for number, (each, choice, fingerprint) in enumerate(zip(found, choices, plan["sources"], strict=True)):
         scan, title = each.scan, videos[number].name
         bad = scan.bad and [scan.bad.replace(str(videos[number]), "it")]  # no path of this machine
-        damaged += [f"{title}: {line}" for line in (bad or each.survey.damaged)]
+        damaged += [f"{title}: {line}" for line in (bad or each.faces.damaged)]
         facts = {"frames": len(scan.ticks), "duration_seconds": scan.duration}
         bars = None if scan.bars == NO_BARS else scan.bars
-        sources.append(Origin(**fingerprint, bars=bars, **({} if scan.bad else facts)))
+        shots = tuple(scan.shots) if scan.shots else None
+        sources.append(Origin(**fingerprint, bars=bars, shots=shots, **({} if scan.bad else facts)))
         frames += [_record(face, split, number, names[number], config) for face, split in choice.taken]
         counted.append(
             {
                 "name": title,
-                "looked_at": each.survey.looked_at,
-                "found": len(each.survey.candidates),
+                "looked_at": each.faces.looked_at,
+                "found": len(each.faces.candidates),
                 "taken": len(choice.taken),
                 "not_taken": dict(sorted(choice.reasons.items())),
             }
@@ -231,7 +264,7 @@ def _manifest(
     return Manifest(reskin=__version__, settings=settings, sources=sources, frames=frames, damaged=damaged)
 
 
-def _record(face: Candidate, split: Split, source: int, name: str, config: FacesConfig) -> FrameRecord:
+def _record(face: FaceCandidate, split: Split, source: int, name: str, config: FacesConfig) -> FrameRecord:
     folder = "" if config.split == "none" else f"{split}/"
     first, second = face.matrix(config).tolist()
     return FrameRecord(
@@ -250,66 +283,8 @@ def _record(face: Candidate, split: Split, source: int, name: str, config: Faces
             landmarks=face.landmarks,
             score=face.score,
             track=face.track,
+            filled=face.outside,
         ),
         scores={"sharpness": face.sharpness, "brightness": face.brightness}
         | ({} if face.turned is None else {"turned": face.turned}),
     )
-
-
-def _cut(
-    manifest: Manifest, videos: list[Path], out: Path, config: FacesConfig, report: Report | None
-) -> Manifest:
-    """Cut the faces that are listed and not there; what cannot be read any more is taken off the list."""
-    missing: dict[int, list[FrameRecord]] = defaultdict(list)
-    for record in manifest.frames:
-        if record.source is not None and not (out / record.file).exists():
-            missing[record.source].append(record)
-    total = sum(map(len, missing.values()))
-    numbers = sorted(missing)
-    progress = Progress("faces cut", total, report)
-    lost = on_every(
-        len(numbers),
-        lambda i: _cut_from(
-            videos[numbers[i]],
-            missing[numbers[i]],
-            out,
-            size=config.size,
-            bars=manifest.sources[numbers[i]].bars or NO_BARS,
-            progress=progress,
-        ),
-        progress,
-    )
-    if not any(lost):
-        return manifest
-    lines = [
-        f"{videos[number].name}: {count} chosen faces could not be read again"
-        for number, count in zip(numbers, lost, strict=True)
-        if count
-    ]
-    frames = [record for record in manifest.frames if (out / record.file).exists()]
-    return manifest.model_copy(update={"frames": frames, "damaged": [*manifest.damaged, *lines]})
-
-
-def _cut_from(
-    video: Path, records: list[FrameRecord], out: Path, *, size: int, bars: Bars, progress: Progress
-) -> int:
-    """Cut faces of one video; the number of those that could not be read."""
-    from reskin.video.reader import VideoReader
-
-    wanted: dict[int, list[FrameRecord]] = defaultdict(list)
-    for record in records:
-        if record.index is not None:
-            wanted[record.index].append(record)
-    done = 0
-    try:
-        with VideoReader(video) as reader:
-            for frame in reader.frames_at(sorted(wanted)):
-                for record in wanted[frame.index]:
-                    assert record.crop is not None
-                    matrix = np.array(record.crop.matrix, np.float64).reshape(2, 3)
-                    write_image(out / record.file, cut_out(frame.image, matrix, size=size, bars=bars))
-                    done += 1
-                    progress.tick()
-    except VideoError as error:
-        _log.warning("%s: %s", video.name, error)
-    return len(records) - done

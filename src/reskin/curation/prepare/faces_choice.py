@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
+from reskin.curation.prepare.face_search import FaceCandidate
 from reskin.curation.prepare.faces_config import FacesConfig
-from reskin.curation.prepare.faces_survey import Candidate
 from reskin.curation.split_rules import assign_groups, assign_splits, guard_frames, shot_groups
 from reskin.errors import DataError
 from reskin.spread import spread
 from reskin.types import Split
+
+MOST_FACE_OUTSIDE = 0.15
+"""Share of a face itself, without margin, that may lie beyond the frame: a mirrored face has two chins."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,11 @@ class Choice:
         reasons: for each reason the number of faces that were not taken.
     """
 
-    taken: list[tuple[Candidate, Split]]
+    taken: list[tuple[FaceCandidate, Split]]
     reasons: Counter[str]
 
 
-def choose(found: Sequence[Sequence[Candidate]], config: FacesConfig) -> list[Choice]:
+def choose(found: Sequence[Sequence[FaceCandidate]], config: FacesConfig) -> list[Choice]:
     """Which faces of each video to take; a pure function of its arguments.
 
     Raises:
@@ -50,12 +53,14 @@ def choose(found: Sequence[Sequence[Candidate]], config: FacesConfig) -> list[Ch
     return choices
 
 
-def _spread_in_each_split(faces: list[tuple[Candidate, Split]], count: int) -> list[tuple[Candidate, Split]]:
+def _spread_in_each_split(
+    faces: list[tuple[FaceCandidate, Split]], count: int
+) -> list[tuple[FaceCandidate, Split]]:
     """`count` of the faces, spread over time within each split, and over the splits by their sizes."""
-    of_split: dict[Split, list[tuple[Candidate, Split]]] = defaultdict(list)
+    of_split: dict[Split, list[tuple[FaceCandidate, Split]]] = defaultdict(list)
     for face in faces:
         of_split[face[1]].append(face)
-    kept: list[tuple[Candidate, Split]] = []
+    kept: list[tuple[FaceCandidate, Split]] = []
     left = count
     # The smallest first, and rounded up: a test set of one face is better than none.
     for part in sorted(of_split.values(), key=len):
@@ -65,7 +70,7 @@ def _spread_in_each_split(faces: list[tuple[Candidate, Split]], count: int) -> l
     return sorted(kept, key=lambda face: (face[0].index, face[0].track))
 
 
-def _good(faces: Sequence[Candidate], config: FacesConfig, reasons: Counter[str]) -> list[Candidate]:
+def _good(faces: Sequence[FaceCandidate], config: FacesConfig, reasons: Counter[str]) -> list[FaceCandidate]:
     """The faces that no limit rules out; the others are counted."""
     passed = []
     for face in faces:
@@ -80,21 +85,21 @@ def _good(faces: Sequence[Candidate], config: FacesConfig, reasons: Counter[str]
     return _thinned(passed, config.per_shot, lambda face: face.shot, reasons, "more than per shot")
 
 
-def fault(face: Candidate, config: FacesConfig) -> str | None:
+def fault(face: FaceCandidate, config: FacesConfig) -> str | None:
     """Why a face is not fit to be taken; None if it is."""
     faults = {
         "not sure": face.score < config.sure,
         "too small": face.box[3] < config.smallest,
         "too dark": face.brightness < config.brightness,
         "turned away": face.turned is not None and face.turned > config.turned,
-        "cut by the edge": face.outside > config.outside,
+        "cut by the edge": face.outside > config.outside or face.face_outside > MOST_FACE_OUTSIDE,
         "blurred": face.sharpness < config.sharpness,
     }
     return next((name for name, is_so in faults.items() if is_so), None)
 
 
-def _largest_of_each_frame(faces: list[Candidate], reasons: Counter[str]) -> list[Candidate]:
-    largest: dict[int, Candidate] = {}
+def _largest_of_each_frame(faces: list[FaceCandidate], reasons: Counter[str]) -> list[FaceCandidate]:
+    largest: dict[int, FaceCandidate] = {}
     for face in faces:
         best = largest.get(face.index)
         if best is None or face.box[2] * face.box[3] > best.box[2] * best.box[3]:
@@ -104,15 +109,15 @@ def _largest_of_each_frame(faces: list[Candidate], reasons: Counter[str]) -> lis
 
 
 def _thinned(
-    faces: list[Candidate],
+    faces: list[FaceCandidate],
     most: int | None,
-    group_of: Callable[[Candidate], Hashable],
+    group_of: Callable[[FaceCandidate], Hashable],
     reasons: Counter[str],
     reason: str,
-) -> list[Candidate]:
+) -> list[FaceCandidate]:
     if most is None:
         return faces
-    groups: dict[Hashable, list[Candidate]] = defaultdict(list)
+    groups: dict[Hashable, list[FaceCandidate]] = defaultdict(list)
     for face in faces:
         groups[group_of(face)].append(face)
     kept = {id(group[i]) for group in groups.values() for i in spread(len(group), most)}
@@ -135,7 +140,7 @@ def shared_out(available: Sequence[int], count: int) -> list[int]:
     return shares
 
 
-def _splits(videos: list[list[Candidate]], config: FacesConfig) -> list[list[Split | None]]:
+def _splits(videos: list[list[FaceCandidate]], config: FacesConfig) -> list[list[Split | None]]:
     """The split of every face; the faces of one frame always share theirs."""
     if config.split == "shot":
         return _by_shot(videos, config)
@@ -148,14 +153,14 @@ def _splits(videos: list[list[Candidate]], config: FacesConfig) -> list[list[Spl
     return [[of[face.index] for face in video] for video, of in zip(videos, found, strict=True)]
 
 
-def _guard(faces: list[Candidate]) -> int:
+def _guard(faces: list[FaceCandidate]) -> int:
     times = sorted({Fraction(face.time) for face in faces})
     steps = sorted(later - earlier for earlier, later in pairwise(times))
     # The usual step, not the mean: faces come in bunches, and the gaps between those guard themselves.
     return guard_frames(float(steps[len(steps) // 2])) if steps else 1
 
 
-def _by_shot(videos: list[list[Candidate]], config: FacesConfig) -> list[list[Split | None]]:
+def _by_shot(videos: list[list[FaceCandidate]], config: FacesConfig) -> list[list[Split | None]]:
     groups = shot_groups([[face.shot for face in video] for video in videos], ratio=config.ratio)
     sizes = Counter(number for group in groups for number in group)
     try:

@@ -20,11 +20,11 @@ class FacesConfig(Settings):
     count: Annotated[int, BASIC] = Field(default=1000, ge=1)
     """Take this many faces, spread evenly over the videos and over time; fewer where fewer are found."""
     size: Annotated[int, BASIC] = Field(default=128, ge=16, le=2048)
-    """Side of the square pictures, in px."""
+    """Edge of the square pictures, in px."""
     margin: float = Field(default=0.25, ge=0.0, le=2.0)
-    """Room around the face on every side, as a share of its height."""
+    """Room around the face, as a share of its height."""
     align: Annotated[Literal["landmarks", "box"], BASIC] = "landmarks"
-    """Turn and scale each face so that eyes, nose and mouth lie in the same places, or cut a plain square."""
+    """Turn and scale each face so that eyes, nose and mouth coincide (landmarks), or cut a square (box)."""
     faces: Annotated[Literal["one", "all"], BASIC] = "one"
     """Take the largest good face of a frame, or all good ones."""
     every: Annotated[int | None, BASIC] = Field(default=None, ge=1)
@@ -35,26 +35,27 @@ class FacesConfig(Settings):
     """The detector must be this sure of a face, from 0.5 to 1."""
     smallest: int = Field(default=40, ge=8)
     """The least height of a face in the frame, in px."""
-    sharpness: float = Field(default=0.025, ge=0.0)
-    """The least sharpness: the power of the finest detail as a share of the contrast; 0 takes all."""
+    sharpness: float = Field(default=0.04, ge=0.0)
+    """The least sharpness, on the scale of `reskin screen --blur`: 0 (blurred) to about 1; 0 takes all."""
     brightness: float = Field(default=20.0, ge=0.0, lt=255.0)
     """The least mean brightness of a face, from 0 to 255."""
     turned: float = Field(default=0.9, gt=0.0)
     """How far a face may be turned away: 0 is straight ahead, at 1 the nose is below an eye."""
-    outside: float = Field(default=0.2, ge=0.0, le=1.0)
-    """How much of a picture may lie outside of the frame, as a share; it is filled by mirroring."""
+    outside: float = Field(default=0.4, ge=0.0, le=1.0)
+    """How much of a picture may lie beyond the frame, as a share; it is filled by reflection, and the
+    manifest says how much. Of the face itself at most 0.15 may."""
     per_shot: int | None = Field(default=None, ge=1)
     """Take at most this many faces from one shot."""
     per_track: Annotated[int | None, BASIC] = Field(default=None, ge=1)
     """Take at most this many pictures of one face while it is followed without a break."""
     split: Annotated[FaceSplit, BASIC] = "block"
-    """Part train, val and test by stretches of time (block), videos (source), shots (shot), or not (none)."""
+    """Part train, val and test by segments of time (block), videos (source), shots (shot), or not (none)."""
     ratio: str = "8:1:1"
     """Shares of train:test or train:val:test."""
     format: Literal["png", "jpg"] = "png"
     """Format of the pictures: png loses nothing, jpg is smaller."""
     seed: int = 0
-    """Decides which stretches, shots or videos are held out."""
+    """Decides which segments, shots or videos are held out."""
     detector: DetectorName = "auto"
     """What finds the faces: yunet (with landmarks), dlib (without; needs reskin[faces]), or what there is."""
     licence: Annotated[str | None, BASIC] = None

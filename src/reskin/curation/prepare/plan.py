@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,19 +47,38 @@ def _fingerprint(video: Path) -> dict[str, Any]:
         return {"name": video.name, "sha256": "", "size_bytes": 0}
 
 
-def without_twins(
+def without_equal_files(
     videos: list[Path], prints: list[dict[str, Any]]
 ) -> tuple[list[Path], list[dict[str, Any]]]:
     """The same without files that are equal to an earlier one: their frames would be in training and test."""
     kept: dict[str, int] = {}
-    places = []
-    for place, print_ in enumerate(prints):
-        first = kept.setdefault(print_["sha256"] or f"unreadable {place}", place)
-        if first == place:
-            places.append(place)
+    chosen = []
+    for number, print_ in enumerate(prints):
+        first = kept.setdefault(print_["sha256"] or f"unreadable {number}", number)
+        if first == number:
+            chosen.append(number)
         else:
-            _log.warning("%s is the same film as %s; taken once", videos[place], videos[first])
-    return [videos[place] for place in places], [prints[place] for place in places]
+            _log.warning("%s is the same film as %s; taken once", videos[number], videos[first])
+    return [videos[number] for number in chosen], [prints[number] for number in chosen]
+
+
+def refuse_if_all_bad(reasons: Sequence[str | None], out: Path) -> None:
+    """Clear the state away and raise where nothing can be taken from any video.
+
+    Args:
+        reasons: for each video why it cannot be read; None where it can.
+        out: the folder that is being made.
+
+    Raises:
+        VideoError: the only video cannot be read.
+        DataError: none of several can be read.
+    """
+    if not all(reasons):
+        return
+    shutil.rmtree(out / STATE, ignore_errors=True)
+    if len(reasons) == 1:
+        raise VideoError(str(reasons[0]))
+    raise DataError(f"none of the {len(reasons)} videos can be read; the first: {reasons[0]}")
 
 
 def check_manifest(manifest: Manifest, plan: dict[str, Any], out: Path, *, add: bool) -> None:
@@ -81,13 +101,25 @@ def begin(out: Path, plan: dict[str, Any]) -> None:
     """
     plan_file = out / STATE / "plan.json"
     if plan_file.exists():
-        check_same(read_json(plan_file), plan, out)
+        made = read_json(plan_file)
+        if made != plan and _was_mended(made, plan):
+            shutil.rmtree(out / STATE)  # what is known of the source is that it cannot be read
+        else:
+            check_same(made, plan, out)
     elif read_manifest(out) is None and list_images(out):
         what = f"{out} holds pictures that were not made by this command"
         raise DataError(what, "Choose an empty or new folder with --out.")
     write_json(plan_file, plan)
     for folder in (out, out / "train", out / "val", out / "test", out / STATE):
         remove_leftovers(folder)
+
+
+def _was_mended(made: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Whether the two plans differ in nothing but sources that could not be read and now can."""
+    if made.get("settings") != asked["settings"] or len(made.get("sources", [])) != len(asked["sources"]):
+        return False
+    pairs = zip(made["sources"], asked["sources"], strict=True)
+    return all(one == other or (one["name"] == other["name"] and not one["sha256"]) for one, other in pairs)
 
 
 def check_same(made: dict[str, Any], asked: dict[str, Any], out: Path) -> None:
@@ -111,7 +143,13 @@ def check_same(made: dict[str, Any], asked: dict[str, Any], out: Path) -> None:
     if made.get("sources") != asked["sources"]:
         names = [", ".join(source["name"] for source in plan.get("sources", [])) for plan in (made, asked)]
         same = f"the contents of {names[0]} have changed"
+        if _was_mended(made, asked):
+            same = f"{_unreadable_names(made)} could not be read then and can be read now"
         differences.append(same if names[0] == names[1] else f"videos were {names[0]}, now {names[1]}")
         fix = f"{fix} --add adds videos to it."
     what = f"{out} was made with other settings ({'; '.join(differences) or 'of another version'})"
     raise DataError(what, fix)
+
+
+def _unreadable_names(plan: dict[str, Any]) -> str:
+    return ", ".join(source["name"] for source in plan["sources"] if not source["sha256"])

@@ -1,4 +1,4 @@
-"""The two things that are done to each source, as JSON in and JSON out, so that any process can do them."""
+"""What is done to each source, as JSON in and JSON out, so that any process can do it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from reskin.config import Settings
 from reskin.curation.prepare.extract import Extracted, Job, extract
+from reskin.curation.prepare.face_cut import FaceCut, FacesCut, cut_faces
+from reskin.curation.prepare.face_search import FaceSearch, FoundFaces, search_faces
 from reskin.curation.prepare.scan import Scan, scan_video
 from reskin.errors import VideoError
 from reskin.storage import read_json, write_json
 
 Progress = Callable[[int, int], None]
-"""Told how many of how many are done."""
+"""Called with how many of how many are done."""
 
 
 def scan_task(
-    video: Path, state: Path, *, shots: bool, bars: bool, skip: tuple[float, float]
+    video: Path, state: Path, *, shots: bool, bars: bool, skip: tuple[float, float] = (0.0, 0.0)
 ) -> dict[str, Any]:
     """The task of looking through a video; its result is a `Scan`."""
     options = {"shots": shots, "bars": bars, "skip": list(skip)}
@@ -28,9 +31,25 @@ def extract_task(job: Job) -> dict[str, Any]:
     return {"task": "extract", "job": job.to_dict()}
 
 
+def face_search_task(search: FaceSearch, state: Path) -> dict[str, Any]:
+    """The task of searching a video for faces; its result is a `FoundFaces`."""
+    return {"task": "search faces", "state": str(state), "search": search.to_dict()}
+
+
+def face_cut_task(cut: FaceCut) -> dict[str, Any]:
+    """The task of cutting faces out of a video; its result is a `FacesCut`."""
+    return {"task": "cut faces", "cut": cut.to_dict()}
+
+
 def crash_result(task: dict[str, Any], reason: str) -> dict[str, Any]:
     """The result of a task whose process has died: its source is bad."""
-    return Scan(bad=reason).to_dict() if task["task"] == "scan" else _bad(reason).to_dict()
+    results: dict[str, type[Settings]] = {
+        "scan": Scan,
+        "extract": Extracted,
+        "search faces": FoundFaces,
+        "cut faces": FacesCut,
+    }
+    return results[task["task"]].parse({"bad": reason}).to_dict()
 
 
 def perform(task: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -42,31 +61,38 @@ def perform(task: dict[str, Any], progress: Progress) -> dict[str, Any]:
     Raises:
         StorageError: the disk refuses a write.
         SettingsError: something that is needed is not installed.
+        WeightsError: no face detector can be had.
     """
-    if task["task"] == "scan":
-        return _scan(task, progress)
-    job = Job.parse(task["job"])
     try:
-        return extract(job, progress).to_dict()
+        if task["task"] == "scan":
+            return _kept(task, lambda: scan_video(Path(task["video"]), **task["options"], progress=progress))
+        if task["task"] == "search faces":
+            search = FaceSearch.parse(task["search"])
+            return _kept(task, lambda: search_faces(search, progress))
+        if task["task"] == "cut faces":
+            return cut_faces(FaceCut.parse(task["cut"]), progress).to_dict()
+        return extract(Job.parse(task["job"]), progress).to_dict()
     except VideoError as error:
-        for names in job.files.values():  # What a bad source gave so far is not sound.
-            for name in names:
-                (Path(job.out) / name).unlink(missing_ok=True)
-        return _bad(str(error)).to_dict()
+        if task["task"] == "extract":
+            _remove_pictures(Job.parse(task["job"]))
+        result = crash_result(task, str(error))
+        if "state" in task:
+            write_json(Path(task["state"]), result)
+        return result
 
 
-def _bad(reason: str) -> Extracted:
-    return Extracted(frames=[], damaged=[], bad=reason)
+def _remove_pictures(job: Job) -> None:
+    """What a bad source gave so far is not sound."""
+    for names in job.files.values():
+        for name in names:
+            (Path(job.out) / name).unlink(missing_ok=True)
 
 
-def _scan(task: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def _kept(task: dict[str, Any], work: Callable[[], Scan | FoundFaces]) -> dict[str, Any]:
+    """The result of earlier work, where its state is there, else of the work, which leaves it there."""
     state = Path(task["state"])
     if state.exists():
         return read_json(state)
-    try:
-        found = scan_video(Path(task["video"]), **task["options"], progress=progress)
-    except VideoError as error:
-        found = Scan(bad=str(error))
-    result = found.to_dict()
+    result = work().to_dict()
     write_json(state, result)
     return result

@@ -21,14 +21,21 @@ from reskin.curation.moves import finish_moves
 from reskin.curation.prepare.config import VideoConfig
 from reskin.curation.prepare.extract import Extracted, Job
 from reskin.curation.prepare.picks import clip_names
-from reskin.curation.prepare.plan import STATE, begin, check_manifest, fingerprints, without_twins
+from reskin.curation.prepare.plan import (
+    STATE,
+    begin,
+    check_manifest,
+    fingerprints,
+    refuse_if_all_bad,
+    without_equal_files,
+)
+from reskin.curation.prepare.process_pool import ProcessPool, TotalProgress, num_workers
 from reskin.curation.prepare.scan import Scan
 from reskin.curation.prepare.shape import ASPECT_TOLERANCE
 from reskin.curation.prepare.tasks import extract_task, scan_task
-from reskin.curation.prepare.workers import Crew, num_workers
 from reskin.data.folders import unique_names
 from reskin.data.manifest import FrameRecord, Manifest, Origin, read_manifest, write_manifest
-from reskin.errors import DataError, VideoError
+from reskin.errors import DataError
 from reskin.storage import lock, remove_leftovers
 from reskin.types import NO_BARS, Split
 from reskin.version import __version__
@@ -104,7 +111,7 @@ def prepare_videos(
     with lock(out):
         finish_moves(out)
         before = read_manifest(out)
-        paths, prints = without_twins(paths, prints)
+        paths, prints = without_equal_files(paths, prints)
         plan = {"settings": config.to_dict(), "sources": prints}
         if before is not None:
             check_manifest(before, plan, out, add=options.add)
@@ -115,8 +122,8 @@ def prepare_videos(
             paths = [paths[number] for number in new]
             plan["sources"] = [prints[number] for number in new]
         begin(out, plan)
-        with Crew(num_workers(paths, options.workers)) as crew:
-            return _Run(out, plan, config, before, crew=crew, options=options).manifest(paths, choose)
+        with ProcessPool(num_workers(paths, options.workers)) as pool:
+            return _Run(out, plan, config, before, pool=pool, options=options).manifest(paths, choose)
 
 
 def _whole(
@@ -143,8 +150,8 @@ def _whole(
             if files and origin.sha256 in where:
                 job = _job(where[origin.sha256], out, number, files, config, origin.bars or NO_BARS)
                 tasks.append(extract_task(job))
-        with Crew(options.workers or 1) as crew:
-            crew.run(tasks, lambda *_: None)
+        with ProcessPool(num_workers(videos, options.workers)) as pool:
+            pool.run(tasks, lambda *_: None)
         shutil.rmtree(out / STATE, ignore_errors=True)
     if options.report:
         options.report(total, total)
@@ -175,11 +182,11 @@ class _Run:
         config: VideoConfig,
         before: Manifest | None,
         *,
-        crew: Crew,
+        pool: ProcessPool,
         options: Options,
     ) -> None:
         self.out, self.plan, self.config, self.before = out, plan, config, before
-        self.crew, self.options = crew, options
+        self.pool, self.options = pool, options
         self.first = 0 if before is None else len(before.sources)
         self.videos: list[Path] = []
 
@@ -187,7 +194,7 @@ class _Run:
         """Do all of it."""
         self.videos = videos
         scans = self._scans()
-        self._refuse_if_all_bad([scan.bad for scan in scans])
+        refuse_if_all_bad([scan.bad for scan in scans], self.out)
         names = self._names()
         good = [number for number, scan in enumerate(scans) if scan.bad is None]
         sources = [Source(self.first + number, names[number], scans[number]) for number in good]
@@ -199,7 +206,7 @@ class _Run:
             what = f"nothing is left to take from {self.videos[0].name}"
             raise DataError(what, "Skip less with --skip-start and --skip-end, or ask for shorter clips.")
         results = self._extracted(scans, picks)
-        self._refuse_if_all_bad([scan.bad or result.bad for scan, result in zip(scans, results, strict=True)])
+        refuse_if_all_bad([one.bad or other.bad for one, other in zip(scans, results, strict=True)], self.out)
         made = self._assembled(scans, picks, results, settings)
         write_manifest(self.out, made)
         for folder in {self.out, *((self.out / frame.file).parent for frame in made.frames)}:
@@ -221,8 +228,8 @@ class _Run:
             for number, video in enumerate(self.videos)
         ]
         sizes = [max(1, print_["size_bytes"]) for print_ in self.plan["sources"]]
-        progress = _Progress(self.options.scanning, sizes)
-        found = self.crew.run(tasks, progress.tell)
+        progress = TotalProgress(self.options.scanning, sizes)
+        found = self.pool.run(tasks, progress.update)
         scans = [Scan.parse(values) for values in found]
         for video, scan in zip(self.videos, scans, strict=True):
             self._say(video, scan)
@@ -245,15 +252,6 @@ class _Run:
                 "%s: the pictures get %s than filmed; --fit cover or inside avoids it", video.name, how
             )
 
-    def _refuse_if_all_bad(self, reasons: list[str | None]) -> None:
-        """Clear the state away and raise where nothing can be taken from any video."""
-        if not all(reasons):
-            return
-        shutil.rmtree(self.out / STATE, ignore_errors=True)
-        if len(reasons) == 1:
-            raise VideoError(str(reasons[0]))
-        raise DataError(f"none of the {len(reasons)} videos can be read; the first: {reasons[0]}")
-
     def _names(self) -> list[str]:
         """What the pictures of each new video are called; no name that the data set uses already."""
         stems = clip_names([video.stem for video in self.videos])
@@ -271,8 +269,8 @@ class _Run:
             video, bars = self.videos[number], scans[number].bars
             tasks.append(extract_task(_job(video, self.out, self.first + number, files, self.config, bars)))
         counts = [len(task["job"]["files"]) for task in tasks]
-        progress = _Progress(self.options.report, counts, is_exact=True)
-        found = self.crew.run(tasks, progress.tell)
+        progress = TotalProgress(self.options.report, counts, is_exact=True)
+        found = self.pool.run(tasks, progress.update)
         for number, values in zip(todo, found, strict=True):
             results[number] = Extracted.parse(values)
             if results[number].bad:
@@ -349,34 +347,3 @@ def _bad_line(video: Path, reason: str) -> str:
 def _name_of(frame: FrameRecord) -> str:
     path = PurePosixPath(frame.file)
     return re.sub(r"-[0-9]+$", "", path.stem if frame.clip is None else path.parent.name)
-
-
-class _Progress:
-    """Adds up what several tasks tell.
-
-    Args:
-        report: told the sums.
-        weights: the size of each task: how much it has to do, or (not `is_exact`) something in proportion,
-            from which the whole is estimated.
-        is_exact: see `weights`.
-    """
-
-    def __init__(self, report: Report | None, weights: Sequence[int], *, is_exact: bool = False) -> None:
-        self._report, self._weights, self._is_exact = report, weights, is_exact
-        self._done: dict[int, int] = {}
-        self._totals: dict[int, int] = {}
-        self._told: tuple[int, int] | None = None
-
-    def tell(self, task: int, done: int, total: int) -> None:
-        """`done` of `total` of a task are done."""
-        if self._report is None:
-            return
-        self._done[task], self._totals[task] = done, total
-        whole = sum(self._weights)
-        if not self._is_exact:
-            known = sum(self._weights[number] for number in self._totals)
-            whole = round(sum(self._totals.values()) * whole / known)
-        now = (sum(self._done.values()), whole)
-        if now != self._told:
-            self._told = now
-            self._report(*now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reskin.curation.screen.rule import Rule, Seen
+from reskin.curation.screen.rule import PictureView, Rule
 from reskin.images import Picture
 
 _BLACK = 24
@@ -15,7 +15,7 @@ _SOFT_PX = 3
 _STEP = 12
 
 
-def bars_share(seen: Seen) -> float:
+def bars_share(seen: PictureView) -> float:
     """The share of the picture that bars take, 0 to 1; only even stripes along opposite edges count."""
     top, bottom, left, right = find_bars(seen.grey)
     height, width = seen.grey.shape

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from reskin.curation.screen.rule import Rule, Seen
+from reskin.curation.screen.rule import PictureView, Rule
 
 
-def colourfulness(seen: Seen) -> float:
+def colourfulness(seen: PictureView) -> float:
     """How strong the strongest colours are, 0 (grey) to 1: how far channels differ, without extremes."""
     colours = seen.colours[::2, ::2]
     chroma = colours.max(axis=2) - colours.min(axis=2)

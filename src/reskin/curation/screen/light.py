@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from reskin.curation.screen.rule import Rule, Seen
+from reskin.curation.screen.rule import PictureView, Rule
 
 
-def highlights(seen: Seen) -> float:
+def highlights(seen: PictureView) -> float:
     """How bright the brightest twentieth is at least, 0 to 1; a lamp at night counts, a speck does not."""
     return seen.brightness_at(0.95)
 
 
-def shadows(seen: Seen) -> float:
+def shadows(seen: PictureView) -> float:
     """How bright the darkest twentieth is at most, 0 to 1."""
     return seen.brightness_at(0.05)
 
 
-def spread(seen: Seen) -> float:
+def spread(seen: PictureView) -> float:
     """How far the colours lie apart, 0 to 1: the widest of the three channels, without its extremes."""
     colours = seen.colours[::2, ::2].reshape(-1, 3)
     edges = round(0.02 * len(colours))

@@ -9,7 +9,7 @@ from pathlib import Path
 from reskin.curation.phash import phash
 from reskin.curation.scores import Scores, unchanged_scores
 from reskin.curation.screen.config import DAMAGED, RULES
-from reskin.curation.screen.rule import Seen
+from reskin.curation.screen.rule import PictureView
 from reskin.errors import ImageError
 from reskin.images import opened_image
 from reskin.threads import map_ahead
@@ -24,7 +24,7 @@ def measure_file(path: Path) -> tuple[Scores, str]:
     """The scores of one picture, and an empty text; or only `damaged`, and the reason."""
     try:
         with opened_image(path) as image:
-            seen = Seen(image)
+            seen = PictureView(image)
     except ImageError as error:
         return {DAMAGED.name: 1.0}, str(error)
     scores: Scores = {"width": float(seen.width), "height": float(seen.height)}

@@ -17,7 +17,7 @@ SIDE_PX = 256
 """Pictures are judged with their shorter side at most this long, which is about what training sees."""
 
 
-class Seen:
+class PictureView:
     """A picture as the rules see it.
 
     Args:
@@ -75,7 +75,7 @@ class Rule:
     bad: Literal["above", "below"]
     threshold: float
     why: str
-    measure: Callable[[Seen], float] | None = None
+    measure: Callable[[PictureView], float] | None = None
 
     def is_bad(self, score: float, threshold: float) -> bool:
         """Whether a picture with this score is to be left out; the threshold itself is good."""

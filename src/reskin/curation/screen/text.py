@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reskin.curation.screen.rule import Rule, Seen
+from reskin.curation.screen.rule import PictureView, Rule
 from reskin.images import Picture
 
 _STROKE_PX = 9
@@ -37,7 +37,7 @@ class _Line:
         return apart and shared >= 0.5 * min(self.width, other.width) and high <= 2 * low
 
 
-def text_share(seen: Seen) -> float:
+def text_share(seen: PictureView) -> float:
     """The share of the picture that lines of text take, 0 to 1; less than three lines together do not count.
 
     Letters are thin strokes that stand out from what is behind them, beside each other at one height. Strokes

@@ -22,36 +22,40 @@ from typing import Any, Self
 from reskin import errors
 from reskin.curation.prepare.tasks import crash_result, perform
 from reskin.errors import ReskinError
+from reskin.threads import num_cores
 
-SMALL_BYTES = 8_000_000
-"""Sources of less than this together are done here: they are finished before another process has started."""
+IN_THIS_PROCESS = 0
+"""Number of workers that means: no process but this one."""
 
 Progress = Callable[[int, int, int], None]
-"""Told the number of a task, and how many of how many of it are done."""
+"""Called with the number of a task, and how much of how much of it is done."""
 
 _CRASHED = "its reader crashed (signal {number}): the file is damaged or hostile"
 
 
 def num_workers(sources: Sequence[Path], asked: int | None) -> int:
-    """How many processes to use: as asked, else one for each source while there are cores."""
-    if asked is None and sum(source.stat().st_size for source in sources) < SMALL_BYTES:
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(asked or cores, len(sources)))
+    """How many processes to use: as asked, else one for each source while there are cores.
+
+    A single source is done in this process: if it crashes the reader, there is nothing else to save. Of
+    several, each is done in another process, however small they are: hostile files are small.
+    """
+    if len(sources) < 2 and asked is None:
+        return IN_THIS_PROCESS
+    return max(1, min(num_cores(), len(sources))) if asked is None else max(0, min(asked, len(sources)))
 
 
-class Crew:
-    """Processes that do tasks, each one at a time; with one worker this process does them itself.
+class ProcessPool:
+    """Processes that do tasks, each one at a time.
 
     Processes are started when they are first needed and stay until the `with` block ends.
 
     Args:
-        workers: how many; 1 for none but this one.
+        workers: how many; `IN_THIS_PROCESS` for none but this one.
     """
 
     def __init__(self, workers: int) -> None:
-        self.workers = workers if sys.executable else 1
-        self._told = threading.Lock()
+        self.workers = workers if sys.executable else IN_THIS_PROCESS
+        self._lock = threading.Lock()
         self._processes: list[subprocess.Popen[str]] = []
         self._has_ended = False
 
@@ -61,7 +65,7 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._told:
+        with self._lock:
             self._has_ended = True
             for process in self._processes:
                 if kind is not None and process.poll() is None:
@@ -74,7 +78,7 @@ class Crew:
 
         Args:
             tasks: from `reskin.curation.prepare.tasks`.
-            progress: told about each task, never from two threads at once.
+            progress: called for each task, never from two threads at once.
 
         Returns:
             The results in the order of the tasks.
@@ -82,22 +86,22 @@ class Crew:
         Raises:
             StorageError: the disk refuses a write; or another error that concerns all.
         """
-        if self.workers < 2 or len(tasks) < 2:
+        if self.workers == IN_THIS_PROCESS:
             return [perform(task, partial(progress, number)) for number, task in enumerate(tasks)]
         waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         for number in range(len(tasks)):
             waiting.put(number)
         results: dict[int, dict[str, Any]] = {}
 
-        def serve(place: int) -> None:
+        def serve(slot: int) -> None:
             with suppress(queue.Empty):
                 while not self._has_ended:
                     number = waiting.get_nowait()
-                    process = self._process(place)
+                    process = self._process(slot)
                     results[number] = self._answer(process, tasks[number], partial(progress, number))
 
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="crew") as pool:
-            served = [pool.submit(serve, place) for place in range(min(self.workers, len(tasks)))]
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="process") as pool:
+            served = [pool.submit(serve, slot) for slot in range(min(self.workers, len(tasks)))]
             try:
                 self._wait(served)
             except BaseException as error:
@@ -115,15 +119,15 @@ class Crew:
             for future in done:
                 future.result()
 
-    def _process(self, place: int) -> subprocess.Popen[str]:
-        """The process of this place, started anew where it has died."""
-        with self._told:
-            while len(self._processes) <= place:
+    def _process(self, slot: int) -> subprocess.Popen[str]:
+        """The process with this number, started anew where it has died."""
+        with self._lock:
+            while len(self._processes) <= slot:
                 self._processes.append(_started())
-            if self._processes[place].poll() is not None and not self._has_ended:
-                _stop(self._processes[place])
-                self._processes[place] = _started()
-            return self._processes[place]
+            if self._processes[slot].poll() is not None and not self._has_ended:
+                _stop(self._processes[slot])
+                self._processes[slot] = _started()
+            return self._processes[slot]
 
     def _answer(
         self, process: subprocess.Popen[str], task: dict[str, Any], progress: Callable[[int, int], None]
@@ -140,12 +144,45 @@ class Crew:
                 raise _error_of(message)
             if "trace" in message:
                 raise RuntimeError(f"a process that read a video has failed:\n{message['trace']}")
-            with self._told:
+            with self._lock:
                 progress(message["done"], message["total"])
         code = process.wait()
         if code >= 0 and not self._has_ended:
             raise RuntimeError(f"a process that reads videos could not be run (exit code {code})")
         return crash_result(task, _CRASHED.format(number=-code))
+
+
+class TotalProgress:
+    """The progress of several tasks together.
+
+    Args:
+        report: called with what is done and to do of all tasks.
+        weights: the size of each task: how much it has to do, or (not `is_exact`) something in proportion,
+            from which the whole is estimated.
+        is_exact: see `weights`.
+    """
+
+    def __init__(
+        self, report: Callable[[int, int], None] | None, weights: Sequence[int], *, is_exact: bool = False
+    ) -> None:
+        self._report, self._weights, self._is_exact = report, weights, is_exact
+        self._done: dict[int, int] = {}
+        self._totals: dict[int, int] = {}
+        self._last: tuple[int, int] | None = None
+
+    def update(self, task: int, done: int, total: int) -> None:
+        """`done` of `total` of a task are done."""
+        if self._report is None:
+            return
+        self._done[task], self._totals[task] = done, total
+        whole = sum(self._weights)
+        if not self._is_exact:
+            known = sum(self._weights[number] for number in self._totals)
+            whole = round(sum(self._totals.values()) * whole / known)
+        now = (sum(self._done.values()), whole)
+        if now != self._last:
+            self._last = now
+            self._report(*now)
 
 
 def _started() -> subprocess.Popen[str]:
