@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 READY := $(VENV)/.ready
 
-.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table real docs size setup
+.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table real docs size parity setup
 
 setup: $(READY)
 
@@ -61,6 +61,9 @@ gpu:                 ## on a machine with CUDA whose python has torch: tests, be
 
 docs: $(READY)       ## make the pages that are built from the code, and check the others
 	$(BIN)/python docs/build.py
+
+parity: $(READY)     ## a training step of seven methods beside the papers' equations → docs/results/parity.md
+	$(BIN)/python -m benchmarks.parity
 
 size: $(READY)       ## what is largest: files, functions, nesting, parameters; modules that import each other
 	$(BIN)/python benchmarks/size.py

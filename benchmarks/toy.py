@@ -49,7 +49,7 @@ SMALL = {
     "style_width": 16,
     "mlp_width": 64,
     "blocks": 3,
-    "halvings": 6,
+    "downsamplings": 6,
     "disc_layers": 2,
     "scales": 2,
     "picture_size": SIDE,

@@ -88,3 +88,25 @@ def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
         read_json(tmp_path / "file.json")
     with pytest.raises(SettingsError, match="not readable"):
         read_json(tmp_path)
+
+
+class Renamed(Settings):
+    """Settings whose names and values once were others."""
+
+    renamed = {"halvings": "downsamplings"}
+    renamed_values = {"schedule": {"halving": "step"}}
+
+    downsamplings: int = 8
+    """A number."""
+    schedule: str = "linear"
+    """A word."""
+
+
+def test_former_names_and_values_are_understood() -> None:
+    assert Renamed.parse({"halvings": 7, "schedule": "halving"}) == Renamed(downsamplings=7, schedule="step")
+    assert Renamed.parse({"schedule": "constant"}).schedule == "constant"
+
+
+def test_a_setting_under_both_of_its_names_is_refused() -> None:
+    with pytest.raises(SettingsError, match="unknown key 'halvings'"):
+        Renamed.parse({"halvings": 7, "downsamplings": 8})

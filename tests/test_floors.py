@@ -24,6 +24,7 @@ GROUND = [
     "spread",
     "progress",
     "online",
+    "precision",
 ]
 """The lowest floor, whose modules may know each other; the test for cycles watches over them."""
 

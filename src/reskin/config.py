@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from reskin.errors import SettingsError, unknown_key
@@ -38,6 +38,28 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Former name of a setting to its name; files of earlier versions still hold the former ones."""
+    renamed_values: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """For a setting, former value to value."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_former_names(cls, values: Any) -> Any:
+        return cls.with_present_names(values) if isinstance(values, dict) else values
+
+    @classmethod
+    def with_present_names(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """`values` with the names that settings have today, where they come from an earlier version."""
+        named = {
+            key if (new := cls.renamed.get(key, key)) in values else new: value
+            for key, value in values.items()
+        }
+        for key, former in cls.renamed_values.items():
+            if isinstance(value := named.get(key), str):
+                named[key] = former.get(value, value)
+        return named
 
     @classmethod
     def parse(cls, values: dict[str, Any], *, source: str | Mapping[str, str] = "settings") -> Self:

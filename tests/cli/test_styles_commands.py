@@ -20,7 +20,7 @@ SHORT = {"steps": 2, "width": 4, "blocks": 1, "disc-layers": 1, "load-size": 32,
 TINY = {
     "munit": SHORT | {"mlp-width": 8, "disc-width": 4, "scales": 1},
     "cyclegan": SHORT,
-    "cut": SHORT | {"patches": 16},
+    "cut": SHORT | {"num_patches": 16},
     "ganimorph": {"steps": 2, "width": 4, "disc-width": 4, "blocks": 1, "batch": 1},
     "ganimorph_lite": {"steps": 2, "width": 4, "disc-width": 4},
     "pix2pix": {"steps": 2},
@@ -257,7 +257,7 @@ def test_a_preset_reaches_the_run_and_flags_overrule_it(made: Path, tmp_path: Pa
     settings = config_of(tmp_path / "own")
     assert settings["method"]["cycle_weight"] == 3
     assert (settings["train"]["steps"], settings["data"]["crop_size"]) == (2, 32)
-    assert settings["train"]["schedule"] == "halving", "the method's own defaults stay"
+    assert settings["train"]["schedule"] == "step", "the method's own defaults stay"
 
 
 def test_the_words_of_a_page_can_be_typed(made: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from reskin.data.augment import ColourJitter, blur, drawn, each, flip, jitter, one_of_five
+from reskin.data.augment import ColourJitter, blur, drawn, each, flip, jitter, one_of_five, warped_crop
 
 
 def test_flip_mirrors_the_chosen_ones() -> None:
@@ -136,3 +136,39 @@ def test_each_flips_one_half_and_colours_all() -> None:
     result = each(images, chances, ColourJitter(), flips=True)
     assert torch.equal(result[0], images[0].flip(2)) and torch.equal(result[1], images[1])
     assert each(images, chances, ColourJitter(), flips=False) is images
+
+
+def chances(**given: float) -> NDArray[np.float64]:
+    order = ("down", "across", "flip", "brightness", "contrast", "saturation", "rotate", "rescale")
+    return np.array([given.get(name, 0.5) for name in order])
+
+
+def test_a_warp_of_middle_chances_is_the_middle_crop() -> None:
+    image = torch.randn(1, 3, 24, 30)
+    crop = warped_crop(image, chances(), size=(16, 16), rotate=30.0, rescale=0.1)
+    torch.testing.assert_close(crop, image[:, :, 4:20, 7:23], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("chance", "start"), [(0.0, 0), (1.0, 8)])
+def test_the_crop_of_a_warp_moves_from_edge_to_edge(chance: float, start: int) -> None:
+    image = torch.randn(1, 3, 24, 24)
+    crop = warped_crop(image, chances(down=chance, across=1 - chance), size=(16, 16), rotate=9.0, rescale=0.2)
+    wanted = image[:, :, start : start + 16, 8 - start : 24 - start]
+    torch.testing.assert_close(crop, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_quarter_turn_is_rot90() -> None:
+    image = torch.randn(1, 3, 16, 16)
+    crop = warped_crop(image, chances(rotate=1.0), size=(16, 16), rotate=90.0, rescale=0.0)
+    torch.testing.assert_close(crop, torch.rot90(image, -1, (2, 3)), rtol=1e-4, atol=1e-4)
+
+
+def test_rescaling_enlarges_and_edges_are_repeated() -> None:
+    across = torch.linspace(-1, 1, 20).expand(1, 3, 20, 20)
+    larger = warped_crop(across, chances(rescale=1.0), size=(10, 10), rotate=0.0, rescale=0.25)
+    slope = larger[0, 0, 0].diff()
+    torch.testing.assert_close(slope, (2 / 19 / 1.25) * torch.ones(9), rtol=1e-3, atol=1e-5)
+    turned = warped_crop(
+        torch.ones(1, 3, 20, 20), chances(rotate=0.0), size=(20, 20), rotate=45.0, rescale=0.0
+    )
+    torch.testing.assert_close(turned, torch.ones(1, 3, 20, 20))

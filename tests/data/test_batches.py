@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +255,34 @@ def test_cuda_gives_the_same_batches(root: Path) -> None:
     assert (
         on_gpu.a.is_cuda and torch.equal(on_gpu.a.cpu(), on_cpu.a) and torch.equal(on_gpu.b.cpu(), on_cpu.b)
     )
+
+
+def test_rotated_batches_are_functions_of_the_step(root: Path) -> None:
+    settings: dict[str, Any] = {"preprocess": "resize_and_crop", "load_size": 24}
+    turned = {"rotate": 30.0, "rescale": 0.1}
+    third = opened(root, **settings, **turned).at(3)
+    assert third.a.shape == (4, 3, 16, 16)
+    assert same(third, opened(root, **settings, **turned).at(3))
+    assert not same(third, opened(root, **settings).at(3))
+
+
+@pytest.mark.parametrize("pairing", ["unpaired", "paired"])
+def test_from_a_step_on_pictures_are_whole(tmp_path: Path, pairing: Pairing) -> None:
+    """As with a load_size of crop_size, whatever was asked for before; earlier steps stay as they are."""
+    rows = np.linspace(0, 255, 32, dtype=np.uint8)
+    for side in ("a", "b"):
+        picture = np.ascontiguousarray(np.broadcast_to(rows[:, None, None], (32, 32, 3)))
+        write_image(tmp_path / side / "0.png", picture)
+    settings: dict[str, Any] = {
+        "preprocess": "resize_and_crop",
+        "load_size": 32,
+        "crop_size": 16,
+        "flip": False,
+    }
+    cropped = opened(tmp_path, pairing=pairing, batch=1, **settings)
+    whole = opened(tmp_path, pairing=pairing, batch=1, **settings | {"load_size": 16})
+    batches = replace(cropped, whole_from=5)
+    for step in (6, 4, 5):
+        assert same(batches.at(step), cropped.at(step)) == (step < 5)
+    torch.testing.assert_close(batches.at(5).a, whole.at(5).a, rtol=0, atol=0.05)
+    torch.testing.assert_close(batches.at(6).b, whole.at(6).b, rtol=0, atol=0.05)

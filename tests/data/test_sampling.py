@@ -59,9 +59,9 @@ def test_b_is_drawn_evenly_whatever_a_is() -> None:
 def test_chances_are_even_and_the_sides_are_independent() -> None:
     samples = [Sampler(50, 5, batch=50, seed=1).at(step) for step in range(1, 81)]
     a, b = (np.concatenate([getattr(s, name) for s in samples]) for name in ("chance_a", "chance_b"))
-    assert a.shape == (4000, 6) and a.min() >= 0 and a.max() < 1
+    assert a.shape == (4000, 8) and a.min() >= 0 and a.max() < 1
     assert np.abs(a.mean(0) - 0.5).max() < 0.025 and np.abs((a < 0.5).mean(0) - 0.5).max() < 0.04
-    correlations = np.corrcoef(np.hstack([a, b]).T) - np.eye(12)
+    correlations = np.corrcoef(np.hstack([a, b]).T) - np.eye(16)
     assert np.abs(correlations).max() < 0.08
 
 

@@ -33,7 +33,7 @@ pytestmark = [
 
 TINY = {"width": 8, "blocks": 2, "disc_layers": 2, "pool_size": 2}
 # Without mirrored edges, whose gradient CUDA sums in any order: every step is the same to the last bit.
-REPEATABLE = {"generator": "unet", "halvings": 5, "has_dropout": True, "width": 8, "pool_size": 2}
+REPEATABLE = {"generator": "unet", "downsamplings": 5, "has_dropout": True, "width": 8, "pool_size": 2}
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -157,3 +158,22 @@ def test_other_mistakes_are_refused() -> None:
     for settings in ({"scales": 6}, {"scales": 0}, {"window": 1}):
         with pytest.raises(SettingsError, match="1 to 5 scales"):
             ms_ssim(flat(0), flat(0), **settings)  # type: ignore[arg-type]
+
+
+def test_means_may_be_pooled_over_the_batch_before_their_powers() -> None:
+    """GANimorph's form: one mean of the whole batch at each scale, worked out here from the definition."""
+    a, b = torch.rand(2, 3, 3, 32, 32, dtype=torch.float64) * 2 - 1
+    settings: dict[str, Any] = {"scales": 2, "window": 8, "form": GANIMORPH}
+    seen: list[Tensor] = []
+
+    def pool(means: Tensor) -> Tensor:
+        seen.append(means)
+        return means.mean(dim=0, keepdim=True)
+
+    found = ms_ssim(a, b, **settings | {"form": GANIMORPH._replace(pool=pool)})
+    assert [tuple(means.shape) for means in seen] == [(3, 3), (3, 3)] and found.shape == (1,)
+    weights = torch.tensor(SCALE_WEIGHTS[:2], dtype=torch.float64)
+    powers = weights / weights.sum()
+    product = seen[0].mean(0).clamp(min=0) ** powers[0] * seen[1].mean(0).clamp(min=0) ** powers[1]
+    torch.testing.assert_close(found, product.mean()[None])
+    assert not torch.allclose(found, ms_ssim(a, b, **settings).mean()[None], rtol=1e-6)

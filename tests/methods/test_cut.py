@@ -16,7 +16,7 @@ from reskin.errors import SettingsError
 from reskin.losses.contrastive import patch_nce
 from reskin.methods.cut import CUT, CUTConfig
 from reskin.networks.antialias import BlurDownsample, BlurUpsample
-from reskin.networks.patch_projection import draw_places
+from reskin.networks.patch_projection import draw_locations
 from reskin.types import Step
 
 tiny = partial(small.tiny, CUT)
@@ -43,7 +43,7 @@ def test_the_networks_are_the_papers() -> None:
 def test_the_settings_are_the_papers() -> None:
     c = CUTConfig()
     assert (c.adversarial_weight, c.nce_weight, c.identity_weight) == (1.0, 1.0, 1.0)
-    assert (c.temperature, c.patches, c.adversarial) == (0.07, 256, "lsgan")
+    assert (c.temperature, c.num_patches, c.adversarial) == (0.07, 256, "lsgan")
     assert (c.learning_rate, c.beta1, c.beta2) == (2e-4, 0.5, 0.999)
     assert CUT.defaults == {"epochs": 400, "decay_epochs": 200} and CUT.directions == ("a2b",)
 
@@ -66,12 +66,15 @@ def test_everything_is_there_before_the_first_step() -> None:
 
 
 def test_the_contrast_is_the_mean_of_translation_and_identity() -> None:
-    method, batch = tiny(adversarial_weight=0.0, patches=2000), drawn(2)  # all places, so that none is drawn
+    method, batch = (
+        tiny(adversarial_weight=0.0, num_patches=2000),
+        drawn(2),
+    )  # all places, so that none is drawn
     with torch.no_grad():
         expected = []
         for pictures in (batch.a, batch.b):
             taps = method.gen_a2b.tap(pictures)
-            places = draw_places(taps, 2000)
+            places = draw_locations(taps, 2000)
             of_fakes = method.gen_a2b.tap(method.gen_a2b(pictures))
             queries, keys = method.projection(of_fakes, places), method.projection(taps, places)
             expected.append(patch_nce(queries, keys).item())
@@ -79,7 +82,7 @@ def test_the_contrast_is_the_mean_of_translation_and_identity() -> None:
     assert terms["generator"]["nce"] == pytest.approx(expected[0] / 2, rel=1e-4)
     assert terms["generator"]["identity"] == pytest.approx(expected[1] / 2, rel=1e-4)
     assert "discriminator" not in terms
-    without = terms_of(tiny(adversarial_weight=0.0, patches=2000, identity_weight=0.0), batch)
+    without = terms_of(tiny(adversarial_weight=0.0, num_patches=2000, identity_weight=0.0), batch)
     assert without["generator"] == {"nce": pytest.approx(expected[0], rel=1e-4)}
 
 
@@ -142,7 +145,10 @@ def test_keys_teach_nothing() -> None:
     """With the translation cut off from the generator, nothing is left that could teach it."""
     method = tiny(adversarial_weight=0.0, identity_weight=0.0)
     made, taps = method.gen_a2b.translate_and_tap(drawn(1).a)
-    queries, keys = method._vectors(made, taps)
+    seen: list[list[Tensor]] = []
+    method.projection.register_forward_hook(lambda _, __, vectors: seen.append(vectors))
+    method._nce(method.gen_a2b.tap(made), taps)
+    keys, queries = seen
     assert all(query.requires_grad for query in queries)
     assert not any(key.requires_grad for key in keys)
 
@@ -153,18 +159,20 @@ def test_places_are_drawn_anew_and_the_same_for_queries_and_keys() -> None:
     method.projection.register_forward_hook(lambda _, inputs, __: seen.append(inputs[1]))
     method.training_step(drawn(2), Step(1, 1))
     method.training_step(drawn(2), Step(1, 1))
-    first_keys, first_queries, second_keys, _ = seen
-    assert all(first_keys[name].equal(first_queries[name]) for name in first_keys)
-    assert first_keys["down1"].shape == (4, 16)
-    assert not first_keys["down1"].equal(second_keys["down1"])
+    assert len(seen) == 8  # two steps, translations and identity images, keys and queries
+    for keys, queries in zip(seen[::2], seen[1::2], strict=True):
+        assert all(keys[name].equal(queries[name]) for name in keys)
+        assert keys["down1"].shape == (2, 16)
+    for i in (2, 4, 6):
+        assert not seen[0]["down1"].equal(seen[i]["down1"])
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"adversarial_weight": 0, "nce_weight": 0}, "nothing would be learnt"),
-        ({"adversarial": "wgan-gp"}, "take lsgan, bce or hinge"),
-        ({"patches": 1}, "patches"),
+        ({"adversarial": "wgan-gp"}, "'lsgan', 'bce' or 'hinge'"),
+        ({"num_patches": 1}, "num_patches"),
         ({"temperature": 0}, "temperature"),
     ],
     ids=str,
@@ -198,7 +206,7 @@ def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
 @pytest.mark.slow
 def test_red_squares_become_blue_squares_where_they_are() -> None:
     torch.manual_seed(2)
-    settings = {"width": 8, "blocks": 1, "disc_layers": 2, "patches": 64, "learning_rate": 1e-3}
+    settings = {"width": 8, "blocks": 1, "disc_layers": 2, "num_patches": 64, "learning_rate": 1e-3}
     method = CUT(CUTConfig.parse(settings))
     train(method, 400)
     red = squares(64, colour="red", seed=7)

@@ -129,20 +129,20 @@ def test_the_look_of_several_pictures_is_their_mean_and_not_one_of_them() -> Non
 def test_the_vgg_never_learns_and_is_no_part_of_the_model() -> None:
     bare, method = tiny(ready=False), tiny()
     assert bare.state_dict().keys() == method.state_dict().keys()
-    kept = [value.clone() for vgg in method._vggs.values() for value in vgg.state_dict().values()]
+    kept = [value.clone() for vgg in method.vggs.values() for value in vgg.state_dict().values()]
     before = [p.detach().clone() for p in method.parameters()]
     method.training_step(drawn(), Step(1, 1))
-    now = [value for vgg in method._vggs.values() for value in vgg.state_dict().values()]
+    now = [value for vgg in method.vggs.values() for value in vgg.state_dict().values()]
     assert all(value.equal(old) for value, old in zip(now, kept, strict=True))
-    assert not any(p.requires_grad for vgg in method._vggs.values() for p in vgg.parameters())
+    assert not any(p.requires_grad for vgg in method.vggs.values() for p in vgg.parameters())
     assert all(not p.equal(q) for p, q in zip(before, method.parameters(), strict=True) if p.dim() > 1)
 
 
 def test_the_photograph_is_seen_no_deeper_than_its_layer() -> None:
     method = tiny()
-    assert method._vggs["content"].layers == ("relu2_2",)
-    assert count(method._vggs["content"]) < count(method._vggs["painted"]) / 2
-    assert method._vggs["painted"].layers == ("relu2_2", "relu1_2", "relu3_3", "relu4_3")
+    assert method.vggs["content"].layers == ("relu2_2",)
+    assert count(method.vggs["content"]) < count(method.vggs["painted"]) / 2
+    assert method.vggs["painted"].layers == ("relu2_2", "relu1_2", "relu3_3", "relu4_3")
 
 
 @pytest.mark.parametrize(

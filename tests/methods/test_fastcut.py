@@ -10,13 +10,13 @@ import pytest
 import torch
 from tests.support import small
 from tests.support.small import count, drawn
-from tests.support.squares import colour_share, place_error, recoloured, squares, train
+from tests.support.squares import colour_share_inside, place_error, recoloured, squares, train
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError
 from reskin.losses.contrastive import patch_nce
 from reskin.methods.fastcut import FastCUT, FastCUTConfig
-from reskin.networks.patch_projection import draw_places
+from reskin.networks.patch_projection import draw_locations
 from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, FastCUT)
@@ -39,7 +39,7 @@ def test_the_networks_and_settings_are_the_papers() -> None:
     assert count(method.projection) == 560_384
     c = method.config
     assert (c.adversarial_weight, c.nce_weight, c.mirror_chance) == (1.0, 10.0, 0.5)
-    assert (c.temperature, c.patches, c.adversarial, c.init, c.init_gain) == (
+    assert (c.temperature, c.num_patches, c.adversarial, c.init, c.init_gain) == (
         0.07,
         256,
         "lsgan",
@@ -65,12 +65,12 @@ def test_about_half_of_the_pictures_are_mirrored_before_translation() -> None:
 
 @pytest.mark.parametrize("chance", [0.0, 1.0])
 def test_the_contrast_is_that_of_mirrored_back_features(chance: float) -> None:
-    method, batch = tiny(adversarial_weight=0.0, patches=2000, mirror_chance=chance), drawn(2)
+    method, batch = tiny(adversarial_weight=0.0, num_patches=2000, mirror_chance=chance), drawn(2)
     turned = (lambda x: x.flip(3)) if chance else (lambda x: x)
     with torch.no_grad():
         taps = method.gen_a2b.tap(batch.a)
         of_fakes = method.gen_a2b.tap(method.gen_a2b(turned(batch.a)))
-        places = draw_places(taps, 2000)  # all of them, so that none is drawn
+        places = draw_locations(taps, 2000)  # all of them, so that none is drawn
         queries = method.projection({name: turned(tap) for name, tap in of_fakes.items()}, places)
         expected = patch_nce(queries, method.projection(taps, places)).item()
     seen: dict[str, float] = {}
@@ -116,7 +116,7 @@ def test_each_step_teaches_the_discriminator_first_and_each_network_by_its_own_l
     ("settings", "message"),
     [
         ({"adversarial_weight": 0, "nce_weight": 0}, "nothing would be learnt"),
-        ({"adversarial": "wgan-gp"}, "take lsgan, bce or hinge"),
+        ({"adversarial": "wgan-gp"}, "'lsgan', 'bce' or 'hinge'"),
         ({"mirror_chance": 1.5}, "mirror_chance"),
         ({"identity_weight": 1.0}, "identity_weight"),
     ],
@@ -132,11 +132,12 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], messa
 def test_red_squares_become_blue_squares_where_they_are() -> None:
     """One of four first sets of weights that were tried settled on wrong colours and stayed there."""
     torch.manual_seed(0)
-    settings = {"width": 8, "blocks": 1, "disc_layers": 1, "patches": 64, "learning_rate": 5e-4}
+    settings = {"width": 8, "blocks": 1, "disc_layers": 1, "num_patches": 64, "learning_rate": 5e-4}
     method = FastCUT(FastCUTConfig.parse(settings))
     train(method, 200)
     red = squares(64, colour="red", seed=7)
     with torch.no_grad():
         blue = method.eval().translate(red, "a2b")
-    assert colour_share(blue, recoloured(red)) > 0.93  # seen: 0.954; a picture left as it was has 0.902
+    assert colour_share_inside(red, recoloured(red)) == 0  # what copying the input would have
+    assert colour_share_inside(blue, recoloured(red)) > 0.5
     assert place_error(blue, recoloured(red)) < 1.5  # px; seen: 0.82

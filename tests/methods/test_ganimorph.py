@@ -12,8 +12,10 @@ from tests.support.squares import colour_share, place_error, recoloured, squares
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
+from reskin.losses.matching import feature_distance
+from reskin.losses.normaliser import LossNormaliser
 from reskin.losses.structural import GANIMORPH, ssim
-from reskin.methods.ganimorph import GANimorph, GANimorphConfig, LossNormaliser, feature_distance
+from reskin.methods.ganimorph import GANimorph, GANimorphConfig, over_batch
 from reskin.runs.settings import find_preset, sort_settings
 from reskin.types import Step
 
@@ -39,12 +41,15 @@ def test_the_networks_are_the_papers() -> None:
         assert method.translate(torch.zeros(1, 3, 128, 128), "a2b").shape == (1, 3, 128, 128)
 
 
-def test_weights_begin_evenly_within_the_root_of_their_inputs() -> None:
+def test_weights_begin_as_in_the_published_code() -> None:
+    """Evenly within the root of their inputs; Xavier for the dilated layers."""
     method = GANimorph(GANimorphConfig.parse({"width": 16, "disc_width": 16, "blocks": 1}))
     for network in (method.gen_a2b, method.disc_a):
         for layer in network.modules():
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-                bound = (layer.weight[0].numel()) ** -0.5
+                inputs, taps = layer.weight[0].numel(), layer.weight[0, 0].numel()
+                is_dilated = layer.dilation != (1, 1)
+                bound = (6 / (inputs + taps * layer.weight.shape[0])) ** 0.5 if is_dilated else inputs**-0.5
                 assert layer.weight.abs().max() <= bound
                 assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.15)
 
@@ -130,10 +135,12 @@ def test_each_step_leaves_the_other_networks_alone() -> None:
 def test_matching_features_teaches_the_fakes_alone() -> None:
     of_reals = [torch.rand(2, 3, 4, 4, requires_grad=True)]
     of_fakes = [torch.rand(3, 3, 4, 4, requires_grad=True)]
-    feature_distance(of_reals, of_fakes).backward()
+    feature_distance(of_reals, of_fakes, over_batch).backward()
     assert of_reals[0].grad is None
     assert of_fakes[0].grad is not None and of_fakes[0].grad.abs().min() > 0
-    half = feature_distance([torch.zeros(2, 1, 1, 1)], [torch.tensor([0.0, 1.0]).view(2, 1, 1, 1)])
+    half = feature_distance(
+        [torch.zeros(2, 1, 1, 1)], [torch.tensor([0.0, 1.0]).view(2, 1, 1, 1)], over_batch
+    )
     assert half == 0.25  # the square of the mean, not the mean of the squares
 
 
@@ -163,10 +170,10 @@ def test_without_a_use_for_discriminators_none_learns() -> None:
 def test_a_constant_loss_becomes_one() -> None:
     normaliser = LossNormaliser(2, decay=0.0, every=90, first=36)
     losses = torch.tensor([2.0, 0.5])
-    assert normaliser(losses, 35).tolist() == [2.0, 0.5]
-    torch.testing.assert_close(normaliser(losses, 36), torch.ones(2))
-    torch.testing.assert_close(normaliser(2 * losses, 89), torch.full((2,), 2.0))
-    torch.testing.assert_close(normaliser(2 * losses, 90), torch.ones(2))
+    assert normaliser(losses, losses, 35).tolist() == [2.0, 0.5]
+    torch.testing.assert_close(normaliser(losses, losses, 36), torch.ones(2))
+    torch.testing.assert_close(normaliser(2 * losses, 2 * losses, 89), torch.full((2,), 2.0))
+    torch.testing.assert_close(normaliser(2 * losses, 2 * losses, 90), torch.ones(2))
 
 
 def test_the_running_mean_begins_at_one_and_is_not_learnt_through() -> None:
@@ -174,14 +181,14 @@ def test_the_running_mean_begins_at_one_and_is_not_learnt_through() -> None:
     mean = 1.0
     for step in range(1, 7):
         loss = torch.tensor([float(step)], requires_grad=True)
-        result = normaliser(loss, step)
+        result = normaliser(loss, loss, step)
         result.backward()
         mean = 0.75 * mean + 0.25 * step
         if step % 3 == 0:
             divisor = mean
             assert result.item() == pytest.approx(step / divisor, rel=1e-5)
             assert loss.grad is not None and loss.grad.item() == pytest.approx(1 / divisor, rel=1e-5)
-    assert LossNormaliser(1, decay=0.5, every=0, first=0)(torch.ones(1) * 5, 90).item() == 5
+    assert LossNormaliser(1, decay=0.5, every=0, first=0)(torch.ones(1) * 5, torch.ones(1), 90).item() == 5
 
 
 def test_raw_losses_are_reported_and_normalised_ones_learnt() -> None:

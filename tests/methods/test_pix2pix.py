@@ -31,7 +31,7 @@ def test_the_networks_are_the_papers() -> None:
         assert count(full.gen_a2b) == 54_413_955 and count(full.disc_b) == 2_768_705
         assert full.disc_b(torch.zeros(1, 6, 256, 256)).shape == (1, 1, 30, 30)
         assert full.size_multiple == 256
-        assert count(Pix2Pix(Pix2PixConfig(halvings=7)).gen_a2b) == 41_828_995
+        assert count(Pix2Pix(Pix2PixConfig(downsamplings=7)).gen_a2b) == 41_828_995
     assert sum(isinstance(layer, nn.Dropout) for layer in full.modules()) == 3
     config = full.config
     assert (config.learning_rate, config.beta1, config.beta2, config.l1_weight) == (2e-4, 0.5, 0.999, 100)
@@ -144,7 +144,7 @@ def test_settings_that_leave_nothing_to_learn_are_refused() -> None:
 
 def test_a_translation_repeats_itself_unless_it_is_to_have_noise() -> None:
     """The paper's chance comes from torch's random numbers and leaves the model as it was."""
-    noisy, images = tiny(halvings=6, has_test_noise=True).eval(), drawn(2, edge=64).a
+    noisy, images = tiny(downsamplings=6, has_test_noise=True).eval(), drawn(2, edge=64).a
     state = {key: value.clone() for key, value in noisy.state_dict().items()}
     with torch.no_grad():
         first, second = noisy.translate(images, "a2b"), noisy.translate(images, "a2b")
@@ -156,7 +156,7 @@ def test_a_translation_repeats_itself_unless_it_is_to_have_noise() -> None:
     assert all(value.equal(state[key]) for key, value in noisy.state_dict().items())
     assert not any(layer.training for layer in noisy.modules())
 
-    plain = tiny(halvings=6).eval()
+    plain = tiny(downsamplings=6).eval()
     with torch.no_grad():
         together = plain.translate(images, "a2b")
         apart = torch.cat([plain.translate(image[None], "a2b") for image in images])
@@ -195,7 +195,14 @@ def paint(folder: Path, names: list[str], width: int = 32) -> None:
 
 
 def command(a: Path, b: Path, out: Path) -> list[str]:
-    tiny_flags = {"steps": 2, "width": 4, "halvings": 5, "disc-layers": 1, "crop-size": 32, "load-size": 32}
+    tiny_flags = {
+        "steps": 2,
+        "width": 4,
+        "downsamplings": 5,
+        "disc-layers": 1,
+        "crop-size": 32,
+        "load-size": 32,
+    }
     flags = [word for name, value in tiny_flags.items() for word in (f"--{name}", str(value))]
     folders = ["--a", str(a), "--b", str(b), "--out", str(out)]
     return ["train", "pix2pix", *folders, *flags, "--device", "cpu"]

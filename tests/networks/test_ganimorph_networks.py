@@ -14,7 +14,7 @@ from reskin.networks.ganimorph import ConcatBlock, DilatedDiscriminator, Ganimor
 
 def lite_disc(width: int = 32, **settings: str) -> DilatedDiscriminator:
     kind = {"norm": "instance"} | settings
-    return DilatedDiscriminator(width, halvings=2, dilations=(2, 4), **kind)  # type: ignore[arg-type]
+    return DilatedDiscriminator(width, downsamplings=2, dilations=(2, 4), **kind)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_resnet_has_the_published_size(blocks: int, settings: dict, parameters: 
 
 
 @pytest.mark.parametrize(
-    ("halvings", "settings", "parameters"),
+    ("downsamplings", "settings", "parameters"),
     [
         (8, {"norm": "batch"}, 54_413_955),
         (8, {}, 54_409_603),
@@ -47,8 +47,8 @@ def test_resnet_has_the_published_size(blocks: int, settings: dict, parameters: 
         (7, {"in_channels": 6}, 41_828_739),
     ],
 )
-def test_unet_has_the_published_size(halvings: int, settings: dict, parameters: int) -> None:
-    assert count(without_memory(unet_generator, 64, halvings, **settings)) == parameters
+def test_unet_has_the_published_size(downsamplings: int, settings: dict, parameters: int) -> None:
+    assert count(without_memory(unet_generator, 64, downsamplings, **settings)) == parameters
 
 
 def test_unet_saves_as_many_tensors_as_published() -> None:
@@ -100,7 +100,7 @@ def test_wrong_input_is_refused() -> None:
 def test_unknown_settings_are_refused() -> None:
     with pytest.raises(SettingsError, match="width"):
         resnet_generator(0)
-    with pytest.raises(SettingsError, match="halvings"):
+    with pytest.raises(SettingsError, match="downsamplings"):
         unet_generator(4, 1)
     with pytest.raises(SettingsError, match="norm"):
         norm_layer("layer", 3)  # type: ignore[arg-type]

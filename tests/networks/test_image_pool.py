@@ -142,6 +142,45 @@ def test_wrong_sizes_are_refused() -> None:
     pool = ImagePool(2)
     pool(torch.zeros(1, 3, 4, 4))
     with pytest.raises(ShapeError, match="keeps"):
-        pool(torch.zeros(1, 3, 8, 8))
+        pool(torch.zeros(2, 3, 8, 8))
     with pytest.raises(ShapeError, match="keeps 2 pictures, this one 3"):
         ImagePool(3).load_state_dict(pool.state_dict())
+
+
+def test_pictures_of_several_sizes_come_back_in_their_own() -> None:
+    pool, sizes = ImagePool(3), [(8, 8), (4, 12), (8, 8), (16, 4)]
+    given = []
+    for number in range(60):
+        torch.manual_seed(number)
+        height, width = sizes[number % 4]
+        given.append(pool(torch.full((1, 3, height, width), float(number))))
+    first = given[:3]
+    assert [int(image[0, 0, 0, 0]) for image in first] == [0, 1, 2]
+    for number, image in enumerate(given):
+        shown = int(image[0, 0, 0, 0])
+        assert image.eq(shown).all() and image.shape[2:] == sizes[shown % 4] and shown <= number
+    older = sum(int(image[0, 0, 0, 0]) < number for number, image in enumerate(given[3:], start=3))
+    assert 15 < older < 42  # about half of 57
+
+
+def test_a_pool_of_several_sizes_goes_on_from_its_state() -> None:
+    pool = ImagePool(2)
+    for number in range(5):
+        pool(torch.full((1, 3, 4 + 4 * (number % 2), 8), float(number)))
+    again = ImagePool(2)
+    again.load_state_dict({key: value.clone() for key, value in pool.state_dict().items()})
+    for number in range(5, 15):
+        torch.manual_seed(number)
+        wanted = pool(torch.full((1, 3, 8, 8 + 4 * (number % 2)), float(number)))
+        torch.manual_seed(number)
+        assert again(torch.full((1, 3, 8, 8 + 4 * (number % 2)), float(number))).equal(wanted)
+    assert all(value.equal(again.state_dict()[key]) for key, value in pool.state_dict().items())
+
+
+def test_the_state_of_an_earlier_version_is_read() -> None:
+    pool = ImagePool(2)
+    pool(torch.ones(1, 3, 4, 4))
+    before = {key: value for key, value in pool.state_dict().items() if key != "edges"}
+    again = ImagePool(2)
+    again.load_state_dict(before)
+    assert again.images.equal(pool.images) and not again.edges.numel()

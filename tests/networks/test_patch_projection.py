@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
-from reskin.networks.patch_projection import PatchProjection, draw_places, mirror_places
+from reskin.networks.patch_projection import PatchProjection, draw_locations, mirror_locations
 from reskin.networks.resnet import resnet_generator
 
 
@@ -76,38 +76,38 @@ def test_the_projection_has_the_published_size() -> None:
 def test_places_differ_within_a_picture_and_between_pictures() -> None:
     taps = {"down1": torch.zeros(3, 1, 20, 20)}
     torch.manual_seed(0)
-    places = draw_places(taps, 50)["down1"]
+    places = draw_locations(taps, 50)["down1"]
     assert places.shape == (3, 50) and places.dtype == torch.int64
     assert places.min() >= 0 and places.max() < 400
     assert all(len(set(row)) == 50 for row in places.tolist())
     assert set(places[0].tolist()) != set(places[1].tolist())
-    assert not draw_places(taps, 50)["down1"].equal(places)  # anew in every step
+    assert not draw_locations(taps, 50)["down1"].equal(places)  # anew in every step
     torch.manual_seed(0)
-    assert draw_places(taps, 50)["down1"].equal(places)
+    assert draw_locations(taps, 50)["down1"].equal(places)
 
 
 def test_places_are_drawn_evenly() -> None:
     torch.manual_seed(0)
     chosen = torch.zeros(16)
     for _ in range(400):
-        places = draw_places({"x": torch.zeros(1, 1, 4, 4)}, 4)["x"].flatten()
+        places = draw_locations({"x": torch.zeros(1, 1, 4, 4)}, 4)["x"].flatten()
         chosen += torch.bincount(places, minlength=16)
     assert chosen.sum() == 1600
     assert (chosen - 100).abs().max() < 40  # standard deviation 8.7
 
 
 def test_a_small_map_gives_all_its_places() -> None:
-    places = draw_places(drawn_taps(), 256)
+    places = draw_locations(drawn_taps(), 256)
     assert places["block1"].sort().values.tolist() == [list(range(6))] * 3
     assert places["down1"].shape == (3, 48)
-    with pytest.raises(SettingsError, match="0 places"):
-        draw_places(drawn_taps(), 0)
+    with pytest.raises(SettingsError, match="0 locations"):
+        draw_locations(drawn_taps(), 0)
 
 
 def test_vectors_are_of_length_one_and_of_their_place_alone() -> None:
     taps = drawn_taps()
     projection = PatchProjection({"down1": 4, "block1": 5}, size=16)
-    places = draw_places(taps, 7)
+    places = draw_locations(taps, 7)
     vectors = projection(taps, places)
     assert [tuple(v.shape) for v in vectors] == [(3, 7, 16), (3, 6, 16)]
     for vector in vectors:
@@ -123,13 +123,13 @@ def test_vectors_are_of_length_one_and_of_their_place_alone() -> None:
 
 def test_mirrored_places_show_the_same_in_the_mirrored_map() -> None:
     taps, projection = drawn_taps(), PatchProjection({"down1": 4, "block1": 5}, size=16)
-    places, is_mirrored = draw_places(taps, 7), torch.tensor([True, False, True])
+    places, is_mirrored = draw_locations(taps, 7), torch.tensor([True, False, True])
     turned = {
         name: torch.where(is_mirrored[:, None, None, None], tap.flip(3), tap) for name, tap in taps.items()
     }
     expected = projection(taps, places)
     for made, wanted in zip(
-        projection(turned, mirror_places(places, taps, is_mirrored)), expected, strict=True
+        projection(turned, mirror_locations(places, taps, is_mirrored)), expected, strict=True
     ):
         torch.testing.assert_close(made, wanted)
     assert not torch.allclose(projection(turned, places)[0], expected[0])
@@ -138,7 +138,7 @@ def test_mirrored_places_show_the_same_in_the_mirrored_map() -> None:
 def test_wrong_maps_and_sizes_are_refused() -> None:
     projection = PatchProjection({"down1": 4})
     with pytest.raises(ShapeError, match="Give down1"):
-        projection(drawn_taps(), draw_places(drawn_taps(), 2))
+        projection(drawn_taps(), draw_locations(drawn_taps(), 2))
     for wrong in ({"channels": {"x": 0}}, {"channels": {"x": 1}, "size": 0}):
         with pytest.raises(SettingsError, match="numbers from"):
             PatchProjection(**wrong)
@@ -147,5 +147,15 @@ def test_wrong_maps_and_sizes_are_refused() -> None:
 def test_vectors_are_float32_under_autocast() -> None:
     taps, projection = drawn_taps(), PatchProjection({"down1": 4, "block1": 5}, size=16)
     with torch.autocast("cpu", torch.bfloat16):
-        vectors = projection(taps, draw_places(taps, 4))
+        vectors = projection(taps, draw_locations(taps, 4))
     assert all(vector.dtype == torch.float32 for vector in vectors)
+
+
+def test_short_vectors_are_divided_by_a_little_more_than_their_length() -> None:
+    """x / (|x| + 1e-7), as in the paper's code: what begins at a length of 2e-5 is 0.4 % shorter than 1."""
+    projection = PatchProjection({"down1": 4}, size=4)
+    torch.nn.init.zeros_(projection.layers["down1"][2].weight)
+    torch.nn.init.constant_(projection.layers["down1"][2].bias, 1e-7)  # of length 2e-7
+    taps = {"down1": torch.randn(1, 4, 3, 3)}
+    (vectors,) = projection(taps, draw_locations(taps, 2))
+    torch.testing.assert_close(vectors, torch.full((1, 2, 4), 1 / 3))

@@ -9,7 +9,7 @@ from torch import nn
 
 from reskin.errors import SettingsError, ShapeError
 from reskin.networks.shared_latent import (
-    HalvingDiscriminator,
+    DownsamplingDiscriminator,
     LatentBlock,
     PrivateDecoder,
     PrivateEncoder,
@@ -21,7 +21,7 @@ def test_every_part_has_the_published_size() -> None:
         assert count(PrivateEncoder()) == 3_918_976
         assert count(PrivateDecoder()) == 3_909_507
         assert count(LatentBlock(256)) == 1_180_160
-        assert count(HalvingDiscriminator()) == 25_149_057
+        assert count(DownsamplingDiscriminator()) == 25_149_057
 
 
 def test_codes_pictures_and_logits_have_the_published_shapes() -> None:
@@ -30,7 +30,7 @@ def test_codes_pictures_and_logits_have_the_published_shapes() -> None:
         code = LatentBlock(256)(PrivateEncoder()(images))
         assert code.shape == (2, 256, 64, 64)
         assert PrivateDecoder()(code).shape == images.shape
-        assert [logits.shape for logits in HalvingDiscriminator()(images)] == [(2, 1, 4, 4)]
+        assert [logits.shape for logits in DownsamplingDiscriminator()(images)] == [(2, 1, 4, 4)]
 
 
 def test_beyond_the_edges_lie_zeros() -> None:
@@ -50,7 +50,7 @@ def test_a_block_adds_to_its_input() -> None:
 
 
 def test_a_discriminator_judges_small_and_odd_pictures() -> None:
-    disc = HalvingDiscriminator(1)
+    disc = DownsamplingDiscriminator(1)
     assert disc(torch.zeros(1, 3, 32, 32))[0].shape == (1, 1, 1, 1)
     assert disc(torch.zeros(1, 3, 130, 65))[0].shape == (1, 1, 3, 2)
 
@@ -59,11 +59,11 @@ def test_wrong_settings_and_pictures_are_refused() -> None:
     for build in (
         lambda: PrivateEncoder(0),
         lambda: PrivateDecoder(4, -1),
-        lambda: HalvingDiscriminator(4, 0),
+        lambda: DownsamplingDiscriminator(4, 0),
     ):
         with pytest.raises(SettingsError, match="at least 1"):
             build()
     with pytest.raises(ShapeError, match="multiples of 4"):
         PrivateEncoder(2, 1)(torch.zeros(1, 3, 30, 32))
     with pytest.raises(ShapeError, match="takes"):
-        HalvingDiscriminator(2)(torch.zeros(1, 1, 32, 32))
+        DownsamplingDiscriminator(2)(torch.zeros(1, 1, 32, 32))

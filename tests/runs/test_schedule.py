@@ -1,12 +1,14 @@
-"""The learning rate by the numbers of the paper and of the sheet (methods.md, 0.9)."""
+"""The learning rate by the numbers of the papers."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 from reskin.errors import SettingsError
 from reskin.runs.schedule import epoch_of, linear_multiplier
-from reskin.runs.settings import TrainConfig
+from reskin.runs.settings import TrainConfig, sort_settings
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,34 @@ def test_a_run_of_few_steps_goes_through_the_whole_schedule() -> None:
 def test_lengths_that_make_no_sense_are_refused(values: dict[str, float], complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint):
         TrainConfig.parse(values)
+
+
+def train_config(**settings: Any) -> TrainConfig:
+    return sort_settings("munit", {"a": "a", "b": "b", **settings}).train
+
+
+def test_step_decay_shrinks_with_the_run() -> None:
+    """MUNIT's rate is halved nine times in its million steps; so it is in twenty thousand."""
+    for steps in (1_000_000, 20_000, 15):
+        config = train_config(steps=steps)
+        rates = [config.multiplier(step, steps) for step in (1, -(-steps // 10), steps)]
+        assert rates[:2] == [1, 1] and rates[2] == 0.5 ** ((steps - 1) // -(-steps // 10))
+    assert train_config(steps=20_000, decay_steps=100_000).multiplier(20_000, 20_000) == 1
+
+
+def test_settings_of_an_earlier_version_are_read() -> None:
+    config = train_config(schedule="halving", halve_steps=7)
+    assert (config.schedule, config.decay_steps) == ("step", 7)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "decay", "steps"), [(200, 100, 1000), (200, 50, 333), (3, 1, 7), (4, 4, 9)]
+)
+def test_the_first_step_of_the_fall_is_the_first_with_a_lower_rate(
+    epochs: int, decay: int, steps: int
+) -> None:
+    config = train_config(schedule="linear", epochs=epochs, decay_epochs=decay, steps=steps)
+    falls = next(step for step in range(1, steps + 1) if config.multiplier(step, steps) < 1)
+    assert config.falls_from(steps) == falls
+    assert train_config(schedule="constant").falls_from(steps) is None
+    assert train_config(schedule="linear", decay_epochs=0).falls_from(steps) is None

@@ -18,12 +18,12 @@ SIZES: dict[str, Any] = {
     "style_width": 4,
     "mlp_width": 8,
     "blocks": 1,
-    "halvings": 5,
+    "downsamplings": 5,
     "disc_layers": 1,
     "scales": 1,
     "pool_size": 2,
     "picture_size": 32,
-    "patches": 16,
+    "num_patches": 16,
     "feature_size": 32,
     "ssim_scales": 1,
     "restarts": 2,
@@ -51,6 +51,14 @@ def tiny(kind: type[Kind], *, ready: bool = True, **settings: Any) -> Kind:
     if ready:
         method.prepare_training()
     return method
+
+
+def doubled(method: Kind) -> Kind:
+    """The method in float64, with the pretrained networks that are no part of its state."""
+    for frozen in vars(method).values():
+        if isinstance(frozen, nn.Module):
+            frozen.double()
+    return method.double()
 
 
 def drawn(count: int = 2, *, edge: int = 32, seed: int = 1) -> Batch:

@@ -51,6 +51,12 @@ def colour_share(translated: Tensor, truth: Tensor) -> float:
     return ((translated - truth).abs().amax(dim=1) < 0.35).float().mean().item()
 
 
+def colour_share_inside(translated: Tensor, truth: Tensor) -> float:
+    """As `colour_share`, of the pixels of the squares alone: 0 for a picture left as it was."""
+    inside = truth.abs().amax(dim=1) > 0.5
+    return ((translated - truth).abs().amax(dim=1) < 0.35)[inside].float().mean().item()
+
+
 def place_error(translated: Tensor, truth: Tensor) -> float:
     """Mean distance, in px, between the centres of what stands out from grey in both."""
     return (_centres(translated) - _centres(truth)).norm(dim=1).mean().item()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -109,6 +110,42 @@ def flip(images: Tensor, mirrored: NDArray[np.bool_], *, dim: int = 3) -> Tensor
     if not mirrored.any():
         return images
     return torch.where(_mask(mirrored, images), images.flip(dim), images)
+
+
+def warped_crop(
+    image: Tensor, chances: NDArray[np.float64], *, size: tuple[int, int], rotate: float, rescale: float
+) -> Tensor:
+    """Rotate an image about its middle, rescale it and cut a crop out, in one bilinear resampling.
+
+    What lies beyond the edges repeats them.
+
+    Args:
+        image: (1, 3, H, W), float32.
+        chances: (8,), in [0, 1): the first two place the crop, the last two draw angle and scale.
+        size: height and width of the crop, px.
+        rotate: largest angle either way, degrees.
+        rescale: largest change of the scale, as a share.
+
+    Returns:
+        (1, 3, *size).
+    """
+    height, width = size
+    angle = math.radians(rotate) * (2 * chances[6] - 1)
+    scale = 1 + rescale * (2 * chances[7] - 1)
+    full = image.shape[2] * scale, image.shape[3] * scale  # of the rescaled image, px
+    # Middle of the crop, measured from the middle of the rescaled image; too small an image is centred.
+    down = (chances[0] - 0.5) * max(0.0, full[0] - height)
+    across = (chances[1] - 0.5) * max(0.0, full[1] - width)
+    cos, sin = math.cos(angle), math.sin(angle)
+    # From grid coordinates of the crop, -1 to 1, to px, turned back, to grid coordinates of the image.
+    theta = image.new_tensor(
+        [
+            [cos * width / full[1], sin * height / full[1], 2 * (cos * across + sin * down) / full[1]],
+            [-sin * width / full[0], cos * height / full[0], 2 * (cos * down - sin * across) / full[0]],
+        ]
+    )
+    grid = F.affine_grid(theta[None], [1, 3, height, width], align_corners=False)
+    return F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _mask(chosen: NDArray[np.bool_], images: Tensor) -> Tensor:

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reskin.data.augment import ColourJitter, each, on_device, one_of_five
+from reskin.data.augment import ColourJitter, each, on_device, one_of_five, warped_crop
 from reskin.data.cache import Cache, Fit, Source, default_memory_limit, open_cache
 from reskin.data.folders import check_domains_differ, held_out_images, training_images
 from reskin.data.pairs import check_side_by_side, find_pairs
-from reskin.data.preprocess import DataConfig, centre_crop, fit, fit_pair
+from reskin.data.preprocess import DataConfig, centre_crop, fit, fit_pair, unenlarged
 from reskin.data.sampling import Sampler
 from reskin.errors import DataError, ImageError
 from reskin.images import Picture, bytes_to_floats, read_image
@@ -44,6 +44,7 @@ class Batches:
         cache_b: decoded pictures of side B; None in paired data.
         device: where batches are put.
         unreadable: files that were left out, each with its reason.
+        whole_from: first step whose pictures are no longer enlarged before the crop; None for none.
     """
 
     config: DataConfig
@@ -52,6 +53,7 @@ class Batches:
     cache_b: Cache | None
     device: torch.device
     unreadable: list[tuple[Path, str]]
+    whole_from: int | None = None
 
     @property
     def length(self) -> int:
@@ -75,9 +77,11 @@ class Batches:
         samples = self.sampler.at(step)
         of_a = [self.cache_a.picture(index) for index in samples.a]
         if self.cache_b is None:
-            above, below = _halves(of_a)
-            return Batch(self._ready(above, samples.chance_a), self._ready(below, samples.chance_b))
-        of_b = [self.cache_b.picture(index) for index in samples.b]
+            of_a, of_b = _halves(of_a)
+        else:
+            of_b = [self.cache_b.picture(index) for index in samples.b]
+        if self.whole_from is not None and step >= self.whole_from:
+            of_a, of_b = ([unenlarged(picture, self.config) for picture in of_] for of_ in (of_a, of_b))
         return Batch(self._ready(of_a, samples.chance_a), self._ready(of_b, samples.chance_b))
 
     def held_out(self, count: int) -> Batch:
@@ -99,19 +103,30 @@ class Batches:
 
     def _ready(self, pictures: Sequence[Picture], chances: NDArray[np.float64]) -> Tensor:
         """Cropped, on the device, as floats, changed by chance: (N, 3, H, W)."""
+        c = self.config
         height, width = self._crop_size(pictures)
+        if c.rotate or c.rescale:
+            on = [bytes_to_floats(on_device(torch.from_numpy(p)[None], self.device)) for p in pictures]
+            warp = partial(warped_crop, size=(height, width), rotate=c.rotate, rescale=c.rescale)
+            images = torch.cat([warp(image, row) for image, row in zip(on, chances, strict=True)])
+        else:
+            images = self._crops(pictures, chances, height, width)
+        colours = ColourJitter(c.brightness, c.contrast, c.saturation, c.hue)
+        if c.augment == "one_of_five":
+            return one_of_five(images, chances[:, 2:6], colours, shares=c.augment_chances)
+        return each(images, chances[:, 2:6], colours, flips=c.flip)
+
+    def _crops(
+        self, pictures: Sequence[Picture], chances: NDArray[np.float64], height: int, width: int
+    ) -> Tensor:
+        """Crops at random positions, on the device, as floats: (N, 3, height, width)."""
         crops = _bytes((len(pictures), height, width, 3), self.device)
         target = crops.numpy()
         for i, picture in enumerate(pictures):
             top = int(chances[i, 0] * (picture.shape[0] - height + 1))
             left = int(chances[i, 1] * (picture.shape[1] - width + 1))
             target[i] = picture[top : top + height, left : left + width]
-        images = bytes_to_floats(on_device(crops, self.device))
-        c = self.config
-        colours = ColourJitter(c.brightness, c.contrast, c.saturation, c.hue)
-        if c.augment == "one_of_five":
-            return one_of_five(images, chances[:, 2:6], colours, shares=c.augment_chances)
-        return each(images, chances[:, 2:6], colours, flips=c.flip)
+        return bytes_to_floats(on_device(crops, self.device))
 
     def _middles(self, pictures: Sequence[Picture]) -> Tensor:
         """The middle of each picture at one size, on the device, as floats: (N, 3, H, W)."""

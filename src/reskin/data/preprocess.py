@@ -42,6 +42,10 @@ class DataConfig(Settings):
     """Largest random change of saturation, as a share; 0 for none."""
     hue: float = Field(default=0.0, ge=0.0, le=0.5)
     """Largest random turn of the hues, as a share of the colour circle; 0 for none."""
+    rotate: float = Field(default=0.0, ge=0.0, le=180.0)
+    """Largest random rotation before the crop, in degrees either way; edges are replicated. 0 for none."""
+    rescale: float = Field(default=0.0, ge=0.0, le=0.5)
+    """Largest random change of size before the crop, as a share; 0 for none."""
     augment: Literal["each", "one_of_five"] = "each"
     """How chance changes a picture. each: a flip and all changes of colour; one_of_five: exactly one
     of nothing, a flip, an upside-down flip, a 3 px blur and the changes of colour (wants --no-flip)."""
@@ -138,3 +142,12 @@ def centre_crop(picture: Picture, height: int, width: int) -> Picture:
     """The middle of a picture, (height, width, 3); the picture must be at least that large."""
     top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
     return picture[top : top + height, left : left + width]
+
+
+def unenlarged(picture: Picture, config: DataConfig) -> Picture:
+    """A fitted picture as it would be with a load_size of crop_size, whose crop holds most of it."""
+    if config.preprocess not in ("resize_and_crop", "scale_width_and_crop"):
+        return picture
+    scale = config.crop_size / config.load_size
+    height, width = (max(config.crop_size, round(length * scale)) for length in picture.shape[:2])
+    return resize(picture, height, width)

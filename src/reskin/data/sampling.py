@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 _ORDER, _DRAWS = 1, 2  # streams that must not resemble each other
 
-CHANCES = 6
-"""Uniform numbers of a sample's side: crop down, crop across, flip, brightness, contrast, saturation."""
+_FIRST = 6
+CHANCES = 8
+"""Uniform numbers of one domain of a sample: crop down, crop across, flip, brightness, contrast, saturation,
+rotation, rescaling."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,10 @@ class Sampler:
         numbers = range(first, first + self.batch)
         a = np.array([self._index_a(number) for number in numbers], dtype=np.int64)
         draws = np.stack([_draws(self.seed, number) for number in numbers])
-        chance_a, chance_b = draws[:, 1 : 1 + CHANCES], draws[:, 1 + CHANCES :]
+        # The last two of each domain came later and lie behind the others, whose draws stay what they were.
+        early, late = draws[:, 1 : 1 + 2 * _FIRST], draws[:, 1 + 2 * _FIRST :]
+        parts = zip(np.hsplit(early, 2), np.hsplit(late, 2), strict=True)
+        chance_a, chance_b = (np.concatenate(part, axis=1) for part in parts)
         if self.count_b is None:
             return Samples(a, a, chance_a, chance_a)
         return Samples(a, (draws[:, 0] * self.count_b).astype(np.int64), chance_a, chance_b)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reskin.errors import ShapeError
+from reskin.precision import at_least_float32
 
 
 def l1(image: Tensor, reference: Tensor) -> Tensor:
@@ -30,4 +31,4 @@ def l1(image: Tensor, reference: Tensor) -> Tensor:
             f"pictures of {tuple(image.shape)} cannot be compared with {tuple(reference.shape)}",
             "Use the same size and channels on both sides.",
         )
-    return F.l1_loss(image.float(), reference.float())
+    return F.l1_loss(at_least_float32(image), at_least_float32(reference))

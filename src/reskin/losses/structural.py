@@ -8,6 +8,7 @@ Similarity for Image Quality Assessment", Asilomar 2003, https://doi.org/10.1109
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reskin.errors import SettingsError, ShapeError
+from reskin.precision import at_least_float32
 
 _SIGMA_PX = 1.5
 
@@ -31,12 +33,14 @@ class Form(NamedTuple):
         is_absolute: whether variances and covariances count by their size alone, so that a negative is as
             good as its original.
         is_centred: whether a window of even size has its peak in its middle, not half a px before it.
+        pool: changes the means at each scale, (N, C), before their powers, such as into that of the batch.
     """
 
     k1: float = 0.01
     k2: float = 0.03
     is_absolute: bool = False
     is_centred: bool = True
+    pool: Callable[[Tensor], Tensor] | None = None
 
 
 WANG = Form()
@@ -55,14 +59,14 @@ def ssim(image: Tensor, reference: Tensor, *, window: int = 11, form: Form = WAN
     Args:
         image: (N, C, H, W), float, in [-1, 1].
         reference: same shape and range as `image`.
-        window: side of the Gaussian window, px; H and W at least this.
+        window: width of the Gaussian window, px; H and W at least this.
         form: constants of the formula.
 
     Returns:
         (N,) in [-1, 1]; float64 where the input is, else float32.
 
     Raises:
-        ShapeError: the shapes differ (nothing is broadcast), or a side is shorter than the window.
+        ShapeError: the shapes differ (nothing is broadcast), or an edge is shorter than the window.
 
     >>> ssim(torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16))
     tensor([1.])
@@ -88,15 +92,15 @@ def ms_ssim(
     with fewer than five scales the exponents are scaled so that they still add up to 1.
 
     Args:
-        image: (N, C, H, W), float, in [-1, 1]; shortest side at least window * 2 ** (scales - 1).
+        image: (N, C, H, W), float, in [-1, 1]; shortest edge at least window * 2 ** (scales - 1).
         reference: same shape and range as `image`.
         scales: 1 to 5 sizes.
-        window: side of the Gaussian window, px.
+        window: width of the Gaussian window, px.
         shrinks: make the window as small as the picture where that is smaller, instead of refusing it.
         form: constants of the formula.
 
     Returns:
-        (N,) in [0, 1]; float64 where the input is, else float32.
+        (N,) in [0, 1], or what the form's `pool` leaves of them; float64 where the input is, else float32.
 
     Raises:
         ShapeError: the shapes differ, or the pictures are too small for so many scales.
@@ -116,7 +120,7 @@ def ms_ssim(
         lightness, structure = _maps(x, y, min(window, *x.shape[-2:]), form)
         is_last = scale == scales - 1
         mean = (lightness * structure if is_last else structure).mean(dim=(2, 3))
-        product = product * _power(mean, weight)
+        product = product * _power(form.pool(mean) if form.pool else mean, weight)
     assert isinstance(product, Tensor)
     return product.mean(dim=1)
 
@@ -163,11 +167,11 @@ def _exponents(scales: int) -> list[float]:
 
 def _levels(images: Tensor) -> Tensor:
     """Values in [0, 1]; variances are differences of nearly equal numbers, so at least float32."""
-    return ((images if images.dtype == torch.float64 else images.float()) + 1) / 2
+    return (at_least_float32(images) + 1) / 2
 
 
 def _maps(x: Tensor, y: Tensor, window: int, form: Form) -> tuple[Tensor, Tensor]:
-    """Lightness, and contrast times structure, of every place where the window lies inside."""
+    """Lightness, and contrast times structure, of every position where the window lies inside."""
     # Variances do not change with the mean; with it near 0 there is little for rounding to eat.
     base_x, base_y = (images.detach().mean(dim=(-2, -1), keepdim=True) for images in (x, y))
     x, y = x - base_x, y - base_y
@@ -190,7 +194,7 @@ def _power(mean: Tensor, exponent: float) -> Tensor:
 
 
 class _Blur(torch.autograd.Function):
-    """The Gaussian mean around every place whose window of w px lies inside, (..., H - w + 1, W - w + 1).
+    """The Gaussian mean around every position whose window of w px lies inside, (..., H - w + 1, W - w + 1).
 
     Shifted sums each way, in both passes: no convolution, so no TF32 and no slow path for float64, and a
     gradient that costs as much as the mean.
@@ -210,7 +214,7 @@ class _Blur(torch.autograd.Function):
 def _gaussian(window: int, form: Form) -> list[float]:
     """Weights of a window, sum 1."""
     middle = (window - 1) / 2 if form.is_centred else (window - 1) // 2
-    offsets = [place - middle for place in range(window)]
+    offsets = [position - middle for position in range(window)]
     weights = [math.exp(-(offset**2) / (2 * _SIGMA_PX**2)) for offset in offsets]
     return [weight / sum(weights) for weight in weights]
 

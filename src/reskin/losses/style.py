@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reskin.errors import SettingsError, ShapeError
+from reskin.precision import at_least_float32
 
 GramSize = Literal["none", "places", "values"]
 """What a Gram matrix is divided by: nothing (the paper), h * w places, or c * h * w values."""
@@ -43,7 +44,7 @@ def gram(features: Tensor, divided_by: GramSize = "places") -> Tensor:
         raise SettingsError(f"unknown size of a Gram matrix '{divided_by}'", f"Known: {', '.join(sizes)}.")
     # Half precision overflows in these sums, and autocast would use it.
     with torch.autocast(features.device.type, enabled=False):
-        flat = features.float().flatten(2)
+        flat = at_least_float32(features).flatten(2)
         return flat @ flat.transpose(1, 2) / sizes[divided_by]
 
 
@@ -64,7 +65,7 @@ def content_loss(features: Tensor, wanted: Tensor) -> Tensor:
     tensor(2.5000)
     """
     _check_same(features, wanted)
-    return F.mse_loss(features.float(), wanted.float())
+    return F.mse_loss(at_least_float32(features), at_least_float32(wanted))
 
 
 def style_loss(features: Tensor, wanted: Tensor, divided_by: GramSize = "places") -> Tensor:
@@ -88,7 +89,7 @@ def style_loss(features: Tensor, wanted: Tensor, divided_by: GramSize = "places"
     if len(wanted) == 1:
         wanted = wanted.expand(len(made), -1, -1)
     _check_same(made, wanted)
-    return F.mse_loss(made, wanted.float())
+    return F.mse_loss(made, at_least_float32(wanted))
 
 
 def total_variation(images: Tensor) -> Tensor:
@@ -108,7 +109,7 @@ def total_variation(images: Tensor) -> Tensor:
     """
     if images.dim() != 4 or min(images.shape[2:]) < 2:
         raise ShapeError(f"pictures must be (N, C, H, W) of 2 px or more, not {tuple(images.shape)}")
-    images = images.float()
+    images = at_least_float32(images)
     across, down = images.diff(dim=3), images.diff(dim=2)
     return across.square().mean() + down.square().mean()
 

@@ -1,4 +1,4 @@
-"""AttentionGAN: CycleGAN whose generators keep what they have no reason to change.
+"""AttentionGAN: CycleGAN whose generators blend new content with the input, by attention masks.
 
 Tang et al., "AttentionGAN: Unpaired Image-to-Image Translation using Attention-Guided Generative Adversarial
 Networks", TNNLS 2021, https://arxiv.org/abs/1911.11897; version 1: "Attention-Guided Generative Adversarial
@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from reskin.losses.adversarial import Adversarial, adversarial_discriminator, adversarial_generator
+from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
 from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.methods.styled import Masked
@@ -21,7 +20,9 @@ from reskin.networks.attention_generator import Attended, AttentionGenerator, On
 from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
-from reskin.networks.patchgan import patch_discriminator
+from reskin.networks.patchgan import patch_discriminator, tower_discriminator
+from reskin.networks.together import together
+from reskin.precision import at_least_float32
 from reskin.types import Batch, Direction, Step
 
 
@@ -29,37 +30,40 @@ class AttentionGANConfig(MethodConfig):
     """Settings of AttentionGAN; the defaults are version 2 as published."""
 
     version: Literal["v2", "v1"] = "v2"
-    """Generator: v2 has nine contents and ten masks, v1 one of each (its losses: --preset v1)."""
+    """Generator: v2 has nine contents and ten attention masks, v1 one of each (its losses: --preset v1)."""
     cycle_weight: float = Field(default=10.0, ge=0)
-    """Weight of |back(there(x)) - x|."""
+    """Weight of the cycle-consistency loss |gen_b2a(gen_a2b(a)) - a|, in both directions."""
     identity_weight: float = Field(default=0.5, ge=0)
-    """Weight of |there(y) - y|, as a share of cycle_weight; it keeps more of the background; 0 for none."""
+    """Weight of the identity loss |gen_a2b(b) - b|, as a share of cycle_weight; 0 for none."""
     adversarial_weight: float = Field(default=1.0, ge=0)
     """Weight of the generators' adversarial loss; 0 for none."""
     pixel_weight: float = Field(default=0.0, ge=0)
-    """Weight of |there(x) - x| (version 1); 0 for none."""
+    """Weight of the pixel loss |gen_a2b(a) - a| (version 1); 0 for none."""
     tv_weight: float = Field(default=0.0, ge=0)
-    """Weight of the edges in the foreground mask, summed over the picture (version 1); 0 for none."""
+    """Weight of the total variation of the attention mask, summed (version 1); 0 for none."""
     is_balanced: bool = False
-    """Weigh game to cycle 99 to 1 in the first twentieth of the steps, then evenly (version 1)."""
+    """Weigh the adversarial loss to the others 99 to 1 in the first twentieth of the steps, then evenly
+    (version 1)."""
     adversarial: Literal["lsgan", "bce", "hinge"] = "lsgan"
     """Form of the adversarial loss: least squares (the paper), cross-entropy or hinge."""
     pool_size: int = Field(default=50, ge=0)
-    """Earlier fakes a discriminator may be shown instead of the newest; 0 for none."""
+    """Size of the image pool: earlier fakes that a discriminator sees; 0 for none."""
     width: int = Field(default=64, ge=1)
     """Channels after the first layer of every network."""
     blocks: int = Field(default=9, ge=1)
     """Residual blocks in a generator: 9 in version 2, 6 in version 1."""
     upsample: Upsample = "transposed"
-    """How a generator of version 2 grows pictures; nearest or bilinear is a resize-convolution."""
+    """Upsampling in version 2: a transposed convolution, or a nearest or bilinear resize-convolution."""
     norm: Norm = "instance"
     """Normalisation in all networks: instance in version 2, batch in version 1."""
+    discriminator: Literal["patch", "tower"] = "patch"
+    """PatchGAN, or the tower of version 1, which gives one logit for a whole picture."""
     disc_layers: int = Field(default=3, ge=1, le=6)
-    """Layers of a discriminator: 3 judges patches of 70 px, 1 of 16 px."""
+    """Downsamplings of a discriminator: a patch one has a receptive field of 70 px with 3, 16 px with 1."""
     init: Literal["normal", "xavier", "kaiming", "orthogonal"] = "normal"
-    """How weights are drawn at the start."""
+    """Initialisation of the weights."""
     init_gain: float = Field(default=0.02, gt=0)
-    """Spread of the weights at the start."""
+    """Standard deviation or scale of the initial weights."""
 
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
@@ -76,7 +80,7 @@ class AttentionGAN(Masked, Method):
     config: AttentionGANConfig
     title = "AttentionGAN"
     paper = "Tang et al. 2019"
-    good_for = "changing one thing in a picture and leaving the rest as it is; gives the mask of the change"
+    good_for = "changing one thing in a picture and leaving the rest as it is; gives the attention mask"
     adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), setting="adversarial")
     advice = {
         "inverted": ("higher identity_weight", "lower init_gain"),
@@ -100,11 +104,15 @@ class AttentionGAN(Masked, Method):
             {"batch": 4, "epochs": 200, "decay_epochs": 100},
         ),
         "v1": Preset(
-            "The first version: one mask, losses on mask and pixels, batch norm.",
+            "Version 1 at 256 px: one mask, losses on mask and pixels, batch norm, tower discriminators.",
             {
                 "version": "v1",
                 "norm": "batch",
                 "blocks": 6,
+                "discriminator": "tower",
+                "disc_layers": 4,
+                "load_size": 256,
+                "crop_size": 256,
                 "adversarial_weight": 0.5,
                 "identity_weight": 0.0,
                 "pixel_weight": 1.0,
@@ -137,15 +145,16 @@ class AttentionGAN(Masked, Method):
 
     def _discriminator(self) -> nn.Module:
         c = self.config
-        network = patch_discriminator(c.width, c.disc_layers, norm=c.norm)
+        make = tower_discriminator if c.discriminator == "tower" else patch_discriminator
+        network = make(c.width, c.disc_layers, norm=c.norm)
         initialise(network, c.init, c.init_gain)
         return network
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
-        there, same_b = self._fakes(self.gen_a2b, a, b)
-        back, same_a = self._fakes(self.gen_b2a, b, a)
-        fake_b, fake_a = there.picture, back.picture
+        made_b, same_b = self._fakes(self.gen_a2b, a, b)
+        made_a, same_a = self._fakes(self.gen_b2a, b, a)
+        fake_b, fake_a = made_b.picture, made_a.picture
 
         losses = {}
         with frozen(self.disc_a, self.disc_b):
@@ -160,7 +169,7 @@ class AttentionGAN(Masked, Method):
             if c.pixel_weight:
                 losses["pixel"] = l1(fake_b, a) + l1(fake_a, b)
             if c.tv_weight:
-                losses["tv"] = _edges(there.background) + _edges(back.background)
+                losses["tv"] = _variation(made_b.background) + _variation(made_a.background)
             weights = self._weights(step)
             self.update("generators", **{name: weights[name] * loss for name, loss in losses.items()})
 
@@ -169,43 +178,39 @@ class AttentionGAN(Masked, Method):
                 "discriminator_a": self._real_vs_fake(self.disc_a, a, self.pool_a(fake_a)),
                 "discriminator_b": self._real_vs_fake(self.disc_b, b, self.pool_b(fake_b)),
             }
-            self.update("discriminators", **judged)
+            share = 0.5 if c.version == "v1" else 1.0  # a quarter of the four terms instead of a half
+            self.update("discriminators", **{name: share * loss for name, loss in judged.items()})
             losses |= judged
         # Near 1 the output is the input, near 0 this is CycleGAN: worth a look, but nothing is taught by it.
-        losses["background"] = (there.background.mean() + back.background.mean()) / 2
+        losses["background"] = (made_b.background.mean() + made_a.background.mean()) / 2
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _fakes(self, gen: nn.Module, image: Tensor, other: Tensor) -> tuple[Attended, Tensor | None]:
-        """The translation of `image`, and the identity picture of `other`; None where that loss is off."""
+        """The translation of `image`, and the identity image of `other`; None where that loss is off."""
         c = self.config
         if not (c.identity_weight and c.cycle_weight):
             return gen(image), None
-        if c.norm == "batch":  # statistics of the two must not mix
-            return gen(image), gen(other).picture
-        both, half = gen(torch.cat([image, other])), len(image)
-        return Attended(*(part[:half] for part in both)), both.picture[half:]
+        made, same = together(gen, image, other)
+        return made, same.picture
 
     def _weights(self, step: Step) -> dict[str, float]:
         """Weight of each loss in this step."""
         c = self.config
-        game, rest = 1.0, 1.0
+        adversarial, rest = 1.0, 1.0
         if c.is_balanced:
             rest = 0.01 if step.number <= 0.05 * step.total else 0.5
-            game = 1 - rest
+            adversarial = 1 - rest
         return {
-            "adversarial": game * c.adversarial_weight,
-            "tv": game * c.tv_weight,
+            "adversarial": adversarial * c.adversarial_weight,
+            "tv": adversarial * c.tv_weight,
             "cycle": rest * c.cycle_weight,
             "pixel": rest * c.pixel_weight,
             "identity": rest * c.cycle_weight * c.identity_weight,
         }
 
     def _real_vs_fake(self, disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """What a discriminator loses on real and pooled fake pictures."""
-        kind: Adversarial = self.config.adversarial
-        if self.config.norm == "batch":
-            return adversarial_discriminator(kind, disc(real), disc(fake))
-        return adversarial_discriminator(kind, *disc(torch.cat([real, fake])).chunk(2))
+        """The discriminator loss on real and pooled fake pictures."""
+        return adversarial_discriminator(self.config.adversarial, *together(disc, real, fake))
 
     def attend(self, images: Tensor, direction: Direction) -> Attended:
         """Translations with the contents and masks they were put together from; `images` as in `translate`.
@@ -224,7 +229,10 @@ class AttentionGAN(Masked, Method):
         return 1 - self.attend(images, direction).background
 
 
-def _edges(mask: Tensor) -> Tensor:
-    """Total variation of (N, 1, H, W): the steps between pixels that touch, summed, mean over pictures."""
-    mask = mask.float()
-    return (mask.diff(dim=2).abs().sum() + mask.diff(dim=3).abs().sum()) / len(mask)
+def _variation(mask: Tensor) -> Tensor:
+    """Total variation of (N, 1, H, W): differences of adjacent pixels, summed, mean over pictures.
+
+    The published code repeats the mask to three channels before it sums.
+    """
+    mask = at_least_float32(mask)
+    return 3 * (mask.diff(dim=2).abs().sum() + mask.diff(dim=3).abs().sum()) / len(mask)

@@ -62,9 +62,12 @@ class Method(Translator):
         adversary: its discriminators and their losses; None without any. Every method states it.
         pairing: whether image i of A and image i of B must show the same content.
         clip_length: frames in each sample; 1 for single images.
+        whole_when_rate_falls: whether images are seen whole, at the size of a crop, from the step in which
+            the learning rate begins to fall.
         same_every_step: whether every step does the same; only then can it be recorded as a CUDA graph.
         defaults: settings of data and training that its paper has in place of the general defaults.
         presets: settings that belong together, by name.
+        former_presets: names that presets once had, and what to type instead.
         advice: for a kind of trouble in training, what to do with its own settings: "lower cycle_weight".
             The word before the setting is lower, higher, fewer or another.
     """
@@ -73,9 +76,11 @@ class Method(Translator):
     adversary: ClassVar[Adversary | None]
     pairing: ClassVar[Literal["unpaired", "paired"]] = "unpaired"
     clip_length: ClassVar[int] = 1
+    whole_when_rate_falls: ClassVar[bool] = False
     same_every_step: bool = True
     defaults: ClassVar[Mapping[str, Any]] = {}
     presets: ClassVar[Mapping[str, Preset]] = {}
+    former_presets: ClassVar[Mapping[str, str]] = {}
     advice: ClassVar[Mapping[Trouble, tuple[str, ...]]] = {}
 
     def __init__(self, config: MethodConfig) -> None:
@@ -134,6 +139,11 @@ class Method(Translator):
             if kind == "sgd"
             else torch.optim.Adam(parameters, betas=betas, **shared)
         )
+
+    def add_frozen(self, name: str, network: nn.Module) -> None:
+        """Keep a pretrained network as attribute `name`; it learns nothing and is no part of the state."""
+        network = network.requires_grad_(False).eval().to(next(self.parameters()).device)
+        object.__setattr__(self, name, network)  # not as nn.Module would, so that no checkpoint holds it
 
     def set_learning_rate(self, multiplier: float) -> None:
         """Scale the learning rate of every optimizer to `multiplier` times its setting."""

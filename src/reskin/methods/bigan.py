@@ -1,8 +1,9 @@
-"""BiGAN as a translation: a discriminator tells pairs (a, there(a)) from pairs (back(b), b).
+"""BiGAN as a translation: one discriminator for pairs (a, gen_a2b(a)) and pairs (gen_b2a(b), b).
 
 Donahue et al., "Adversarial Feature Learning", ICLR 2017, https://arxiv.org/abs/1605.09782; and Dumoulin et
 al., "Adversarially Learned Inference", ICLR 2017, https://arxiv.org/abs/1606.00704. As in the comparison of
-Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593, section 5.1, the code is a picture of the other side.
+Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593, section 5.1, the latent code is a picture of the
+other domain.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.resnet import resnet_generator
+from reskin.networks.together import together
+from reskin.precision import at_least_float32
 from reskin.types import Batch, Direction, Step
 
 Kind = Literal["lsgan", "bce"]
@@ -40,7 +43,7 @@ def adversarial_other(kind: Kind, logits: Tensor) -> Tensor:
     >>> adversarial_other("lsgan", torch.tensor([0.0, 1.0]))
     tensor(0.5000)
     """
-    logits = logits.float()  # in half precision 1 less a small number is 1
+    logits = at_least_float32(logits)  # in half precision 1 less a small number is 1
     return adversarial_generator(kind, 1 - logits if kind == "lsgan" else -logits)
 
 
@@ -50,23 +53,23 @@ class BiGANConfig(MethodConfig):
     adversarial: Kind = "lsgan"
     """Form of the losses: least squares (the comparison) or cross-entropy (the BiGAN paper)."""
     pool_size: int = Field(default=50, ge=0)
-    """Earlier pairs of each kind the discriminator may be shown instead of the newest; 0 for none."""
+    """Size of the image pools: earlier pairs of each kind that the discriminator sees; 0 for none."""
     width: int = Field(default=64, ge=1)
     """Channels after the first layer of every network."""
     blocks: int = Field(default=6, ge=1)
     """Residual blocks in a generator: 6 for 128 px, 9 for 256 px."""
     upsample: Upsample = "transposed"
-    """How a generator grows pictures; nearest or bilinear is a resize-convolution."""
+    """Upsampling: a transposed convolution, or a nearest or bilinear resize-convolution."""
     norm: Norm = "instance"
     """Normalisation in all networks."""
     disc_layers: int = Field(default=3, ge=1, le=6)
-    """Layers of the discriminator: 3 judges patches of 70 px, 1 of 16 px."""
+    """Downsamplings of the discriminator: 3 give a receptive field of 70 px, 1 of 16 px."""
 
 
 class BiGAN(Method):
     """Two generators (G: A to B, E: B to A in the papers) and one discriminator of pairs, always (a, b).
 
-    Nothing ties a picture to its own translation: only the piles of pairs must look alike. So what is shown
+    Nothing ties a picture to its own translation: only the distributions of pairs must agree. So the content
     may drift, which is what this baseline is there to show.
     """
 
@@ -74,7 +77,7 @@ class BiGAN(Method):
     config: BiGANConfig
     title = "BiGAN"
     paper = "Donahue et al. 2017, Dumoulin et al. 2017"
-    good_for = "a baseline: both sides tied only through pairs that must look alike"
+    good_for = "a baseline: both domains tied only through the distribution of pairs"
     adversary = Adversary(
         ("disc_pairs",),
         ("discriminator",),
@@ -107,13 +110,13 @@ class BiGAN(Method):
         pairs_b2a = torch.cat([self.gen_b2a(batch.b), batch.b], dim=1)
 
         judged = adversarial_discriminator(
-            kind, *self._both(self.pool_a2b(pairs_a2b), self.pool_b2a(pairs_b2a))
+            kind, *together(self.disc_pairs, self.pool_a2b(pairs_a2b), self.pool_b2a(pairs_b2a))
         )
         self.update("discriminator", discriminator=judged)
 
         # The generators share no weight, so one update of both equals one of each.
         with frozen(self.disc_pairs):
-            logits_a2b, logits_b2a = self._both(pairs_a2b, pairs_b2a)
+            logits_a2b, logits_b2a = together(self.disc_pairs, pairs_a2b, pairs_b2a)
             adversarial_a2b = adversarial_other(kind, logits_a2b)
             adversarial_b2a = adversarial_generator(kind, logits_b2a)
             self.update("generators", adversarial_a2b=adversarial_a2b, adversarial_b2a=adversarial_b2a)
@@ -122,13 +125,6 @@ class BiGAN(Method):
             "adversarial_a2b": adversarial_a2b.detach(),
             "adversarial_b2a": adversarial_b2a.detach(),
         }
-
-    def _both(self, pairs_a2b: Tensor, pairs_b2a: Tensor) -> tuple[Tensor, Tensor]:
-        """What the discriminator says of both kinds of pairs; batch statistics would mix the two."""
-        if self.config.norm == "batch":
-            return self.disc_pairs(pairs_a2b), self.disc_pairs(pairs_b2a)
-        of_a2b, of_b2a = self.disc_pairs(torch.cat([pairs_a2b, pairs_b2a])).chunk(2)
-        return of_a2b, of_b2a
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:
         return (self.gen_a2b if direction == "a2b" else self.gen_b2a)(images)

@@ -1,74 +1,81 @@
-"""CUT: one way only; each patch of a translation must be recognised as the same patch of its original.
+"""CUT: one direction; a contrastive loss ties each patch of a translation to the same patch of its input.
 
 Park et al., "Contrastive Learning for Unpaired Image-to-Image Translation", ECCV 2020,
 https://arxiv.org/abs/2007.15651.
 
-The paper's code stops enlarging and cropping pictures when the learning rate begins to fall; here they are
-prepared alike throughout.
+From the step in which the learning rate begins to fall, pictures are no longer enlarged and cropped, as in
+the paper's code: training ends on whole pictures, as they come in a translation.
 """
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Sequence
+from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from reskin.losses.adversarial import Adversarial, adversarial_discriminator, adversarial_generator
+from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.contrastive import patch_nce
 from reskin.methods.base import Adversary, Method, MethodConfig, frozen
 from reskin.networks.init import Init, initialise
-from reskin.networks.patch_projection import PatchProjection, draw_places
+from reskin.networks.patch_projection import PatchProjection, draw_locations
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.resnet import resnet_generator
+from reskin.networks.together import together
 from reskin.types import Batch, Direction, Step
+
+Shown = tuple[Tensor, dict[str, Tensor]]
+"""Pictures that the generator made, and the features of those it made them of."""
 
 
 class CUTConfig(MethodConfig):
     """Settings of CUT; the defaults are the paper's."""
 
+    renamed = {"patches": "num_patches"}
+
     adversarial_weight: float = Field(default=1.0, ge=0)
     """Weight of the generator's adversarial loss; 0 for none, with no discriminator."""
     nce_weight: float = Field(default=1.0, ge=0)
-    """Weight of recognising the patches of a picture in its translation (lambda_X in eq. 5)."""
+    """Weight of the PatchNCE loss between a picture and its translation (lambda_X in eq. 5)."""
     identity_weight: float = Field(default=1.0, ge=0)
-    """The same for a picture of B that the generator should leave alone, as a share of the nce weight; the
-    two are averaged, each by its share. 0 for none."""
+    """Weight of the PatchNCE loss of the identity image gen_a2b(b), as a share of the nce weight; the two are
+    averaged, each by its share. 0 for none."""
     temperature: float = Field(default=0.07, gt=0)
-    """What likenesses are divided by; less makes close mistakes dearer."""
-    patches: int = Field(default=256, ge=2)
-    """Patches that are compared at each depth of a picture, drawn anew in every step."""
-    adversarial: Adversarial = "lsgan"
+    """Softmax temperature of the InfoNCE loss (tau); a lower one punishes hard negatives more."""
+    num_patches: int = Field(default=256, ge=2)
+    """Patches sampled from each feature layer of a picture, anew in every step."""
+    adversarial: Literal["lsgan", "bce", "hinge"] = "lsgan"
     """Form of the adversarial loss: least squares (the paper), cross-entropy or hinge."""
     width: int = Field(default=64, ge=1)
     """Channels after the first layer of generator and discriminator."""
     blocks: int = Field(default=9, ge=1)
-    """Residual blocks in the generator; the first and the fifth are compared."""
+    """Residual blocks in the generator; features are taken behind the first and the fifth."""
     disc_layers: int = Field(default=3, ge=1, le=6)
-    """Layers of the patch discriminator that halve the size, the last of them excepted."""
+    """Downsamplings of the patch discriminator."""
     init: Init = "xavier"
-    """How weights are drawn at the start."""
+    """Initialisation of the weights."""
     init_gain: float = Field(default=0.02, gt=0)
-    """Spread of the weights at the start."""
+    """Standard deviation or scale of the initial weights."""
 
     @model_validator(mode="after")
     def _can_be_learnt(self) -> Self:
         if not (self.adversarial_weight or self.nce_weight):
             raise ValueError("adversarial_weight and nce_weight are both 0: nothing would be learnt")
-        if self.adversarial == "wgan-gp":
-            raise ValueError("adversarial wgan-gp does not fit here: take lsgan, bce or hinge")
         return self
 
 
 class CUT(Method):
-    """A generator (G), a discriminator (D) and what projects features (H in the paper, F in its code)."""
+    """A generator (G), a discriminator (D) and a projection of features (H in the paper, F in its code)."""
 
     Config = CUTConfig
     config: CUTConfig
     title = "CUT"
     paper = "Park et al. 2020"
-    good_for = "one direction, in less time and memory than CycleGAN; shapes may change a little"
+    good_for = (
+        "one direction, in less memory than CycleGAN and on a GPU in less time; shapes may change a little"
+    )
     adversary = Adversary(("disc_b",), ("discriminator",), setting="adversarial")
     advice = {
         "inverted": ("higher identity_weight", "lower init_gain"),
@@ -79,6 +86,7 @@ class CUT(Method):
     }
     directions: tuple[Direction, ...] = ("a2b",)
     size_multiple = 4
+    whole_when_rate_falls = True
     defaults = {"epochs": 400, "decay_epochs": 200}
 
     def __init__(self, config: CUTConfig) -> None:
@@ -93,14 +101,13 @@ class CUT(Method):
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
-        has_identity = bool(c.nce_weight and c.identity_weight)
-        shown = torch.cat([a, b]) if has_identity else a
-        made, taps = self.gen_a2b.translate_and_tap(shown)
-        fake_b = made[: len(a)]
+        translate = self.gen_a2b.translate_and_tap
+        shown = together(translate, a, b) if self._has_identity else [translate(a)]
+        fake_b = shown[0][0]
 
         losses, terms = {}, {}
         if c.adversarial_weight:
-            real_logits, fake_logits = self.disc_b(torch.cat([b, fake_b.detach()])).chunk(2)
+            real_logits, fake_logits = together(self.disc_b, b, fake_b.detach())
             judged = adversarial_discriminator(c.adversarial, real_logits, fake_logits)
             self.update("discriminator", discriminator=judged)
             losses["discriminator"] = judged
@@ -110,30 +117,29 @@ class CUT(Method):
                 losses["adversarial"] = adversarial_generator(c.adversarial, self.disc_b(fake_b))
                 terms["adversarial"] = c.adversarial_weight * losses["adversarial"]
             if c.nce_weight:
-                queries, keys = self._vectors(made, taps)
-                losses["nce"] = self._nce(queries, keys, slice(len(a)))
                 share = c.nce_weight / (1 + c.identity_weight)
-                terms["nce"] = share * losses["nce"]
-            if has_identity:
-                losses["identity"] = self._nce(queries, keys, slice(len(a), None))
-                terms["identity"] = share * c.identity_weight * losses["identity"]
+                weights = {"nce": share, "identity": share * c.identity_weight}
+                for name, loss in zip(weights, self._nce_losses(shown), strict=False):
+                    losses[name], terms[name] = loss, weights[name] * loss
             self.update("generator", **terms)
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _vectors(self, made: Tensor, taps: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Queries from what was made and keys from the features it was made of, at the same random places."""
-        places = draw_places(taps, self.config.patches)
-        with torch.no_grad():
-            keys = self.projection(taps, places)
-        return self.projection(self.gen_a2b.tap(made), places), keys
+    @property
+    def _has_identity(self) -> bool:
+        return bool(self.config.nce_weight and self.config.identity_weight)
 
-    def _nce(self, queries: list[Tensor], keys: list[Tensor], part: slice) -> Tensor:
-        """The contrastive loss of some of the pictures."""
-        return patch_nce(
-            [query[part] for query in queries],
-            [key[part] for key in keys],
-            temperature=self.config.temperature,
-        )
+    def _nce_losses(self, shown: Sequence[Shown]) -> list[Tensor]:
+        """The PatchNCE loss of each batch: of the translations, then of the identity images."""
+        made = [images for images, _ in shown]
+        tapped = together(self.gen_a2b.tap, *made) if len(made) == 2 else [self.gen_a2b.tap(made[0])]
+        return [self._nce(of_made, taps) for of_made, (_, taps) in zip(tapped, shown, strict=True)]
+
+    def _nce(self, of_made: dict[str, Tensor], taps: dict[str, Tensor]) -> Tensor:
+        """Queries from what was made, keys from the features it was made of, at the same random locations."""
+        locations = draw_locations(taps, self.config.num_patches)
+        with torch.no_grad():
+            keys = self.projection(taps, locations)
+        return patch_nce(self.projection(of_made, locations), keys, temperature=self.config.temperature)
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:
         return self.gen_a2b(images)

@@ -1,4 +1,4 @@
-"""CycleGAN: two generators kept honest by translating there and back.
+"""CycleGAN: two generators tied by a cycle-consistency loss.
 
 Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent
 Adversarial Networks", ICCV 2017, https://arxiv.org/abs/1703.10593.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -31,11 +30,12 @@ from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator, pixel_discriminator
 from reskin.networks.resnet import resnet_generator
+from reskin.networks.together import together
 from reskin.networks.unet import unet_generator
 from reskin.types import Batch, Direction, Step
 
 GOT = {"batch": 8, "epochs": 200, "decay_epochs": 100, "save_every": 5, "learning_rate": 2e-4}
-"""What the three runs of the GoT report share: 100 + 100 epochs, a checkpoint every 5."""
+"""Castles of a series and buildings: 100 + 100 epochs at batch 8, a checkpoint every 5."""
 
 TABLES = {"identity_weight": 0.0, "blocks": 6, "load_size": 143, "crop_size": 128}
 """What the five runs of tables 4 and 5 share: Cityscapes at 128 px, no identity loss."""
@@ -49,54 +49,56 @@ SAGAN = {
     "learning_rate": 1e-4,
     "disc_learning_rate": 4e-4,
 }
-"""The parts and the optimizer of SAGAN."""
+"""Self-attention and the optimizer of SAGAN, which has spectral norm in its generator too."""
 
 
 class CycleGANConfig(MethodConfig):
     """Settings of CycleGAN; the defaults are the paper's."""
 
+    renamed = {"halvings": "downsamplings"}
+
     cycle_weight: float = Field(default=10.0, ge=0)
-    """Weight of |back(there(x)) - x| (lambda in eq. 3)."""
+    """Weight of the cycle-consistency loss |gen_b2a(gen_a2b(a)) - a|, in both directions (eq. 3)."""
     forward_cycle: float = Field(default=1.0, ge=0)
-    """Share of cycle_weight on the way A, B, A; 0 leaves it out (table 4)."""
+    """Share of cycle_weight for the forward cycle A, B, A; 0 leaves it out (table 4)."""
     backward_cycle: float = Field(default=1.0, ge=0)
-    """Share of cycle_weight on the way B, A, B; 0 leaves it out (table 4)."""
+    """Share of cycle_weight for the backward cycle B, A, B; 0 leaves it out (table 4)."""
     identity_weight: float = Field(default=0.5, ge=0)
-    """Weight of |there(y) - y|, as a share of the cycle weight (section 5.2); 0 for none."""
+    """Weight of the identity loss |gen_a2b(b) - b|, as a share of cycle_weight (section 5.2); 0 for none."""
     adversarial_weight: float = Field(default=1.0, ge=0)
     """Weight of the generators' adversarial loss; 0 leaves the cycle alone, with no discriminator."""
     adversarial: Adversarial = "lsgan"
     """Form of the adversarial loss: least squares (the paper), cross-entropy, hinge or WGAN-GP."""
     pool_size: int = Field(default=50, ge=0)
-    """Earlier fakes a discriminator may be shown instead of the newest; 0 for none."""
+    """Size of the image pool: earlier fakes that a discriminator sees; 0 for none."""
     generator: Literal["resnet", "unet"] = "resnet"
-    """Kind of generator: residual blocks (the paper) or a U-Net."""
+    """Generator: residual blocks (the paper) or a U-Net."""
     width: int = Field(default=64, ge=1)
     """Channels after the first layer of every network."""
     blocks: int = Field(default=9, ge=1)
     """Residual blocks in a ResNet generator: 9 for 256 px, 6 for 128 px."""
-    halvings: int = Field(default=8, ge=5, le=10)
-    """Times a U-Net generator halves the picture: 8 for 256 px, 7 for 128 px."""
+    downsamplings: int = Field(default=8, ge=5, le=10)
+    """Downsamplings of a U-Net generator: 8 for 256 px, 7 for 128 px."""
     upsample: Upsample = "transposed"
-    """How a ResNet generator grows pictures; nearest or bilinear is a resize-convolution."""
+    """Upsampling in a ResNet: a transposed convolution, or a nearest or bilinear resize-convolution."""
     norm: Norm = "instance"
     """Normalisation in all networks."""
     has_dropout: bool = False
     """Dropout of one half inside the generators."""
     discriminator: Literal["patch", "pixel"] = "patch"
-    """What a discriminator judges: patches or single pixels."""
+    """Discriminator: PatchGAN, or PixelGAN, which sees single pixels."""
     disc_layers: int = Field(default=3, ge=1, le=6)
-    """Layers of a patch discriminator: 3 judges patches of 70 px, 1 of 16 px."""
+    """Downsamplings of a patch discriminator: 3 give a receptive field of 70 px, 1 of 16 px."""
     init: Literal["normal", "xavier", "kaiming", "orthogonal"] = "normal"
-    """How weights are drawn at the start."""
+    """Initialisation of the weights."""
     init_gain: float = Field(default=0.02, gt=0)
-    """Spread of the weights at the start."""
+    """Standard deviation or scale of the initial weights."""
     self_attention: Literal["none", "generator", "discriminator", "both"] = "none"
-    """Which networks look at all places at once, by one block of SAGAN (Zhang et al. 2019)."""
+    """Which networks have a block of self-attention, as in SAGAN (Zhang et al. 2019)."""
     spectral_norm: bool = False
-    """Bound the discriminators' weights by spectral norm, in place of `norm` (Miyato et al. 2018)."""
+    """Spectral norm in the discriminators, in place of `norm` (Miyato et al. 2018)."""
     disc_learning_rate: float | None = Field(default=None, gt=0)
-    """Step size of the discriminators; learning_rate by default."""
+    """Learning rate of the discriminators; learning_rate by default."""
 
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
@@ -112,7 +114,7 @@ class CycleGANConfig(MethodConfig):
 
     @property
     def has_cycle(self) -> bool:
-        """Whether anything is translated there and back."""
+        """Whether there is a cycle-consistency loss."""
         return bool(self.cycle_weight and (self.forward_cycle or self.backward_cycle))
 
     def attends(self, part: Literal["generator", "discriminator"]) -> bool:
@@ -127,7 +129,7 @@ class CycleGAN(Method):
     config: CycleGANConfig
     title = "CycleGAN"
     paper = "Zhu et al. 2017"
-    good_for = "any two looks whose shapes agree; the reference that others are compared with"
+    good_for = "any two domains whose shapes agree; the reference that others are compared with"
     adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), setting="adversarial")
     advice = {
         "inverted": ("higher identity_weight", "lower init_gain"),
@@ -137,21 +139,27 @@ class CycleGAN(Method):
     }
     presets = {
         "got_castle2building": Preset(
-            "Castles of a series and real buildings: 273 and 924 pictures of 600 px, batch 8.", GOT
+            "Castles of a series and real buildings: 273 and 924 pictures (or 2148 and 1948), batch 8.", GOT
         ),
-        "got_castle2building_web": Preset("The same with pictures from the web: a weak effect.", GOT),
         "got2fixers": Preset(
             "A series and a renovation show: every 100th frame, 6168 and 7372 of 640x360, not squeezed.",
             GOT | {"preprocess": "scale_width_and_crop"},
         ),
-        "youtube_pair_cyclegan": Preset("The videos of two people, frame by frame: 16,485 frames.", {}),
-        "s2w_cyclegan": Preset("Summer and winter in Yosemite at 256 px.", {}),
         "cycle_alone": Preset("Tables 4 and 5: no adversarial loss.", TABLES | {"adversarial_weight": 0.0}),
         "gan_alone": Preset("Tables 4 and 5: no cycle.", TABLES | {"cycle_weight": 0.0}),
         "gan_forward": Preset("Tables 4 and 5: only the cycle A, B, A.", TABLES | {"backward_cycle": 0.0}),
         "gan_backward": Preset("Tables 4 and 5: only the cycle B, A, B.", TABLES | {"forward_cycle": 0.0}),
         "full": Preset("Tables 4 and 5: adversarial loss and both cycles.", TABLES),
-        "sagan_parts": Preset("With attention, spectral norm, hinge loss and two learning rates.", SAGAN),
+        "attention_and_spectral_norm": Preset(
+            "Self-attention, spectral norm in the discriminators alone, hinge loss, two learning rates.",
+            SAGAN,
+        ),
+    }
+    former_presets = {
+        "got_castle2building_web": "Use got_castle2building: its settings are the same.",
+        "youtube_pair_cyclegan": "Leave --preset out: its settings are the defaults.",
+        "s2w_cyclegan": "Leave --preset out: its settings are the defaults.",
+        "sagan_parts": "It is called attention_and_spectral_norm now.",
     }
 
     def __init__(self, config: CycleGANConfig) -> None:
@@ -159,7 +167,7 @@ class CycleGAN(Method):
         self.gen_a2b, self.gen_b2a = self._generator(), self._generator()
         self.disc_a, self.disc_b = self._discriminator(), self._discriminator()
         self.pool_a, self.pool_b = ImagePool(config.pool_size), ImagePool(config.pool_size)
-        self.size_multiple = 4 if config.generator == "resnet" else 2**config.halvings
+        self.size_multiple = 4 if config.generator == "resnet" else 2**config.downsamplings
         self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
         rate = config.disc_learning_rate
         self.add_optimizer("discriminators", self.disc_a, self.disc_b, learning_rate=rate)
@@ -168,7 +176,7 @@ class CycleGAN(Method):
         c = self.config
         network: nn.Module
         if c.generator == "unet":
-            network = unet_generator(c.width, c.halvings, norm=c.norm, has_dropout=c.has_dropout)
+            network = unet_generator(c.width, c.downsamplings, norm=c.norm, has_dropout=c.has_dropout)
         else:
             network = resnet_generator(
                 c.width, c.blocks, norm=c.norm, has_dropout=c.has_dropout, upsample=c.upsample
@@ -206,10 +214,10 @@ class CycleGAN(Method):
                 losses["adversarial"] = adversarial_a2b + adversarial_b2a
                 terms["adversarial"] = c.adversarial_weight * losses["adversarial"]
             if c.has_cycle:
-                there_and_back_a = l1(self.gen_b2a(fake_b), a) if cycle_a else a.new_zeros(())
-                there_and_back_b = l1(self.gen_a2b(fake_a), b) if cycle_b else b.new_zeros(())
-                losses["cycle"] = there_and_back_a + there_and_back_b
-                terms["cycle"] = cycle_a * there_and_back_a + cycle_b * there_and_back_b
+                of_a = l1(self.gen_b2a(fake_b), a) if cycle_a else a.new_zeros(())
+                of_b = l1(self.gen_a2b(fake_a), b) if cycle_b else b.new_zeros(())
+                losses["cycle"] = of_a + of_b
+                terms["cycle"] = cycle_a * of_a + cycle_b * of_b
             if same_a is not None and same_b is not None:
                 kept_a, kept_b = l1(same_a, a), l1(same_b, b)
                 losses["identity"] = kept_a + kept_b
@@ -228,18 +236,11 @@ class CycleGAN(Method):
     def _fakes(self, gen: nn.Module, image: Tensor, other: Tensor) -> tuple[Tensor, Tensor | None]:
         """The translation of `image`, and the identity image of `other`; None where that loss is off."""
         has_identity = self.config.identity_weight and self.config.has_cycle
-        return self._together(gen, image, other) if has_identity else (gen(image), None)
-
-    def _together(self, network: nn.Module, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Two passes in one call; batch statistics would mix the two, so there each has its own."""
-        if self.config.norm == "batch":
-            return network(first), network(second)
-        one, two = network(torch.cat([first, second])).chunk(2)
-        return one, two
+        return together(gen, image, other) if has_identity else (gen(image), None)
 
     def _real_vs_fake(self, disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """What a discriminator loses on real and pooled fake pictures."""
-        real_logits, fake_logits = self._together(disc, real, fake)
+        """The discriminator loss on real and pooled fake pictures."""
+        real_logits, fake_logits = together(disc, real, fake)
         loss = adversarial_discriminator(self.config.adversarial, real_logits, fake_logits)
         if self.config.adversarial == "wgan-gp":
             loss = loss + gradient_penalty(disc, real, fake)

@@ -21,6 +21,7 @@ from reskin.networks.dcgan import SIDE, dcgan_discriminator, dcgan_generator
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.resnet import resnet_generator
+from reskin.networks.together import together
 from reskin.types import Batch, Direction, Step
 
 
@@ -40,19 +41,19 @@ class DistributionGANConfig(MethodConfig):
     norm: Norm = "instance"
     """Normalisation in both networks for pictures; DCGAN has its own, batch."""
     disc_layers: int = Field(default=3, ge=1, le=6)
-    """Layers of the discriminator for pictures: 3 judges patches of 70 px, 1 of 16 px."""
+    """Downsamplings of the discriminator for pictures: 3 give a receptive field of 70 px, 1 of 16 px."""
     noise_size: int = Field(default=100, ge=1)
     """Numbers from N(0, 1) that a picture is made from, where the source is noise."""
 
 
 class DistributionGAN(Method):
-    """One generator, one discriminator, and only their game: what the other methods add something to.
+    """One generator, one discriminator and the adversarial objective alone, which other methods add to.
 
-    The game asks that the pile of outputs looks like the pile of B. It does not ask which output belongs to
-    which input: exchanging the inputs among each other leaves every loss as it is. So the look of B is
-    matched and the place is not asked for; a cycle, pairs or a content loss are what ties the two. From noise
-    there is no place to begin with. From pictures a convolutional generator often keeps it all the same,
-    by its build and not by its loss, and may give it up at any time.
+    The objective asks that outputs have the distribution of B. It does not ask which output belongs to which
+    input: exchanging the inputs among each other leaves every loss as it is. So the style of B is matched and
+    content is not asked for; a cycle, pairs or a content loss are what ties the two. From noise there is no
+    content to begin with. From pictures a convolutional generator often keeps it all the same, by its
+    architecture and not by its loss, and may give it up at any time.
 
     From noise, `translate` draws the noise by the bytes of each picture: the same picture always gives the
     same output, another one another, and nothing of what it shows gets through.
@@ -62,7 +63,7 @@ class DistributionGAN(Method):
     config: DistributionGANConfig
     title = "Distribution GAN"
     paper = "Goodfellow et al. 2014, Radford et al. 2016"
-    good_for = "a counter-example: the look of B without the place of A"
+    good_for = "a counter-example: the style of B without the content of A"
     adversary = Adversary(("disc_b",), ("discriminator",), setting="adversarial")
     advice = {
         "discriminator_won": ("fewer disc_layers", "another adversarial"),
@@ -96,7 +97,7 @@ class DistributionGAN(Method):
         kind, is_noise = self.config.adversarial, self.config.source == "noise"
         real = resized(batch.b, SIDE, SIDE) if is_noise else batch.b
         fake = self.gen_a2b(self._noise(real)) if is_noise else self.gen_a2b(batch.a)
-        judged = adversarial_discriminator(kind, *self._both(real, fake.detach()))
+        judged = adversarial_discriminator(kind, *together(self.disc_b, real, fake.detach()))
         self.update("discriminator", discriminator=judged)
 
         with frozen(self.disc_b):
@@ -109,13 +110,6 @@ class DistributionGAN(Method):
     def _noise(self, like: Tensor) -> Tensor:
         """Fresh noise for as many pictures as `like` has, on its device."""
         return torch.randn(len(like), self.config.noise_size, device=like.device)
-
-    def _both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """What the discriminator says of real and fake; batch statistics would mix the two."""
-        if self.config.norm == "batch" or self.config.source == "noise":
-            return self.disc_b(real), self.disc_b(fake)
-        of_real, of_fake = self.disc_b(torch.cat([real, fake])).chunk(2)
-        return of_real, of_fake
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:
         if self.config.source == "picture":

@@ -16,14 +16,14 @@ from typing import Self
 
 import torch
 from pydantic import Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 
 from reskin.errors import WeightsError
 from reskin.losses.style import content_loss, gram, style_loss, total_variation
 from reskin.methods.base import Method, MethodConfig, Preset
 from reskin.networks.blocks import Upsample
 from reskin.networks.fast_style import Layout, Output, fast_style_network
-from reskin.networks.vgg import Convention, Vgg, read_vgg
+from reskin.networks.vgg import Convention, read_vgg
 from reskin.processes import average_over_processes
 from reskin.types import Batch, Direction, Step
 from reskin.weights import find_weights
@@ -78,6 +78,7 @@ class FastStyle(Method):
 
     Config = FastStyleConfig
     config: FastStyleConfig
+    vggs: nn.ModuleDict
     title = "Fast style transfer"
     paper = "Johnson et al. 2016"
     good_for = "painting photographs and whole videos in the style of one picture, fast"
@@ -117,7 +118,6 @@ class FastStyle(Method):
             upsample=config.upsample,
             output=config.output,
         )
-        self._vggs: dict[str, Vgg] = {}  # in a dict they are no part of the model: no checkpoint holds them
         self.add_optimizer("generator", self.gen_a2b)
 
     def prepare_training(self) -> None:
@@ -127,9 +127,9 @@ class FastStyle(Method):
         style = list(dict.fromkeys(c.style_layers)) if c.style_weight else []
         # Each goes no deeper than it must: the photograph is seen up to the layer of the content only.
         wanted = {"content": content, "style": style, "painted": list(dict.fromkeys(content + style))}
-        device = next(self.parameters()).device
-        self._vggs = {name: read_vgg(path, layers).to(device) for name, layers in wanted.items() if layers}
-        found = self._vggs["painted"].convention
+        vggs = nn.ModuleDict({name: read_vgg(path, layers) for name, layers in wanted.items() if layers})
+        self.add_frozen("vggs", vggs)
+        found = vggs["painted"].convention
         if found != c.feature_convention:
             raise WeightsError(
                 f"{path} is a VGG of the {found} convention, the loss weights are for {c.feature_convention}",
@@ -139,12 +139,12 @@ class FastStyle(Method):
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         c = self.config
         painted = self._paint(batch.a)
-        seen = self._vggs["painted"](painted)
+        seen = self.vggs["painted"](painted)
 
         losses = {}
         if c.content_weight:
             with torch.no_grad():
-                photograph = self._vggs["content"](batch.a)[c.content_layer]
+                photograph = self.vggs["content"](batch.a)[c.content_layer]
             losses["content"] = content_loss(seen[c.content_layer], photograph)
         if c.style_weight:
             wanted = self._style_of(batch.b)
@@ -159,7 +159,7 @@ class FastStyle(Method):
     def _style_of(self, images: Tensor) -> dict[str, Tensor]:
         """The mean Gram matrix, (1, C, C), of pictures of side B in each layer, over all processes."""
         with torch.no_grad():
-            seen = self._vggs["style"](images)
+            seen = self.vggs["style"](images)
             looks = {
                 layer: gram(features, "values").mean(0, keepdim=True) for layer, features in seen.items()
             }

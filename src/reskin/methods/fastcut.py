@@ -1,73 +1,74 @@
-"""FastCUT: CUT without the identity picture; half of the pictures are mirrored before they are translated.
+"""FastCUT: CUT without the identity loss; half of the pictures are mirrored before they are translated.
 
 Park et al., "Contrastive Learning for Unpaired Image-to-Image Translation", ECCV 2020,
 https://arxiv.org/abs/2007.15651, section 4.1 and appendix C.
 
-The paper's code stops enlarging and cropping pictures when the learning rate begins to fall; here they are
-prepared alike throughout.
+From the step in which the learning rate begins to fall, pictures are no longer enlarged and cropped, as in
+the paper's code: training ends on whole pictures, as they come in a translation.
 """
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from reskin.losses.adversarial import Adversarial, adversarial_discriminator, adversarial_generator
+from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.contrastive import patch_nce
 from reskin.methods.base import Adversary, Method, MethodConfig, frozen
 from reskin.networks.init import Init, initialise
-from reskin.networks.patch_projection import PatchProjection, draw_places, mirror_places
+from reskin.networks.patch_projection import PatchProjection, draw_locations, mirror_locations
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.resnet import resnet_generator
+from reskin.networks.together import together
 from reskin.types import Batch, Direction, Step
 
 
 class FastCUTConfig(MethodConfig):
     """Settings of FastCUT; the defaults are the paper's."""
 
+    renamed = {"patches": "num_patches"}
+
     adversarial_weight: float = Field(default=1.0, ge=0)
     """Weight of the generator's adversarial loss; 0 for none, with no discriminator."""
     nce_weight: float = Field(default=10.0, ge=0)
-    """Weight of recognising the patches of a picture in its translation (lambda_X in eq. 5)."""
+    """Weight of the PatchNCE loss between a picture and its translation (lambda_X in eq. 5)."""
     mirror_chance: float = Field(default=0.5, ge=0, le=1)
-    """How often a picture is mirrored before and its features after translation: a chance, 0 for never."""
+    """Probability that a picture is mirrored before translation, and its features after it."""
     temperature: float = Field(default=0.07, gt=0)
-    """What likenesses are divided by; less makes close mistakes dearer."""
-    patches: int = Field(default=256, ge=2)
-    """Patches that are compared at each depth of a picture, drawn anew in every step."""
-    adversarial: Adversarial = "lsgan"
+    """Softmax temperature of the InfoNCE loss (tau); a lower one punishes hard negatives more."""
+    num_patches: int = Field(default=256, ge=2)
+    """Patches sampled from each feature layer of a picture, anew in every step."""
+    adversarial: Literal["lsgan", "bce", "hinge"] = "lsgan"
     """Form of the adversarial loss: least squares (the paper), cross-entropy or hinge."""
     width: int = Field(default=64, ge=1)
     """Channels after the first layer of generator and discriminator."""
     blocks: int = Field(default=9, ge=1)
-    """Residual blocks in the generator; the first and the fifth are compared."""
+    """Residual blocks in the generator; features are taken behind the first and the fifth."""
     disc_layers: int = Field(default=3, ge=1, le=6)
-    """Layers of the patch discriminator that halve the size, the last of them excepted."""
+    """Downsamplings of the patch discriminator."""
     init: Init = "xavier"
-    """How weights are drawn at the start."""
+    """Initialisation of the weights."""
     init_gain: float = Field(default=0.02, gt=0)
-    """Spread of the weights at the start."""
+    """Standard deviation or scale of the initial weights."""
 
     @model_validator(mode="after")
     def _can_be_learnt(self) -> Self:
         if not (self.adversarial_weight or self.nce_weight):
             raise ValueError("adversarial_weight and nce_weight are both 0: nothing would be learnt")
-        if self.adversarial == "wgan-gp":
-            raise ValueError("adversarial wgan-gp does not fit here: take lsgan, bce or hinge")
         return self
 
 
 class FastCUT(Method):
-    """A generator (G), a discriminator (D) and what projects features (H in the paper, F in its code)."""
+    """A generator (G), a discriminator (D) and a projection of features (H in the paper, F in its code)."""
 
     Config = FastCUTConfig
     config: FastCUTConfig
     title = "FastCUT"
     paper = "Park et al. 2020"
-    good_for = "one direction in the least time; keeps shapes more firmly than CUT, changes the look less"
+    good_for = "one direction in the least time; keeps shapes more firmly than CUT, changes the style less"
     adversary = Adversary(("disc_b",), ("discriminator",), setting="adversarial")
     advice = {
         "inverted": ("lower init_gain",),
@@ -78,6 +79,7 @@ class FastCUT(Method):
     }
     directions: tuple[Direction, ...] = ("a2b",)
     size_multiple = 4
+    whole_when_rate_falls = True
     defaults = {"epochs": 200, "decay_epochs": 50}
 
     def __init__(self, config: FastCUTConfig) -> None:
@@ -97,7 +99,7 @@ class FastCUT(Method):
 
         losses, terms = {}, {}
         if c.adversarial_weight:
-            real_logits, fake_logits = self.disc_b(torch.cat([b, fake_b.detach()])).chunk(2)
+            real_logits, fake_logits = together(self.disc_b, b, fake_b.detach())
             judged = adversarial_discriminator(c.adversarial, real_logits, fake_logits)
             self.update("discriminator", discriminator=judged)
             losses["discriminator"] = judged
@@ -129,10 +131,10 @@ class FastCUT(Method):
 
     def _nce(self, fake_b: Tensor, taps: dict[str, Tensor], is_mirrored: Tensor) -> Tensor:
         """The contrastive loss; queries are read where a mirrored picture shows what the keys are of."""
-        places = draw_places(taps, self.config.patches)
+        locations = draw_locations(taps, self.config.num_patches)
         with torch.no_grad():
-            keys = self.projection(taps, places)
-        queries = self.projection(self.gen_a2b.tap(fake_b), mirror_places(places, taps, is_mirrored))
+            keys = self.projection(taps, locations)
+        queries = self.projection(self.gen_a2b.tap(fake_b), mirror_locations(locations, taps, is_mirrored))
         return patch_nce(queries, keys, temperature=self.config.temperature)
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:

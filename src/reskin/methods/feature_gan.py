@@ -1,4 +1,4 @@
-"""GAN with a feature loss: the translation should look like side B, and to a VGG still like its input.
+"""GAN with a feature loss: the VGG features of a translation should stay those of its input.
 
 The baseline "Feature loss + GAN" of Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent
 Adversarial Networks", ICCV 2017, section 5.1, https://arxiv.org/abs/1703.10593; after SimGAN (Shrivastava et
@@ -24,6 +24,7 @@ from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import Init, initialise
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.resnet import resnet_generator
+from reskin.networks.together import together
 from reskin.networks.vgg import Convention, Vgg, read_vgg
 from reskin.types import Batch, Direction, Step
 from reskin.weights import find_weights
@@ -31,42 +32,53 @@ from reskin.weights import find_weights
 FEATURE_SCALE: dict[Convention, float] = {"caffe": 1.0, "torchvision": 57.6, "normalised": 1.0}
 """What distances between features are multiplied by, so that one feature_weight serves all kinds of weights.
 
-The weight 10 was tuned for Caffe's weights. Torchvision's see pictures that are 255 * 0.226 = 57.6 times
+The weight 10 was published for Caffe's weights. Torchvision's see pictures that are 255 * 0.226 = 57.6 times
 smaller (0.226 is the mean deviation of its three channels), and so give features that are smaller about as
 much; the published weights of fast style transfer for either kind (1 : 5 and 1e5 : 1e10) differ in the same
 way. For the normalised kind there is no such experience."""
+
+
+PUBLISHED_GRADIENT = 127.5**-2
+"""What the published code multiplies the gradient of the feature loss by.
+
+Its VGG sees (x + 1) * 127.5, whose derivative is 127.5; its backward pass divides by that number instead of
+multiplying. So the published weight of 10 acts like 10 / 127.5^2 = 6.15e-4 with the true gradient, which at
+10 would leave nothing of the adversarial objective."""
 
 
 class FeatureGANConfig(MethodConfig):
     """Settings of the feature-loss baseline; the defaults are those of the CycleGAN paper."""
 
     feature_weight: float = Field(default=10.0, ge=0)
-    """Weight of |features(there(x)) - features(x)|, for features as large as Caffe's: those of torchvision's
-    VGG are multiplied by 57.6 first; 0 leaves the plain GAN, for which no VGG is needed."""
+    """Weight of the feature loss |VGG(gen_a2b(a)) - VGG(a)|, for features as large as Caffe's: those of
+    torchvision's VGG are multiplied by 57.6 first; 0 leaves the plain GAN, for which no VGG is needed."""
+    has_true_gradient: bool = False
+    """Follow the true gradient of the feature loss; the published code's is 127.5^2 = 16,256 times smaller.
+    With it take a feature_weight of some 0.001 to 0.1."""
     feature_weights: Path | None = None
     """File with the weights of the VGG that makes the features; by default torchvision's VGG-16."""
     feature_layer: str = "relu4_2"
     """Layer of the VGG whose features are compared."""
     feature_size: int = Field(default=224, ge=16, le=2048)
-    """Width and height at which the VGG sees pictures, in px."""
+    """Width and height of the input of the VGG, in px."""
     adversarial_weight: float = Field(default=1.0, ge=0)
     """Weight of the generator's adversarial loss; 0 leaves the feature loss alone, with no discriminator."""
     adversarial: Adversarial = "lsgan"
     """Form of the adversarial loss: least squares (the paper), cross-entropy, hinge or WGAN-GP."""
     pool_size: int = Field(default=50, ge=0)
-    """Earlier fakes the discriminator may be shown instead of the newest; 0 for none."""
+    """Size of the image pool: earlier fakes that a discriminator sees; 0 for none."""
     width: int = Field(default=64, ge=1)
     """Channels after the first layer of both networks."""
     blocks: int = Field(default=6, ge=1)
     """Residual blocks in the generator: 6 for 128 px, 9 for 256 px."""
     upsample: Upsample = "transposed"
-    """How the generator grows pictures; nearest or bilinear is a resize-convolution."""
+    """Upsampling: a transposed convolution, or a nearest or bilinear resize-convolution."""
     disc_layers: int = Field(default=3, ge=1, le=6)
-    """Layers of the discriminator: 3 judges patches of 70 px, 1 of 16 px."""
+    """Downsamplings of the discriminator: 3 give a receptive field of 70 px, 1 of 16 px."""
     init: Init = "normal"
-    """How weights are drawn at the start."""
+    """Initialisation of the weights."""
     init_gain: float = Field(default=0.02, gt=0)
-    """Spread of the weights at the start."""
+    """Standard deviation or scale of the initial weights."""
 
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
@@ -80,6 +92,7 @@ class FeatureGAN(Method):
 
     Config = FeatureGANConfig
     config: FeatureGANConfig
+    vgg: Vgg
     title = "Feature loss + GAN"
     paper = "Zhu et al. 2017 (baseline)"
     good_for = "photographs to photographs, one way, where the features of a VGG should stay; a baseline"
@@ -101,15 +114,13 @@ class FeatureGAN(Method):
         for network in (self.gen_a2b, self.disc_b):
             initialise(network, config.init, config.init_gain)
         self.pool_b = ImagePool(config.pool_size)
-        self._vgg: tuple[Vgg, ...] = ()  # in a tuple it is no part of the model, so no checkpoint holds it
         self.add_optimizer("generator", self.gen_a2b)
         self.add_optimizer("discriminator", self.disc_b)
 
     def prepare_training(self) -> None:
         c = self.config
         if c.feature_weight:
-            vgg = read_vgg(c.feature_weights or find_weights("vgg16"), [c.feature_layer])
-            self._vgg = (vgg.to(next(self.parameters()).device),)
+            self.add_frozen("vgg", read_vgg(c.feature_weights or find_weights("vgg16"), [c.feature_layer]))
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
@@ -122,11 +133,12 @@ class FeatureGAN(Method):
                 terms["adversarial"] = c.adversarial_weight * losses["adversarial"]
             if c.feature_weight:
                 losses["feature"] = self._feature_distance(fake_b, a)
-                terms["feature"] = c.feature_weight * losses["feature"]
+                factor = 1.0 if c.has_true_gradient else PUBLISHED_GRADIENT
+                terms["feature"] = factor * c.feature_weight * losses["feature"]
             self.update("generator", **terms)
 
         if c.adversarial_weight:
-            real, old = self.disc_b(torch.cat([b, pooled := self.pool_b(fake_b)])).chunk(2)
+            real, old = together(self.disc_b, b, pooled := self.pool_b(fake_b))
             losses["discriminator_b"] = adversarial_discriminator(c.adversarial, real, old)
             if c.adversarial == "wgan-gp":
                 losses["discriminator_b"] = losses["discriminator_b"] + penalty_of(self.disc_b, b, pooled)
@@ -137,14 +149,12 @@ class FeatureGAN(Method):
         """Mean absolute difference of the features, in the size that Caffe's weights give them."""
         with torch.no_grad():
             wanted = self._features(image)
-        (vgg,) = self._vgg
-        return FEATURE_SCALE[vgg.convention] * l1(self._features(fake), wanted)
+        return FEATURE_SCALE[self.vgg.convention] * l1(self._features(fake), wanted)
 
     def _features(self, images: Tensor) -> Tensor:
         """What the VGG sees, (N, C, h, w)."""
-        (vgg,) = self._vgg
         side = self.config.feature_size
-        features = vgg(F.interpolate(images, size=(side, side), mode="bilinear"))
+        features = self.vgg(F.interpolate(images, size=(side, side), mode="bilinear"))
         return features[self.config.feature_layer]
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:

@@ -1,9 +1,9 @@
-"""GANimorph: lets shapes change, by discriminators that see far and a cycle that forgives small moves.
+"""GANimorph: dilated discriminators and an MS-SSIM cycle, which let shapes change.
 
 Gokaslan et al., "Improving Shape Deformation in Unsupervised Image-to-Image Translation", ECCV 2018,
 https://arxiv.org/abs/1808.04325.
 
-The published code also rotates pictures by up to 30 degrees and draws a batch for D; here one serves all.
+The published code also draws a batch of its own for D; here one serves all.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
+from reskin.losses.matching import feature_distance
+from reskin.losses.normaliser import LossNormaliser
 from reskin.losses.reconstruction import l1
 from reskin.losses.structural import GANIMORPH, ms_ssim
 from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.ganimorph import DilatedDiscriminator, GanimorphGenerator
+from reskin.networks.together import together
 from reskin.processes import average_over_processes
 from reskin.types import Batch, Direction, Step
 
@@ -41,13 +44,13 @@ class GANimorphConfig(MethodConfig):
     """Settings of GANimorph; the defaults are those of its published code."""
 
     adversarial_weight: float = Field(default=0.469, ge=0)
-    """Weight of fooling the discriminators (0.67 x 0.7)."""
+    """Weight of the adversarial loss (0.67 x 0.7)."""
     matching_weight: float = Field(default=0.201, ge=0)
-    """Weight of matching the discriminators' mean features (0.67 x 0.3); 0 for none."""
+    """Weight of feature matching, of batch means in the discriminators (0.67 x 0.3); 0 for none."""
     structure_weight: float = Field(default=0.231, ge=0)
-    """Weight of 1 - MS-SSIM between a picture and its way there and back (0.33 x 0.7); 0 for none."""
+    """Weight of the cycle-consistency loss 1 - MS-SSIM (0.33 x 0.7); 0 for none."""
     cycle_weight: float = Field(default=0.099, ge=0)
-    """Weight of |back(there(x)) - x|, values in [0, 1] (0.33 x 0.3); 0 for none."""
+    """Weight of the L1 cycle-consistency loss, values in [0, 1] (0.33 x 0.3); 0 for none."""
     normaliser_every: int = Field(default=90, ge=0)
     """Steps after which losses are divided by newer running means of theirs; 0 leaves losses as they are."""
     normaliser_first: int = Field(default=36, ge=0)
@@ -61,49 +64,15 @@ class GANimorphConfig(MethodConfig):
     disc_width: int = Field(default=64, ge=1)
     """Half the channels after the first layer of the discriminators."""
     ssim_scales: int = Field(default=5, ge=1, le=5)
-    """Sizes at which structure is compared, each half of the one before: 5 for 128 px, 3 for 32 px."""
+    """Scales of MS-SSIM, each half the size of the one before: 5 for 128 px, 3 for 32 px."""
     ssim_window: int = Field(default=8, ge=2)
-    """Window of the structure loss, px; must fit into the smallest of these sizes."""
+    """Window of MS-SSIM, px; must fit into the smallest of these sizes."""
 
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
         if not any(getattr(self, f"{term}_weight") for term in TERMS):
             raise ValueError("all weights are 0: nothing would be learnt")
         return self
-
-
-class LossNormaliser(nn.Module):
-    """Divides losses by running means of themselves that are renewed now and then (scheduled normalisation).
-
-    The terms then weigh what their weights say, while each divisor stays as it is for many steps. Divisors
-    and means begin at 1; nothing learns through them.
-
-    Args:
-        count: how many losses.
-        decay: of the running means, per step.
-        every: steps between renewals; 0 for none at all.
-        first: step of one more renewal; 0 for none.
-    """
-
-    means: Tensor
-    divisors: Tensor
-
-    def __init__(self, count: int, *, decay: float, every: int, first: int) -> None:
-        super().__init__()
-        self.decay, self.every, self.first = decay, every, first
-        self.register_buffer("means", torch.ones(count))
-        self.register_buffer("divisors", torch.ones(count))
-
-    def forward(self, losses: Tensor, step: int) -> Tensor:
-        """Note the losses of `step`, (count,), renew the divisors if it is time, and divide."""
-        if not self.every:
-            return losses
-        noted = losses.detach().clone()
-        average_over_processes([noted])
-        self.means.lerp_(noted, 1 - self.decay)
-        if step == self.first or step % self.every == 0:
-            self.divisors.copy_(self.means)
-        return losses / (self.divisors + 1e-10)
 
 
 class GANimorph(Method):
@@ -113,7 +82,7 @@ class GANimorph(Method):
     config: GANimorphConfig
     title = "GANimorph"
     paper = "Gokaslan et al. 2018"
-    good_for = "two sides whose shapes differ, such as faces of people and of drawn figures"
+    good_for = "two domains whose shapes differ, such as faces of people and of drawn figures"
     adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), objective="bce")
     advice = {
         "copy": ("lower cycle_weight", "higher adversarial_weight"),
@@ -128,6 +97,8 @@ class GANimorph(Method):
         "preprocess": "scale_width_and_crop",  # the paper keeps the shape of pictures too
         "load_size": 143,
         "crop_size": 128,
+        "rotate": 30.0,
+        "rescale": 0.1,
     }
     presets = {
         "as_published": Preset("As long as the paper: 300 epochs of 1000 steps.", {"steps": 300_000}),
@@ -140,7 +111,12 @@ class GANimorph(Method):
         c = config
         self.gen_a2b, self.gen_b2a = (GanimorphGenerator(c.width, c.blocks) for _ in range(2))
         self.disc_a, self.disc_b = (DilatedDiscriminator(c.disc_width) for _ in range(2))
-        # Torch draws the weights of its layers evenly from +-1 / sqrt(fan_in), which is this paper's start.
+        # Torch draws the weights of its layers evenly from +-1 / sqrt(fan_in), which is this paper's start
+        # for all but the dilated layers.
+        for disc in (self.disc_a, self.disc_b):
+            for layer in disc.far.modules():
+                if isinstance(layer, nn.Conv2d):
+                    nn.init.xavier_uniform_(layer.weight)
         self.normaliser = LossNormaliser(
             len(TERMS), decay=c.normaliser_decay, every=c.normaliser_every, first=c.normaliser_first
         )
@@ -164,12 +140,12 @@ class GANimorph(Method):
             }
             self.update("discriminators", **judged)
         with frozen(self.disc_a, self.disc_b):
-            losses = self._looks(a, b, fake_a, fake_b) | self._cycles(a, b, fake_a, fake_b)
+            losses = self._judged(a, b, fake_a, fake_b) | self._cycles(a, b, fake_a, fake_b)
             self.update("generators", **self._weighted(losses, step.number))
         return {name: loss.detach() for name, loss in (losses | judged).items()}
 
-    def _looks(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
-        """What the generators lose before the discriminators."""
+    def _judged(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
+        """The adversarial and the feature-matching loss of the generators."""
         c = self.config
         losses: dict[str, list[Tensor]] = {"adversarial": [], "matching": []}
         pairs = ((self.disc_a, a, fake_a), (self.disc_b, b, fake_b)) if self._judges else ()
@@ -180,41 +156,46 @@ class GANimorph(Method):
             if c.matching_weight:
                 with torch.no_grad():  # apart from the fakes: nothing flows back through real pictures
                     _, of_reals = disc(real)
-                losses["matching"].append(feature_distance(of_reals, of_fakes))
+                losses["matching"].append(feature_distance(of_reals, of_fakes, over_batch))
         return {name: torch.stack(parts).sum() for name, parts in losses.items() if parts}
 
     def _cycles(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
-        """What the generators lose by not finding the way back."""
+        """The cycle-consistency losses."""
         c = self.config
         losses: dict[str, Tensor] = {}
         if not (c.structure_weight or c.cycle_weight):
             return losses
         cycled_a, cycled_b = self.gen_b2a(fake_b), self.gen_a2b(fake_a)
         if c.structure_weight:
-            losses["structure"] = self._unlike(cycled_a, a) + self._unlike(cycled_b, b)
+            losses["structure"] = self._dissimilarity(cycled_a, a) + self._dissimilarity(cycled_b, b)
         if c.cycle_weight:
             losses["cycle"] = l1(cycled_a, a) + l1(cycled_b, b)
         return losses
 
-    def _unlike(self, image: Tensor, reference: Tensor) -> Tensor:
+    def _dissimilarity(self, image: Tensor, reference: Tensor) -> Tensor:
         """1 - MS-SSIM of pictures in [0, 1], in this paper's form."""
         c = self.config
-        likeness = ms_ssim(
-            _outside(image), _outside(reference), scales=c.ssim_scales, window=c.ssim_window, form=GANIMORPH
+        similarity = ms_ssim(
+            _outside(image),
+            _outside(reference),
+            scales=c.ssim_scales,
+            window=c.ssim_window,
+            form=GANIMORPH._replace(pool=over_batch),
         )
-        return 1 - likeness.mean()
+        return 1 - similarity.mean()
 
     def _weighted(self, losses: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """The losses, normalised, times their weights."""
         absent = next(iter(losses.values())).new_zeros(())
-        normalised = self.normaliser(torch.stack([losses.get(name, absent) for name in TERMS]), step)
+        values = torch.stack([losses.get(name, absent) for name in TERMS])
+        normalised = self.normaliser(values, over_batch(values[None])[0], step)
         weights = [getattr(self.config, f"{name}_weight") for name in TERMS]
         parts = zip(TERMS, weights, normalised.unbind(), strict=True)
         return {name: weight * value for name, weight, value in parts if name in losses}
 
     def _real_vs_fake(self, disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """What a discriminator loses; the norms are per picture, so both go in one call."""
-        real_logits, fake_logits = disc(torch.cat([real, fake]))[0].split([len(real), len(fake)])
+        """The discriminator loss."""
+        (real_logits, _), (fake_logits, _) = together(disc, real, fake)
         return adversarial_discriminator("bce", real_logits, fake_logits)
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:
@@ -222,22 +203,12 @@ class GANimorph(Method):
         return _outside(generator(_unit(images)))
 
 
-def feature_distance(of_reals: list[Tensor], of_fakes: list[Tensor]) -> Tensor:
-    """How far the mean features of a batch of fakes are from those of a batch of real pictures.
-
-    Args:
-        of_reals: maps (N, C, H, W) of a discriminator, any number; no gradient is taken through them.
-        of_fakes: as many maps of the same C, H, W.
-
-    Returns:
-        A scalar, float32: the mean over maps of the mean squared difference of batch means.
-    """
-    pairs = zip(of_reals, of_fakes, strict=True)
-    gaps = [fake.float().mean(dim=0) - real.detach().float().mean(dim=0) for real, fake in pairs]
-    everywhere = [gap.detach().clone() for gap in gaps]
-    average_over_processes(everywhere)  # the batch is what all processes see; the gradient is each one's own
-    gaps = [gap + (mean - gap.detach()) for gap, mean in zip(gaps, everywhere, strict=True)]
-    return torch.stack([gap.square().mean() for gap in gaps]).mean()
+def over_batch(values: Tensor) -> Tensor:
+    """The mean over the first axis, which stays, and over processes; the gradient is each one's own."""
+    mine = values.mean(dim=0, keepdim=True)
+    everywhere = mine.detach().clone()
+    average_over_processes([everywhere])
+    return mine + (everywhere - mine.detach())
 
 
 def _unit(images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""GANimorph lite: the reduced GANimorph of a report on films and games, for little data and one GPU.
+"""GANimorph lite: a reduced GANimorph for faces and frames of films and games, for little data and one GPU.
 
 It follows Gokaslan et al., "Improving Shape Deformation in Unsupervised Image-to-Image Translation", ECCV
 2018, https://arxiv.org/abs/1808.04325, with an eighth of the weights. The discriminator is known from its
@@ -21,6 +21,7 @@ from reskin.networks.blocks import Upsample
 from reskin.networks.ganimorph import DilatedDiscriminator, InstanceNorm, Layout, LiteGenerator
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
+from reskin.networks.together import together
 from reskin.types import Batch, Direction, Step
 
 REPORT = {
@@ -42,47 +43,46 @@ REPORT = {
 """What both runs of the report share; the strengths of the changes of colour are ours."""
 
 FRAMES = {"epochs": 40, "adversarial_weight": 0.5, "cycle_weight": 0.3, "input_l1_weight": 0.2}
-FACES = {"epochs": 36, "adversarial_weight": 0.7, "cycle_weight": 0.2, "input_l1_weight": 0.1}
 
 
 class GANimorphLiteConfig(MethodConfig):
-    """Settings of GANimorph lite; the defaults are the report's for faces."""
+    """Settings of GANimorph lite; the defaults are for faces of a film and of a game, 800 pictures each."""
 
     learning_rate: float = Field(default=1e-3, gt=0)
     """Step size of Adam for the generators; try 2e-4 with a resize-convolution."""
     disc_learning_rate: float = Field(default=1e-4, gt=0)
     """Step size of Adam for the discriminators."""
     adversarial_weight: float = Field(default=0.7, ge=0)
-    """Weight of fooling the discriminators; the three weights add up to 1."""
+    """Weight of the adversarial loss; the three weights add up to 1."""
     cycle_weight: float = Field(default=0.2, ge=0)
-    """Weight of 1 - MS-SSIM between a picture and its way there and back; 0 for none."""
+    """Weight of the cycle-consistency loss 1 - MS-SSIM(gen_b2a(gen_a2b(a)), a); 0 for none."""
     input_l1_weight: float = Field(default=0.1, ge=0)
-    """Weight of |x - there(x)|, the picture against its own translation; 0 for none."""
+    """Weight of the input L1 |a - gen_a2b(a)|, the picture against its own translation; 0 for none."""
     input_l1_of: Literal["source", "target"] = "source"
-    """Whose pictures that term holds on to: source, those that are translated (the report); target, those of
-    the other side, which are to stay as they are (CycleGAN's identity)."""
+    """Pictures of that term: source, those that are translated (the report); target, those of the other
+    domain, which are to stay as they are (CycleGAN's identity loss)."""
     pool_size: int = Field(default=0, ge=0)
-    """Earlier fakes a discriminator may be shown instead of the newest; 0 for none, try 50."""
+    """Size of the image pool: earlier fakes that a discriminator sees; 0 for none, try 50."""
     width: int = Field(default=64, ge=1)
     """Channels after the first layer of the generators."""
     disc_width: int = Field(default=32, ge=1)
-    """Half the channels after the first layer of the discriminators."""
+    """Half the channels after the first layer of a discriminator."""
     upsample: Upsample = "transposed"
-    """How the generators grow pictures; nearest or bilinear is a resize-convolution, which shows no grid."""
+    """Upsampling: a transposed convolution, or a nearest or bilinear resize-convolution."""
     norm: InstanceNorm = "instance"
     """Instance norm without parameters, or affine: with scale and shift, and no biases in convolutions."""
     layout: Layout = "concatenate"
     """Which inferred layout the generators have; add has its blocks and skip elsewhere, 5,742,723 weights."""
     ssim_scales: int = Field(default=5, ge=1, le=5)
-    """Sizes at which the cycle is compared, each half of the one before: 5 for 128 px, 3 for 32 px."""
+    """Scales of MS-SSIM, each half the size of the one before: 5 for 128 px, 3 for 32 px."""
     ssim_window: int = Field(default=7, ge=2)
-    """Window of the comparison, px; must fit into the smallest of these sizes (11 from 176 px on)."""
+    """Window of MS-SSIM, px; must fit into the smallest of these sizes (11 from 176 px on)."""
     ssim_shrinks: bool = False
     """Make the window as small as the picture at sizes where it does not fit."""
     init: Literal["normal", "xavier", "kaiming", "orthogonal"] = "normal"
-    """How weights are drawn at the start."""
+    """Initialisation of the weights."""
     init_gain: float = Field(default=0.02, gt=0)
-    """Spread of the weights at the start."""
+    """Standard deviation or scale of the initial weights."""
 
     @model_validator(mode="after")
     def _weights_share(self) -> Self:
@@ -116,13 +116,11 @@ class GANimorphLite(Method):
     }
     presets = {
         "frame_movie_game": Preset(
-            "Frames of a film and of a game: 1200 pictures a side, 40 epochs; did not settle in them.",
+            "Frames of a film and of a game: 1200 pictures a domain, 40 epochs; did not converge in them.",
             REPORT | FRAMES,
         ),
-        "face_movie_game": Preset(
-            "Faces of a film and of a game: 800 training pictures a side, 36 epochs.", REPORT | FACES
-        ),
     }
+    former_presets = {"face_movie_game": "Leave --preset out: its settings are the defaults."}
 
     def __init__(self, config: GANimorphLiteConfig) -> None:
         super().__init__(config)
@@ -143,7 +141,7 @@ class GANimorphLite(Method):
 
     def _discriminator(self) -> DilatedDiscriminator:
         c = self.config
-        network = DilatedDiscriminator(c.disc_width, halvings=2, dilations=(2, 4), norm=c.norm)
+        network = DilatedDiscriminator(c.disc_width, downsamplings=2, dilations=(2, 4), norm=c.norm)
         initialise(network, c.init, c.init_gain)
         return network
 
@@ -164,7 +162,7 @@ class GANimorphLite(Method):
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _of_generators(self, a: Tensor, b: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """The generators' losses, summed over both ways, and the two fakes."""
+        """The generators' losses, summed over both directions, and the two fakes."""
         c, losses = self.config, {}
         (fake_b, kept_b), (fake_a, kept_a) = self._translated(a, b)
         if c.adversarial_weight:
@@ -173,31 +171,29 @@ class GANimorphLite(Method):
             )
         if c.cycle_weight:
             cycled_a, cycled_b = self.gen_b2a(fake_b), self.gen_a2b(fake_a)
-            losses["cycle"] = self._unlike(cycled_a, a) + self._unlike(cycled_b, b)
+            losses["cycle"] = self._dissimilarity(cycled_a, a) + self._dissimilarity(cycled_b, b)
         if c.input_l1_weight:
             pairs = ((fake_b, a), (fake_a, b)) if c.input_l1_of == "source" else ((kept_b, b), (kept_a, a))
             losses["input_l1"] = l1(*pairs[0]) + l1(*pairs[1])
         return losses, fake_a, fake_b
 
     def _translated(self, a: Tensor, b: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """The fake of each generator, and what it makes of its own side where that is to stay as it is."""
+        """The fake of each generator, and its identity image where that is to stay as it is."""
         if self.config.input_l1_of == "source" or not self.config.input_l1_weight:
             return (self.gen_a2b(a), b), (self.gen_b2a(b), a)
-        fake_b, kept_b = self.gen_a2b(torch.cat([a, b])).split([len(a), len(b)])
-        fake_a, kept_a = self.gen_b2a(torch.cat([b, a])).split([len(b), len(a)])
-        return (fake_b, kept_b), (fake_a, kept_a)
+        return together(self.gen_a2b, a, b), together(self.gen_b2a, b, a)
 
-    def _unlike(self, image: Tensor, reference: Tensor) -> Tensor:
+    def _dissimilarity(self, image: Tensor, reference: Tensor) -> Tensor:
         """1 - MS-SSIM; 0 for equal pictures."""
         c = self.config
-        likeness = ms_ssim(
+        similarity = ms_ssim(
             image, reference, scales=c.ssim_scales, window=c.ssim_window, shrinks=c.ssim_shrinks
         )
-        return 1 - likeness.mean()
+        return 1 - similarity.mean()
 
     def _real_vs_fake(self, disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """What a discriminator loses on real and on fake pictures, added up; both in one call."""
-        real_logits, fake_logits = disc(torch.cat([real, fake]))[0].split([len(real), len(fake)])
+        """The discriminator loss on real and on fake pictures, added up."""
+        (real_logits, _), (fake_logits, _) = together(disc, real, fake)
         return 2 * adversarial_discriminator("bce", real_logits, fake_logits)
 
     @torch.no_grad()

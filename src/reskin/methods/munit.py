@@ -1,4 +1,4 @@
-"""MUNIT: a picture is what it shows and how it looks; a translation keeps the one and draws the other.
+"""MUNIT: a picture has a content code and a style code; a translation keeps the one and samples the other.
 
 Huang et al., "Multimodal Unsupervised Image-to-Image Translation", ECCV 2018,
 https://arxiv.org/abs/1804.04732.
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal, Self
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
-from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
+from reskin.losses.adversarial import multiscale_discriminator, multiscale_generator
+from reskin.losses.perceptual import perceptual_loss
 from reskin.losses.reconstruction import l1
 from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.methods.styled import Styled
@@ -22,11 +22,12 @@ from reskin.networks.init import initialise
 from reskin.networks.invariant_features import InvariantFeatures, InvariantLayer
 from reskin.networks.multiscale import MultiscaleDiscriminator
 from reskin.networks.munit import ContentEncoder, StyledDecoder, StyleEncoder
+from reskin.networks.together import together
 from reskin.types import Batch, Direction, Step
 from reskin.weights import find_weights
 
 PIXELS_AT_ONCE = 8 * 256 * 256
-"""Most output pixels that a decoder draws in one call when a picture is wanted in many styles."""
+"""Most output pixels of one call of a decoder when a picture is wanted in many styles."""
 
 
 class MUNITConfig(MethodConfig):
@@ -35,19 +36,19 @@ class MUNITConfig(MethodConfig):
     learning_rate: float = Field(default=1e-4, gt=0)
     """Step size of Adam before the schedule lowers it."""
     weight_decay: float = Field(default=1e-4, ge=0)
-    """Pull of every weight towards 0, added to its gradient."""
+    """Weight decay of the optimizers (L2, added to the gradient)."""
     image_weight: float = Field(default=10.0, ge=0)
-    """Weight of |drawn from its own content and style - x|."""
+    """Weight of the image reconstruction |dec(content(x), style(x)) - x|."""
     style_weight: float = Field(default=1.0, ge=0)
-    """Weight of |style read off a translation - style it was drawn in|; at 0 all styles become one."""
+    """Weight of the style reconstruction |style(translation) - style|; at 0 styles collapse into one."""
     content_weight: float = Field(default=1.0, ge=0)
-    """Weight of |content read off a translation - content it was drawn from|."""
+    """Weight of the content reconstruction |content(translation) - content(x)|."""
     adversarial_weight: float = Field(default=1.0, ge=0)
     """Weight of the adversarial losses, all scales summed; 0 for none and no discriminator."""
     cycle_weight: float = Field(default=0.0, ge=0)
-    """Weight of |back(there(x)) - x| with x's own style; 10 for summer to winter, 0 for none."""
+    """Weight of the cycle-consistency loss with x's own style code; 10 for summer to winter, 0 for none."""
     features_weight: float = Field(default=0.0, ge=0)
-    """Weight of the difference of VGG features that ignore the look; 1 for pictures of 512 px, 0 for none."""
+    """Weight of the domain-invariant perceptual loss; 1 for pictures of 512 px, 0 for none."""
     feature_layer: InvariantLayer = "relu4_3"
     """Features of features_weight: the paper's, or the code's relu5_3 without the pool before block 5."""
     feature_weights: Path | None = None
@@ -55,19 +56,19 @@ class MUNITConfig(MethodConfig):
     adversarial: Literal["lsgan", "bce"] = "lsgan"
     """Form of the adversarial loss: least squares (the paper) or cross-entropy."""
     style_size: int = Field(default=8, ge=1)
-    """Numbers in a style; many let content slip into it."""
+    """Dimension of the style code; a large one lets content leak into it."""
     width: int = Field(default=64, ge=1)
     """Channels after the first layer of encoders, and before the last of decoders."""
     blocks: int = Field(default=4, ge=1)
     """Residual blocks in a content encoder and in a decoder."""
     mlp_width: int = Field(default=256, ge=1)
-    """Channels of the layers that turn a style into AdaIN's numbers."""
+    """Hidden channels of the MLP that makes AdaIN's parameters from a style code."""
     disc_width: int = Field(default=64, ge=1)
     """Channels after the first layer of a discriminator."""
     disc_layers: int = Field(default=4, ge=1, le=6)
-    """Halvings in a discriminator, at each scale; 4 judge patches of 46 px."""
+    """Downsamplings of a discriminator at each scale; 4 give a receptive field of 46 px."""
     scales: int = Field(default=3, ge=1, le=4)
-    """Sizes at which a picture is judged, each half of the one before."""
+    """Scales of the discriminator, each half the size of the one before."""
 
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
@@ -77,13 +78,14 @@ class MUNITConfig(MethodConfig):
 
 
 class MUNIT(Styled, Method):
-    """On each side: content encoder E^c, style encoder E^s, decoder G (its MLP inside), discriminator D."""
+    """For each domain a content encoder E^c, a style encoder E^s, a decoder G, a discriminator D."""
 
     Config = MUNITConfig
     config: MUNITConfig
+    features: InvariantFeatures
     title = "MUNIT"
     paper = "Huang et al. 2018"
-    good_for = "many looks from one picture, drawn at random or taken from an example"
+    good_for = "many translations of one picture, with styles sampled at random or taken from an example"
     adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), setting="adversarial")
     advice = {
         "copy": ("lower cycle_weight", "higher adversarial_weight"),
@@ -93,20 +95,22 @@ class MUNIT(Styled, Method):
     }
     size_multiple = 4
     defaults = {
-        "preprocess": "scale_width_and_crop",  # at this size: the shorter side to 256
+        "preprocess": "scale_width_and_crop",  # at this size: the shorter edge to 256
         "load_size": 256,
         "crop_size": 256,
-        "schedule": "halving",
+        "schedule": "step",
         "steps": 1_000_000,
     }
     presets = {
-        "edges": Preset("Edges to shoes or handbags at 256 px: the defaults.", {}),
         "summer2winter": Preset("Summer and winter at 256 px, with a cycle.", {"cycle_weight": 10.0}),
-        "s2w_munit": Preset("Summer and winter in Yosemite at 256 px, with a cycle.", {"cycle_weight": 10.0}),
         "synthia": Preset(
-            "Rendered and filmed streets at 512 px, with a cycle and VGG features that ignore the look.",
+            "Rendered and filmed streets at 512 px, with a cycle and the domain-invariant perceptual loss.",
             {"load_size": 512, "crop_size": 512, "cycle_weight": 10.0, "features_weight": 1.0},
         ),
+    }
+    former_presets = {
+        "edges": "Leave --preset out: its settings are the defaults.",
+        "s2w_munit": "Use summer2winter: its settings are the same.",
     }
 
     def __init__(self, config: MUNITConfig) -> None:
@@ -131,13 +135,12 @@ class MUNIT(Styled, Method):
             initialise(network, "normal", 0.02)
         self.add_optimizer("generators", *generators, weight_decay=c.weight_decay)
         self.add_optimizer("discriminators", self.disc_a, self.disc_b, weight_decay=c.weight_decay)
-        self.features: tuple[InvariantFeatures, ...] = ()  # a tuple: frozen weights are no part of the state
 
     def prepare_training(self) -> None:
         c = self.config
         if c.features_weight:
             features = InvariantFeatures(c.feature_weights or find_weights("vgg16"), c.feature_layer)
-            self.features = (features.to(next(self.parameters()).device),)
+            self.add_frozen("features", features)
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b = batch.a, batch.b
@@ -150,15 +153,15 @@ class MUNIT(Styled, Method):
     def _teach_discriminators(
         self, a: Tensor, b: Tensor, content_a: Tensor, content_b: Tensor
     ) -> dict[str, Tensor]:
-        weight = self.config.adversarial_weight
+        weight, kind = self.config.adversarial_weight, self.config.adversarial
         if not weight:
             return {}
         with torch.no_grad():
             fake_a = self.dec_a(content_b, self._drawn_styles(b))
             fake_b = self.dec_b(content_a, self._drawn_styles(a))
         judged = {
-            "discriminator_a": self._real_vs_fake(self.disc_a, a, fake_a),
-            "discriminator_b": self._real_vs_fake(self.disc_b, b, fake_b),
+            "discriminator_a": multiscale_discriminator(kind, *together(self.disc_a, a, fake_a)),
+            "discriminator_b": multiscale_discriminator(kind, *together(self.disc_b, b, fake_b)),
         }
         self.update("discriminators", **{name: weight * loss for name, loss in judged.items()})
         return judged
@@ -169,8 +172,8 @@ class MUNIT(Styled, Method):
         c, losses = self.config, {}
         style_a, style_b = self.enc_style_a(a), self.enc_style_b(b)
         drawn_a, drawn_b = self._drawn_styles(b), self._drawn_styles(a)
-        same_a, fake_a = self._draw(self.dec_a, (content_a, content_b), (style_a, drawn_a))
-        same_b, fake_b = self._draw(self.dec_b, (content_b, content_a), (style_b, drawn_b))
+        same_a, fake_a = together(self.dec_a, (content_a, style_a), (content_b, drawn_a))
+        same_b, fake_b = together(self.dec_b, (content_b, style_b), (content_a, drawn_b))
         if c.image_weight:
             losses["image"] = l1(same_a, a) + l1(same_b, b)
         if c.style_weight:
@@ -180,49 +183,24 @@ class MUNIT(Styled, Method):
             if c.content_weight:
                 losses["content"] = l1(again_a, content_a) + l1(again_b, content_b)
             if c.cycle_weight:
-                there_and_back = l1(self.dec_a(again_a, style_a), a) + l1(self.dec_b(again_b, style_b), b)
-                losses["cycle"] = there_and_back
+                losses["cycle"] = l1(self.dec_a(again_a, style_a), a) + l1(self.dec_b(again_b, style_b), b)
         if c.features_weight:
-            losses["features"] = self._feature_change(a, fake_b) + self._feature_change(b, fake_a)
+            losses["features"] = perceptual_loss(self.features, a, fake_b) + perceptual_loss(
+                self.features, b, fake_a
+            )
         with frozen(self.disc_a, self.disc_b):
             if c.adversarial_weight:
-                fooling_a, fooling_b = self._fooling(self.disc_a, fake_a), self._fooling(self.disc_b, fake_b)
-                losses["adversarial"] = fooling_a + fooling_b
+                of_a = multiscale_generator(c.adversarial, self.disc_a(fake_a))
+                of_b = multiscale_generator(c.adversarial, self.disc_b(fake_b))
+                losses["adversarial"] = of_a + of_b
             self.update(
                 "generators", **{name: getattr(c, f"{name}_weight") * loss for name, loss in losses.items()}
             )
         return losses
 
     def _drawn_styles(self, contents: Tensor) -> Tensor:
-        """A random style for each of the pictures."""
+        """A random style code for each of the pictures."""
         return torch.randn(len(contents), self.style_size, device=contents.device)
-
-    @staticmethod
-    def _draw(
-        decoder: nn.Module, contents: tuple[Tensor, Tensor], styles: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Two batches of content, each in its styles, in one call."""
-        one, two = decoder(torch.cat(contents), torch.cat(styles)).chunk(2)
-        return one, two
-
-    def _feature_change(self, images: Tensor, translated: Tensor) -> Tensor:
-        """Mean squared change of the features that ignore the look."""
-        (features,) = self.features
-        with torch.no_grad():
-            wanted = features(images)
-        return F.mse_loss(features(translated), wanted)
-
-    def _real_vs_fake(self, disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """What a discriminator loses at all its scales; real and fake are summed, without the half."""
-        loss = torch.zeros((), device=real.device)
-        for logits in disc(torch.cat([real, fake])):
-            loss = loss + 2 * adversarial_discriminator(self.config.adversarial, *logits.chunk(2))
-        return loss
-
-    def _fooling(self, disc: nn.Module, fake: Tensor) -> Tensor:
-        """What the generators lose at all scales of a discriminator."""
-        kind = self.config.adversarial
-        return torch.stack([adversarial_generator(kind, logits) for logits in disc(fake)]).sum()
 
     def generate_styles(self, images: Tensor, direction: Direction, styles: Tensor) -> Tensor:
         encoder, decoder = (

@@ -1,4 +1,4 @@
-"""pix2pix: a translation taught by pairs, and what unpaired methods are measured against.
+"""pix2pix: paired translation, the upper bound that unpaired methods are measured against.
 
 Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017,
 https://arxiv.org/abs/1611.07004.
@@ -20,6 +20,7 @@ from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.blocks import Norm
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
+from reskin.networks.together import together
 from reskin.networks.unet import unet_generator
 from reskin.types import Batch, Direction, Step
 
@@ -27,22 +28,24 @@ from reskin.types import Batch, Direction, Step
 class Pix2PixConfig(MethodConfig):
     """Settings of pix2pix; the defaults are the paper's but for `has_test_noise`."""
 
+    renamed = {"halvings": "downsamplings"}
+
     l1_weight: float = Field(default=100.0, ge=0)
-    """Weight of |there(a) - b|, b being the partner of a (lambda in eq. 4)."""
+    """Weight of the L1 loss |gen_a2b(a) - b|, b being the partner of a (lambda in eq. 4)."""
     adversarial_weight: float = Field(default=1.0, ge=0)
     """Weight of the generator's adversarial loss; 0 leaves L1 alone, with no discriminator."""
     adversarial: Literal["bce", "lsgan", "hinge"] = "bce"
     """Form of the adversarial loss: cross-entropy (the paper), least squares or hinge."""
-    halvings: int = Field(default=8, ge=5, le=10)
-    """Times the U-Net halves the picture: 8 for 256 px, 7 for 128 px."""
+    downsamplings: int = Field(default=8, ge=5, le=10)
+    """Downsamplings of the U-Net: 8 for 256 px, 7 for 128 px."""
     width: int = Field(default=64, ge=1)
     """Channels after the first layer of both networks."""
     disc_layers: int = Field(default=3, ge=1, le=6)
-    """Layers of the discriminator: 3 judges patches of 70 px, 1 of 16 px."""
+    """Downsamplings of the discriminator: 3 give a receptive field of 70 px, 1 of 16 px."""
     norm: Norm = "batch"
     """Normalisation in both networks; each picture has its own statistics where the batch is 1."""
     has_dropout: bool = True
-    """Drop half of the values in the inner levels of the U-Net while training; acts from 6 halvings on."""
+    """Dropout of one half in the inner levels of the U-Net; acts from 6 downsamplings on."""
     has_test_noise: bool = False
     """Translate as the paper does, with dropout and each picture's own batch statistics: the same picture
     then comes out a little different every time. Without it a translation can be repeated bit by bit."""
@@ -55,7 +58,7 @@ class Pix2PixConfig(MethodConfig):
 
 
 class Pix2Pix(Method):
-    """One generator and a discriminator that sees input and output side by side (G and D in the paper).
+    """One generator and a discriminator that sees input and output concatenated (G and D in the paper).
 
     It translates from A to B. For the other way exchange the two folders.
 
@@ -79,7 +82,6 @@ class Pix2Pix(Method):
     pairing = "paired"
     directions = ("a2b",)
     presets = {
-        "facades": Preset("Labels to facades: 400 pairs, 200 epochs, batch 1.", {}),
         "edges": Preset(
             "Edges to shoes or handbags: some 50,000 pairs or more, 15 epochs, batch 4.",
             {"epochs": 15, "decay_epochs": 0, "batch": 4},
@@ -87,15 +89,16 @@ class Pix2Pix(Method):
         "l1_alone": Preset("The paper's table 1: no adversarial loss; blurred.", {"adversarial_weight": 0.0}),
         "gan_alone": Preset("The paper's table 1: no L1; details are made up.", {"l1_weight": 0.0}),
     }
+    former_presets = {"facades": "Leave --preset out: its settings are the defaults."}
 
     def __init__(self, config: Pix2PixConfig) -> None:
         super().__init__(config)
         c = config
-        self.gen_a2b = unet_generator(c.width, c.halvings, norm=c.norm, has_dropout=c.has_dropout)
+        self.gen_a2b = unet_generator(c.width, c.downsamplings, norm=c.norm, has_dropout=c.has_dropout)
         self.disc_b = patch_discriminator(c.width, c.disc_layers, in_channels=6, norm=c.norm)
         for network in (self.gen_a2b, self.disc_b):
             initialise(network)
-        self.size_multiple = 2**c.halvings
+        self.size_multiple = 2**c.downsamplings
         self.add_optimizer("generator", self.gen_a2b)
         self.add_optimizer("discriminator", self.disc_b)
 
@@ -104,7 +107,9 @@ class Pix2Pix(Method):
         fake_b = self.gen_a2b(a)
         losses, terms = {}, {}
         if c.adversarial_weight:
-            real_logits, fake_logits = self._both(torch.cat([a, b], 1), torch.cat([a, fake_b.detach()], 1))
+            real_logits, fake_logits = together(
+                self.disc_b, torch.cat([a, b], 1), torch.cat([a, fake_b.detach()], 1)
+            )
             judged = adversarial_discriminator(c.adversarial, real_logits, fake_logits)
             self.update("discriminator", discriminator=judged)
             losses["discriminator"] = judged
@@ -119,13 +124,6 @@ class Pix2Pix(Method):
                 terms["l1"] = c.l1_weight * losses["l1"]
             self.update("generator", **terms)
         return {name: loss.detach() for name, loss in losses.items()}
-
-    def _both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """What the discriminator says of real and fake pairs; batch statistics would mix the two."""
-        if self.config.norm == "batch":
-            return self.disc_b(real), self.disc_b(fake)
-        of_real, of_fake = self.disc_b(torch.cat([real, fake])).chunk(2)
-        return of_real, of_fake
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:
         if not self.config.has_test_noise:

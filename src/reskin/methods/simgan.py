@@ -1,4 +1,4 @@
-"""SimGAN: a generator that is held to its input by |there(a) - a|.
+"""SimGAN: a refiner with a self-regularisation loss |gen_a2b(a) - a|.
 
 Shrivastava et al., "Learning from Simulated and Unsupervised Images through Adversarial Training", CVPR 2017,
 https://arxiv.org/abs/1612.07828; and the baseline of this name in Zhu et al., ICCV 2017,
@@ -23,24 +23,26 @@ from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.refiner import HistoryBuffer, local_discriminator, refiner
 from reskin.networks.resnet import resnet_generator
+from reskin.networks.together import together
+from reskin.precision import at_least_float32
 from reskin.types import Batch, Direction, Step
 
 
 def local_loss(logits: Tensor, *, is_real: bool) -> Tensor:
-    """Cross-entropy of each place being taken for real, or for refined, summed as in the paper.
+    """The local adversarial loss: cross-entropy of each patch being real, or refined, summed as in the paper.
 
     Args:
         logits: (N, 2, h, w), raw, for "refined" and "real".
-        is_real: what the places should be taken for.
+        is_real: the class that the patches should be given.
 
     Returns:
-        A scalar, float32: the sum over the places of a picture, as the paper has it; the mean over pictures.
+        A scalar, float32: the sum over the patches of a picture, as the paper has it; the mean over pictures.
 
     >>> local_loss(torch.zeros(2, 2, 3, 1), is_real=True)  # 3 ln 2
     tensor(2.0794)
     """
     target = logits.new_full((len(logits), *logits.shape[2:]), int(is_real), dtype=torch.int64)
-    return F.cross_entropy(logits.float(), target, reduction="sum") / len(logits)
+    return F.cross_entropy(at_least_float32(logits), target, reduction="sum") / len(logits)
 
 
 class SimGANConfig(MethodConfig):
@@ -51,22 +53,22 @@ class SimGANConfig(MethodConfig):
     its history of refined pictures, its pre-training and plain gradient descent. Choose paper with the preset
     refiner, which brings the rate, the weight and the number of blocks that belong to it."""
     self_regularisation_weight: float = Field(default=10.0, ge=0)
-    """Weight of |there(a) - a|: its mean (baseline), or its sum over a picture's values (paper), where
-    others have used 0.0001 to 0.5 (lambda; the paper does not say)."""
+    """Weight of the self-regularisation |gen_a2b(a) - a|: its mean (baseline), or its sum over a
+    picture's values (paper), where others have used 0.0001 to 0.5 (lambda; the paper does not say)."""
     pool_size: int = Field(default=50, ge=0)
-    """Earlier fakes a discriminator may be shown instead of the newest; 0 for none."""
+    """Size of the image pool: earlier fakes that a discriminator sees; 0 for none."""
     width: int = Field(default=64, ge=2)
     """Channels after the first layer of the generator; the discriminator grows with it."""
     blocks: int = Field(default=6, ge=1)
     """Residual blocks in the generator."""
     upsample: Upsample = "transposed"
-    """How the baseline's generator grows pictures; nearest or bilinear is a resize-convolution."""
+    """Upsampling in the baseline: a transposed convolution, or a nearest or bilinear resize-convolution."""
     norm: Norm = "instance"
     """Normalisation in the baseline's networks; the refiner has none."""
     disc_layers: int = Field(default=3, ge=1, le=6)
-    """Layers of the baseline's discriminator: 3 judges patches of 70 px, 1 of 16 px."""
+    """Downsamplings of the baseline's discriminator: 3 give a receptive field of 70 px, 1 of 16 px."""
     refiner_steps: int = Field(default=1000, ge=0)
-    """Steps at the start in which the paper's refiner learns |there(a) - a| alone."""
+    """Steps at the start in which the paper's refiner learns self-regularisation alone."""
     discriminator_steps: int = Field(default=200, ge=0)
     """Steps after those in which the paper's discriminator learns alone."""
     refiner_updates: int = Field(default=2, ge=1)
@@ -85,8 +87,9 @@ class SimGANConfig(MethodConfig):
 class SimGAN(Method):
     """One generator (the refiner R) and one discriminator (D), from A to B.
 
-    Nothing but |there(a) - a| ties the output to the input, value by value. A large weight therefore leaves
-    the picture as it was, a small one lets it drift: the method suits sides that differ in fine texture.
+    Only the self-regularisation loss ties the output to the input, value by value. A large weight therefore
+    leaves the picture as it was, a small one lets it drift: the method suits domains that differ in texture.
+    In the comparison's code D learns before G, and G from D's last pass, on the pooled fake; here G first.
     """
 
     Config = SimGANConfig
@@ -153,16 +156,11 @@ class SimGAN(Method):
                 losses["self_regularisation"] = l1(fake_b, a)
                 terms["self_regularisation"] = weight * losses["self_regularisation"]
             self.update("generator", **terms)
-        losses["discriminator"] = adversarial_discriminator("lsgan", *self._both(b, self.pool_b(fake_b)))
+        losses["discriminator"] = adversarial_discriminator(
+            "lsgan", *together(self.disc_b, b, self.pool_b(fake_b))
+        )
         self.update("discriminator", discriminator=losses["discriminator"])
         return losses
-
-    def _both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """What the discriminator says of real and fake; batch statistics would mix the two."""
-        if self.config.variant == "baseline" and self.config.norm == "batch":
-            return self.disc_b(real), self.disc_b(fake)
-        of_real, of_fake = self.disc_b(torch.cat([real, fake])).chunk(2)
-        return of_real, of_fake
 
     def _paper_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Algorithm 1, after the refiner and then the discriminator have learnt alone for a while."""
@@ -179,7 +177,7 @@ class SimGAN(Method):
         if teaches_refiner:
             return losses
         for _ in range(c.discriminator_updates):
-            of_real, of_refined = self._both(batch.b, self.pool_b(refined.detach()))
+            of_real, of_refined = together(self.disc_b, batch.b, self.pool_b(refined.detach()))
             losses["discriminator"] = local_loss(of_real, is_real=True) + local_loss(
                 of_refined, is_real=False
             )

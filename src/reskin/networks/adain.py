@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from reskin.errors import ShapeError
 from reskin.networks.blocks import MirroredConv2d
 from reskin.networks.normalization import instance_norm
+from reskin.precision import at_least_float32
 
 
 def adain(features: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -62,7 +63,7 @@ class LayerNorm(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
-        variance, mean = torch.var_mean(features.float(), dim=(1, 2, 3), keepdim=True)
+        variance, mean = torch.var_mean(at_least_float32(features), dim=(1, 2, 3), keepdim=True)
         # A root has no slope at 0: features that are all alike get no gradient there, not a broken one.
         spread = variance.clamp(min=1e-12).sqrt() + 1e-5
         factor = self.scale[:, None, None] / spread

@@ -23,6 +23,7 @@ from reskin.networks.blocks import (
 )
 from reskin.networks.normalization import InstanceNorm2d
 from reskin.networks.resnet import resnet_generator
+from reskin.precision import at_least_float32
 
 
 class Attended(NamedTuple):
@@ -102,7 +103,7 @@ class AttentionGenerator(nn.Module):
         net = self.content
         features = net.blocks(net.down(net.stem(images)))
         contents = bounded(net.head(net.up(features))).unflatten(1, (-1, 3))
-        masks = self.attention(features).float().softmax(dim=1)
+        masks = at_least_float32(self.attention(features)).softmax(dim=1)
         return attended(images, contents, masks)
 
 
@@ -135,7 +136,7 @@ class OneMaskGenerator(nn.Module):
     def forward(self, images: Tensor) -> Attended:
         """Translate a batch; as `AttentionGenerator`, but picture and contents may leave [-1, 1]."""
         check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_side)
-        content, logits = self.layers(images).float().split([3, 1], dim=1)
+        content, logits = at_least_float32(self.layers(images)).split([3, 1], dim=1)
         mask = torch.sigmoid(logits)
         return attended(images, content[:, None], torch.cat([mask, 1 - mask], dim=1))
 

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reskin.networks.blocks import check_input
+from reskin.precision import at_least_float32
 
 LOOK_PX = 64
 """Height and width at which the network sees a picture; a cell of the grid is 8 px of it."""
@@ -99,10 +100,12 @@ class GradeGenerator(nn.Module):
         codes = F.relu(self.local(features) + overall[:, :, None, None])
         raw = self.head(codes).unflatten(1, (4, BINS))  # (N, 4, BINS, h, w)
         matrix = torch.eye(3, device=images.device) + MOST_TURN * torch.tanh(
-            self.turn(F.relu(overall)).float().view(-1, 3, 3)
+            at_least_float32(self.turn(F.relu(overall))).view(-1, 3, 3)
         )
-        curves = torch.cat([_tone_curves(raw[:, :3].float()), _saturation(raw[:, 3:].float())], dim=1)
-        return Grade(curves, matrix, self.guide.float().softmax(0))
+        curves = torch.cat(
+            [_tone_curves(at_least_float32(raw[:, :3])), _saturation(at_least_float32(raw[:, 3:]))], dim=1
+        )
+        return Grade(curves, matrix, at_least_float32(self.guide).softmax(0))
 
     def forward(self, images: Tensor) -> Tensor:
         """The pictures, graded.
@@ -158,7 +161,7 @@ def apply_grade(images: Tensor, grade: Grade) -> Tensor:
     Returns:
         (N, 3, H, W), float32, in (-1, 1).
     """
-    images = images.float()
+    images = at_least_float32(images)
     brightness = torch.einsum("c,nchw->nhw", grade.weights, images)
     sliced = slice_grid(grade.curves, brightness)  # (N, 4, H, W)
     colour = torch.einsum("nij,njhw->nihw", grade.matrix, images - brightness[:, None])

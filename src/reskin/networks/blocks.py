@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
 from reskin.networks.normalization import InstanceNorm2d
+from reskin.precision import at_least_float32
 
 Norm = Literal["instance", "batch"]
 """How activations are normalised: per picture and channel, or per channel over the batch."""
@@ -193,4 +194,4 @@ def bounded(logits: Tensor) -> Tensor:
     >>> bounded(torch.zeros(1, dtype=torch.bfloat16)).dtype
     torch.float32
     """
-    return torch.tanh(logits.float())
+    return torch.tanh(at_least_float32(logits))

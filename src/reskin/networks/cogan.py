@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from reskin.errors import SettingsError, ShapeError
 from reskin.networks.blocks import Norm, bounded
 from reskin.networks.normalization import InstanceNorm2d
+from reskin.precision import at_least_float32
 from reskin.types import Side
 
 NOISE_SIZE = 100
@@ -58,7 +59,7 @@ class CoupledGenerators(nn.Module):
         return self._ranged((self.last_a if side == "a" else self.last_b)(features))
 
     def _ranged(self, values: Tensor) -> Tensor:
-        return bounded(values) if self.output == "tanh" else torch.sigmoid(values.float())
+        return bounded(values) if self.output == "tanh" else torch.sigmoid(at_least_float32(values))
 
 
 class CoupledDiscriminators(nn.Module):
@@ -102,7 +103,7 @@ class CoupledDiscriminators(nn.Module):
                     f"a picture of {images.shape[-1]}x{images.shape[-2]} px, "
                     f"wanted {self.picture_size}x{self.picture_size}"
                 )
-        logits = self.shared(torch.cat([self.first_a(a), self.first_b(b)])).float().flatten(1)
+        logits = at_least_float32(self.shared(torch.cat([self.first_a(a), self.first_b(b)]))).flatten(1)
         margin_a, margin_b = (logits[:, 1] - logits[:, 0]).chunk(2)
         return margin_a, margin_b
 

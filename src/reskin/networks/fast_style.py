@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from reskin.errors import SettingsError
 from reskin.networks.blocks import Upsample, check_input, mirrored, upsampling
 from reskin.networks.normalization import InstanceNorm2d
+from reskin.precision import at_least_float32
 
 Layout = Literal["pytorch", "tensorflow"]
 """The form of the layers. pytorch: mirrored edges, biases and a bare last layer; tensorflow: zeros beyond the
@@ -123,7 +124,7 @@ class FastStyleNetwork(nn.Module):
             ShapeError: not three channels, or sides that are too small or no multiples of 4.
         """
         check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_side)
-        levels = self.head(self.up(self.blocks(self.down(self.stem(images))))).float()
+        levels = at_least_float32(self.head(self.up(self.blocks(self.down(self.stem(images))))))
         return 150 * torch.tanh(levels) + 127.5 if self.output == "tanh" else levels
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from reskin.errors import SettingsError
 from reskin.networks.blocks import ResizeConv2d, Upsample, bounded, check_input
 from reskin.networks.normalization import InstanceNorm2d
+from reskin.precision import at_least_float32
 
 InstanceNorm = Literal["instance", "affine"]
 """Instance norm without parameters after biased convolutions, or with scale and shift after unbiased ones."""
@@ -99,7 +100,7 @@ def _group(in_channels: int, out_channels: int, blocks: int) -> nn.Sequential:
 
 
 class GanimorphGenerator(nn.Module):
-    """Four halvings and four doublings, groups of concatenating blocks and two skips; in and out in [0, 1].
+    """Four downsamplings, four upsamplings, concatenating blocks and two skips; in and out in [0, 1].
 
     Every convolution but the first and the last has an instance norm with scale and shift, and a ReLU. No
     convolution has a bias.
@@ -151,11 +152,11 @@ class GanimorphGenerator(nn.Module):
         skip2 = self.down2(skip1)
         features = self.join2(torch.cat([self.up2(self.down3(skip2)), skip2], dim=1))
         features = self.join1(torch.cat([self.up1(features), skip1], dim=1))
-        return torch.sigmoid(self.head(self.up0(features)).float())
+        return torch.sigmoid(at_least_float32(self.head(self.up0(features))))
 
 
 class LiteGenerator(nn.Module):
-    """The reduced generator: three halvings, blocks of two convolutions, one skip; in and out in [-1, 1].
+    """The reduced generator: three downsamplings, blocks of two convolutions, one skip; in [-1, 1].
 
     Its figure is lost; both layouts are inferred from what is told of it (about 5.7 million weights, blocks
     of two convolutions). "concatenate" has two blocks in the middle, one after each of two doublings and a
@@ -239,7 +240,7 @@ class DilatedDiscriminator(nn.Module):
 
     Args:
         width: half the channels after the first layer; later ones have up to eight times `width`.
-        halvings: layers that halve the size.
+        downsamplings: layers of stride 2.
         dilations: spacing, in px of the small map, of the taps of each dilated layer.
         norm: kind of instance norm.
 
@@ -253,17 +254,17 @@ class DilatedDiscriminator(nn.Module):
         self,
         width: int = 64,
         *,
-        halvings: int = 3,
+        downsamplings: int = 3,
         dilations: Sequence[int] = (2, 4, 8),
         norm: InstanceNorm = "affine",
     ) -> None:
         super().__init__()
         bias, most = _has_bias(norm), 8 * width
-        self.smallest_side = 2 ** (halvings + 1)  # below, the small map is one pixel: no norm of that
+        self.smallest_side = 2 ** (downsamplings + 1)  # below, the small map is one pixel: no norm of that
         self.stem = nn.Sequential(
             nn.Conv2d(3, 2 * width, 4, stride=2, padding=1, bias=bias), nn.ReLU(inplace=True)
         )
-        sizes = [min(2 * width * 2**k, most) for k in range(halvings)]
+        sizes = [min(2 * width * 2**k, most) for k in range(downsamplings)]
         self.down = nn.ModuleList(_half(few, many, norm) for few, many in pairwise(sizes))
         self.near = _same(sizes[-1], most, norm)
         self.far = nn.ModuleList(_same(most, most, norm, dilation=dilation) for dilation in dilations)

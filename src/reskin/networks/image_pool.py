@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
@@ -24,6 +25,9 @@ class ImagePool(nn.Module):
     training step with it can be captured in a CUDA graph once a first call has made the memory. Everything it
     knows is in its state_dict. Draws come from torch's default random numbers of that device.
 
+    Pictures of several sizes (one at a time, as at a batch of 1) are kept in room for the largest of them and
+    given back in their own sizes, for which the host must be asked.
+
     Args:
         size: how many pictures are kept; 0 gives every picture back as it is.
 
@@ -37,6 +41,8 @@ class ImagePool(nn.Module):
 
     images: Tensor
     count: Tensor
+    edges: Tensor
+    """(size, 2): height and width of each picture that is kept; empty while all have the size of `images`."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -45,31 +51,37 @@ class ImagePool(nn.Module):
         self.size = size
         self.register_buffer("images", torch.zeros(0))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("edges", torch.zeros(0, dtype=torch.int64))
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Exchange some of the newest pictures for older ones.
 
         Args:
-            images: (N, C, H, W), the newest fakes; the same (C, H, W) in every call.
+            images: (N, C, H, W), the newest fakes; of the same C, and H, W unless N is 1, each time.
 
         Returns:
-            (N, C, H, W), without gradients.
+            (N, C, H, W), without gradients; H and W may differ where the pool keeps several sizes.
 
         Raises:
-            ShapeError: the pictures have another shape than those that are kept.
+            ShapeError: other channels than those of the kept pictures, or another size in a batch.
         """
         if self.size == 0:
             return images.detach()
         if self.images.numel() == 0:
             self.images = images.new_zeros((self.size, *images.shape[1:]))
-        if images.shape[1:] != self.images.shape[1:]:
+        differs = images.shape[1:] != self.images.shape[1:]
+        if differs and (len(images) > 1 or images.shape[1] != self.images.shape[1]):
             raise ShapeError(
                 f"the pool keeps pictures of {tuple(self.images.shape[1:])}, got {tuple(images.shape[1:])}",
-                "Train with pictures of one size.",
+                "Train with pictures of one size, or with a batch of 1.",
             )
         heads = torch.rand(len(images), device=images.device) < 0.5
         choices = torch.randint(self.size, (len(images),), device=images.device)
+        if differs or self.edges.numel():
+            return torch.cat(
+                [self._exchange_sized(*one) for one in zip(images.split(1), heads, choices, strict=True)]
+            )
         # One after the other: a picture may be exchanged for one that came earlier in the same batch.
         given = [
             self._exchange(images[i : i + 1], heads[i : i + 1], choices[i : i + 1])
@@ -89,6 +101,27 @@ class ImagePool(nn.Module):
         self.count.add_(~is_full)
         return given
 
+    def _exchange_sized(self, image: Tensor, head: Tensor, choice: Tensor) -> Tensor:
+        """As `_exchange`, for a pool of several sizes."""
+        height, width = image.shape[2:]
+        if not self.edges.numel():
+            self.edges = self.count.new_tensor(self.images.shape[2:]).repeat(self.size, 1)
+        missing = [
+            max(0, new - kept) for new, kept in zip(image.shape[2:], self.images.shape[2:], strict=True)
+        ]
+        if any(missing):
+            self.images = F.pad(self.images, (0, missing[1], 0, missing[0]))
+        is_full = bool(self.count >= self.size)
+        if is_full and not head:
+            return image
+        slot = int(choice if is_full else self.count)
+        kept_height, kept_width = self.edges[slot].tolist()
+        given = self.images[slot : slot + 1, :, :kept_height, :kept_width].clone() if is_full else image
+        self.images[slot, :, :height, :width] = image[0]
+        self.edges[slot] = self.edges.new_tensor([height, width])
+        self.count.add_(not is_full)
+        return given
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Make room for the pictures of a saved pool before torch copies them."""
         saved = state_dict.get(f"{prefix}images")
@@ -99,4 +132,6 @@ class ImagePool(nn.Module):
                     "Use the same pool size.",
                 )
             self.images = torch.zeros_like(saved, device=self.images.device)
+        edges = state_dict.setdefault(f"{prefix}edges", self.edges.new_zeros(0))  # a version before had none
+        self.edges = torch.zeros_like(edges, device=self.edges.device)
         super()._load_from_state_dict(state_dict, prefix, *rest)

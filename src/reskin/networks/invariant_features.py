@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from reskin.networks.blocks import check_input
 from reskin.networks.normalization import instance_norm
 from reskin.networks.vgg import read_vgg
+from reskin.precision import at_least_float32
 
 InvariantLayer = Literal["relu4_3", "relu5_3"]
 """The paper's layer, or that of the authors' code, which leaves out the pool between blocks 4 and 5."""
@@ -53,4 +54,4 @@ class InvariantFeatures(nn.Module):
             ShapeError: the pictures are not RGB, or smaller than that.
         """
         check_input(images, channels=3, multiple=1, smallest=16)
-        return instance_norm(self.rest(self.vgg(images)["relu4_3"]).float())
+        return instance_norm(at_least_float32(self.rest(self.vgg(images)["relu4_3"])))

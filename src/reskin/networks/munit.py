@@ -13,6 +13,7 @@ from reskin.networks.adain import LayerNorm, StyledBlock
 from reskin.networks.blocks import MirroredConv2d, bounded, check_input, mirrored
 from reskin.networks.normalization import InstanceNorm2d
 from reskin.networks.resnet import ResidualBlock
+from reskin.precision import at_least_float32
 
 
 class MirroredHalving(nn.Conv2d):
@@ -106,7 +107,7 @@ class StyleEncoder(nn.Module):
             ShapeError: another number of channels, or sides that are too small.
         """
         check_input(images, channels=3, multiple=1, smallest=16)
-        return self.layers(images).float()
+        return at_least_float32(self.layers(images))
 
 
 class Enlarger(nn.Module):

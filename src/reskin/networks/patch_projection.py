@@ -1,4 +1,4 @@
-"""Vectors for single places of feature maps, to be told apart by a contrastive loss.
+"""Vectors for single locations of feature maps, to be told apart by a contrastive loss.
 
 Park et al., "Contrastive Learning for Unpaired Image-to-Image Translation", ECCV 2020,
 https://arxiv.org/abs/2007.15651, section 3: the network H, called F in their code.
@@ -9,21 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
+from reskin.precision import at_least_float32
 
-Places = dict[str, Tensor]
-"""For each map of features (N, P) indices into its H * W places, row after row, int64."""
+EPS = 1e-7
+"""Added to the length that a vector is divided by, as in the paper's code: first vectors are 2e-5 long."""
+
+Locations = dict[str, Tensor]
+"""For each map of features (N, P) indices into its H * W locations, row after row, int64."""
 
 
-def draw_places(taps: Mapping[str, Tensor], count: int) -> Places:
-    """Random places of each map, drawn for every picture on its own with torch's default random numbers.
+def draw_locations(taps: Mapping[str, Tensor], count: int) -> Locations:
+    """Random locations of each map, drawn for every picture on its own with torch's default random numbers.
 
     Args:
         taps: maps of features by name, (N, C, H, W).
-        count: places in each map; where it has fewer, all of them.
+        count: locations in each map; where it has fewer, all of them.
 
     Returns:
         (N, P) different indices for each map, on its device.
@@ -31,35 +34,37 @@ def draw_places(taps: Mapping[str, Tensor], count: int) -> Places:
     Raises:
         SettingsError: `count` is below 1.
 
-    >>> draw_places({"down1": torch.zeros(2, 8, 4, 4)}, 5)["down1"].shape
+    >>> draw_locations({"down1": torch.zeros(2, 8, 4, 4)}, 5)["down1"].shape
     torch.Size([2, 5])
     """
     if count < 1:
-        raise SettingsError(f"{count} places in each map of features", "Use 1 or more; 256 is the paper's.")
-    places = {}
+        raise SettingsError(
+            f"{count} locations in each map of features", "Use 1 or more; 256 is the paper's."
+        )
+    locations = {}
     for name, tap in taps.items():
         n, _, h, w = tap.shape
-        places[name] = torch.rand(n, h * w, device=tap.device).topk(min(count, h * w)).indices
-    return places
+        locations[name] = torch.rand(n, h * w, device=tap.device).topk(min(count, h * w)).indices
+    return locations
 
 
-def mirror_places(places: Places, taps: Mapping[str, Tensor], is_mirrored: Tensor) -> Places:
-    """Where the same places lie once left and right are exchanged.
+def mirror_locations(locations: Locations, taps: Mapping[str, Tensor], is_mirrored: Tensor) -> Locations:
+    """Where the same locations lie once left and right are exchanged.
 
     Args:
-        places: as from `draw_places`.
+        locations: as from `draw_locations`.
         taps: the maps they belong to, for their widths.
-        is_mirrored: (N,) bool: for which pictures; the places of the others stay as they are.
+        is_mirrored: (N,) bool: for which pictures; the locations of the others stay as they are.
 
     Returns:
-        New places of the same shapes.
+        New locations of the same shapes.
 
     >>> taps = {"down1": torch.zeros(1, 8, 2, 4)}
-    >>> mirror_places({"down1": torch.tensor([[0, 6]])}, taps, torch.tensor([True]))
+    >>> mirror_locations({"down1": torch.tensor([[0, 6]])}, taps, torch.tensor([True]))
     {'down1': tensor([[3, 5]])}
     """
     found = {}
-    for name, index in places.items():
+    for name, index in locations.items():
         w = taps[name].shape[-1]
         found[name] = torch.where(is_mirrored[:, None], index + w - 1 - 2 * (index % w), index)
     return found
@@ -95,12 +100,12 @@ class PatchProjection(nn.Module):
             }
         )
 
-    def forward(self, taps: Mapping[str, Tensor], places: Places) -> list[Tensor]:
-        """Vectors of the chosen places.
+    def forward(self, taps: Mapping[str, Tensor], locations: Locations) -> list[Tensor]:
+        """Vectors of the chosen locations.
 
         Args:
             taps: (N, C, H, W) under each name that the network was made with.
-            places: as from `draw_places`.
+            locations: as from `draw_locations`.
 
         Returns:
             (N, P, size) for each map, float32, of length 1.
@@ -112,7 +117,8 @@ class PatchProjection(nn.Module):
             raise ShapeError(f"maps {', '.join(taps)}", f"Give {', '.join(self.layers)}.")
         vectors = []
         for name, layers in self.layers.items():
-            at = places[name][:, None].expand(-1, taps[name].shape[1], -1)  # (N, C, P)
+            at = locations[name][:, None].expand(-1, taps[name].shape[1], -1)  # (N, C, P)
             chosen = taps[name].flatten(2).gather(2, at).mT
-            vectors.append(F.normalize(layers(chosen).float(), dim=2))
+            projected = at_least_float32(layers(chosen))
+            vectors.append(projected / (projected.norm(dim=2, keepdim=True) + EPS))
         return vectors

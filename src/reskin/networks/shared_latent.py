@@ -103,7 +103,7 @@ class PrivateDecoder(nn.Module):
         return bounded(self.layers(features))
 
 
-class HalvingDiscriminator(nn.Module):
+class DownsamplingDiscriminator(nn.Module):
     """Judges large overlapping patches: each layer halves the picture and doubles the channels.
 
     Args:
@@ -114,7 +114,7 @@ class HalvingDiscriminator(nn.Module):
         SettingsError: `width` or `layers` is below 1.
 
     >>> import torch
-    >>> [list(logits.shape) for logits in HalvingDiscriminator(1)(torch.zeros(1, 3, 256, 256))]
+    >>> [list(logits.shape) for logits in DownsamplingDiscriminator(1)(torch.zeros(1, 3, 256, 256))]
     [[1, 1, 4, 4]]
     """
 

@@ -14,37 +14,37 @@ from reskin.networks.blocks import Norm, bounded, check_input, needs_bias, norm_
 
 
 class UnetGenerator(nn.Module):
-    """`halvings` 4x4 convolutions down, as many transposed ones up; see `unet_generator`.
+    """`downsamplings` 4x4 convolutions down, as many transposed ones up; see `unet_generator`.
 
     `down[k]` and `up[k]` are the two ends of level k, counted from the outside. Between them lies everything
     deeper, and `up[k]` also sees what `down[k]` gave.
     """
 
     def __init__(
-        self, width: int, halvings: int, *, channels: tuple[int, int], norm: Norm, has_dropout: bool
+        self, width: int, downsamplings: int, *, channels: tuple[int, int], norm: Norm, has_dropout: bool
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels = channels
-        self.size_multiple = 2**halvings
+        self.size_multiple = 2**downsamplings
         bias = needs_bias(norm)
-        widths = [width * min(2**level, 8) for level in range(halvings)]
-        innermost = halvings - 1
+        widths = [width * min(2**level, 8) for level in range(downsamplings)]
+        innermost = downsamplings - 1
         self.down = nn.ModuleList([nn.Conv2d(self.in_channels, width, 4, stride=2, padding=1, bias=bias)])
         self.up = nn.ModuleList()
-        for level in range(1, halvings):
+        for level in range(1, downsamplings):
             conv = nn.Conv2d(widths[level - 1], widths[level], 4, stride=2, padding=1, bias=bias)
             layers = [nn.LeakyReLU(0.2), conv]  # Not in place: the skip connection still needs the input.
             if level < innermost:  # One pixel cannot be normalised.
                 layers.append(norm_layer(norm, widths[level]))
             self.down.append(nn.Sequential(*layers))
-        for level in range(halvings):
+        for level in range(downsamplings):
             seen = widths[level] * (1 if level == innermost else 2)
             made = self.out_channels if level == 0 else widths[level - 1]
             conv_up = nn.ConvTranspose2d(seen, made, 4, stride=2, padding=1, bias=bias or level == 0)
             layers = [nn.ReLU(), conv_up]
             if level > 0:
                 layers.append(norm_layer(norm, made))
-            if has_dropout and 4 <= level < innermost:  # halvings - 5 levels, next to the innermost
+            if has_dropout and 4 <= level < innermost:  # downsamplings - 5 levels, next to the innermost
                 layers.append(nn.Dropout(0.5))
             self.up.append(nn.Sequential(*layers))
 
@@ -75,7 +75,7 @@ class UnetGenerator(nn.Module):
 
 def unet_generator(
     width: int = 64,
-    halvings: int = 8,
+    downsamplings: int = 8,
     *,
     in_channels: int = 3,
     out_channels: int = 3,
@@ -86,26 +86,26 @@ def unet_generator(
 
     Args:
         width: channels after the first layer; deeper ones have 2, 4 and then 8 times as many.
-        halvings: how often the size is halved: 8 for 256 px, 7 for 128 px. Sides must be multiples of
-            2**halvings.
+        downsamplings: how often the size is halved: 8 for 256 px, 7 for 128 px. Sides must be multiples of
+            2**downsamplings.
         in_channels: channels of the pictures that go in.
         out_channels: channels of the pictures that come out.
         norm: pix2pix uses "batch".
-        has_dropout: drop half of the values in the inner levels while training; acts from 6 halvings on.
+        has_dropout: drop half of the values in the inner levels while training; acts from 6 downsamplings on.
 
     Raises:
-        SettingsError: `width` is below 1, `halvings` below 2, or a name is unknown.
+        SettingsError: `width` is below 1, `downsamplings` below 2, or a name is unknown.
 
     >>> unet_generator(4, 3)(torch.zeros(1, 3, 16, 24)).shape
     torch.Size([1, 3, 16, 24])
     >>> sum(p.numel() for p in unet_generator(norm="batch").parameters())
     54413955
     """
-    if width < 1 or halvings < 2:
+    if width < 1 or downsamplings < 2:
         raise SettingsError(
-            f"a U-Net of width {width} with {halvings} halvings",
-            "Use a width of at least 1 and 2 halvings or more.",
+            f"a U-Net of width {width} with {downsamplings} downsamplings",
+            "Use a width of at least 1 and 2 downsamplings or more.",
         )
     return UnetGenerator(
-        width, halvings, channels=(in_channels, out_channels), norm=norm, has_dropout=has_dropout
+        width, downsamplings, channels=(in_channels, out_channels), norm=norm, has_dropout=has_dropout
     )

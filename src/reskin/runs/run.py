@@ -256,7 +256,7 @@ def check_unchanged(
         return  # nothing has been learnt, so nothing is lost by other settings
     if before.get("method") != _name_of(settings):
         raise RunError(f"{folder} holds a run of {before.get('method')}", "Choose another --out.")
-    old = {**_flat(before.get("settings")), **as_group(before.get("resolved"))}
+    old = _present_names(before, settings, resolved.get("steps", 0)) | as_group(before.get("resolved"))
     new = {**_flat(settings.to_dict()), **resolved}
     changed = [
         f"{key} ({old.get(key)} → {new[key]})"
@@ -280,6 +280,18 @@ def begun_with(folder: Path) -> dict[str, Any] | None:
     if not files.folder.exists() or not files.config.exists() or not files.list_checkpoints():
         return None
     return files.read_config()
+
+
+def _present_names(before: dict[str, Any], settings: RunSettings, steps: int) -> dict[str, Any]:
+    """The settings a run was begun with under the names they have today."""
+    groups = {"method": settings.method, "data": settings.data, "train": settings.train}
+    begun = as_group(before.get("settings"))
+    named = {name: group.with_present_names(as_group(begun.get(name))) for name, group in groups.items()}
+    old = _flat(named)
+    # Versions before wrote 100,000 here into every run, whatever its schedule and length.
+    if settings.train.schedule != "step" or old.get("decay_steps") == -(-steps // 10):
+        old.pop("decay_steps", None)
+    return old
 
 
 def _flat(groups: Any) -> dict[str, Any]:

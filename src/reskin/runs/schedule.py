@@ -28,14 +28,14 @@ def linear_multiplier(epoch: int, *, epochs: int, decay_epochs: int) -> float:
     return 1.0 - max(0, epoch - (epochs - decay_epochs)) / (decay_epochs + 1)
 
 
-def halving_multiplier(step: int, *, halve_steps: int) -> float:
-    """Factor of the learning rate: 1, then half of it after every `halve_steps` (MUNIT, section 5.1).
+def step_multiplier(step: int, *, decay_steps: int) -> float:
+    """Factor of the learning rate under step decay: 1, then half after every `decay_steps` (MUNIT, 5.1).
 
     Args:
         step: 1-based.
-        halve_steps: steps between two halvings.
+        decay_steps: steps between two decays.
 
-    >>> [halving_multiplier(step, halve_steps=100) for step in (1, 100, 101, 250)]
+    >>> [step_multiplier(step, decay_steps=100) for step in (1, 100, 101, 250)]
     [1.0, 1.0, 0.5, 0.25]
     """
-    return 0.5 ** ((step - 1) // halve_steps)
+    return 0.5 ** ((step - 1) // decay_steps)

@@ -15,7 +15,7 @@ from reskin.device import Precision
 from reskin.errors import SettingsError, unknown, unknown_key
 from reskin.methods import find_trained
 from reskin.methods.base import Method, MethodConfig, Preset
-from reskin.runs.schedule import epoch_of, halving_multiplier, linear_multiplier
+from reskin.runs.schedule import epoch_of, linear_multiplier, step_multiplier
 from reskin.storage import read_json
 
 _MOST_BYTES = 10_000_000
@@ -24,18 +24,21 @@ _MOST_BYTES = 10_000_000
 class TrainConfig(Settings):
     """How long, how often and where; the defaults are the CycleGAN paper's."""
 
+    renamed = {"halve_steps": "decay_steps"}
+    renamed_values = {"schedule": {"halving": "step"}}
+
     batch: Annotated[int, BASIC] = Field(default=1, ge=1)
     """Pictures of each side in a step (of each process, if there are several)."""
     epochs: Annotated[int, BASIC] = Field(default=200, ge=1)
     """Times the larger side is gone through."""
     decay_epochs: int | None = Field(default=None, ge=0)
     """Last epochs, over which the learning rate falls in a straight line to 0; half of all by default."""
-    schedule: Literal["linear", "halving", "constant"] = "linear"
-    """Learning rate: linear falls over decay_epochs, halving halves every halve_steps, constant stays."""
-    halve_steps: int = Field(default=100_000, ge=1)
-    """Steps after which the learning rate is halved, again and again (schedule halving)."""
+    schedule: Literal["linear", "step", "constant"] = "linear"
+    """Learning rate: linear falls over decay_epochs, step is halved every decay_steps, constant stays."""
+    decay_steps: int | None = Field(default=None, ge=1)
+    """Steps between two step decays of the learning rate (schedule step); a tenth of the run by default."""
     steps: Annotated[int | None, BASIC] = Field(default=None, ge=1)
-    """Length in steps instead of epochs; the schedule is stretched or shrunk to it."""
+    """Length in steps instead of epochs; every schedule keeps its shares of the run."""
     minutes: Annotated[float | None, BASIC] = Field(default=None, gt=0)
     """Length in minutes: turned into steps once, from the time that the first steps take here."""
     seed: Annotated[int, BASIC] = Field(default=0, ge=0)
@@ -73,11 +76,18 @@ class TrainConfig(Settings):
         """Factor of the learning rate in `step` (1-based) of a run of `steps`."""
         if self.schedule == "constant":
             return 1.0
-        if self.schedule == "halving":
-            return halving_multiplier(step, halve_steps=self.halve_steps)
+        if self.schedule == "step":
+            return step_multiplier(step, decay_steps=self.decay_steps or -(-steps // 10))
         decay = self.epochs // 2 if self.decay_epochs is None else self.decay_epochs
         epoch = epoch_of(step, steps=steps, epochs=self.epochs)
         return linear_multiplier(epoch, epochs=self.epochs, decay_epochs=decay)
+
+    def falls_from(self, steps: int) -> int | None:
+        """The step of a run of `steps` in which a linear schedule begins to fall; None where it does not."""
+        decay = self.epochs // 2 if self.decay_epochs is None else self.decay_epochs
+        if self.schedule != "linear" or not decay:
+            return None
+        return 1 + -(-(self.epochs - decay) * steps // self.epochs)
 
 
 # A change of one of these leaves every number of the training as it is.
@@ -181,7 +191,7 @@ def overruled(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
 
 def _sorted(method_class: type[Method], values: dict[str, Any], sources: Mapping[str, str]) -> RunSettings:
     groups: dict[type[Settings], dict[str, Any]] = {method_class.Config: {}, DataConfig: {}, TrainConfig: {}}
-    known = {name: group for group in groups for name in group.model_fields}
+    known = {name: group for group in groups for name in (*group.model_fields, *group.renamed)}
     for name, value in values.items():
         if name not in known:
             raise unknown_key(name, known, sources[name])
@@ -200,7 +210,9 @@ def find_preset(method: str, name: str) -> Preset:
     Raises:
         SettingsError: unknown method or preset; the known presets are listed.
     """
-    presets = find_trained(method).presets
+    presets, former = find_trained(method).presets, find_trained(method).former_presets
+    if name in former:
+        raise SettingsError(f"{method} has no preset '{name}' any more", former[name])
     if name not in presets:
         fix = "" if presets else "It has none: leave --preset out."
         raise unknown("preset", name, presets, what=f"{method} has no preset '{name}'", fix=fix)

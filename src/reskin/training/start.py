@@ -159,7 +159,8 @@ def _train(
         run.log(f"left out {path}: {reason}")
     epochs = run.steps / epoch_steps
     run.log(f"training {run.steps} steps ({epochs:.3g} epochs) of {config.batch} on {compute.describe()}")
-    train(method, batches, run, compute)
+    whole_from = config.falls_from(run.steps) if method.whole_when_rate_falls else None
+    train(method, replace(batches, whole_from=whole_from), run, compute)
 
 
 def _recorded_steps(out: Path, settings: RunSettings) -> int | None:

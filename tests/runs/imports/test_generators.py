@@ -245,7 +245,7 @@ def test_unet_gives_the_same_pictures(tmp_path: Path, halvings: int, norm: str, 
     torch.save(theirs.state_dict(), path := tmp_path / "latest_net_G.pth")
     assert check_equal(theirs, path, 2**halvings) == {
         "generator": "unet",
-        "halvings": halvings,
+        "downsamplings": halvings,
         "width": 2,
         "norm": norm,
         "has_dropout": False,

@@ -35,9 +35,9 @@ class ImportedGenerator:
     """A generator in our own form.
 
     Attributes:
-        settings: "generator" ("resnet" or "unet"), "blocks" or "halvings", "width", "norm", "has_dropout",
-            "in_channels" and "out_channels"; one of CUT also "antialias", which is True. A U-Net file does
-            not tell whether it was trained with dropout, so `has_dropout` is False there.
+        settings: "generator" ("resnet" or "unet"), "blocks" or "downsamplings", "width", "norm",
+            "has_dropout", "in_channels" and "out_channels"; one of CUT also "antialias". A U-Net file does
+            not say whether it was trained with dropout, so `has_dropout` is False there.
         state: the state_dict of `resnet_generator` or `unet_generator` with those settings, float32.
         sha256: of the file, in hexadecimal.
     """
@@ -227,9 +227,8 @@ def _resnet(state: dict[str, Tensor], path: Path) -> Described:
     """What a ResNet file holds."""
     blocks = len({key.split(".")[1] for key in state if ".conv_block." in key})
     antialias = any(key.endswith(".filt") for key in state)
-    first = (
-        12 if antialias else 10
-    )  # A blur lies behind each halving convolution and before each doubling one.
+    # A blur lies behind each downsampling convolution and before each upsampling one.
+    first = 12 if antialias else 10
     down = (0, 1, 4, 5) if antialias else (0, 1, 3, 4)
     up = (1, 2, 5, 6) if antialias else (0, 1, 3, 4)
     shifted = state.get(f"model.{first}.conv_block.6.weight")  # Dropout moves a convolution from 5 to 6.
@@ -294,7 +293,7 @@ def _unet(state: dict[str, Tensor], path: Path) -> Described:
     outer = shape_of(state, "model.model.0.weight", path)
     settings = {
         "generator": "unet",
-        "halvings": 1 + len(levels),
+        "downsamplings": 1 + len(levels),
         "width": outer[0],
         "norm": "batch" if f"{level}.model.4.weight" in state else "instance",
         "has_dropout": False,

@@ -1,0 +1,20 @@
+"""A training step equals the one of the papers' equations, in gradients and in weights."""
+
+from __future__ import annotations
+
+import pytest
+from tests.parity.compare import METHODS, compare
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("name", list(METHODS))
+def test_a_step_is_that_of_the_paper(name: str, count: int) -> None:
+    found = compare(name, count=count)
+    assert len(found.gradients) == 2
+    assert max(found.gradients.values()) < 1e-9
+    assert found.weights < 1e-7
+
+
+def test_a_wrong_weight_of_a_term_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS, "cyclegan", METHODS["cyclegan"] | {"identity_weight": 0.501})
+    assert max(compare("cyclegan").gradients.values()) > 1e-5
