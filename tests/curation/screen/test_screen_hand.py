@@ -51,3 +51,11 @@ def test_the_newest_list_counts() -> None:
     stored = {"keep": ["a"], "drop": ["b", "c"]}
     assert merged(stored, ["b"], ["a"]) == (("b",), ("c", "a"))
     assert merged({}, [], []) == ((), ())
+
+
+def test_many_names_are_looked_up_not_tried_one_by_one() -> None:
+    """10,000 names and 20,000 pictures: no pattern is compiled for a name, so none is tried."""
+    patterns = Patterns([f"train/{number:05d}.png" for number in range(10_000)] + ["a[1].png"])
+    assert list(patterns._patterns) == ["a[1].png"]
+    assert sum(patterns.fits(f"train/{number:05d}.png") for number in range(20_000)) == 10_000
+    assert patterns.fits("val/a[1].png") and patterns.fits("a1.png") and patterns.unused() == []

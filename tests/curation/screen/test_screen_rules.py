@@ -138,7 +138,7 @@ def test_bars_are_measured_to_the_pixel() -> None:
     image = world(frames=1, size=(256, 256))[0]
     boxed = image.copy()
     boxed[:30] = boxed[-30:] = 3
-    assert find_bars(np.array(Image.fromarray(boxed).convert("L"))) == (30, 30, 0, 0)
+    assert find_bars(np.array(Image.fromarray(boxed).convert("L"))) == (0, 30, 0, 30)
     assert bars_share(PictureView(boxed)) == pytest.approx(60 / 256)
     boxed[:, :20] = boxed[:, -20:] = 3
     assert bars_share(PictureView(boxed)) == pytest.approx(1 - (196 * 216) / 256**2)

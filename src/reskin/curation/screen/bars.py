@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from reskin.curation.screen.rule import PictureView, Rule
 from reskin.images import Picture
+from reskin.types import Bars
 
 _BLACK = 24
 _FLAT = 3.0
@@ -17,17 +18,17 @@ _STEP = 12
 
 def bars_share(seen: PictureView) -> float:
     """The share of the picture that bars take, 0 to 1; only even stripes along opposite edges count."""
-    top, bottom, left, right = find_bars(seen.grey)
+    left, top, right, bottom = find_bars(seen.grey)
     height, width = seen.grey.shape
     return 1 - (height - top - bottom) * (width - left - right) / (height * width)
 
 
-def find_bars(grey: Picture) -> tuple[int, int, int, int]:
-    """Widths of the bars of a picture, (H, W), in px: top, bottom, left, right."""
+def find_bars(grey: Picture) -> Bars:
+    """Widths of the bars of a picture, (H, W), in px: left, top, right, bottom."""
     top, bottom = _pair(grey)
     inner = grey[top : grey.shape[0] - bottom]
     left, right = _pair(inner.T)
-    return top, bottom, left, right
+    return left, top, right, bottom
 
 
 def _pair(grey: Picture) -> tuple[int, int]:

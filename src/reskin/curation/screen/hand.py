@@ -48,25 +48,27 @@ class Patterns:
     """
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self._patterns = {pattern: re.compile(translate(pattern.rstrip("/"))) for pattern in patterns}
+        self._names = {pattern.rstrip("/"): pattern for pattern in patterns}
+        # Names without a wildcard are looked up; only the others are tried one by one.
+        wild = [pattern for pattern in self._names.values() if re.search(r"[*?[]", pattern)]
+        self._patterns = {pattern: re.compile(translate(pattern.rstrip("/"))) for pattern in wild}
         self._fitted: set[str] = set()
 
     def fits(self, file: str) -> bool:
         """Whether a picture is meant; `file` is its path below its folder."""
         parts = file.split("/")
         names = [file, parts[-1], *("/".join(parts[:end]) for end in range(1, len(parts)))]
-        fitting = [
-            pattern
-            for pattern, known in self._patterns.items()
-            # A name such as a[1].png is a pattern that does not fit itself.
-            if pattern in names or any(known.match(name) for name in names)
-        ]
+        # A name such as a[1].png is a pattern that does not fit itself: it is found here.
+        fitting = [self._names[name] for name in names if name in self._names]
+        for pattern, known in self._patterns.items():
+            if any(known.match(name) for name in names):
+                fitting.append(pattern)
         self._fitted.update(fitting)
         return bool(fitting)
 
     def unused(self) -> list[str]:
         """Patterns that fitted no picture so far."""
-        return [pattern for pattern in self._patterns if pattern not in self._fitted]
+        return [pattern for pattern in self._names.values() if pattern not in self._fitted]
 
 
 def merged(

@@ -80,7 +80,7 @@ def find_overlay(pictures: Sequence[Picture]) -> Overlay:
     stack = _of_one_size(pictures)
     if len(stack) < FEWEST_PICTURES:
         return NO_OVERLAY
-    top, bottom, left, right = (
+    left, top, right, bottom = (
         edge + _BORDER_PX if edge else 0 for edge in find_bars(np.median(stack, axis=0).astype(np.uint8))
     )
     height, width = stack.shape[1:]
