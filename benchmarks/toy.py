@@ -29,7 +29,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from reskin.device import choose_compute
-from reskin.evaluation.evaluate import Score, evaluate
+from reskin.evaluation.evaluate import evaluate
+from reskin.evaluation.scores import Score
 from reskin.images import read_image, to_image, to_tensor, write_image
 from reskin.inference.engine import Engine
 from reskin.methods import find_trained, trained_names

@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from reskin.errors import DataError, SettingsError, ShapeError
-from reskin.evaluation.evaluate import Score, evaluate, record_scores
+from reskin.errors import DataError, SettingsError, ShapeError, WeightsError
+from reskin.evaluation.evaluate import evaluate
+from reskin.evaluation.scores import Score, record_scores
 from reskin.images import write_image
 from reskin.methods.translator import Translator
+from reskin.networks.squeezenet import SqueezeNet
 from reskin.storage import read_lines
 from reskin.types import Direction
 
@@ -123,6 +125,7 @@ def test_unreadable_pictures_are_left_out(
     (sides[0] / "test" / "broken.png").write_bytes(b"\x89PNG no more")
     scores = evaluate(Same(), a=sides[0], b=sides[1], metrics=["cycle_l1"])
     assert scores["cycle_l1_a"].count == 6 and "broken.png" in caplog.text
+    assert [path.name for path, _ in scores.left_out] == ["broken.png"]
 
 
 def test_missing_truth_is_counted(sides: tuple[Path, Path, Path], caplog: pytest.LogCaptureFixture) -> None:
@@ -157,11 +160,39 @@ def test_scores_become_one_line_of_json(tmp_path: Path) -> None:
     record_scores(tmp_path, 600, {})
     first, second = read_lines(tmp_path / "scores.jsonl")
     assert first["step"] == 500 and first["settings"] == {"a": "data/a"} and second["step"] == 600
-    assert first["scores"]["psnr_a2b"] == {
-        "value": None,
-        "better": "higher",
-        "count": 3,
-        "note": "dB; the value is inf",
-    }
+    row = first["scores"]["psnr_a2b"]
+    assert (row["value"], row["better"], row["count"]) == (None, "higher", 3)
+    assert row["note"] == "dB; the value is inf"
     assert first["scores"]["swd_a2b"]["value"] == 1.5
     json.loads((tmp_path / "scores.jsonl").read_text().splitlines()[0], parse_constant=pytest.fail)
+
+
+def test_every_picture_keeps_its_value(sides: tuple[Path, Path, Path]) -> None:
+    a, b, truth = sides
+    scores = evaluate(Negative(), a=a, b=b, truth_a2b=truth)
+    psnr, cycle, distance = scores["psnr_input_a2b"], scores["cycle_l1_8bit_b"], scores["swd_real_b"]
+    assert [name for name, _ in psnr.pictures] == [f"test/f{index}.png" for index in range(6)]
+    assert sum(value for _, value in psnr.pictures) / 6 == pytest.approx(psnr.value)
+    assert [name for name, _ in cycle.pictures] == [f"g{index}.png" for index in range(6)]
+    assert (psnr.metric, psnr.direction, psnr.subject, psnr.against) == ("psnr", "a2b", "input", "truth")
+    assert (cycle.metric, cycle.direction, cycle.against) == ("cycle_l1_8bit", "b2a", "source")
+    assert (distance.metric, distance.direction, distance.subject) == ("swd", "a2b", "real")
+    assert distance.against == "real" and distance.pictures == () and psnr.unit == "dB"
+    row = json.loads(json.dumps(psnr.to_dict()))
+    assert row["pictures"][0] == ["test/f0.png", psnr.pictures[0][1]]
+
+
+def test_features_of_a_network_in_a_file(sides: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    a, b, truth = sides
+    file = tmp_path / "squeezenet.pth"
+    torch.save(SqueezeNet().state_dict(), file)
+    scores = evaluate(Negative(), a=a, b=b, truth_a2b=truth, metrics=["lpips", "kid"], features=file, size=32)
+    assert scores["lpips_a2b"].value < scores["lpips_input_a2b"].value
+    assert len(scores["lpips_a2b"].pictures) == 6
+    assert {"kid_a2b", "kid_input_a2b", "kid_reinhard_a2b", "kid_real_b", "kid_b2a"} <= set(scores)
+    assert scores["kid_a2b"].count == 6 and "SqueezeNet" in scores["kid_a2b"].note
+    assert "kid_a2b" not in evaluate(Negative(), a=a, b=b)
+    with pytest.raises(SettingsError, match="--features"):
+        evaluate(Negative(), a=a, b=b, metrics=["kid"])
+    with pytest.raises(WeightsError):
+        evaluate(Negative(), a=a, b=b, features=tmp_path / "none.pth")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reskin.evaluation.evaluate import Score, record_scores
+from reskin.evaluation.scores import Score, record_scores
 from reskin.images import write_image
 from reskin.storage import append_line, write_json
 

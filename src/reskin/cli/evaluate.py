@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from reskin.cli.options import parse
 from reskin.cli.streams import show_text, table_text
 from reskin.config import Settings, Spelled
+from reskin.errors import PartialError
 
 if TYPE_CHECKING:
-    from reskin.evaluation.evaluate import Score
+    from reskin.evaluation.scores import Scores
 
 
 class Arguments(Settings):
@@ -37,6 +37,8 @@ class Arguments(Settings):
     """The B pictures as they should look in A."""
     max_images: int | None = None
     """Use at most this many pictures of each side."""
+    features: Path | None = None
+    """Weights of SqueezeNet 1.1 (a .pth file): also measure KID, and LPIPS where the truth is known."""
     step: int | None = None
     """Checkpoint to measure; by default the last."""
     device: str = "auto"
@@ -45,17 +47,12 @@ class Arguments(Settings):
     """Print the scores as JSON."""
 
 
-def _facts(score: Score) -> dict[str, Any]:
-    """A score as JSON, which has no word for the infinite PSNR of equal pictures."""
-    value = score.value if math.isfinite(score.value) else None
-    return {"value": value, "better": score.better, "count": score.count, "note": score.note}
-
-
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     arguments = parse(Arguments, words, command="reskin evaluate")
 
-    from reskin.evaluation.evaluate import evaluate, record_scores
+    from reskin.evaluation.evaluate import evaluate
+    from reskin.evaluation.scores import record_scores
     from reskin.runs.folder import RunFolder
     from reskin.runs.load import load
 
@@ -64,17 +61,32 @@ def run(words: list[str]) -> int:
         "truth_a2b": arguments.truth_a2b,
         "truth_b2a": arguments.truth_b2a,
         "max_images": arguments.max_images,
+        "features": arguments.features,
     }
     scores = evaluate(model, a=arguments.a, b=arguments.b, **options)
     step = arguments.step or RunFolder(arguments.run).last_step
     facts = {"a": str(arguments.a), "b": str(arguments.b)} | {k: str(v) for k, v in options.items() if v}
     record_scores(arguments.run, step, scores, facts)
     if arguments.as_json:
-        show_text(json.dumps({name: _facts(score) for name, score in scores.items()}, indent=2))
-        return 0
+        show_text(json.dumps({name: score.to_dict() for name, score in scores.items()}, indent=2))
+        return _finished(scores)
     rows = [
         (name, f"{score.value:.4g}", score.better, str(score.count), score.note)
         for name, score in scores.items()
     ]
     show_text(table_text(("score", "value", "better", "n", ""), rows, right=("value", "n")))
+    return _finished(scores)
+
+
+def _finished(scores: Scores) -> int:
+    """The exit code of a whole measurement.
+
+    Raises:
+        PartialError: pictures were left out.
+    """
+    if scores.left_out:
+        raise PartialError(
+            f"{len(scores.left_out)} pictures were left out, first {scores.left_out[0][0]}",
+            "Mend or remove them and run the same command again.",
+        )
     return 0

@@ -6,12 +6,8 @@ pictures. Pictures are measured as they would be saved: rounded to 8 bits.
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,17 +16,23 @@ from torch import Tensor
 from reskin.errors import DataError, SettingsError, unknown
 from reskin.evaluation.pictures import HeldOut, find_held_out, square
 from reskin.evaluation.reinhard import Colours, Reinhard, measure
+from reskin.evaluation.scores import SUBJECTS, Score, Scores, Subject
 from reskin.images import Picture, to_image, to_tensor
 from reskin.inference.engine import Engine
 from reskin.methods.styled import Styled
 from reskin.methods.translator import Translator
-from reskin.metrics import cycle, psnr, ssim, swd
-from reskin.metrics.facts import Better
-from reskin.storage import append_line
+from reskin.metrics import cycle, kid, lpips, psnr, ssim, swd
+from reskin.networks.squeezenet import SqueezeNet, read_squeezenet
 from reskin.types import Direction
 
-METRICS = ("psnr", "ssim", "cycle_l1", "swd")
-"""The names that `evaluate` takes: distance to the truth (two), cycle error, distance between the sets."""
+METRICS = ("psnr", "ssim", "lpips", "cycle_l1", "swd", "kid")
+"""What `evaluate` measures: distance to the truth (three), cycle error, distance between sets (two)."""
+
+_WITH_FEATURES = ("lpips", "kid")
+_WITH_TRUTH = ("psnr", "ssim", "lpips")
+
+FEATURES_EDGE_PX = 224
+"""Edge of the squares that features are taken of: the network learnt at this size."""
 
 SWD_SIDE_PX = 256
 """Largest side at which sets of pictures are compared."""
@@ -38,33 +40,25 @@ SWD_SIDE_PX = 256
 _BATCH_PIXELS = 4 * 256 * 256
 _DIRECTIONS: tuple[Direction, ...] = ("a2b", "b2a")
 _PAIR_METRICS = {"psnr": psnr.psnr, "ssim": ssim.ssim}
-_BETTER = {module.FACTS.name: module.FACTS.better for module in (psnr, ssim, cycle, swd)}
+_FACTS = {module.FACTS.name: module.FACTS for module in (psnr, ssim, lpips, cycle, swd, kid)}
 _NOTES = {
     "psnr": "dB to the truth, mean over pictures",
     "ssim": "to the truth, mean over pictures",
-    "cycle_l1": "mean difference on [-1, 1] after there and back",
-    "cycle_l1_8bit": "mean difference on [-1, 1] after there and back, rounded to 8 bits halfway",
+    "lpips": "features of SqueezeNet 1.1, layers weighted alike, to the truth, mean over pictures",
+    "cycle_l1": "mean difference on [-1, 1] to the reconstruction",
+    "cycle_l1_8bit": "mean difference on [-1, 1] to the reconstruction, its translation rounded to 8 bits",
 }
 
 
-@dataclass(frozen=True)
-class Score:
-    """One number and how to read it.
-
-    Attributes:
-        value: the mean over the pictures, or the value of the set.
-        better: which way is better.
-        count: pictures that went into it.
-        note: what else a reader must know: unit, protocol, what was left out.
-    """
-
-    value: float
-    better: Better
-    count: int
-    note: str = ""
+def _parts(name: str) -> tuple[str, Subject]:
+    """Metric and what was measured in a name without its direction, such as "psnr_reinhard"."""
+    for subject in SUBJECTS:
+        if name.endswith(f"_{subject}"):
+            return name.removesuffix(f"_{subject}"), subject
+    return name, "output"
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - each is a choice of the caller
     model: Translator,
     *,
     a: Path | str,
@@ -74,7 +68,8 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     size: int | None = None,
     max_images: int | None = None,
-) -> dict[str, Score]:
+    features: Path | str | None = None,
+) -> Scores:
     """Scores of a model on the held-out pictures of two folders.
 
     With a truth: `psnr_a2b`, `ssim_a2b`, and the same of the untouched input (`psnr_input_a2b`) and of colour
@@ -91,16 +86,22 @@ def evaluate(
         truth_b2a: folder with the true translations of B.
         metrics: some of `METRICS`; None for all that can be measured.
         size: shorter side in px to bring the pictures to first; None leaves them as they are.
-        max_images: of each side, evenly spread; None for all.
+        max_images: of each domain, evenly spread; None for all.
+        features: file with weights of SqueezeNet 1.1, which `kid` and `lpips` measure with; where it is given
+            both are measured unless `metrics` says otherwise.
+
+    Returns:
+        Name to score; pictures that could not be read are in `left_out`.
 
     Raises:
+        WeightsError: `features` is missing or holds other weights.
         SettingsError: an unknown metric, a truth metric without truth, a size or number below 1.
         DataError: a folder without readable pictures, or truth that does not match.
         ShapeError: pictures too small for a metric.
     """
-    chosen = _check(metrics, size, max_images)
+    chosen = _check(metrics, size, max_images, has_features=features is not None)
     if metrics is not None and truth_a2b is None and truth_b2a is None:
-        for name in sorted({"psnr", "ssim"} & set(chosen)):
+        for name in sorted(set(_WITH_TRUTH) & set(chosen)):
             raise SettingsError(f"'{name}' compares with the truth and none was given", "Give --truth-a2b.")
     if isinstance(model, Styled):
         model = model.with_style(model.sample_styles(1, seed=0)[0])
@@ -110,40 +111,14 @@ def evaluate(
         "a": find_held_out(Path(a), "a", truth=truth_a, size=size, limit=max_images),
         "b": find_held_out(Path(b), "b", truth=truth_b, size=size, limit=max_images),
     }
-    return _Evaluation(model, sides, chosen).run()
+    network = None if features is None else read_squeezenet(Path(features))
+    scores = _Evaluation(model, sides, chosen, network).run()
+    return Scores(scores, left_out=[each for pictures in sides.values() for each in pictures.left_out])
 
 
-def record_scores(
-    run_folder: Path, step: int, scores: Mapping[str, Score], settings: Mapping[str, Any] | None = None
-) -> None:
-    """Append the scores of a checkpoint to the run's scores.jsonl.
-
-    Args:
-        run_folder: the run.
-        step: of the checkpoint that was measured.
-        scores: as `evaluate` gives them. A value that is not finite, which JSON has no word for, becomes null
-            and is told in the note.
-        settings: how they were measured: folders, size, number of pictures.
-
-    Raises:
-        StorageError: the disk refuses the write.
-    """
-    rows = {name: _for_json(score) for name, score in scores.items()}
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    append_line(
-        run_folder / "scores.jsonl",
-        {"step": step, "time": moment, "scores": rows, "settings": dict(settings or {})},
-    )
-
-
-def _for_json(score: Score) -> dict[str, Any]:
-    row = asdict(score)
-    if not math.isfinite(score.value):
-        row |= {"value": None, "note": "; ".join(filter(None, [score.note, f"the value is {score.value}"]))}
-    return row
-
-
-def _check(metrics: Sequence[str] | None, size: int | None, max_images: int | None) -> list[str]:
+def _check(
+    metrics: Sequence[str] | None, size: int | None, max_images: int | None, *, has_features: bool
+) -> list[str]:
     """The metrics that are meant, after all values were looked at."""
     for name in metrics or ():
         if name not in METRICS:
@@ -151,19 +126,34 @@ def _check(metrics: Sequence[str] | None, size: int | None, max_images: int | No
     for name, value in (("size", size), ("max_images", max_images)):
         if value is not None and value < 1:
             raise SettingsError(f"'{name}' is {value}", "Give 1 or more, or leave it out.")
-    return list(METRICS) if metrics is None else list(dict.fromkeys(metrics))
+    if metrics is None:
+        return [name for name in METRICS if has_features or name not in _WITH_FEATURES]
+    for name in _WITH_FEATURES:
+        if name in metrics and not has_features:
+            raise SettingsError(
+                f"'{name}' compares features of a network and none was given",
+                "Give --features with a file of SqueezeNet 1.1's weights.",
+            )
+    return list(dict.fromkeys(metrics))
 
 
 class _Evaluation:
     """One call of `evaluate`: what its steps share.
 
-    Scores of single pictures are collected as name to (N,) tensors, where the name is without the direction.
+    Scores of single pictures are collected by a name without the direction, each with its picture's name.
     """
 
-    def __init__(self, model: Translator, sides: dict[str, HeldOut], metrics: list[str]) -> None:
+    def __init__(
+        self,
+        model: Translator,
+        sides: dict[str, HeldOut],
+        metrics: list[str],
+        features: SqueezeNet | None = None,
+    ) -> None:
         self.model, self.sides, self.metrics = model, sides, metrics
         self.engines = {direction: Engine(model, direction) for direction in model.directions}
         self.device = next(iter(self.engines.values())).compute.device
+        self.features = None if features is None else features.to(self.device)
         self.colours: dict[str, Colours] = {}
         self.swd_side = SWD_SIDE_PX
         self.patches = swd.patches_for(min(len(pictures) for pictures in sides.values()))
@@ -171,7 +161,7 @@ class _Evaluation:
 
     def run(self) -> dict[str, Score]:
         """All scores, A to B first."""
-        if {"psnr", "ssim", "swd"} & set(self.metrics):
+        if set(self.metrics) - {"cycle_l1"}:
             for side, pictures in self.sides.items():
                 self.colours[side] = measure(self._noting_size(pictures))
         for direction in _DIRECTIONS:
@@ -188,13 +178,14 @@ class _Evaluation:
         """Go through the pictures of one side once, and score everything that can be."""
         source, target = direction.split("2")
         pictures = self.sides[source]
-        compares = "swd" in self.metrics or bool(pictures.truths)
-        values: dict[str, list[Tensor]] = {}
+        compares = bool({"swd", "kid"} & set(self.metrics)) or bool(pictures.truths)
+        values: dict[str, list[tuple[str, float]]] = {}
         sets: dict[str, swd.PatchSet] = {}
+        vectors: dict[str, list[Tensor]] = {}
         for paths, batch in self._batches(pictures):
             translated = self._translate(batch, direction)
             if "cycle_l1" in self.metrics and len(self.engines) == 2:
-                self._measure_cycle(batch, translated, direction, values)
+                self._measure_cycle(pictures.names(paths), (batch, translated), direction, values)
             if not compares:
                 continue
             shown = {"": cycle.round_to_8_bits(translated).cpu()} | self._rivals(batch, source, target)
@@ -203,9 +194,20 @@ class _Evaluation:
                 for rival, images in shown.items():
                     patch_set = sets.setdefault(rival, swd.PatchSet(patches=self.patches))
                     patch_set.add(square(images, self.swd_side))
+            if "kid" in self.metrics:
+                for rival, images in shown.items():
+                    vectors.setdefault(rival, []).append(self._vectors(images))
         self._add_means(values, direction)
         if sets:
             self._add_distances(sets, direction)
+        if vectors:
+            self._add_kernel_distances({rival: torch.cat(each) for rival, each in vectors.items()}, direction)
+
+    def _vectors(self, images: Tensor) -> Tensor:
+        """Features of pictures, (N, 512)."""
+        assert self.features is not None, "_check lets nothing pass that needs them"
+        with torch.no_grad():
+            return self.features(square(images, FEATURES_EDGE_PX).to(self.device)).cpu()
 
     def _rivals(self, batch: Tensor, source: str, target: str) -> dict[str, Tensor]:
         """What costs nothing: the input, and the input with the colours of the other side."""
@@ -214,8 +216,14 @@ class _Evaluation:
         return {"_input": batch.cpu(), "_reinhard": torch.cat(recoloured)}
 
     def _measure_cycle(
-        self, batch: Tensor, translated: Tensor, direction: Direction, values: dict[str, list[Tensor]]
+        self,
+        names: list[str],
+        images: tuple[Tensor, Tensor],
+        direction: Direction,
+        values: dict[str, list[tuple[str, float]]],
     ) -> None:
+        """Cycle error of pictures and their translations."""
+        batch, translated = images
         opposite: Direction = "b2a" if direction == "a2b" else "a2b"
         for name, rounded in (("cycle_l1", False), ("cycle_l1_8bit", True)):
             errors = cycle.cycle_l1(
@@ -224,12 +232,16 @@ class _Evaluation:
                 lambda images: self._translate(images, opposite),
                 through_8_bits=rounded,
             )
-            values.setdefault(name, []).append(errors.cpu())
+            values.setdefault(name, []).extend(zip(names, errors.tolist(), strict=True))
 
     def _measure_truth(
-        self, pictures: HeldOut, paths: list[Path], shown: dict[str, Tensor], values: dict[str, list[Tensor]]
+        self,
+        pictures: HeldOut,
+        paths: list[Path],
+        shown: dict[str, Tensor],
+        values: dict[str, list[tuple[str, float]]],
     ) -> None:
-        """PSNR and SSIM of those pictures whose truth is known."""
+        """PSNR, SSIM and LPIPS of those pictures whose truth is known."""
         truths = {index: pictures.read_truth(path) for index, path in enumerate(paths)}
         known = {index: truth for index, truth in truths.items() if truth is not None}
         for index, truth in known.items():
@@ -244,17 +256,36 @@ class _Evaluation:
             return
         wanted = to_tensor(np.stack(list(known.values())))
         for rival, images in shown.items():
-            for metric, function in _PAIR_METRICS.items():
-                if metric in self.metrics:
-                    values.setdefault(metric + rival, []).append(function(images[list(known)], wanted))
+            for metric in [name for name in _WITH_TRUTH if name in self.metrics]:
+                each = self._pair(metric, images[list(known)], wanted).tolist()
+                names = pictures.names([paths[index] for index in known])
+                values.setdefault(metric + rival, []).extend(zip(names, each, strict=True))
 
-    def _add_means(self, values: dict[str, list[Tensor]], direction: Direction) -> None:
-        for name, parts in values.items():
-            metric = next(known for known in METRICS if name.startswith(known))
-            end = direction[0] if metric == "cycle_l1" else direction
-            each = torch.cat(parts)
-            note = _NOTES[name] if name in _NOTES else _NOTES[metric]
-            self.scores[f"{name}_{end}"] = Score(float(each.mean()), _BETTER[metric], len(each), note)
+    def _pair(self, metric: str, images: Tensor, truth: Tensor) -> Tensor:
+        """(N,) values of a metric that compares with the truth."""
+        if metric != "lpips":
+            return _PAIR_METRICS[metric](images, truth)
+        assert self.features is not None, "_check lets nothing pass that needs them"
+        with torch.no_grad():
+            return lpips.lpips(images.to(self.device), truth.to(self.device), taps=self.features.taps).cpu()
+
+    def _add_means(self, values: dict[str, list[tuple[str, float]]], direction: Direction) -> None:
+        for name, each in values.items():
+            metric, subject = _parts(name)
+            is_cycle = metric.startswith("cycle_l1")
+            facts = _FACTS["cycle_l1" if is_cycle else metric]
+            self.scores[f"{name}_{direction[0] if is_cycle else direction}"] = Score(
+                sum(value for _, value in each) / len(each),
+                facts.better,
+                len(each),
+                _NOTES[metric],
+                metric=metric,
+                direction=direction,
+                subject=subject,
+                against="source" if is_cycle else "truth",
+                unit=facts.unit,
+                pictures=tuple(each),
+            )
 
     def _add_distances(self, sets: dict[str, swd.PatchSet], direction: Direction) -> None:
         """Every set against all real pictures, and two halves of these against each other."""
@@ -262,11 +293,11 @@ class _Evaluation:
         paths = self.sides[target].paths
         real = self._real(target, paths)
         for rival, patch_set in sets.items():
-            self._add_distance(f"swd{rival}_{direction}", patch_set, real)
+            self._add_distance(f"swd{rival}", direction, patch_set, real)
         middle = len(paths) // 2
         if middle:
             halves = self._real(target, paths[:middle]), self._real(target, paths[middle:])
-            self._add_distance(f"swd_real_{target}", *halves)
+            self._add_distance("swd_real", direction, *halves)
 
     def _real(self, side: str, paths: list[Path]) -> swd.PatchSet:
         patch_set = swd.PatchSet(patches=self.patches)
@@ -274,11 +305,45 @@ class _Evaluation:
             patch_set.add(square(to_tensor(self.sides[side].read(path)), self.swd_side))
         return patch_set
 
-    def _add_distance(self, name: str, images: swd.PatchSet, reference: swd.PatchSet) -> None:
+    def _add_distance(
+        self, name: str, direction: Direction, images: swd.PatchSet, reference: swd.PatchSet
+    ) -> None:
         result = swd.distance(images, reference)
-        levels = ", ".join(f"{side} px {value:.1f}" for side, value in result.levels.items())
+        levels = ", ".join(f"{edge} px {value:.1f}" for edge, value in result.levels.items())
         note = f"x 1000; against {reference.pictures} real pictures; by level: {levels}"
-        self.scores[name] = Score(result.mean, _BETTER["swd"], images.pictures, note)
+        self._add_set(name, direction, result.mean, images.pictures, note)
+
+    def _add_kernel_distances(self, vectors: dict[str, Tensor], direction: Direction) -> None:
+        """KID of every set against all real pictures, and of two halves of these."""
+        pictures = self.sides[direction[-1]]
+        real = torch.cat([self._vectors(to_tensor(image)) for image in pictures])
+        middle = len(real) // 2
+        pairs = {f"kid{rival}": (found, real) for rival, found in vectors.items()}
+        if middle > 1:
+            pairs["kid_real"] = (real[:middle], real[middle:])
+        for name, (found, reference) in pairs.items():
+            value = kid.kernel_distance(found, reference).mean
+            note = (
+                f"features of SqueezeNet 1.1 at {FEATURES_EDGE_PX} px; against {len(reference)} real pictures"
+            )
+            self._add_set(name, direction, value, len(found), note)
+
+    def _add_set(self, name: str, direction: Direction, value: float, count: int, note: str) -> None:
+        """A score of one set of pictures against another."""
+        metric, subject = _parts(name)
+        facts = _FACTS[metric]
+        end = direction[-1] if subject == "real" else direction
+        self.scores[f"{name}_{end}"] = Score(
+            value,
+            facts.better,
+            count,
+            note,
+            metric=metric,
+            direction=direction,
+            subject=subject,
+            against="real",
+            unit=facts.unit,
+        )
 
     def _batches(self, pictures: HeldOut) -> Iterator[tuple[list[Path], Tensor]]:
         """Neighbours of one size, as many as are sure to fit: files and (N, 3, H, W) on the device."""

@@ -27,11 +27,22 @@ class HeldOut:
         paths: their files, in natural order.
         size: shorter side in px that they are brought to, None for as they are.
         truths: file to the file of its true translation; empty where none is known.
+        folder: that they were found in.
+        left_out: files that could not be read, and why.
     """
 
     paths: list[Path]
     size: int | None
     truths: dict[Path, Path]
+    folder: Path = Path()
+    left_out: tuple[tuple[Path, str], ...] = ()
+
+    def names(self, paths: list[Path]) -> list[str]:
+        """The names of some of the pictures, relative to `folder`, with forward slashes."""
+        return [
+            (path.relative_to(self.folder) if path.is_relative_to(self.folder) else path).as_posix()
+            for path in paths
+        ]
 
     def read(self, path: Path) -> Picture:
         """One picture, RGB, uint8, (H, W, 3), at `size`."""
@@ -67,20 +78,22 @@ def find_held_out(
     found = held_out_images(folder, side)
     if limit is not None and len(found) > limit:
         found = [found[index] for index in spread_ends(len(found), limit)]
-    paths = [path for path in found if _is_readable(path)]
+    faults = {path: fault for path in found if (fault := _fault(path)) is not None}
+    paths = [path for path in found if path not in faults]
     if not paths:
         raise DataError(f"no readable picture of side {side.upper()} in {folder}", "Give another folder.")
     truths = {} if truth is None else _match(paths, truth)
-    return HeldOut(paths, size, truths)
+    return HeldOut(paths, size, truths, folder, tuple(faults.items()))
 
 
-def _is_readable(path: Path) -> bool:
+def _fault(path: Path) -> str | None:
+    """Why a picture cannot be read; None where it can."""
     try:
         read_image(path)
     except ImageError as error:
         logger.warning("left out: %s", error)
-        return False
-    return True
+        return str(error)
+    return None
 
 
 def _match(paths: list[Path], truth: Path) -> dict[Path, Path]:

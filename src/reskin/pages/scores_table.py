@@ -21,8 +21,8 @@ _MEANINGS = {
     "psnr": ("PSNR", "closeness to the true picture, dB"),
     "ssim": ("SSIM", "likeness of structure to the true picture"),
     "swd": ("SWD × 1000", "distance of the set's patches from real ones"),
-    "cycle_l1": ("Cycle error", "what is lost there and back, on [-1, 1]"),
-    "cycle_l1_8bit": ("Cycle error, 8 bits", "the same, rounded to a file's 256 levels between"),
+    "cycle_l1": ("Cycle error", "distance to the reconstruction, on [-1, 1]"),
+    "cycle_l1_8bit": ("Cycle error, 8 bits", "the same, the translation rounded to a file's 256 levels"),
 }
 _ENDS = {"a2b": "A → B", "b2a": "B → A", "a": "A → B → A", "b": "B → A → B"}
 _NAME = re.compile(r"^(?P<metric>.+?)(?:_(?P<rival>input|reinhard|real))?_(?P<end>a2b|b2a|a|b)$")
@@ -39,7 +39,7 @@ def arrange(scores: Scores) -> dict[tuple[str, str], dict[str, Mapping[str, Any]
     """
     rows: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for name, score in scores.items():
-        match = _NAME.match(name)
+        match = _NAME.match(name)  # scores of version 0.1.0 have nothing but their name
         metric, rival, end = (match["metric"], match["rival"], match["end"]) if match else (name, None, "")
         if rival == "real":
             end = {"a": "b2a", "b": "a2b"}.get(end, end)

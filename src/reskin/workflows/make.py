@@ -132,7 +132,8 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
     train_run("cyclegan", out=out / "run", **{**domains, **plan["train"], "device": config.device})
 
     _begin(3)
-    from reskin.evaluation.evaluate import evaluate, record_scores
+    from reskin.evaluation.evaluate import evaluate
+    from reskin.evaluation.scores import record_scores
 
     model = load(out / "run", device=config.device)
     scores = evaluate(model, a=domains["a"], b=domains["b"], max_images=100)
