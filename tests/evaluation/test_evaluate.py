@@ -182,17 +182,19 @@ def test_every_picture_keeps_its_value(sides: tuple[Path, Path, Path]) -> None:
     assert row["pictures"][0] == ["test/f0.png", psnr.pictures[0][1]]
 
 
-def test_features_of_a_network_in_a_file(sides: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_features_of_a_network_in_a_file(
+    sides: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a, b, truth = sides
-    file = tmp_path / "squeezenet.pth"
-    torch.save(SqueezeNet().state_dict(), file)
-    scores = evaluate(Negative(), a=a, b=b, truth_a2b=truth, metrics=["lpips", "kid"], features=file, size=32)
+    torch.save(SqueezeNet().state_dict(), tmp_path / "squeezenet1_1-drawn.pth")
+    monkeypatch.setenv("RESKIN_WEIGHTS", str(tmp_path))
+    scores = evaluate(Negative(), a=a, b=b, truth_a2b=truth, metrics=["lpips", "kid"], size=32)
     assert scores["lpips_a2b"].value < scores["lpips_input_a2b"].value
     assert len(scores["lpips_a2b"].pictures) == 6
     assert {"kid_a2b", "kid_input_a2b", "kid_reinhard_a2b", "kid_real_b", "kid_b2a"} <= set(scores)
     assert scores["kid_a2b"].count == 6 and "SqueezeNet" in scores["kid_a2b"].note
     assert "kid_a2b" not in evaluate(Negative(), a=a, b=b)
-    with pytest.raises(SettingsError, match="--features"):
-        evaluate(Negative(), a=a, b=b, metrics=["kid"])
-    with pytest.raises(WeightsError):
-        evaluate(Negative(), a=a, b=b, features=tmp_path / "none.pth")
+    for folder in ("", str(a)):
+        monkeypatch.setenv("RESKIN_WEIGHTS", folder)
+        with pytest.raises(WeightsError, match="RESKIN_WEIGHTS"):
+            evaluate(Negative(), a=a, b=b, metrics=["kid"])

@@ -37,8 +37,8 @@ class Arguments(Settings):
     """The B pictures as they should look in A."""
     max_images: int | None = None
     """Use at most this many pictures of each side."""
-    features: Path | None = None
-    """Weights of SqueezeNet 1.1 (a .pth file): also measure KID, and LPIPS where the truth is known."""
+    metrics: tuple[str, ...] = ()
+    """Which of psnr, ssim, lpips, cycle_l1, swd, kid; by default all but kid and lpips, which need weights."""
     step: int | None = None
     """Checkpoint to measure; by default the last."""
     device: str = "auto"
@@ -61,7 +61,7 @@ def run(words: list[str]) -> int:
         "truth_a2b": arguments.truth_a2b,
         "truth_b2a": arguments.truth_b2a,
         "max_images": arguments.max_images,
-        "features": arguments.features,
+        "metrics": arguments.metrics or None,
     }
     scores = evaluate(model, a=arguments.a, b=arguments.b, **options)
     step = arguments.step or RunFolder(arguments.run).last_step

@@ -6,6 +6,7 @@ pictures. Pictures are measured as they would be saved: rounded to 8 bits.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reskin.errors import DataError, SettingsError, unknown
+from reskin.errors import DataError, SettingsError, WeightsError, unknown
 from reskin.evaluation.pictures import HeldOut, find_held_out, square
 from reskin.evaluation.reinhard import Colours, Reinhard, measure
 from reskin.evaluation.scores import SUBJECTS, Score, Scores, Subject
@@ -24,6 +25,7 @@ from reskin.methods.translator import Translator
 from reskin.metrics import cycle, kid, lpips, psnr, ssim, swd
 from reskin.networks.squeezenet import SqueezeNet, read_squeezenet
 from reskin.types import Direction
+from reskin.weights import FOLDER_VARIABLE
 
 METRICS = ("psnr", "ssim", "lpips", "cycle_l1", "swd", "kid")
 """What `evaluate` measures: distance to the truth (three), cycle error, distance between sets (two)."""
@@ -58,7 +60,7 @@ def _parts(name: str) -> tuple[str, Subject]:
     return name, "output"
 
 
-def evaluate(  # noqa: PLR0913 - each is a choice of the caller
+def evaluate(
     model: Translator,
     *,
     a: Path | str,
@@ -68,7 +70,6 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller
     metrics: Sequence[str] | None = None,
     size: int | None = None,
     max_images: int | None = None,
-    features: Path | str | None = None,
 ) -> Scores:
     """Scores of a model on the held-out pictures of two folders.
 
@@ -84,22 +85,20 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller
         b: folder of side B; may be the same folder as `a` where it holds testA and testB.
         truth_a2b: folder with the true translations of A, under the same file names.
         truth_b2a: folder with the true translations of B.
-        metrics: some of `METRICS`; None for all that can be measured.
+        metrics: some of `METRICS`; None for all that can be measured without `kid` and `lpips`.
         size: shorter side in px to bring the pictures to first; None leaves them as they are.
         max_images: of each domain, evenly spread; None for all.
-        features: file with weights of SqueezeNet 1.1, which `kid` and `lpips` measure with; where it is given
-            both are measured unless `metrics` says otherwise.
 
     Returns:
         Name to score; pictures that could not be read are in `left_out`.
 
     Raises:
-        WeightsError: `features` is missing or holds other weights.
+        WeightsError: `kid` or `lpips` is asked for and the weights of SqueezeNet 1.1 are not in RESKIN_WEIGHTS.
         SettingsError: an unknown metric, a truth metric without truth, a size or number below 1.
         DataError: a folder without readable pictures, or truth that does not match.
         ShapeError: pictures too small for a metric.
     """
-    chosen = _check(metrics, size, max_images, has_features=features is not None)
+    chosen = _check(metrics, size, max_images)
     if metrics is not None and truth_a2b is None and truth_b2a is None:
         for name in sorted(set(_WITH_TRUTH) & set(chosen)):
             raise SettingsError(f"'{name}' compares with the truth and none was given", "Give --truth-a2b.")
@@ -111,14 +110,28 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller
         "a": find_held_out(Path(a), "a", truth=truth_a, size=size, limit=max_images),
         "b": find_held_out(Path(b), "b", truth=truth_b, size=size, limit=max_images),
     }
-    network = None if features is None else read_squeezenet(Path(features))
+    network = read_squeezenet(_features_file()) if set(_WITH_FEATURES) & set(chosen) else None
     scores = _Evaluation(model, sides, chosen, network).run()
     return Scores(scores, left_out=[each for pictures in sides.values() for each in pictures.left_out])
 
 
-def _check(
-    metrics: Sequence[str] | None, size: int | None, max_images: int | None, *, has_features: bool
-) -> list[str]:
+def _features_file() -> Path:
+    """The weights of SqueezeNet 1.1 in the folder that RESKIN_WEIGHTS names; they are never fetched.
+
+    Raises:
+        WeightsError: they are not there.
+    """
+    folder = Path(os.environ.get(FOLDER_VARIABLE, ""))
+    found = sorted(folder.glob("squeezenet1_1*.pth")) if folder != Path() else []
+    if not found:
+        raise WeightsError(
+            f"no weights of SqueezeNet 1.1, which {' and '.join(_WITH_FEATURES)} measure with",
+            f"Put a file squeezenet1_1*.pth into a folder and name it in {FOLDER_VARIABLE}.",
+        )
+    return found[0]
+
+
+def _check(metrics: Sequence[str] | None, size: int | None, max_images: int | None) -> list[str]:
     """The metrics that are meant, after all values were looked at."""
     for name in metrics or ():
         if name not in METRICS:
@@ -127,13 +140,7 @@ def _check(
         if value is not None and value < 1:
             raise SettingsError(f"'{name}' is {value}", "Give 1 or more, or leave it out.")
     if metrics is None:
-        return [name for name in METRICS if has_features or name not in _WITH_FEATURES]
-    for name in _WITH_FEATURES:
-        if name in metrics and not has_features:
-            raise SettingsError(
-                f"'{name}' compares features of a network and none was given",
-                "Give --features with a file of SqueezeNet 1.1's weights.",
-            )
+        return [name for name in METRICS if name not in _WITH_FEATURES]
     return list(dict.fromkeys(metrics))
 
 
