@@ -38,7 +38,7 @@ class Arguments(Settings):
     max_images: int | None = None
     """Use at most this many pictures of each side."""
     metrics: tuple[str, ...] = ()
-    """Which of psnr, ssim, lpips, cycle_l1, swd, kid; by default all but kid and lpips, which need weights."""
+    """Which of psnr, ssim, lpips, cycle_l1, swd, kid; by default all but kid and lpips (need weights)."""
     step: int | None = None
     """Checkpoint to measure; by default the last."""
     device: str = "auto"

@@ -93,7 +93,7 @@ def evaluate(
         Name to score; pictures that could not be read are in `left_out`.
 
     Raises:
-        WeightsError: `kid` or `lpips` is asked for and the weights of SqueezeNet 1.1 are not in RESKIN_WEIGHTS.
+        WeightsError: `kid` or `lpips` is asked for and the weights of SqueezeNet 1.1 are not at hand.
         SettingsError: an unknown metric, a truth metric without truth, a size or number below 1.
         DataError: a folder without readable pictures, or truth that does not match.
         ShapeError: pictures too small for a metric.
