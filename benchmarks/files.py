@@ -113,7 +113,7 @@ def _serial_and_overlapped(source: Path, folder: Path, model: Translator, rounds
         with VideoReader(source) as reader:
             info, out = reader.info, folder / "serial.mp4"
             size = (info.width, info.height)
-            with VideoWriter(out, size=size, frame_rate=info.frame_rate, sound_from=source) as writer:
+            with VideoWriter(out, size=size, frame_rate=info.frame_rate, source=source) as writer:
                 for frame in reader:
                     writer.write(engine.translate(frame.image[None])[0], frame.time)
 

@@ -19,7 +19,7 @@ import pytest
 
 from reskin.video.probe import probe
 from reskin.video.reader import VideoReader
-from reskin.video.writer import VideoWriter
+from reskin.video.writer import Encoding, VideoWriter
 
 KR_KB = {"601": (0.299, 0.114), "709": (0.2126, 0.0722), "2020": (0.2627, 0.0593)}
 TAGS = {"601": 6, "709": 1, "2020": 9, None: 2}
@@ -276,7 +276,7 @@ def test_written_again_it_is_the_same_film(
     copy = tmp_path / f"copy{suffix}"
     size = (reader.info.width, reader.info.height)
     with VideoWriter(
-        copy, size=size, frame_rate=reader.info.frame_rate, sound_from=source, quality=8
+        copy, size=size, frame_rate=reader.info.frame_rate, source=source, encoding=Encoding(quality=8)
     ) as writer:
         for frame in frames:
             writer.write(frame.image, frame.time)

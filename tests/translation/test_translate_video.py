@@ -20,7 +20,7 @@ from reskin.methods.translator import Translator
 from reskin.translation import clips
 from reskin.translation.clips import VideoProgress, translate_video
 from reskin.video.reader import Frame, VideoReader
-from reskin.video.writer import Sound, VideoWriter
+from reskin.video.writer import Encoding, Sound, VideoWriter
 
 FP32 = Compute(torch.device("cpu"), "fp32")
 UNEVEN = [Fraction(n * 1001, 30000) for n in (0, 1, 2, 5, 6, 9, 10, 11, 12, 20, 21, 22)]
@@ -33,7 +33,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows, columns = np.mgrid[0:46, 0:70]
     tone = np.sin(np.arange(16000) / 10).astype(np.float32)[:, None] * 0.3
     with VideoWriter(
-        path, size=(70, 46), frame_rate=Fraction(15), sound=Sound(tone, 16000), quality=4
+        path, size=(70, 46), frame_rate=Fraction(15), sound=Sound(tone, 16000), encoding=Encoding(quality=4)
     ) as writer:
         for number, time in enumerate(UNEVEN):
             planes = [rows * 3 + 40, columns * 2 + 5 * number, 200 - rows - columns]

@@ -15,14 +15,16 @@ import pytest
 from reskin.errors import NoFramesError, NotAVideoError, ReskinError, VideoError
 from reskin.video.probe import is_video_name, probe
 from reskin.video.reader import VideoReader
-from reskin.video.writer import Sound, VideoWriter
+from reskin.video.writer import Encoding, Sound, VideoWriter
+
+FAST = Encoding(speed="ultrafast")
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """600 tiny frames, in groups of 250."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
-    with VideoWriter(path, size=(32, 32), frame_rate=Fraction(25), speed="ultrafast") as writer:
+    with VideoWriter(path, size=(32, 32), frame_rate=Fraction(25), encoding=FAST) as writer:
         for number in range(600):
             writer.write(np.full((32, 32, 3), number % 200, np.uint8), Fraction(number, 25))
     return path
@@ -198,7 +200,7 @@ def test_e01_cut_and_overwritten_files_say_so(film: Path, tmp_path: Path) -> Non
 
 def test_e01_a_matroska_file_cut_short_says_so(tmp_path: Path) -> None:
     path, noise = tmp_path / "film.mkv", np.random.default_rng(0)
-    with VideoWriter(path, size=(64, 64), frame_rate=Fraction(10), speed="ultrafast") as writer:
+    with VideoWriter(path, size=(64, 64), frame_rate=Fraction(10), encoding=FAST) as writer:
         for number in range(40):
             writer.write(noise.integers(0, 255, (64, 64, 3), np.uint8), Fraction(number, 10))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -213,7 +215,7 @@ def test_m2_mutated_files_raise_nothing_else(suffix: str, tmp_path: Path) -> Non
     rng = np.random.default_rng(7)
     seed, bad = tmp_path / f"seed{suffix}", tmp_path / f"bad{suffix}"
     tone = Sound(np.zeros((4800, 1), np.float32), 48000)
-    with VideoWriter(seed, size=(48, 32), frame_rate=Fraction(25), sound=tone, speed="ultrafast") as writer:
+    with VideoWriter(seed, size=(48, 32), frame_rate=Fraction(25), sound=tone, encoding=FAST) as writer:
         for number in range(10):
             writer.write(rng.integers(0, 255, (32, 48, 3), np.uint8), Fraction(number, 25))
     whole, refused = seed.read_bytes(), 0
@@ -228,9 +230,7 @@ def test_m2_mutated_files_raise_nothing_else(suffix: str, tmp_path: Path) -> Non
             frames = list(reader)
             list(reader.frames_at(range(0, len(reader.times()), 3)))
             assert all(a.time < b.time for a, b in pairwise(frames))
-            with VideoWriter(
-                tmp_path / "out.mp4", size=(16, 16), frame_rate=Fraction(25), sound_from=bad
-            ) as out:
+            with VideoWriter(tmp_path / "out.mp4", size=(16, 16), frame_rate=Fraction(25), source=bad) as out:
                 out.write(np.zeros((16, 16, 3), np.uint8), Fraction(0))
         except ReskinError:
             refused += 1

@@ -110,7 +110,7 @@ def test_e06_frames_times_and_sound_packets_survive(name: str, real_data: Path, 
     reader = VideoReader(source)
     copy, info = tmp_path / "copy.mp4", reader.info
     small = (info.width // 4, info.height // 4)
-    with VideoWriter(copy, size=small, frame_rate=info.frame_rate, sound_from=source) as writer:
+    with VideoWriter(copy, size=small, frame_rate=info.frame_rate, source=source) as writer:
         for frame in reader:
             writer.write(frame.image[: small[1] * 4 : 4, : small[0] * 4 : 4], frame.time)
     assert VideoReader(copy).times() == reader.times()

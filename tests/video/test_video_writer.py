@@ -102,7 +102,7 @@ def test_wrong_frames_and_times_are_refused(tmp_path: Path) -> None:
         ("a", {}, "unknown ending ''"),
         ("a.mp4", {"size": (0, 16)}, "0x16"),
         ("a.mp4", {"frame_rate": Fraction(0)}, "frame rate"),
-        ("a.mp4", {"sound_from": Path("missing.mp4")}, "no file missing.mp4"),
+        ("a.mp4", {"source": Path("missing.mp4")}, "no file missing.mp4"),
     ],
 )
 def test_what_cannot_be_written_is_said_at_once(name: str, changes: dict, words: str, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_sound_that_cannot_be_copied_is_encoded_and_said(suffix: str, tmp_path: 
         output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     path = tmp_path / f"a{suffix}"
-    with VideoWriter(path, size=(16, 16), frame_rate=RATE, sound_from=source) as writer:
+    with VideoWriter(path, size=(16, 16), frame_rate=RATE, source=source) as writer:
         for number in range(25):
             writer.write(BLACK, number / RATE)
     new = "AAC" if suffix == ".mp4" else "Opus"

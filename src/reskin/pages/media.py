@@ -129,7 +129,7 @@ def embed_video(path: Path) -> EmbeddedVideo:
 def _smaller(path: Path) -> tuple[bytes, tuple[int, int], str]:
     """H.264 of the first minute with even sides of at most 640 px: bytes, size and what was done."""
     from reskin.video.reader import VideoReader
-    from reskin.video.writer import VideoWriter
+    from reskin.video.writer import Encoding, VideoWriter
 
     with tempfile.TemporaryDirectory() as folder, VideoReader(path) as reader:
         info = reader.info
@@ -138,7 +138,9 @@ def _smaller(path: Path) -> tuple[bytes, tuple[int, int], str]:
         target = Path(folder) / "small.mp4"
         start: Fraction | None = None
         was_cut = False
-        with VideoWriter(target, size=(size[0], size[1]), frame_rate=info.frame_rate, quality=26) as writer:
+        with VideoWriter(
+            target, size=(size[0], size[1]), frame_rate=info.frame_rate, encoding=Encoding(quality=26)
+        ) as writer:
             for frame in reader:
                 start = frame.time if start is None else start
                 if frame.time - start > _SMALL_SECONDS:

@@ -17,10 +17,13 @@ from reskin.methods.translator import Translator
 from reskin.translation.film import AS_IT_IS, Film, FilmOptions, Frames
 from reskin.translation.targets import check_target
 from reskin.types import Direction
-from reskin.video.probe import VideoInfo
 from reskin.video.reader import Frame, VideoReader
+<<<<<<< HEAD
 from reskin.video.survey import survey
 from reskin.video.writer import VideoWriter
+=======
+from reskin.video.writer import Encoding, VideoWriter
+>>>>>>> 028fe63 (Videos keep what their container says besides pictures)
 
 _BATCH_PIXELS = 1_000_000
 """A GPU is given small frames together, up to about this many pixels; larger ones one by one."""
@@ -82,7 +85,11 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     compute: Compute | None = None,
     batch: int | None = None,
     rendering: Rendering | None = None,
+<<<<<<< HEAD
     film: FilmOptions | None = None,
+=======
+    encoding: Encoding | None = None,
+>>>>>>> 028fe63 (Videos keep what their container says besides pictures)
     overwrite: bool = False,
 ) -> VideoResult:
     """Translate a video frame by frame; size, frame times and sound stay as they are.
@@ -100,7 +107,11 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
         compute: where and how; by default the model's own device in the precision that is fast there.
         batch: frames given to the model at once; by default 1 on a CPU, on a GPU more where frames are small.
         rendering: one style for all frames; a mask that is one picture.
+<<<<<<< HEAD
         film: borders, work size and stabiliser; by default every frame as it is, by itself.
+=======
+        encoding: codec and quality of the pictures; by default those of the container.
+>>>>>>> 028fe63 (Videos keep what their container says besides pictures)
         overwrite: replace `out` if it is there.
 
     Raises:
@@ -117,8 +128,14 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     _check_rendering(engine.rendering)
     treated = _film(engine, film or AS_IT_IS, source)
     with VideoReader(source) as reader:
+<<<<<<< HEAD
         with _writer(reader.info, source, out) as writer:
             frames = _translate_frames(treated, reader, writer, report=report, batch=batch)
+=======
+        with _writer(reader, out, encoding or Encoding()) as writer:
+            frames = _translate_frames(engine, reader, writer, report=report, batch=batch)
+            writer.ends_at(reader.end())
+>>>>>>> 028fe63 (Videos keep what their container says besides pictures)
         notes = [*reader.notes, *writer.notes]
         return VideoResult(frames, time.monotonic() - started, notes, list(reader.damaged))
 
@@ -139,9 +156,16 @@ def _check_rendering(rendering: Rendering) -> None:
         raise SettingsError(f"{rendering.mask} is a folder", "For a video give one picture as --mask.")
 
 
-def _writer(info: VideoInfo, source: Path, out: Path) -> VideoWriter:
-    sound = source if info.has_sound else None
-    return VideoWriter(out, size=(info.width, info.height), frame_rate=info.frame_rate, sound_from=sound)
+def _writer(reader: VideoReader, out: Path, encoding: Encoding) -> VideoWriter:
+    info = reader.info
+    return VideoWriter(
+        out,
+        size=(info.width, info.height),
+        frame_rate=info.frame_rate,
+        source=reader.path,
+        encoding=encoding,
+        start=reader.start(),
+    )
 
 
 def _translate_frames(

@@ -135,8 +135,8 @@ class Converter:
         return np.ascontiguousarray(image[:, ::-1] if place.mirrored else image)
 
 
-class YuvMaker:
-    """Turns RGB arrays into frames for an encoder: BT.709, limited range.
+class FrameMaker:
+    """Turns RGB arrays into frames for an encoder: BT.709, limited range, or RGB as it is.
 
     Chroma is sited on the left column, as players take it where nothing is said; swscale alone would put it
     half a pixel to the right, which tints every gradient.
@@ -144,16 +144,20 @@ class YuvMaker:
     Args:
         width: pixels.
         height: pixels.
-        pixel_format: "yuv420p" or "yuv444p".
+        pixel_format: FFmpeg's name, such as "yuv420p", "yuva444p10le" or "bgr0".
+        has_alpha: whether the arrays come with transparency.
     """
 
-    def __init__(self, width: int, height: int, pixel_format: str) -> None:
-        self._graph = Graph()
+    def __init__(self, width: int, height: int, pixel_format: str, *, has_alpha: bool = False) -> None:
+        self._graph, self._has_alpha = Graph(), has_alpha
+        stored = "rgba" if has_alpha else "rgb24"
         flags = "bicubic+accurate_rnd+full_chroma_inp"
         scale = f"in_range=full:out_range=limited:out_color_matrix=bt709:out_chroma_loc=left:flags={flags}"
+        if pixel_format.startswith("bgr"):
+            scale = f"flags={flags}"
         nodes = [
             self._graph.add(
-                "buffer", f"video_size={width}x{height}:pix_fmt=rgb24:time_base=1/1:pixel_aspect=1/1"
+                "buffer", f"video_size={width}x{height}:pix_fmt={stored}:time_base=1/1:pixel_aspect=1/1"
             ),
             self._graph.add("scale", scale),
             self._graph.add("format", f"pix_fmts={pixel_format}"),
@@ -163,9 +167,18 @@ class YuvMaker:
             first.link_to(second)
         self._graph.configure()
 
-    def frame(self, image: np.ndarray) -> Any:
-        """A PyAV frame of an (H, W, 3) uint8 picture; its time stamp is still to be set."""
-        frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
+    def frame(self, image: np.ndarray, alpha: np.ndarray | None = None) -> Any:
+        """A PyAV frame; its time stamp is still to be set.
+
+        Args:
+            image: (H, W, 3), uint8, RGB.
+            alpha: (H, W), uint8, 255 for opaque; opaque where it is None.
+        """
+        if self._has_alpha:
+            opaque = np.full(image.shape[:2], 255, np.uint8) if alpha is None else alpha
+            frame = VideoFrame.from_ndarray(np.dstack([image, opaque]), "rgba")
+        else:
+            frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
         frame.pts, frame.time_base = 0, Fraction(1)
         self._graph.push(frame)
         return self._graph.pull()

@@ -20,7 +20,14 @@ from reskin.video.ends import is_cut_matroska, stated_end, stated_packets
 from reskin.video.order import DisplayOrder
 from reskin.video.packets import decode, drain, packet_of, read_packets
 from reskin.video.pixels import Converter
-from reskin.video.source import check_is_file, examine, open_container, picture_stream, typed_errors
+from reskin.video.source import (
+    check_is_file,
+    examine,
+    open_container,
+    picture_stream,
+    sound_streams,
+    typed_errors,
+)
 from reskin.video.table import Key, Numbers, PacketTable
 
 _CHECK_EVERY = 64
@@ -142,6 +149,16 @@ class VideoReader:
         table, unit = self._scan()
         return [stamp * unit for stamp in table.stamps]
 
+    def start(self) -> Fraction:
+        """Seconds at which the first picture or sound of the file begins on its own clock; often not 0.
+
+        Raises:
+            DamagedVideoError: the file cannot be read on.
+            VideoError: the file was changed meanwhile.
+        """
+        self._scan()
+        return self._start
+
     def end(self) -> Fraction | None:
         """Seconds at which the last frame ceases to be shown, where the file says so; else None.
 
@@ -169,6 +186,10 @@ class VideoReader:
                 self._table = PacketTable(container, stream)
                 self._unit = Fraction(stream.time_base)
                 self._end = self._found_end(container, stream, self._table)
+                begun = [self._table.stamps[0] * self._unit] if self._table.stamps else []
+                sounds = [sound for sound in sound_streams(container) if sound.start_time is not None]
+                begun += [Fraction(sound.start_time * sound.time_base) for sound in sounds]
+                self._start = max(Fraction(0), min(begun, default=Fraction(0)))
         return self._table, self._unit
 
     def _found_end(self, container: Any, stream: Any, table: PacketTable) -> Fraction | None:

@@ -122,6 +122,14 @@ def _looks_like_video(path: Path) -> bool:
     return any(head[at : at + len(mark)] == mark for at, mark in _SIGNATURES)
 
 
+def find_pictures(container: Any) -> Any:
+    """The video stream marked as default, else the first, None where there is none; covers do not count."""
+    attached = av.stream.Disposition.attached_pic
+    films = [stream for stream in container.streams.video if not stream.disposition & attached]
+    default = [stream for stream in films if stream.disposition & av.stream.Disposition.default]
+    return next(iter([*default, *films]), None)
+
+
 def picture_stream(container: Any, path: Path) -> Any:
     """The video stream to read: the one marked as default, else the first; cover pictures do not count.
 
@@ -129,12 +137,10 @@ def picture_stream(container: Any, path: Path) -> Any:
         NoFramesError: there is none.
         CodecError: this FFmpeg cannot decode it.
     """
-    attached = av.stream.Disposition.attached_pic
-    films = [stream for stream in container.streams.video if not stream.disposition & attached]
-    if not films:
+    chosen = find_pictures(container)
+    if chosen is None:
         has = "only sound and a cover picture" if container.streams.video else "no pictures"
         raise NoFramesError(f"{path} holds {has}", "Choose a file with a film in it.")
-    chosen = next((s for s in films if s.disposition & av.stream.Disposition.default), films[0])
     if chosen.codec_context is None:
         raise CodecError(f"no decoder for the pictures of {path}", "Convert it to H.264 in .mp4 first.")
     chosen.thread_type = "AUTO"

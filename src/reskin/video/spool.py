@@ -12,16 +12,25 @@ from typing import IO, Any, Self
 
 import av
 
+from reskin.storage import storage_error
+
+_ALPHA = "matroska_block_additional"
+"""Where VP9 keeps the transparency of a frame."""
+
 
 class FrameTimes:
     """The times of all frames, 16 bytes each, and the coarsest unit that holds them all exactly.
+
+    Args:
+        start: seconds that become time zero.
 
     Attributes:
         denominator: that unit is 1 / `denominator` seconds.
         last: the latest time, None before the first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: Fraction = Fraction(0)) -> None:
+        self._start = start
         self._numerators, self._denominators = array("q"), array("q")
         self.denominator = 1
         self.last: Fraction | None = None
@@ -33,14 +42,14 @@ class FrameTimes:
         """Keep `time`; its index."""
         self._numerators.append(time.numerator)
         self._denominators.append(time.denominator)
-        self.denominator = math.lcm(self.denominator, time.denominator)
+        self.denominator = math.lcm(self.denominator, (time - self._start).denominator)
         self.last = time
         return len(self._numerators) - 1
 
     @property
     def shift(self) -> Fraction:
-        """Seconds to add to every time so that the first is not negative."""
-        return max(Fraction(0), -Fraction(self._numerators[0], self._denominators[0]))
+        """Seconds to add to every time: minus the start, or more so that the first is not negative."""
+        return max(-self._start, -Fraction(self._numerators[0], self._denominators[0]))
 
     def ticks(self, timescale: int) -> list[int]:
         """Every time, shifted, in units of 1 / `timescale` seconds; rising even if that is too coarse."""
@@ -55,15 +64,23 @@ class Spool:
     """Encoded packets in a file beside the target until the times of all frames are known.
 
     Args:
-        temporary: the temporary file of the target; this one gets a name beside it.
+        temporary: the temporary file of the target; this one gets a name of the same kind beside it, so that
+            what a killed process leaves is removed with the rest.
+        target: the file being written, for messages.
     """
 
-    def __init__(self, temporary: Path) -> None:
+    def __init__(self, temporary: Path, target: Path) -> None:
+        self._target = target
         self._path = temporary.with_name(f"{temporary.stem}-packets{temporary.suffix}")
         self._sizes, self._pts, self._dts, self._keys = array("q"), array("q"), array("q"), array("b")
+        # PyAV makes side data from packets only, so that transparency stays in memory: a few kB a frame.
+        self._alpha: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._file: IO[bytes] = open(self._path, "w+b")
+        try:
+            self._file: IO[bytes] = open(self._path, "w+b")
+        except OSError as error:
+            raise storage_error(self._target, error) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,26 +91,39 @@ class Spool:
     def add(self, packet: Any) -> None:
         """Keep a packet whose times count frames."""
         self._file.write(bytes(packet))
+        if packet.has_sidedata(_ALPHA):
+            self._alpha[len(self._sizes)] = packet.get_sidedata(_ALPHA)
         self._sizes.append(packet.size)
         self._pts.append(packet.pts)
         self._dts.append(packet.dts)
         self._keys.append(packet.is_keyframe)
 
-    def packets(self, stream: Any, ticks: list[int], step: int) -> Iterator[Any]:
+    def packets(self, stream: Any, ticks: list[int], step: int, *, end: int, sums_up: bool) -> Iterator[Any]:
         """The packets in the order of decoding, with frame numbers turned into `ticks`.
 
         Args:
             stream: the output stream, whose time base the ticks are in.
             ticks: time of every frame.
-            step: ticks of one frame at the average rate: before the first frame and after the last.
+            step: ticks of one frame at the average rate, for the order of decoding before the first frame.
+            end: when the last frame ceases to be shown.
+            sums_up: whether the container takes the sum of the steps of decoding for the length of the track:
+                the last packet then brings it to `end`.
         """
         self._file.seek(0)
-        ends = [*ticks[1:], ticks[-1] + step]
+        ends = [*ticks[1:], end]
+        step = max(1, min(step, ends[0] - ticks[0]))
         unit = stream.time_base  # The muxer may refine it while it writes the header.
-        for size, pts, dts, key in zip(self._sizes, self._pts, self._dts, self._keys, strict=True):
+        first = 0
+        rows = zip(self._sizes, self._pts, self._dts, self._keys, strict=True)
+        for number, (size, pts, dts, key) in enumerate(rows):
             packet = av.Packet(self._file.read(size))
+            if number in self._alpha:
+                packet.set_sidedata(self._alpha[number])
             packet.stream, packet.time_base = stream, unit
             packet.pts, packet.duration = ticks[pts], ends[pts] - ticks[pts]
-            packet.dts = ticks[dts] if dts >= 0 else ticks[0] + dts * max(1, step)
+            packet.dts = ticks[dts] if dts >= 0 else ticks[0] + dts * step
             packet.is_keyframe = bool(key)
+            first = packet.dts if number == 0 else first
+            if sums_up and number == len(self._sizes) - 1:
+                packet.duration = max(1, end - ticks[0] - (packet.dts - first))
             yield packet

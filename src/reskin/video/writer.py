@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -13,22 +14,22 @@ from typing import Any, Self
 import av
 import numpy as np
 
-from reskin.errors import CodecError, NoFramesError, ReskinError, VideoError
+from reskin.errors import NoFramesError, ReskinError, VideoError
 from reskin.storage import commit, storage_error
-from reskin.video.pixels import YuvMaker
-from reskin.video.sound import Sound, SoundTracks
-from reskin.video.source import check_is_file
+from reskin.video.encoding import FORMATS, Encoding, add_pictures, check_size, chosen_codec
+from reskin.video.labels import copy_file_labels, lost_labels, timecode_of
+from reskin.video.pixels import FrameMaker
+from reskin.video.sound import Sound
+from reskin.video.source import check_is_file, open_container
 from reskin.video.spool import FrameTimes, Spool
+from reskin.video.tracks import Tracks
 
-__all__ = ["Sound", "VideoWriter"]
+__all__ = ["Encoding", "Sound", "VideoWriter", "check_can_write"]
 
-_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _MILLISECONDS = (".mkv", ".webm")  # Matroska knows no finer unit, as FFmpeg writes it.
 _LARGEST_TIMESCALE = 2**31 - 1
 _FALLBACK_TIMESCALE = 1_000_000
-
-_BT709 = 1
-_LIMITED = 1
+_CHECK_SECONDS = Fraction(1)
 
 
 class _AbandonedError(Exception):
@@ -38,27 +39,28 @@ class _AbandonedError(Exception):
 class VideoWriter:
     """Writes frames to a video file; the file appears at `path` when the `with` block ends without an error.
 
-    Pictures are H.264 (VP9 in .webm), BT.709, limited range, and tagged so. Encoded frames wait in a file
+    Pictures are tagged as what they are: BT.709, limited range (RGB in FFV1). Encoded frames wait in a file
     beside the target until all times are known: only then can a unit of time be chosen that holds each of
-    them exactly. In .mkv and .webm that unit is always a millisecond. Frames with an odd side are stored as
-    4:4:4, since H.264 has no odd 4:2:0; `notes` says so.
+    them exactly. In .mkv and .webm that unit is always a millisecond. H.264 and HEVC frames with an odd edge
+    are stored as 4:4:4, since neither has an odd 4:2:0; `notes` says so.
 
     Args:
         path: the file; its ending decides the container: .mp4, .m4v, .mov, .mkv or .webm.
-        size: (width, height) of every frame, pixels.
-        frame_rate: average frames per second; only the last frame's duration and the encoder follow it.
-        sound_from: a file whose sound tracks go in at the times they have there, copied packet for packet
-            where the container allows it.
-        sound: a sound track from memory, encoded to AAC (Opus in .webm); not together with `sound_from`.
-        quality: constant rate factor, 0 (perfect) to 51; 18 looks like the source.
-        speed: x264's preset, "ultrafast" to "veryslow".
+        size: (width, height) of every frame, px.
+        frame_rate: average frames per second, for the encoder and for a last frame whose end is not given.
+        source: a film that this one is made of: its sound tracks and subtitles go in at the times they have
+            there, copied packet for packet where the container allows it, and its languages, titles, flags,
+            chapters and timecode. What cannot be kept is in `notes`.
+        sound: a sound track from memory, encoded to AAC (Opus in .webm); not together with `source`.
+        encoding: codec, quality and transparency.
+        start: seconds on the clock of the frames and of `source` that become time zero.
 
     Attributes:
-        notes: what a user should be told about the file, such as sound that could not be copied; complete
+        notes: what a user should know about the file, such as sound that could not be copied; complete
             when the `with` block has ended.
 
     Raises:
-        VideoError: an ending, size or rate that cannot be written; a `sound_from` that cannot be read.
+        VideoError: an ending, size, codec or rate that cannot be written; a `source` that cannot be read.
         StorageError: the disk refuses the write; what was at `path` before is intact.
     """
 
@@ -68,39 +70,34 @@ class VideoWriter:
         *,
         size: tuple[int, int],
         frame_rate: Fraction,
-        sound_from: Path | None = None,
+        source: Path | None = None,
         sound: Sound | None = None,
-        quality: int = 18,
-        speed: str = "veryfast",
+        encoding: Encoding | None = None,
+        start: Fraction = Fraction(0),
     ) -> None:
         self.path, self.size = Path(path), size
         self.frame_rate = Fraction(frame_rate)
         self.notes: list[str] = []
-        self._quality, self._speed = quality, speed
-        self._sound_from = None if sound_from is None else Path(sound_from)
-        self._sound = sound
+        self._encoding = encoding or Encoding()
+        self._source = None if source is None else Path(source)
+        self._sound, self._begin = sound, start
+        self._sound_until: Fraction | None = None
+        self._end: Fraction | None = None
         self._check()
         self._stack = ExitStack()
         self._open = False
 
     def _check(self) -> None:
-        if self.path.suffix.lower() not in _FORMATS:
-            raise VideoError(
-                f"{self.path} cannot be written: unknown ending '{self.path.suffix}'",
-                f"Choose one of {', '.join(_FORMATS)}.",
-            )
-        if min(self.size) < 2 or max(self.size) > 16384:
-            raise VideoError(
-                f"{self.path}: frames of {self.size[0]}x{self.size[1]} cannot be written", "Use 2 to 16384."
-            )
+        self._codec = chosen_codec(self.path, self._encoding)
+        check_size(self.path, self._codec, self.size)
         if self.frame_rate <= 0:
             raise VideoError(
                 f"{self.path}: a frame rate of {self.frame_rate} is not possible", "Use more than 0."
             )
-        if self._sound is not None and self._sound_from is not None:
-            raise VideoError(f"{self.path}: sound was given twice", "Give either sound or sound_from.")
-        if self._sound_from is not None:
-            check_is_file(self._sound_from)
+        if self._sound is not None and self._source is not None:
+            raise VideoError(f"{self.path}: sound was given twice", "Give either sound or source.")
+        if self._source is not None:
+            check_is_file(self._source)
 
     def __enter__(self) -> Self:
         try:
@@ -113,51 +110,36 @@ class VideoWriter:
     def _start(self) -> None:
         suffix = self.path.suffix.lower()
         self._temporary = self._stack.enter_context(commit(self.path))
-        self._spool = self._stack.enter_context(Spool(self._temporary))
+        self._spool = self._stack.enter_context(Spool(self._temporary, self.path))
         self._output = av.open(
-            str(self._temporary), "w", format=_FORMATS[suffix], container_options=_container_options(suffix)
+            str(self._temporary), "w", format=FORMATS[suffix], container_options=_container_options(suffix)
         )
-        self._stream = self._add_pictures(suffix)
-        self._tracks = SoundTracks(self._output, suffix)
+        rate = self.frame_rate.limit_denominator(1 << 20)
+        self._stream = add_pictures(self._output, self._codec, rate, self.size, self._encoding)
+        form = self._stream.pix_fmt
+        if form == "yuv444p":
+            name = "H.264" if self._codec == "h264" else "HEVC"
+            width, height = self.size
+            self.notes.append(
+                f"{width}x{height} has an odd edge: stored as {name} 4:4:4, which some players cannot show"
+            )
+        self._tracks = Tracks(self._output, suffix, until=self._sound_until)
         self._stack.callback(self._tracks.close)
-        if self._sound_from is not None:
-            self._tracks.add_file(self._sound_from)
+        if self._source is not None:
+            self._tracks.add_file(self._source)
         if self._sound is not None:
             self._tracks.add_samples(self._sound)
-        self._maker = YuvMaker(*self.size, self._pixel_format)
-        self._times = FrameTimes()
+        self._maker = FrameMaker(*self.size, form, has_alpha=self._encoding.has_alpha)
+        self._times = FrameTimes(self._begin)
         self._open = True
 
-    def _add_pictures(self, suffix: str) -> Any:
-        width, height = self.size
-        codec = "libvpx-vp9" if suffix == ".webm" else "libx264"
-        rate = self.frame_rate.limit_denominator(1 << 20)
-        try:
-            stream = self._output.add_stream(codec, rate=rate, width=width, height=height)
-        except av.error.LookupError as error:
-            raise CodecError(
-                f"this FFmpeg has no {codec} encoder", "Install the wheel: pip install av."
-            ) from error
-        stream.options = _codec_options(codec, self._quality, self._speed)
-        odd = (width % 2 or height % 2) and codec == "libx264"
-        if odd:
-            self.notes.append(
-                f"{width}x{height} has an odd side: stored as H.264 4:4:4, which some players cannot show"
-            )
-        context = stream.codec_context
-        stream.pix_fmt = self._pixel_format = "yuv444p" if odd else "yuv420p"
-        context.time_base = 1 / rate
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
-        context.color_range = _LIMITED
-        context.thread_type = "AUTO"
-        return stream
-
-    def write(self, image: np.ndarray, time: Fraction) -> None:
+    def write(self, image: np.ndarray, time: Fraction, alpha: np.ndarray | None = None) -> None:
         """Add a frame.
 
         Args:
             image: (H, W, 3), uint8, RGB, of the writer's size.
             time: seconds at which the frame is first shown; later than that of the frame before.
+            alpha: (H, W), uint8, 0 for transparent; only where the encoding has it, opaque by default.
 
         Raises:
             VideoError: another size or type, or a time that does not come after the last one.
@@ -171,15 +153,21 @@ class VideoWriter:
                 f"{self.path}: a frame is {image.dtype} of shape {image.shape}",
                 f"It must be uint8 of shape {(height, width, 3)}.",
             )
+        if alpha is not None and not self._encoding.has_alpha:
+            raise VideoError(f"{self.path} is written without transparency", "Give Encoding(has_alpha=True).")
         last = self._times.last
         if last is not None and time <= last:
             raise VideoError(
                 f"{self.path}: frame at {time} s does not come after {last} s", "Write frames in order."
             )
         index = self._times.add(Fraction(time))
-        frame = self._maker.frame(image)
+        frame = self._maker.frame(image, alpha)
         frame.pts, frame.time_base = index, 1 / Fraction(self._stream.codec_context.framerate)
         self._encode(frame)
+
+    def ends_at(self, end: Fraction | None) -> None:
+        """Say when the last frame ceases to be shown, in seconds; None or no call: one frame's length on."""
+        self._end = end
 
     def _encode(self, frame: Any) -> None:
         try:
@@ -189,7 +177,7 @@ class VideoWriter:
             raise storage_error(self.path, error) from error
         except av.error.FFmpegError as error:
             raise VideoError(
-                f"{self.path}: the encoder gave up ({error.strerror})", "Try another --speed."
+                f"{self.path}: the encoder gave up ({error.strerror})", "Try another codec."
             ) from error
 
     def __exit__(
@@ -221,7 +209,7 @@ class VideoWriter:
 
     def _mux(self) -> None:
         suffix = self.path.suffix.lower()
-        timescale = 1000 if suffix in _MILLISECONDS else self._times.denominator
+        timescale = 1000 if suffix in _MILLISECONDS else self._unit()
         if timescale > _LARGEST_TIMESCALE:
             timescale = _FALLBACK_TIMESCALE
         if timescale % self._times.denominator:
@@ -232,17 +220,34 @@ class VideoWriter:
             whole = whole if whole <= _LARGEST_TIMESCALE else timescale * max(1, 90_000 // timescale)
             self._output.container_options["movie_timescale"] = str(whole)
         shift = self._times.shift
-        if shift:
-            self.notes.append(
-                f"pictures and sound begin {float(shift):.3f} s later: no file holds negative times"
-            )
+        if self._begin + shift > 0:
+            late = float(self._begin + shift)
+            self.notes.append(f"pictures and sound begin {late:.3f} s later: no file holds negative times")
+        if self._source is not None:
+            with open_container(self._source) as source:
+                copy_file_labels(source, self._output, self._stream, shift=shift)
+                if timecode_of(source) and suffix in (".mp4", ".m4v"):
+                    self._output.container_options["write_tmcd"] = "1"
         self._stream.time_base = Fraction(1, timescale)
         step = round(timescale / self.frame_rate)
-        pictures = self._spool.packets(self._stream, self._times.ticks(timescale), step)
-        for packet in _merged(pictures, self._tracks.packets(shift)):
+        ticks = self._times.ticks(timescale)
+        end = ticks[-1] + step
+        if self._end is not None:
+            end = max(ticks[-1] + 1, round((self._end + shift) * timescale))
+        packets = self._spool.packets(self._stream, ticks, step, end=end, sums_up=suffix not in _MILLISECONDS)
+        for packet in _merged(packets, self._tracks.packets(shift)):
             self._output.mux_one(packet)
         self._output.close()
         self.notes += self._tracks.notes
+        if self._source is not None:
+            self.notes += lost_labels(self._source, self._temporary, suffix)
+
+    def _unit(self) -> int:
+        """Units a second that hold every time, and the end of the last frame where that is possible."""
+        exact = self._times.denominator
+        end = self._end - self._begin if self._end is not None else 1 / self.frame_rate
+        finer = math.lcm(exact, end.denominator)
+        return finer if finer <= _LARGEST_TIMESCALE else exact
 
     def _abandon(self) -> None:
         self._open = False
@@ -256,22 +261,6 @@ class VideoWriter:
 
 def _container_options(suffix: str) -> dict[str, str]:
     return {"movflags": "+faststart"} if suffix in (".mp4", ".m4v", ".mov") else {}
-
-
-def _codec_options(codec: str, quality: int, speed: str) -> dict[str, str]:
-    if codec == "libx264":
-        # With x264's macroblock tree the same frames give other bytes each time. Without it a file looks the
-        # same at a number higher by two.
-        factor = quality + 2 if quality else 0
-        return {"crf": str(factor), "preset": speed, "x264-params": "mbtree=0"}
-    # VP9 at the same number looks worse; realtime with 8 of 9 speed steps is what two cores can do.
-    return {
-        "crf": str(min(63, quality + 4)),
-        "deadline": "realtime",
-        "cpu-used": "6",
-        "row-mt": "1",
-        "b": "0",
-    }
 
 
 def _merged(first: Iterator[Any], second: Iterator[Any]) -> Iterator[Any]:
@@ -289,3 +278,39 @@ def _merged(first: Iterator[Any], second: Iterator[Any]) -> Iterator[Any]:
 def _seconds(packet: Any) -> Fraction:
     stamp = packet.dts if packet.dts is not None else packet.pts
     return Fraction(0) if stamp is None else stamp * packet.time_base
+
+
+def check_can_write(source: Path | str, target: Path | str, encoding: Encoding | None = None) -> list[str]:
+    """Write the first second of a film, sound and all, to a file that is thrown away, before hours of work.
+
+    Args:
+        source: the film that is to be translated.
+        target: where the translation is to go; only its ending counts, nothing is written there.
+        encoding: codec and quality.
+
+    Returns:
+        What a user should know about the file that will come out of it.
+
+    Raises:
+        VideoError: the source cannot be read, or such a file not be written; the message says why.
+        StorageError: the disk of temporary files refuses the write.
+    """
+    from reskin.video.reader import VideoReader
+
+    with tempfile.TemporaryDirectory(prefix="reskin-check-") as folder, VideoReader(source) as reader:
+        info, start = reader.info, reader.start()
+        writer = VideoWriter(
+            Path(folder) / f"check{Path(target).suffix}",
+            size=(info.width, info.height),
+            frame_rate=info.frame_rate,
+            source=Path(source),
+            encoding=encoding,
+            start=start,
+        )
+        writer._sound_until = start + _CHECK_SECONDS
+        with writer:
+            for frame in reader:
+                writer.write(frame.image, frame.time)
+                if frame.time >= start + _CHECK_SECONDS:
+                    break
+        return [*reader.notes, *writer.notes]
