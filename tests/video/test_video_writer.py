@@ -237,3 +237,7 @@ with VideoWriter({str(tmp_path / "a.mp4")!r}, size=(64, 64), frame_rate=Fraction
         os.kill(process.pid, signal.SIGKILL)
     assert not (tmp_path / "a.mp4").exists()
     assert all(path.name.startswith(".") and path.suffix == ".part" for path in tmp_path.iterdir())
+    assert any("-packets" in path.name for path in tmp_path.iterdir())
+    with VideoWriter(tmp_path / "b.mp4", size=(16, 16), frame_rate=RATE) as writer:
+        writer.write(BLACK, Fraction(0))
+    assert [path.name for path in tmp_path.iterdir()] == ["b.mp4"]

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+<<<<<<< HEAD
 from dataclasses import dataclass
+=======
+from dataclasses import dataclass, field
+from fractions import Fraction
+>>>>>>> d58bd5d (The dry check of make is the writer's; a film's options in one place)
 from itertools import islice
 from pathlib import Path
 
@@ -75,6 +80,38 @@ class VideoResult:
     damaged: list[str]
 
 
+<<<<<<< HEAD
+=======
+@dataclass(frozen=True)
+class Film:
+    """How a film is read, batched and encoded.
+
+    Attributes:
+        batch: frames given to the model at once; None: 1 on a CPU, on a GPU more where frames are small.
+        encoding: codec and quality of the pictures; by default those of the container.
+    """
+
+    batch: int | None = None
+    encoding: Encoding = field(default_factory=Encoding)
+
+
+@dataclass
+class _Batch:
+    """Neighbouring frames on their way.
+
+    Attributes:
+        source: as they were read, RGB, uint8, (N, H, W, 3); nothing is written over them, since later stages
+            compare with them.
+        times: of each, in seconds.
+        made: their translations, same shape and type.
+    """
+
+    source: NDArray[np.uint8]
+    times: list[Fraction]
+    made: NDArray[np.uint8] | None = None
+
+
+>>>>>>> d58bd5d (The dry check of make is the writer's; a film's options in one place)
 def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     model: Translator,
     source: Path | str,
@@ -83,13 +120,16 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     *,
     report: Callable[[VideoProgress], None] | None = None,
     compute: Compute | None = None,
-    batch: int | None = None,
+    film: Film | None = None,
     rendering: Rendering | None = None,
+<<<<<<< HEAD
 <<<<<<< HEAD
     film: FilmOptions | None = None,
 =======
     encoding: Encoding | None = None,
 >>>>>>> 028fe63 (Videos keep what their container says besides pictures)
+=======
+>>>>>>> d58bd5d (The dry check of make is the writer's; a film's options in one place)
     overwrite: bool = False,
 ) -> VideoResult:
     """Translate a video frame by frame; size, frame times and sound stay as they are.
@@ -105,13 +145,16 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
         direction: one of the model's.
         report: called in this thread after each batch.
         compute: where and how; by default the model's own device in the precision that is fast there.
-        batch: frames given to the model at once; by default 1 on a CPU, on a GPU more where frames are small.
+        film: how the film is read, batched and encoded.
         rendering: one style for all frames; a mask that is one picture.
+<<<<<<< HEAD
 <<<<<<< HEAD
         film: borders, work size and stabiliser; by default every frame as it is, by itself.
 =======
         encoding: codec and quality of the pictures; by default those of the container.
 >>>>>>> 028fe63 (Videos keep what their container says besides pictures)
+=======
+>>>>>>> d58bd5d (The dry check of make is the writer's; a film's options in one place)
         overwrite: replace `out` if it is there.
 
     Raises:
@@ -122,18 +165,24 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     started = time.monotonic()
     source, out = Path(source), Path(out)
     check_target(source, out, overwrite=overwrite)
-    if batch is not None and batch < 1:
-        raise SettingsError(f"a batch of {batch} frames", "Give 1 or more.")
+    film = film or Film()
+    if film.batch is not None and film.batch < 1:
+        raise SettingsError(f"a batch of {film.batch} frames", "Give 1 or more.")
     engine = Engine(model, direction, compute, rendering)
     _check_rendering(engine.rendering)
     treated = _film(engine, film or AS_IT_IS, source)
     with VideoReader(source) as reader:
+<<<<<<< HEAD
 <<<<<<< HEAD
         with _writer(reader.info, source, out) as writer:
             frames = _translate_frames(treated, reader, writer, report=report, batch=batch)
 =======
         with _writer(reader, out, encoding or Encoding()) as writer:
             frames = _translate_frames(engine, reader, writer, report=report, batch=batch)
+=======
+        with _writer(reader, out, film.encoding) as writer:
+            frames = _translate_frames(engine, reader, writer, report=report, batch=film.batch)
+>>>>>>> d58bd5d (The dry check of make is the writer's; a film's options in one place)
             writer.ends_at(reader.end())
 >>>>>>> 028fe63 (Videos keep what their container says besides pictures)
         notes = [*reader.notes, *writer.notes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -309,8 +309,15 @@ def check_can_write(source: Path | str, target: Path | str, encoding: Encoding |
         )
         writer._sound_until = start + _CHECK_SECONDS
         with writer:
-            for frame in reader:
+            for frame in _first_second(reader):
                 writer.write(frame.image, frame.time)
-                if frame.time >= start + _CHECK_SECONDS:
-                    break
         return [*reader.notes, *writer.notes]
+
+
+def _first_second(frames: Iterable[Any]) -> Iterator[Any]:
+    first: Fraction | None = None
+    for frame in frames:
+        first = frame.time if first is None else first
+        yield frame
+        if frame.time >= first + _CHECK_SECONDS:
+            return

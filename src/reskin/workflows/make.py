@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -262,15 +260,9 @@ def check_end(clip: Path, target: Path) -> None:
     """
     if clip.is_dir():
         return
-    from reskin.video.reader import VideoReader
-    from reskin.video.writer import VideoWriter
+    from reskin.video.writer import check_can_write
 
-    with tempfile.TemporaryDirectory() as folder, VideoReader(clip) as reader:
-        info, dry = reader.info, Path(folder) / target.name
-        size, sound = (info.width, info.height), clip if info.has_sound else None
-        with VideoWriter(dry, size=size, frame_rate=info.frame_rate, sound_from=sound) as writer:
-            for frame in islice(reader, max(1, round(info.frame_rate))):
-                writer.write(frame.image, time=frame.time)
+    check_can_write(clip, target)
 
 
 def choose_settings(short_side: int, *, is_gpu: bool) -> dict[str, Any]:
