@@ -18,7 +18,7 @@ from reskin.device import Compute
 from reskin.errors import NotAVideoError, NotFiniteError, SettingsError, StorageError, VideoError
 from reskin.methods.translator import Translator
 from reskin.translation import clips
-from reskin.translation.clips import Film, VideoProgress, translate_video
+from reskin.translation.clips import VideoProgress, translate_video
 from reskin.video.reader import Frame, VideoReader
 from reskin.video.writer import Encoding, Sound, VideoWriter
 
@@ -69,7 +69,7 @@ def test_pictures_times_size_and_sound(
     tmp_path: Path, drawn: Path, negative: Translator, batch: int | None
 ) -> None:
     before = drawn.read_bytes()
-    result = translate_video(negative, drawn, tmp_path / "out.mp4", "a2b", film=Film(batch=batch))
+    result = translate_video(negative, drawn, tmp_path / "out.mp4", "a2b", batch=batch)
     assert (result.frames, result.damaged) == (12, [])
     (times, pictures), (old_times, old_pictures) = decoded(tmp_path / "out.mp4"), decoded(drawn)
     assert times == old_times and times[-1] == UNEVEN[-1]
@@ -102,7 +102,7 @@ def test_a_clip_is_translated_as_its_frames_are(
 
 def test_progress_counts_frames(tmp_path: Path, drawn: Path, negative: Translator) -> None:
     seen: list[VideoProgress] = []
-    translate_video(negative, drawn, tmp_path / "out.mp4", "a2b", report=seen.append, film=Film(batch=5))
+    translate_video(negative, drawn, tmp_path / "out.mp4", "a2b", report=seen.append, batch=5)
     assert [progress.frame for progress in seen] == [5, 10, 12]
     assert seen[-1].seconds_left == 0.0 and seen[-1].frames == 12
     assert VideoProgress(0, 12, 1.0).seconds_left is None
@@ -139,7 +139,7 @@ def test_wrong_calls_are_refused_and_leave_nothing(
     with pytest.raises(SettingsError, match="does not translate b2a"):
         translate_video(reflecting, drawn, tmp_path / "out.mp4", "b2a")
     with pytest.raises(SettingsError, match="a batch of 0"):
-        translate_video(reflecting, drawn, tmp_path / "out.mp4", "a2b", film=Film(batch=0))
+        translate_video(reflecting, drawn, tmp_path / "out.mp4", "a2b", batch=0)
     with pytest.raises(VideoError, match="ending"):
         translate_video(reflecting, drawn, tmp_path / "out.xyz", "a2b")
     with pytest.raises(NotAVideoError):
@@ -172,7 +172,7 @@ def test_a_failure_of_the_model_leaves_nothing(tmp_path: Path, drawn: Path, erro
         translate_video(FailsAt(error), drawn, tmp_path / "out.mp4", "a2b")
     assert raised.value is error
     assert leftovers(tmp_path) == set() and threading.active_count() == threads
-    translate_video(FailsAt(error), drawn, tmp_path / "two.mp4", "a2b", film=Film(batch=12))
+    translate_video(FailsAt(error), drawn, tmp_path / "two.mp4", "a2b", batch=12)
     assert leftovers(tmp_path) == {"two.mp4"}
 
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-<<<<<<< HEAD
 from dataclasses import dataclass
-=======
-from dataclasses import dataclass, field
-from fractions import Fraction
->>>>>>> d58bd5d (The dry check of make is the writer's; a film's options in one place)
 from itertools import islice
 from pathlib import Path
 
@@ -23,12 +18,8 @@ from reskin.translation.film import AS_IT_IS, Film, FilmOptions, Frames
 from reskin.translation.targets import check_target
 from reskin.types import Direction
 from reskin.video.reader import Frame, VideoReader
-<<<<<<< HEAD
 from reskin.video.survey import survey
-from reskin.video.writer import VideoWriter
-=======
 from reskin.video.writer import Encoding, VideoWriter
->>>>>>> 028fe63 (Videos keep what their container says besides pictures)
 
 _BATCH_PIXELS = 1_000_000
 """A GPU is given small frames together, up to about this many pixels; larger ones one by one."""
@@ -80,38 +71,6 @@ class VideoResult:
     damaged: list[str]
 
 
-<<<<<<< HEAD
-=======
-@dataclass(frozen=True)
-class Film:
-    """How a film is read, batched and encoded.
-
-    Attributes:
-        batch: frames given to the model at once; None: 1 on a CPU, on a GPU more where frames are small.
-        encoding: codec and quality of the pictures; by default those of the container.
-    """
-
-    batch: int | None = None
-    encoding: Encoding = field(default_factory=Encoding)
-
-
-@dataclass
-class _Batch:
-    """Neighbouring frames on their way.
-
-    Attributes:
-        source: as they were read, RGB, uint8, (N, H, W, 3); nothing is written over them, since later stages
-            compare with them.
-        times: of each, in seconds.
-        made: their translations, same shape and type.
-    """
-
-    source: NDArray[np.uint8]
-    times: list[Fraction]
-    made: NDArray[np.uint8] | None = None
-
-
->>>>>>> d58bd5d (The dry check of make is the writer's; a film's options in one place)
 def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     model: Translator,
     source: Path | str,
@@ -120,16 +79,9 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     *,
     report: Callable[[VideoProgress], None] | None = None,
     compute: Compute | None = None,
-    film: Film | None = None,
+    batch: int | None = None,
     rendering: Rendering | None = None,
-<<<<<<< HEAD
-<<<<<<< HEAD
     film: FilmOptions | None = None,
-=======
-    encoding: Encoding | None = None,
->>>>>>> 028fe63 (Videos keep what their container says besides pictures)
-=======
->>>>>>> d58bd5d (The dry check of make is the writer's; a film's options in one place)
     overwrite: bool = False,
 ) -> VideoResult:
     """Translate a video frame by frame; size, frame times and sound stay as they are.
@@ -145,16 +97,9 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
         direction: one of the model's.
         report: called in this thread after each batch.
         compute: where and how; by default the model's own device in the precision that is fast there.
-        film: how the film is read, batched and encoded.
+        batch: frames given to the model at once; by default 1 on a CPU, on a GPU more where frames are small.
         rendering: one style for all frames; a mask that is one picture.
-<<<<<<< HEAD
-<<<<<<< HEAD
-        film: borders, work size and stabiliser; by default every frame as it is, by itself.
-=======
-        encoding: codec and quality of the pictures; by default those of the container.
->>>>>>> 028fe63 (Videos keep what their container says besides pictures)
-=======
->>>>>>> d58bd5d (The dry check of make is the writer's; a film's options in one place)
+        film: borders, work size, stabiliser and encoding; by default every frame as it is, by itself.
         overwrite: replace `out` if it is there.
 
     Raises:
@@ -165,26 +110,15 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     started = time.monotonic()
     source, out = Path(source), Path(out)
     check_target(source, out, overwrite=overwrite)
-    film = film or Film()
-    if film.batch is not None and film.batch < 1:
-        raise SettingsError(f"a batch of {film.batch} frames", "Give 1 or more.")
+    if batch is not None and batch < 1:
+        raise SettingsError(f"a batch of {batch} frames", "Give 1 or more.")
     engine = Engine(model, direction, compute, rendering)
     _check_rendering(engine.rendering)
     treated = _film(engine, film or AS_IT_IS, source)
     with VideoReader(source) as reader:
-<<<<<<< HEAD
-<<<<<<< HEAD
-        with _writer(reader.info, source, out) as writer:
+        with _writer(reader, out, (film or AS_IT_IS).encoding) as writer:
             frames = _translate_frames(treated, reader, writer, report=report, batch=batch)
-=======
-        with _writer(reader, out, encoding or Encoding()) as writer:
-            frames = _translate_frames(engine, reader, writer, report=report, batch=batch)
-=======
-        with _writer(reader, out, film.encoding) as writer:
-            frames = _translate_frames(engine, reader, writer, report=report, batch=film.batch)
->>>>>>> d58bd5d (The dry check of make is the writer's; a film's options in one place)
             writer.ends_at(reader.end())
->>>>>>> 028fe63 (Videos keep what their container says besides pictures)
         notes = [*reader.notes, *writer.notes]
         return VideoResult(frames, time.monotonic() - started, notes, list(reader.damaged))
 

@@ -31,6 +31,7 @@ from reskin.networks.bilateral_grid import LOOK_PX, Grade
 from reskin.networks.grid_slicing import grade_picture
 from reskin.translation.stabilise import STRENGTH, Stabiliser
 from reskin.types import Bars, Direction
+from reskin.video.encoding import Encoding
 from reskin.video.survey import Shot
 
 RIM_PX = 2
@@ -54,6 +55,7 @@ class FilmOptions:
         enlarged.
         steady: strength of the stabiliser, 0 (off) to 1.
         has_bars: whether the borders of a film are found and left as they are; else they are translated too.
+        encoding: codec and quality of the pictures; by default those of the container.
 
     Raises:
         SettingsError: a value is out of range.
@@ -63,6 +65,7 @@ class FilmOptions:
     detail: float = 0.0
     steady: float = STRENGTH
     has_bars: bool = True
+    encoding: Encoding = field(default_factory=Encoding)
 
     def __post_init__(self) -> None:
         if isinstance(self.work_size, int) and not _LEAST_WORK_PX <= self.work_size <= _MOST_WORK_PX:
