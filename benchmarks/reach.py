@@ -68,7 +68,7 @@ def code_lines(path: Path) -> int:
 
 def method_files() -> list[Path]:
     """The files of all methods, in alphabetical order."""
-    beside = ("__init__", "base", "styled")
+    beside = ("__init__", "base", "styled", "translator")
     return sorted(path for path in (PACKAGE / "methods").glob("*.py") if path.stem not in beside)
 
 

@@ -196,7 +196,7 @@ def test_its_help_names_every_flag(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as end:
-        main(["train", name, "--help"])
+        main(["train", name, "--help-all"])
     said = capsys.readouterr().out
     assert end.value.code == 0
     for group in (find(name).Config, DataConfig, TrainConfig):

@@ -1,10 +1,9 @@
 """Grade: CycleGAN's objective over generators that can only grade, so a film keeps its shapes at any size.
 
 The generator is a bilateral grid (Gharbi et al., "Deep Bilateral Learning for Real-Time Image Enhancement",
-SIGGRAPH
-2017, https://arxiv.org/abs/1707.02880), the objective that of Zhu et al. (ICCV 2017) with a sliced
-Wasserstein loss
-between patches (Heitz et al., CVPR 2021), which brings tones and colours to the other domain within minutes.
+SIGGRAPH 2017, https://arxiv.org/abs/1707.02880), the objective that of Zhu et al. (ICCV 2017) with a sliced
+Wasserstein loss between patches (Heitz et al., CVPR 2021), which brings tones and colours to the other domain
+within minutes.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
 from reskin.losses.sliced_wasserstein import random_directions, random_patches, sliced_wasserstein
-from reskin.methods.base import Method, MethodConfig, frozen
+from reskin.methods.base import Adversary, Method, MethodConfig, frozen
 from reskin.networks.bilateral_grid import KNEE, Grade, GradeGenerator, apply_grade, roughness
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
@@ -66,8 +65,16 @@ class GradeMethod(Method):
 
     Config = GradeConfig
     config: GradeConfig
+    title = "Grade"
     paper = "bilateral grid of Gharbi et al. 2017"
     good_for = "films at full size in minutes: colour, tone and light change, shapes and texture cannot"
+    adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), objective="lsgan")
+    advice = {
+        "copy": ("lower identity_weight", "higher adversarial_weight"),
+        "mode_collapse": ("higher cycle_weight",),
+        "discriminator_won": ("fewer disc_layers", "higher pool_size"),
+        "overfitting": ("lower width",),
+    }
     defaults = {"batch": 4, "load_size": 128, "crop_size": 112, "epochs": 40, "decay_epochs": 20}
 
     def __init__(self, config: GradeConfig) -> None:
