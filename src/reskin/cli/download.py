@@ -64,8 +64,12 @@ def _summary(done: Downloaded) -> str:
     counts = ", ".join(f"{count} in {name}" for name, count in sorted(done.counts.items()))
     if done.was_there:
         return f"done: {done.folder} was there already ({counts})"
-    pinned = "remembered for next time" if done.is_pinned_anew else "as before"
-    return f"done: {done.folder} ({counts}; {done.size_bytes / 1e6:.1f} MB, checksum {pinned})"
+    known = (
+        "not verified, since its makers state none; remembered for next time"
+        if done.is_pinned_anew
+        else "as before"
+    )
+    return f"done: {done.folder} ({counts}; {done.size_bytes / 1e6:.1f} MB, SHA-256 {done.sha256} {known})"
 
 
 def listing() -> list[dict[str, str]]:

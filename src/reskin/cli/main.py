@@ -13,7 +13,7 @@ from pathlib import Path
 from reskin import online
 from reskin.cli.signals import Stopped, stoppable
 from reskin.cli.streams import abandon, prepared_streams, say, show, show_text, silence_libtiff
-from reskin.errors import InterruptedRunError, ReskinError, unknown
+from reskin.errors import InterruptedRunError, ReskinError, StorageError, unknown
 from reskin.progress import emit_begin, emit_end
 from reskin.version import __version__
 
@@ -80,6 +80,11 @@ def main(words: list[str] | None = None) -> int:
         except SystemExit as done:
             code = done.code if isinstance(done.code, int) else 0
             raise
+        except OSError as fault:  # of a name that is too long, a folder that may not be entered, and the like
+            name = f"{fault.filename}: " if fault.filename else ""
+            error = StorageError(f"{name}{fault.strerror or fault}", "Check the name and its permissions.")
+            code = error.exit_code
+            say(f"reskin: {error}")
         except Exception as fault:
             error = fault
             raise

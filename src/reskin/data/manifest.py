@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, FiniteFloat, ValidationError, model_validator
 
 from reskin.config import Settings
-from reskin.errors import DataError
+from reskin.errors import DataError, StorageError
 from reskin.faces.crop import Crop
 from reskin.paths import FOLLOW_VARIABLE, follows_links, read_plain, relative_fault, stays_inside
 from reskin.storage import from_json, write_json
@@ -247,6 +247,21 @@ def left_out_files(folder: Path) -> frozenset[str]:
     """
     manifest = read_manifest(folder)
     return frozenset(frame.file for frame in manifest.frames if frame.left_out) if manifest else frozenset()
+
+
+def check_made(folder: Path, manifest: Manifest) -> None:
+    """Whether all pictures that a manifest is about to list are there.
+
+    Raises:
+        StorageError: some were removed while they were made.
+    """
+    missing = [frame.file for frame in manifest.frames if not (folder / frame.file).is_file()]
+    if missing:
+        raise StorageError(
+            f"{len(missing)} of {len(manifest.frames)} pictures were removed from {folder} meanwhile, such as"
+            f" {missing[0]}",
+            "Run the same command again: it makes them anew.",
+        )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

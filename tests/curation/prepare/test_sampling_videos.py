@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import random
 import signal
@@ -393,3 +394,18 @@ def test_real_footage_gives_equal_bytes_with_processes(real_data: Path, tmp_path
     shots = {source.name: source.shots for source in made[0].sources}
     assert shots["film_sintel_faces_audio.mp4"] == (0, 79, 158, 220, 244)
     assert shots["talking_man_portrait.mp4"] == (0,)
+
+
+@pytest.mark.parametrize("number", [9, 15])
+def test_a_reader_that_the_system_killed_says_nothing_of_its_file(number: int) -> None:
+    class Killed:
+        """A process that ends by a signal before it answers."""
+
+        stdin, stdout = io.StringIO(), io.StringIO()
+
+        def wait(self) -> int:
+            return -number
+
+    with ProcessPool(2) as pool, pytest.raises(StorageError, match="killed by the system"):
+        task = {"task": "scan", "video": "one.mp4", "state": "", "options": {}}
+        pool._answer(Killed(), task, lambda *_: None)  # type: ignore[arg-type]

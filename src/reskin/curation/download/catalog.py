@@ -27,6 +27,7 @@ class StandardSet:
         terms: what is known of its terms of use.
         url: address of the archive; empty where there is no free one.
         hosts: hosts that a redirection may lead to, the address's own one included.
+        sha256: digest of the archive, in hexadecimal, where its makers state one; none of these do.
         refusal: why it cannot be downloaded, empty if it can.
     """
 
@@ -37,6 +38,7 @@ class StandardSet:
     terms: str
     url: str = ""
     hosts: frozenset[str] = _HOSTS
+    sha256: str = ""
     refusal: str = ""
 
 

@@ -95,7 +95,14 @@ def download_set(
             kept = archive
         digest, size = file_digest(kept), kept.stat().st_size
         is_new = _check_pin(wanted, cache / PINS_NAME, digest, kept, is_ours=archive is None)
-        counts = _unpack(wanted, kept, out, {"sha256": digest, "size_bytes": size}, report)
+        try:
+            counts = _unpack(wanted, kept, out, {"sha256": digest, "size_bytes": size}, report)
+        except DataError as error:
+            if archive is not None:
+                raise
+            kept.unlink(missing_ok=True)
+            fix = "It was removed: run the same command again to download it anew."
+            raise DataError(error.what, fix) from None
         if is_new:
             _pin(wanted, cache / PINS_NAME, digest, size)
         if archive is None:
@@ -137,7 +144,7 @@ def _check_pin(wanted: StandardSet, file: Path, digest: str, archive: Path, *, i
         DataError: it was another file at its first download; what we fetched is removed.
     """
     pin = _pins(file).get(wanted.name)
-    known = pin.get("sha256") if isinstance(pin, dict) else None
+    known = wanted.sha256 or (pin.get("sha256") if isinstance(pin, dict) else None)
     if known is None:
         return True
     if known == digest:

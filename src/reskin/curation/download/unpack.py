@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from reskin.curation.download.tar import BLOCK, check_tar, is_tar, open_tar
 from reskin.errors import DataError, StorageError
 from reskin.images import is_image_name
 from reskin.storage import free_bytes, storage_error
@@ -50,8 +51,9 @@ class _Member:
 
 
 def unpack_pictures(archive: Path, folder: Path, *, report: Report | None = None) -> int:
-    """Unpack the pictures of a .zip or .tar.gz (known by its content) into `folder`; returns their number.
+    """Unpack the pictures of an archive into `folder`; returns their number.
 
+    It is a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, by its content; a tar archive is read to its end first.
     Everything that is no picture is passed over. One folder at the top that holds all else is left away, so
     that `horse2zebra/trainA/1.jpg` becomes `trainA/1.jpg`.
 
@@ -184,15 +186,16 @@ def _members(archive: Path) -> Iterator[Iterator[_Member]]:
     """The entries of an archive, one after the other; what its decoder complains of becomes a DataError."""
     try:
         with open(archive, "rb") as file:
-            head = file.read(4)
+            head = file.read(BLOCK)
     except OSError as error:
         raise DataError(f"{archive} cannot be read ({error.strerror})", "Check the name.") from None
     try:
         if head[:2] == b"PK":
             with zipfile.ZipFile(archive) as opened:
                 yield _zip_members(opened)
-        elif head[:2] == b"\x1f\x8b":
-            with tarfile.open(archive, "r|gz") as tape:
+        elif is_tar(head):
+            check_tar(archive, most_members=MOST_MEMBERS)
+            with open_tar(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tape:
                 yield _tar_members(tape)
         else:
             raise DataError(

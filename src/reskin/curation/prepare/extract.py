@@ -12,7 +12,7 @@ from reskin.curation.prepare.config import PictureConfig
 from reskin.curation.prepare.shape import shaped
 from reskin.errors import DamagedVideoError
 from reskin.images import Picture, write_image
-from reskin.storage import read_json, write_json
+from reskin.storage import read_json, watched, write_json
 from reskin.threads import map_ahead
 from reskin.types import NO_BARS, Bars
 
@@ -62,10 +62,11 @@ def extract(job: Job, progress: Callable[[int, int], None]) -> Extracted:
     state, out, total = Path(job.state), Path(job.out), len(job.files)
     if state.exists():
         known = Extracted.parse(read_json(state), source=str(state))
-        if all((out / name).exists() for index, _ in known.frames for name in job.files[index]):
+        if all((out / name).exists() for index, _ in known.frames for name in job.files.get(index, ())):
             progress(total, total)
             return known
-    result = _decoded(job, out, progress)
+    with watched(out):
+        result = _decoded(job, out, progress)
     write_json(state, result.to_dict())
     progress(total, total)
     return result

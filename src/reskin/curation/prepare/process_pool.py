@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from reskin import errors
 from reskin.curation.prepare.tasks import crash_result, perform
-from reskin.errors import ReskinError
+from reskin.errors import ReskinError, StorageError
 from reskin.threads import num_cores
 
 IN_THIS_PROCESS = 0
@@ -31,6 +31,9 @@ Progress = Callable[[int, int, int], None]
 """Called with the number of a task, and how much of how much of it is done."""
 
 _CRASHED = "its reader crashed (signal {number}): the file is damaged or hostile"
+
+_BY_THE_SYSTEM = (9, 15)
+"""Signals that say nothing of the file: the system or a person ended the process."""
 
 
 def num_workers(sources: Sequence[Path], asked: int | None) -> int:
@@ -149,6 +152,12 @@ class ProcessPool:
         code = process.wait()
         if code >= 0 and not self._has_ended:
             raise RuntimeError(f"a process that reads videos could not be run (exit code {code})")
+        if -code in _BY_THE_SYSTEM and not self._has_ended:
+            raise StorageError(
+                f"the process that read {_video_of(task)} was killed by the system (signal {-code}), most"
+                " likely for want of memory",
+                "Run the same command again: it goes on. --workers 1 takes the least memory.",
+            )
         return crash_result(task, _CRASHED.format(number=-code))
 
 
@@ -183,6 +192,11 @@ class TotalProgress:
         if now != self._last:
             self._last = now
             self._report(*now)
+
+
+def _video_of(task: dict[str, Any]) -> str:
+    inner = [task, *(value for value in task.values() if isinstance(value, dict))]
+    return str(next((values["video"] for values in inner if "video" in values), "a video"))
 
 
 def _started() -> subprocess.Popen[str]:

@@ -49,6 +49,8 @@ def crash_result(task: dict[str, Any], reason: str) -> dict[str, Any]:
         "search faces": FoundFaces,
         "cut faces": FacesCut,
     }
+    if task["task"] == "extract":
+        _remove_pictures(Job.parse(task["job"]))
     return results[task["task"]].parse({"bad": reason}).to_dict()
 
 
@@ -73,8 +75,6 @@ def perform(task: dict[str, Any], progress: Progress) -> dict[str, Any]:
             return cut_faces(FaceCut.parse(task["cut"]), progress).to_dict()
         return extract(Job.parse(task["job"]), progress).to_dict()
     except VideoError as error:
-        if task["task"] == "extract":
-            _remove_pictures(Job.parse(task["job"]))
         result = crash_result(task, str(error))
         if "state" in task:
             write_json(Path(task["state"]), result)

@@ -34,7 +34,7 @@ from reskin.curation.prepare.scan import Scan
 from reskin.curation.prepare.shape import ASPECT_TOLERANCE
 from reskin.curation.prepare.tasks import extract_task, scan_task
 from reskin.data.folders import unique_names
-from reskin.data.manifest import FrameRecord, Manifest, Origin, read_manifest, write_manifest
+from reskin.data.manifest import FrameRecord, Manifest, Origin, check_made, read_manifest, write_manifest
 from reskin.errors import DataError
 from reskin.storage import lock, remove_leftovers
 from reskin.types import NO_BARS, Split
@@ -208,6 +208,7 @@ class _Run:
         results = self._extracted(scans, picks)
         refuse_if_all_bad([one.bad or other.bad for one, other in zip(scans, results, strict=True)], self.out)
         made = self._assembled(scans, picks, results, settings)
+        check_made(self.out, made)
         write_manifest(self.out, made)
         for folder in {self.out, *((self.out / frame.file).parent for frame in made.frames)}:
             remove_leftovers(folder)  # of processes that outlived a killed run by a moment
