@@ -14,7 +14,7 @@ import lzma
 import re
 import tarfile
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO, cast
 
 BLOCK = 512
 _PIECE = 1 << 20
@@ -40,15 +40,15 @@ def is_tar(head: bytes) -> bool:
     return head[257:262] == b"ustar"
 
 
-def open_tar(path: Path) -> IO[bytes]:
+def open_tar(path: Path) -> BinaryIO:
     """The bytes of a tar archive, unpacked as they are read; the end of the stream checks their sum."""
     with open(path, "rb") as file:
         head = file.read(6)
     if head[:2] == b"\x1f\x8b":
-        return gzip.open(path)
+        return cast(BinaryIO, gzip.open(path))
     if head[:3] == b"BZh":
-        return bz2.open(path)
-    return lzma.open(path) if head == b"\xfd7zXZ\0" else open(path, "rb")
+        return cast(BinaryIO, bz2.open(path))
+    return cast(BinaryIO, lzma.open(path)) if head == b"\xfd7zXZ\0" else open(path, "rb")
 
 
 def check_tar(path: Path, *, most_members: int) -> None:
@@ -80,7 +80,7 @@ def check_tar(path: Path, *, most_members: int) -> None:
 class _Tape:
     """The unpacked bytes, never more than are plausible."""
 
-    def __init__(self, stream: IO[bytes], most_bytes: int) -> None:
+    def __init__(self, stream: BinaryIO, most_bytes: int) -> None:
         self._stream, self._left = stream, most_bytes
 
     def _read(self, count: int) -> bytes:
