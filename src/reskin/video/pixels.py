@@ -44,12 +44,14 @@ class Placement:
         stored_height: see `stored_width`.
         turns: quarter turns counterclockwise, 0 to 3.
         mirrored: whether the turned picture is then flipped left to right.
+        coded: (width, height) of the stored frame, px; a frame of another size is fitted inside.
     """
 
     stored_width: int
     stored_height: int
     turns: int
     mirrored: bool
+    coded: tuple[int, int]
 
     @property
     def width(self) -> int:
@@ -86,10 +88,20 @@ def placement(frame: Any, aspect: Fraction | None) -> Placement:
     """
     width, height = frame.width, frame.height
     if aspect and Fraction(1, _WIDEST_ASPECT) <= aspect <= _WIDEST_ASPECT:
-        width = round(width * aspect) if aspect > 1 else width
-        height = round(height / aspect) if aspect < 1 else height
+        # An even edge stays even: 4:2:0, which everything plays, has no odd ones.
+        width = _scaled(width, aspect) if aspect > 1 else width
+        height = _scaled(height, 1 / aspect) if aspect < 1 else height
     turns, mirrored = _orientation(frame)
-    return Placement(width, height, turns, mirrored)
+    return Placement(width, height, turns, mirrored, (frame.width, frame.height))
+
+
+def _scaled(edge: int, factor: Fraction) -> int:
+    """`edge` times `factor`, to the nearest whole number, or even number where `edge` is even.
+
+    >>> _scaled(720, Fraction(32, 27)), _scaled(97, Fraction(4, 3))
+    (854, 129)
+    """
+    return 2 * round(edge * factor / 2) if edge % 2 == 0 else round(edge * factor)
 
 
 def _orientation(frame: Any) -> tuple[int, bool]:
@@ -114,25 +126,55 @@ class Converter:
 
     def __init__(self) -> None:
         self._scaler = VideoReformatter()
+        self.has_refitted = False
+        """Whether a frame of another size than the first one was met."""
 
     def to_rgb(self, frame: Any, place: Placement) -> np.ndarray:
-        """The picture of `frame` as (H, W, 3) uint8, upright.
+        """The picture of `frame` as (H, W, 3) uint8, upright; what is transparent lies on white.
 
         Raises:
             ValueError: the colour matrix is one that cannot be converted.
         """
+        width, height = place.stored_width, place.stored_height
+        if (frame.width, frame.height) == place.coded:
+            stored = self._scaled(frame, width, height)
+        else:
+            self.has_refitted = True
+            # Pixels have the shape that they had in the first frame.
+            across, down = width / place.coded[0] * frame.width, height / place.coded[1] * frame.height
+            scale = min(width / across, height / down)
+            inner = (max(1, round(across * scale)), max(1, round(down * scale)))
+            left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+            stored = np.zeros((height, width, 3), np.uint8)
+            stored[top : top + inner[1], left : left + inner[0]] = self._scaled(frame, *inner)
+        image = np.rot90(stored, place.turns)
+        return np.ascontiguousarray(image[:, ::-1] if place.mirrored else image)
+
+    def _scaled(self, frame: Any, width: int, height: int) -> np.ndarray:
+        with_alpha = has_alpha(frame)
         rgb = self._scaler.reformat(
             frame,
-            width=place.stored_width,
-            height=place.stored_height,
-            format="rgb24",
+            width=width,
+            height=height,
+            format="rgba" if with_alpha else "rgb24",
             src_colorspace=_matrix(frame),
             src_color_range=_range(frame),
             dst_color_range=ColorRange.JPEG,
             interpolation=_EXACT,
-        )
-        image = np.rot90(rgb.to_ndarray(), place.turns)
-        return np.ascontiguousarray(image[:, ::-1] if place.mirrored else image)
+        ).to_ndarray()
+        if not with_alpha:
+            return rgb
+        share = rgb[..., 3:].astype(np.uint16)
+        return ((rgb[..., :3] * share + 255 * (255 - share) + 127) // 255).astype(np.uint8)
+
+
+def has_alpha(frame: Any) -> bool:
+    """Whether the pixel format of a frame has transparency.
+
+    >>> has_alpha(VideoFrame(16, 16, "yuva420p")), has_alpha(VideoFrame(16, 16, "yuv420p"))
+    (True, False)
+    """
+    return any(part.is_alpha for part in frame.format.components)
 
 
 class FrameMaker:
@@ -201,8 +243,14 @@ def _range(frame: Any) -> ColorRange:
     return ColorRange.JPEG if full else ColorRange.MPEG
 
 
-def colour_note(frame: Any) -> str | None:
+def colour_note(frame: Any, stream: Any) -> str | None:
     """What a user should know about the colours of `frame`, or None."""
+    if has_alpha(frame):
+        return "transparent parts of the pictures are laid on white: transparency is not kept"
+    if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
+        return "the transparency of the pictures is left aside: they are read as if opaque"
+    if frame.interlaced_frame:
+        return "interlaced pictures: read as stored, so that moving edges are combed; deinterlace them first"
     curve = _HDR_CURVES.get(int(frame.color_trc))
     if curve is None:
         return None

@@ -117,7 +117,7 @@ class VideoReader:
                 if count % _CHECK_EVERY == 0:
                     self._check_unchanged()
                 count += 1
-                yield Frame(self._converter.to_rgb(picture, self._place), position[1], position[0])
+                yield Frame(self._upright(picture), position[1], position[0])
             self._check_unchanged()
             order.finish(stated_packets(container, stream))
             self._note_cut(container, stream, damage)
@@ -138,6 +138,13 @@ class VideoReader:
         if stated is not None and times and stated > times[-1] and is_cut_matroska(self.path):
             end = float(times[-1])
             damage.remark(f"the file ends after {end:.3f} s but states {float(stated):.3f} s")
+
+    def _upright(self, picture: Any) -> np.ndarray:
+        image = self._converter.to_rgb(picture, self._place)
+        note = "the size of the pictures changes within the file: later ones are fitted into the first size"
+        if self._converter.has_refitted and note not in self.notes:
+            self.notes.append(note)
+        return image
 
     def times(self) -> list[Fraction]:
         """The time of every frame in seconds, rising, read from the packets without decoding pictures.
@@ -231,7 +238,7 @@ class VideoReader:
                     if index in missing:
                         missing.discard(index)
                         time = table.stamps[index] * unit
-                        yield Frame(self._converter.to_rgb(picture, self._place), time, index)
+                        yield Frame(self._upright(picture), time, index)
                 for index in sorted(missing):
                     damage.add(index, table.stamps[index] * unit, LOST)
                 self._check_unchanged()

@@ -171,7 +171,7 @@ def examine(path: Path) -> tuple[VideoInfo, Placement, str | None]:
         if first is None:
             raise NoFramesError(f"{path} holds no frame that can be decoded", "Copy it again or convert it.")
         place = placement(first, stream.sample_aspect_ratio)
-        return _facts(path, container, stream, first), place, colour_note(first)
+        return _facts(path, container, stream, first), place, colour_note(first, stream)
 
 
 def _facts(path: Path, container: Any, stream: Any, first: Any) -> VideoInfo:
