@@ -4,16 +4,27 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 READY := $(VENV)/.ready
+QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table real docs size parity setup
+.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table real docs size parity setup lock
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml requirements.lock constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'reskin needs Python 3.11 or newer; this is ' + sys.version.split()[0] + '. Type: make PYTHON=python3.12 ...')"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch -e '.[dev]'
+	$(BIN)/python -m pip install $(QUIET) --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install $(QUIET) -c constraints.txt torch
+	$(BIN)/python -m pip install $(QUIET) --no-deps --no-build-isolation -e .
 	touch $@
+
+# Everything but torch, whose builds differ by machine, with the hashes of all its files.
+lock:                ## write requirements.lock anew after a change of pyproject.toml or constraints.txt
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install $(QUIET) uv
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --extra dev --constraints constraints.txt \
+		--override .ci/lock-overrides.txt pyproject.toml .ci/lock.in --output-file requirements.lock
 
 demo: $(READY)       ## draw two clips, learn, translate a third, report: about six minutes
 	$(BIN)/reskin demo --out demo

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import reskin
 from reskin.cli.main import main
+from reskin.errors import CodecError, RunError, SettingsError
 from reskin.video.probe import probe
 from reskin.video.reader import VideoReader
+from reskin.video.writer import VideoWriter
 from reskin.workflows.make import choose_settings
 from reskin.worlds.film import write_footage
 from reskin.worlds.footage import Footage
@@ -60,6 +64,53 @@ def test_run_again_it_does_nothing_twice(made: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in kept}
     assert main(command(made)) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == before
+
+
+def test_the_device_of_a_second_run_counts(
+    made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reskin.training import start
+
+    asked: list[str] = []
+
+    def train_run(method: str, **settings: Any) -> None:
+        asked.append(settings["device"])
+        raise RunError("far enough")
+
+    monkeypatch.setattr(start, "train_run", train_run)
+    words = command(made)
+    words[-1] = "cpu:0"
+    assert main(words) == 2 and asked == ["cpu:0"]
+    words[-1] = "cuda:99"
+    assert main(words) == 2 and "no device 'cuda:99'" in capsys.readouterr().err
+
+
+def test_the_same_from_python(made: Path) -> None:
+    counts: list[tuple[int, int | None, str]] = []
+
+    def report(done: int, total: int | None, /, what: str = "", unit: str = "") -> None:
+        counts.append((done, total, what))
+
+    result = reskin.make(
+        made / "film.mp4", like=made / "game.mp4", out=made / "out", steps=2, device="cpu", report=report
+    )
+    assert result.translated == made / "out" / "translated.mp4" and result.translated.is_file()
+    assert result.report.is_file() and result.damaged == []
+    with pytest.raises(SettingsError, match=r"unknown key 'setps' in settings. Did you mean 'steps'"):
+        reskin.make(made / "film.mp4", like=made / "game.mp4", out=made / "out", setps=2)
+
+
+def test_a_clip_that_cannot_be_written_is_refused_before_anything_begins(
+    made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*given: Any, **more: Any) -> None:
+        raise CodecError("no encoder for this")
+
+    monkeypatch.setattr(VideoWriter, "write", refuse)
+    words = command(made)
+    words[words.index("--out") + 1] = str(tmp_path / "out")
+    assert main(words) == 2 and "no encoder for this" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "make.json").exists() and not (tmp_path / "out" / "data").exists()
 
 
 def test_another_length_in_the_same_folder_is_refused(made: Path, capsys: pytest.CaptureFixture[str]) -> None:

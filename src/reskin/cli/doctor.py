@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from reskin.device import Compute
 
 
+MENDED_TAR = {(3, 11): (3, 11, 10), (3, 12): (3, 12, 6)}
+"""The patch level from which on tar headers are parsed in linear time, of each Python that had lacked it."""
+MENDED_TORCH = (2, 10)
+"""The torch from which on reading a file as plain tensors is safe."""
+
+
 class Arguments(Settings):
     """Check this machine, one line for each thing that translation needs, with what to mend.
 
@@ -49,7 +55,7 @@ class Finding:
 def run(words: list[str]) -> int:
     """The command; returns its exit code: 2 when something needed is not there."""
     arguments = parse(Arguments, words, command="reskin doctor")
-    findings = [_looked_at(check) for check in (versions, torch_build, device, video, disk, memory)]
+    findings = [_looked_at(check) for check in (python, versions, torch_build, device, video, disk, memory)]
     if arguments.as_json:
         show_text(json.dumps({"reskin": __version__, "findings": [asdict(f) for f in findings]}, indent=2))
     else:
@@ -67,6 +73,23 @@ def _looked_at(check: Callable[[], Finding]) -> Finding:
         return Finding(
             check.__name__, "FAIL", f"{type(error).__name__}: {error}", "Reinstall: pip install reskin"
         )
+
+
+def python(version: tuple[int, int, int] = sys.version_info[:3]) -> Finding:
+    """Whether this Python has what its later patch levels mended.
+
+    Args:
+        version: major, minor and patch level.
+    """
+    text = ".".join(map(str, version))
+    if version < MENDED_TAR.get(version[:2], (0, 0, 0)):
+        return Finding(
+            "python",
+            "WARN",
+            f"{text}: a hostile .tar archive can keep it busy for hours (CVE-2024-6232)",
+            f"Install Python {'.'.join(map(str, MENDED_TAR[version[:2]]))} or later.",
+        )
+    return Finding("python", "OK", text)
 
 
 def versions() -> Finding:
@@ -90,6 +113,9 @@ def torch_build() -> Finding:
     import torch
 
     text = f"{torch.__version__}, CUDA {torch.version.cuda or 'none'}"
+    if tuple(map(int, torch.__version__.split("+")[0].split(".")[:2])) < MENDED_TORCH:
+        fix = "Install torch 2.10 or later."
+        return Finding("torch", "FAIL", f"{text}: a hostile .pth file can harm it (CVE-2026-24747)", fix)
     if shutil.which("nvidia-smi") and not torch.cuda.is_available():
         fix = "Install the torch build for your driver: https://pytorch.org/get-started"
         return Finding("torch", "WARN", f"{text}; an NVIDIA card is here but torch cannot use it", fix)

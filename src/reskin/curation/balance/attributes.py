@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import threading
 from collections import Counter
@@ -16,6 +17,7 @@ from PIL import Image
 
 from reskin.errors import DataError, ImageError
 from reskin.images import Picture, opened_image
+from reskin.paths import read_plain
 from reskin.threads import map_ahead
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 Report = Callable[[int, int], None]
 """Told after each picture how many of how many are done."""
+
+_MOST_TABLE_BYTES = 256 << 20
+"""A table of a million pictures is a quarter of this."""
 
 MEASURED = ("faces", "face-share", "brightness")
 """Attributes that are measured; any other name is a column of a table."""
@@ -130,16 +135,14 @@ def read_column(table: Path, column: str, files: Sequence[str], *, yes: str | No
 
 def _rows(table: Path, column: str) -> dict[str, str]:
     try:
-        with open(table, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            names = list(reader.fieldnames or [])
-            if column not in names:
-                what = f"{table} has no column '{column}'"
-                raise DataError(what, f"Its columns are: {', '.join(names) or 'none'}.")
-            key = "file" if "file" in names else names[0]
-            rows = {
-                (row[key] or "").replace("\\", "/").removeprefix("./"): row[column] or "" for row in reader
-            }
+        text = read_plain(table, follow=True, most_bytes=_MOST_TABLE_BYTES).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        names = list(reader.fieldnames or [])
+        if column not in names:
+            what = f"{table} has no column '{column}'"
+            raise DataError(what, f"Its columns are: {', '.join(names) or 'none'}.")
+        key = "file" if "file" in names else names[0]
+        rows = {(row[key] or "").replace("\\", "/").removeprefix("./"): row[column] or "" for row in reader}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table} cannot be read ({error})", "Give a CSV file in UTF-8.") from None
     return rows

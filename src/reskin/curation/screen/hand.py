@@ -9,6 +9,9 @@ from pathlib import Path
 
 from reskin.errors import SettingsError
 from reskin.images import is_image_name
+from reskin.paths import read_plain
+
+_MOST_BYTES = 64 << 20
 
 
 def read_patterns(words: Sequence[str]) -> tuple[str, ...]:
@@ -26,7 +29,7 @@ def read_patterns(words: Sequence[str]) -> tuple[str, ...]:
             found.append(word)
             continue
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            lines = read_plain(path, follow=True, most_bytes=_MOST_BYTES).decode("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(
                 f"the list {path} cannot be read ({error})", "Save it as UTF-8 text."

@@ -7,13 +7,15 @@ is told by the names and shapes of its tensors; nothing is asked of the user.
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle  # for the name of an error only
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +23,12 @@ from torch import Tensor, nn
 from reskin.errors import CheckpointError
 from reskin.networks.resnet import resnet_generator
 from reskin.networks.unet import unet_generator
+from reskin.paths import open_plain
 
 _WANTED = "Give a generator such as latest_net_G_A.pth or latest_net_G.pth."
 _DAMAGED = "Copy or download it again."
+MOST_BYTES = 8 << 30
+"""No generator that we read comes near this size."""
 _WRAPPERS = ("module.", "_orig_mod.")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _BLURS = {3: (1.0, 2.0, 1.0), 4: (1.0, 3.0, 3.0, 1.0)}
@@ -81,18 +86,30 @@ def build_generator(settings: Mapping[str, Any]) -> nn.Module:
 
 
 def checksum(path: Path) -> str:
-    """The sha256 of a file that can be read."""
+    """The sha256 of a file that can be read.
+
+    Raises:
+        CheckpointError: it is not there, no plain file, too large or not to be read.
+    """
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A plain file of a size that a generator may have; no pipe is waited for."""
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder", _WANTED)
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with open(open_plain(path, follow=True), "rb") as file:
+            if os.fstat(file.fileno()).st_size > MOST_BYTES:
+                raise CheckpointError(f"{path} is larger than {MOST_BYTES / 1e9:.0f} GB", _WANTED)
+            yield file
     except FileNotFoundError:
         raise CheckpointError(f"no file {path}", "Check the name.") from None
     except OSError as error:
-        raise CheckpointError(
-            f"{path} cannot be read ({error.strerror})", "Check its permissions."
-        ) from error
+        what = f"{path} cannot be read ({error.strerror})"
+        raise CheckpointError(what, "Check its kind and its permissions.") from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -124,7 +141,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def _is_safetensors(path: Path) -> bool:
     """A length of eight bytes, then a JSON object."""
-    with open(path, "rb") as file:
+    with _opened(path) as file:
         start = file.read(9)
     return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
 
