@@ -252,5 +252,7 @@ def _origin(folder: Path, pictures: Iterable[tuple[str, str]]) -> Origin:
     """The folder as one source; its digest is that of the list of paths and digests of its pictures."""
     listed = sorted(pictures)
     sizes = [(folder / origin).stat().st_size for origin, _ in listed if (folder / origin).exists()]
-    digest = hashlib.sha256(json.dumps(listed, ensure_ascii=False).encode()).hexdigest()
+    digest = hashlib.sha256(
+        json.dumps(listed, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    ).hexdigest()
     return Origin(name=folder.resolve().name, sha256=digest, size_bytes=sum(sizes), frames=len(listed))
