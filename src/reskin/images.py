@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 Picture = NDArray[np.uint8]
 """RGB, uint8, (H, W, 3)."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "TGA")
 """The decoders a file may reach; EPS, PSD, PDF, SVG and the rest are refused unread."""
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".tga"}
+)
 """Names with these endings (in any case) are taken for pictures."""
 
 MAX_PIXELS = 100_000_000
@@ -50,6 +52,10 @@ _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
     ".jpg": ("JPEG", {"subsampling": 0}),
     ".jpeg": ("JPEG", {"subsampling": 0}),
+    ".jfif": ("JPEG", {"subsampling": 0}),
+    ".jpe": ("JPEG", {"subsampling": 0}),
+    ".ppm": ("PPM", {}),
+    ".tga": ("TGA", {}),
     ".webp": ("WEBP", {}),
     ".bmp": ("BMP", {}),
     ".tif": ("TIFF", {"compression": "tiff_deflate"}),
@@ -160,7 +166,7 @@ def write_image(path: Path | str, image: Picture, *, alpha: Picture | None = Non
     """Write a picture, whole or not at all; the format follows from the name.
 
     Args:
-        path: ends in .png, .jpg, .jpeg, .webp, .bmp, .tif or .tiff.
+        path: ends in .png, .jpg, .jpeg, .jfif, .jpe, .webp, .bmp, .tif, .tiff, .ppm or .tga.
         image: RGB, uint8, (H, W, 3).
         alpha: (H, W), uint8, 255 for opaque; only .png, .webp and .tif keep it.
         quality: of JPEG and WebP, 1 to 100.
