@@ -16,6 +16,7 @@ from PIL import Image
 from networks import Case
 from reskin.data.batches import open_batches
 from reskin.data.preprocess import DataConfig
+from reskin.data.sampling import Sampling
 from reskin.device import Compute
 from reskin.inference.engine import Engine
 from reskin.methods.translator import Translator
@@ -48,9 +49,7 @@ def measure_data(case: Case, compute: Compute, folder: Path, step_seconds: float
     began = time.perf_counter()
     batches = open_batches(
         config,
-        pairing="unpaired",
-        batch=case.batch,
-        seed=0,
+        Sampling(batch=case.batch),
         device=compute.device,
         cache_folder=folder / "cache",
     )

@@ -22,6 +22,7 @@ from measure import forget_peak_memory, peak_memory_megabytes, significant, wait
 
 from networks import paper_case
 from reskin.data.batches import open_batches
+from reskin.data.sampling import Sampling
 from reskin.device import Compute, choose_compute
 from reskin.evaluation.evaluate import evaluate
 from reskin.runs.load import load
@@ -74,9 +75,7 @@ def step_figures(data: dict[str, Any], compute: Compute, out: Path, no_compile: 
         settings = sort_settings("cyclegan", data | {"compile": compiled})
         batches = open_batches(
             settings.data,
-            pairing="unpaired",
-            batch=settings.train.batch,
-            seed=0,
+            Sampling(batch=settings.train.batch),
             device=compute.device,
             cache_folder=out / "cache",
         )

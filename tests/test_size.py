@@ -32,7 +32,6 @@ EXCEPTIONS: dict[str, dict[str, tuple[int, str]]] = {
     "parameters": {
         "curation/prepare/clips.py:prepare_clips": (7, OPTIONS),
         "curation/prepare/frames.py:prepare_frames": (7, OPTIONS),
-        "data/batches.py:open_batches": (8, OLD),
         "evaluation/evaluate.py:evaluate": (8, OPTIONS),
         "networks/resnet.py:ResnetGenerator.__init__": (7, OLD),
         "networks/resnet.py:resnet_generator": (8, OLD),

@@ -19,8 +19,9 @@ import torch
 from safetensors.torch import load_file
 from tests.contract.first_losses import double_precision
 from tests.support import small
-from tests.support.critic_gan import CriticGAN
 from tests.support.facts import untrue_facts
+from tests.support.methods.clip_gan import ClipGAN
+from tests.support.methods.critic_gan import CriticGAN
 from torch import Tensor
 
 from reskin.cli.main import main
@@ -47,9 +48,19 @@ SAME_FOR_EVERYONE = {
 """Settings that the comparisons here need, whichever method has them."""
 
 
+TOYS: dict[str, type[Method]] = {"critic_gan": CriticGAN, "clip_gan": ClipGAN}
+"""Methods of the tests alone, with what no method in `methods/` has yet: other names, clips, memory."""
+
+with_toys = pytest.mark.parametrize("name", [*trained_names(), *TOYS])
+
+
+def kind_of(name: str) -> type[Method]:
+    return TOYS[name] if name in TOYS else find_trained(name)
+
+
 def tiny(name: str, **settings: object) -> Method:
     """The method of a name, of few channels, its weights drawn from a fixed seed."""
-    kind = find_trained(name)
+    kind = kind_of(name)
     chosen = {key: value for key, value in SAME_FOR_EVERYONE.items() if key in kind.Config.model_fields}
     return small.tiny(kind, **chosen | settings)
 
@@ -85,6 +96,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@with_toys
 def test_a_translation_has_the_shape_and_range_of_its_input(name: str) -> None:
     method = tiny(name).eval()
     images = torch.rand(2, 3, 32, 32 + method.size_multiple) * 2 - 1
@@ -101,6 +113,7 @@ def test_a_translation_has_the_shape_and_range_of_its_input(name: str) -> None:
         assert not translated.equal(images)
 
 
+@with_toys
 def test_a_direction_that_is_not_offered_is_refused(name: str) -> None:
     method = tiny(name)
     method.directions = ("a2b",)
@@ -108,6 +121,7 @@ def test_a_direction_that_is_not_offered_is_refused(name: str) -> None:
         method.translate(torch.zeros(1, 3, 32, 32), "b2a")
 
 
+@with_toys
 def test_losses_are_finite_detached_scalars(name: str) -> None:
     (losses,) = learn(tiny(name), range(1, 2))
     assert losses
@@ -115,6 +129,7 @@ def test_losses_are_finite_detached_scalars(name: str) -> None:
         assert loss.shape == () and loss.isfinite() and not loss.requires_grad and loss.dtype == torch.float32
 
 
+@with_toys
 def test_everything_that_is_to_learn_moves_within_two_steps(name: str) -> None:
     method = tiny(name)
     taught = {
@@ -130,6 +145,7 @@ def test_everything_that_is_to_learn_moves_within_two_steps(name: str) -> None:
         assert parameter.dim() < 2 or not parameter.equal(before[key]), f"{key} did not move"
 
 
+@with_toys
 def test_the_same_seed_gives_the_same_losses(name: str) -> None:
     first, second = tiny(name), tiny(name)
     assert learn(first, range(1, 4)) == learn(second, range(1, 4))
@@ -139,6 +155,7 @@ def test_the_same_seed_gives_the_same_losses(name: str) -> None:
     assert other.training_step(drawn(other, 9), Step(1, 100)) != learn(tiny(name), range(1, 2))[0]
 
 
+@with_toys
 def test_going_on_from_a_checkpoint_equals_never_stopping(name: str, tmp_path: Path) -> None:
     whole = tiny(name)
     whole_ema = Ema(whole, 0.9)
@@ -151,7 +168,7 @@ def test_going_on_from_a_checkpoint_equals_never_stopping(name: str, tmp_path: P
     checkpoint.save(tmp_path / "two.safetensors", checkpoint.state_of(half, half_ema), {"step": 2})
 
     torch.manual_seed(123)
-    rest = find_trained(name)(half.config)  # other first weights, nothing in its pools
+    rest = kind_of(name)(half.config)  # other first weights, nothing in its pools
     rest.prepare_training()
     rest_ema = Ema(rest, 0.9)
     checkpoint.restore(rest, rest_ema, checkpoint.load(tmp_path / "two.safetensors")[0])
@@ -267,16 +284,18 @@ def test_it_states_its_facts(name: str) -> None:
     sort_settings(name, {"a": "a", "b": "b"})  # its defaults are settings that exist
 
 
+@with_toys
 def test_its_advice_is_about_its_own_settings(name: str) -> None:
-    kind = find_trained(name)
+    kind = kind_of(name)
     assert kind.advice.keys() <= health.TROUBLES.keys()
     for advice in kind.advice.values():
         for how, setting in (each.split() for each in advice):
             assert how in health.HOW and setting in kind.Config.model_fields
 
 
+@with_toys
 def test_its_discriminators_are_those_it_states(name: str) -> None:
-    assert "adversary" in vars(find_trained(name)), "say which networks are discriminators, or None"
+    assert "adversary" in vars(kind_of(name)), "say which networks are discriminators, or None"
     method = tiny(name)
     assert untrue_facts(method, torch.rand(1, 3, 32, 32 + method.size_multiple) * 2 - 1) == []
     adversary = method.adversary
@@ -308,6 +327,7 @@ def test_discriminators_may_have_any_name() -> None:
     assert fault == "what optimizer critic trains does not translate: a discriminator"
 
 
+@with_toys
 def test_a_stream_without_memory_equals_translating_each_frame(name: str) -> None:
     method = tiny(name).eval()
     model = in_one_style(method)
@@ -323,6 +343,7 @@ def test_a_stream_without_memory_equals_translating_each_frame(name: str) -> Non
                     stream.reset()
 
 
+@with_toys
 def test_a_stream_of_a_direction_that_is_not_offered_is_refused(name: str) -> None:
     method = tiny(name)
     method.directions = ("a2b",)
@@ -354,6 +375,7 @@ def test_only_a_model_with_styles_takes_one(name: str) -> None:
     torch.testing.assert_close(together, torch.stack(apart))
 
 
+@with_toys
 def test_nothing_is_kept_from_step_to_step_but_the_state(name: str) -> None:
     method = tiny(name)
     learn(method, range(1, 3))

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from reskin.data.batches import Batches, DataConfig, Pairing, open_batches
+from reskin.data.batches import Batches, DataConfig, open_batches
+from reskin.data.sampling import Pairing, Sampling
 from reskin.errors import DataError
 from reskin.images import to_image, write_image
 from reskin.types import Batch
@@ -31,9 +32,10 @@ def paint(folder: Path, count: int, size: tuple[int, int] = (20, 24), start: int
 def opened(root: Path, *, pairing: Pairing = "unpaired", batch: int = 4, **settings: Any) -> Batches:
     ranks = {name: settings.pop(name) for name in ("rank", "world", "seed", "device") if name in settings}
     values = {"preprocess": "crop", "crop_size": 16, "a": root / "a", "b": root / "b", **settings}
-    shared: dict[str, Any] = {"seed": 0, "device": CPU, **ranks}
+    device = ranks.pop("device", CPU)
     config = DataConfig(**values)
-    return open_batches(config, pairing=pairing, batch=batch, cache_folder=root / "cache", **shared)
+    sampling = Sampling(pairing=pairing, batch=batch, **ranks)
+    return open_batches(config, sampling, device=device, cache_folder=root / "cache")
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from reskin.curation.adopt import adopt_folder, domains_in
-from reskin.data.batches import Pairing, open_batches
+from reskin.data.batches import open_batches
 from reskin.data.folders import held_out_images, split_images
 from reskin.data.layout import Layout
 from reskin.data.preprocess import DataConfig
+from reskin.data.sampling import Pairing, Sampling
 from reskin.errors import DataError
 from reskin.images import write_image
 from reskin.types import Side, Split
@@ -139,9 +140,7 @@ def test_the_same_pictures_for_both_domains_are_refused(
     with pytest.raises(DataError, match="A and B") as error:
         open_batches(
             config,
-            pairing=pairing,
-            batch=1,
-            seed=0,
+            Sampling(pairing=pairing),
             device=torch.device("cpu"),
             cache_folder=tmp_path / "cache",
         )
@@ -152,7 +151,7 @@ def test_pairs_side_by_side_are_taken(tmp_path: Path) -> None:
     put(tmp_path / "set", "1.png", "2.png", size=(16, 8))
     config = DataConfig(a=tmp_path / "set", b=tmp_path / "set", load_size=8, crop_size=8)
     made = open_batches(
-        config, pairing="paired", batch=1, seed=0, device=torch.device("cpu"), cache_folder=tmp_path / "c"
+        config, Sampling(pairing="paired"), device=torch.device("cpu"), cache_folder=tmp_path / "c"
     )
     assert made.length == 2
 

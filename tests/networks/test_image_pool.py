@@ -184,3 +184,17 @@ def test_the_state_of_an_earlier_version_is_read() -> None:
     again = ImagePool(2)
     again.load_state_dict(before)
     assert again.images.equal(pool.images) and not again.edges.numel()
+
+
+@pytest.mark.parametrize("sizes", [[(4, 4)], [(4, 6), (6, 4), (2, 2)]], ids=["one", "several"])
+def test_clips_come_back_whole(sizes: list[tuple[int, int]]) -> None:
+    pool, given = ImagePool(3), []
+    clips = [
+        torch.full((1, 2, 3, *sizes[n % len(sizes)]), float(n)) + torch.tensor([0.0, 0.5]).view(1, 2, 1, 1, 1)
+        for n in range(40)
+    ]
+    for clip in clips:
+        back = pool(clip)
+        given.append(int(back[0, 0, 0, 0, 0]))
+        assert back.equal(clips[given[-1]])  # both of its frames, at its own size
+    assert given != list(range(40))

@@ -34,7 +34,9 @@ class ColourJitter:
         return any((self.brightness, self.contrast, self.saturation, self.hue))
 
 
-def each(images: Tensor, chances: NDArray[np.float64], colours: ColourJitter, *, flips: bool) -> Tensor:
+def each(
+    images: Tensor, chances: NDArray[np.float64], colours: ColourJitter, *, flips: bool, frames: int = 1
+) -> Tensor:
     """Flip one half of the images and change the colours of all.
 
     Args:
@@ -43,6 +45,7 @@ def each(images: Tensor, chances: NDArray[np.float64], colours: ColourJitter, *,
             after its decision turns the hue, so that more kinds of chance need no more numbers.
         colours: the strengths.
         flips: whether there are flips.
+        frames: as in `jitter`.
 
     Returns:
         The same shape and range.
@@ -50,11 +53,16 @@ def each(images: Tensor, chances: NDArray[np.float64], colours: ColourJitter, *,
     half, rest = drawn(chances[:, 0], (0.5, 0.5))
     if flips:
         images = flip(images, half == 0)
-    return jitter(images, np.column_stack([chances[:, 1:], rest]), colours)
+    return jitter(images, np.column_stack([chances[:, 1:], rest]), colours, frames=frames)
 
 
 def one_of_five(
-    images: Tensor, chances: NDArray[np.float64], colours: ColourJitter, *, shares: Sequence[float]
+    images: Tensor,
+    chances: NDArray[np.float64],
+    colours: ColourJitter,
+    *,
+    shares: Sequence[float],
+    frames: int = 1,
 ) -> Tensor:
     """To each image exactly one of: nothing, a flip, an upside-down flip, a blur, other colours.
 
@@ -63,6 +71,7 @@ def one_of_five(
         chances: (N, 4), in [0, 1): the first decides, the others say how much.
         colours: the strengths of the changes of colour.
         shares: probabilities of the five, sum 1.
+        frames: as in `jitter`.
 
     Returns:
         The same shape and range.
@@ -72,7 +81,7 @@ def one_of_five(
     if (kind == 3).any():
         images = torch.where(_mask(kind == 3, images), blur(images, chances[:, 1]), images)
     if (kind == 4).any():
-        coloured = jitter(images, np.column_stack([chances[:, 1:], rest]), colours)
+        coloured = jitter(images, np.column_stack([chances[:, 1:], rest]), colours, frames=frames)
         images = torch.where(_mask(kind == 4, images), coloured, images)
     return images
 
@@ -175,7 +184,7 @@ def blur(images: Tensor, chances: NDArray[np.float64]) -> Tensor:
     return images
 
 
-def jitter(images: Tensor, chances: NDArray[np.float64], colours: ColourJitter) -> Tensor:
+def jitter(images: Tensor, chances: NDArray[np.float64], colours: ColourJitter, *, frames: int = 1) -> Tensor:
     """Change brightness, then contrast, then saturation, then hue of each image by its own amounts.
 
     Brightness multiplies the values, contrast their distance to the image's mean grey, saturation their
@@ -185,6 +194,7 @@ def jitter(images: Tensor, chances: NDArray[np.float64], colours: ColourJitter) 
         images: (N, 3, H, W), float32, in [-1, 1].
         chances: (N, 4), in [0, 1): for brightness, contrast, saturation and hue.
         colours: the strengths.
+        frames: so many neighbours are a clip, whose mean grey is one.
 
     Returns:
         The same shape and range.
@@ -201,6 +211,8 @@ def jitter(images: Tensor, chances: NDArray[np.float64], colours: ColourJitter) 
         levels = levels.mul_(bright).clamp_(0.0, 1.0)
     if colours.contrast:
         mean = _grey(levels).mean(dim=(2, 3), keepdim=True)
+        if frames > 1:
+            mean = mean.unflatten(0, (-1, frames)).mean(dim=1).repeat_interleave(frames, dim=0)
         levels = torch.lerp(mean.expand_as(levels), levels, contrast).clamp_(0.0, 1.0)
     if colours.saturation:
         levels = torch.lerp(_grey(levels).expand_as(levels), levels, saturation).clamp_(0.0, 1.0)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,17 +16,31 @@ from torch import Tensor
 
 from reskin.data.augment import ColourJitter, each, on_device, one_of_five, warped_crop
 from reskin.data.cache import Cache, Fit, Source, default_memory_limit, open_cache
-from reskin.data.folders import check_domains_differ, held_out_images, training_images
+from reskin.data.clips import (
+    Position,
+    Windows,
+    are_strips,
+    fit_clip,
+    fit_strip,
+    no_clips,
+    positions,
+    split_stack,
+    starts_of_windows,
+    whole_clips,
+    windows_in,
+)
+from reskin.data.folders import check_domains_differ, split_images, training_images
 from reskin.data.pairs import check_side_by_side, find_pairs
 from reskin.data.preprocess import DataConfig, centre_crop, fit, fit_pair, unenlarged
-from reskin.data.sampling import Sampler
+from reskin.data.sampling import Sampler, Sampling
 from reskin.errors import DataError, ImageError
 from reskin.images import Picture, bytes_to_floats, read_image
-from reskin.types import Batch, Split
+from reskin.types import Batch, Side, Split
 
 __all__ = ["Batches", "DataConfig", "open_batches"]
 
-Pairing = Literal["unpaired", "paired"]
+HELD_OUT_SPLITS: tuple[Split, ...] = ("test", "val", "train")
+"""Where images for sample grids come from: the first of these that has any."""
 
 _log = logging.getLogger("reskin")
 
@@ -42,6 +56,8 @@ class Batches:
         sampler: which pictures a step sees.
         cache_a: decoded pictures of side A; in paired data the pairs, A above B.
         cache_b: decoded pictures of side B; None in paired data.
+        windows_a: the samples of domain A: single images, or clips of consecutive frames.
+        windows_b: those of domain B; in paired data the same.
         device: where batches are put.
         unreadable: files that were left out, each with its reason.
         whole_from: first step whose pictures are no longer enlarged before the crop; None for none.
@@ -51,13 +67,15 @@ class Batches:
     sampler: Sampler
     cache_a: Cache
     cache_b: Cache | None
+    windows_a: Windows
+    windows_b: Windows
     device: torch.device
     unreadable: list[tuple[Path, str]]
     whole_from: int | None = None
 
     @property
     def length(self) -> int:
-        """Samples in an epoch: pictures of the larger side, or pairs."""
+        """Samples in an epoch: images (or clips) of the larger domain, or pairs."""
         return self.sampler.length
 
     @property
@@ -75,11 +93,11 @@ class Batches:
         asked for before, and not on which process or thread asks.
         """
         samples = self.sampler.at(step)
-        of_a = [self.cache_a.picture(index) for index in samples.a]
+        of_a = [frame for index in samples.a for frame in self.windows_a.frames(self.cache_a, index)]
         if self.cache_b is None:
             of_a, of_b = _halves(of_a)
         else:
-            of_b = [self.cache_b.picture(index) for index in samples.b]
+            of_b = [frame for index in samples.b for frame in self.windows_b.frames(self.cache_b, index)]
         if self.whole_from is not None and step >= self.whole_from:
             of_a, of_b = ([unenlarged(picture, self.config) for picture in of_] for of_ in (of_a, of_b))
         return Batch(self._ready(of_a, samples.chance_a), self._ready(of_b, samples.chance_b))
@@ -88,22 +106,35 @@ class Batches:
         """Pictures for sample grids, the same ones each time, without chance: the middle of each.
 
         They come from the test split, else from val, else evenly from the pictures of training. A side with
-        fewer than `count` readable pictures repeats them if the other side has more.
+        fewer than `count` readable pictures repeats them if the other side has more. Of a method that learns
+        from clips, `count` clips.
         """
+        config, length = self.config, self.windows_a.length
         if self.cache_b is None:
-            pairs = _readable(_held_out_pairs(self.config), count, partial(fit_pair, config=self.config))
-            above, below = _halves(pairs)
+            pairs = [find_pairs(config.a, config.b, split)[0] for split in HELD_OUT_SPLITS]
+            clips = _held_out_clips(pairs, config.a, count, partial(fit_pair, config=config), length)
+            above, below = _halves([frame for clip in clips for frame in clip])
             return Batch(self._middles(above), self._middles(below))
-        fit_one = partial(_fit_one, config=self.config)
-        of_a = _readable([(p,) for p in held_out_images(self.config.a, "a")], count, fit_one)
-        of_b = _readable([(p,) for p in held_out_images(self.config.b, "b")], count, fit_one)
-        number = max(len(of_a), len(of_b))
-        of_a, of_b = [[of[i % len(of)] for i in range(number)] for of in (of_a, of_b)]
+        sides: list[list[list[Picture]]] = []
+        domains: tuple[tuple[Path, Side], ...] = ((config.a, "a"), (config.b, "b"))
+        for root, side in domains:
+            images: list[list[Source]] = [
+                [(path,) for path in split_images(root, side, split)] for split in HELD_OUT_SPLITS
+            ]
+            sides.append(_held_out_clips(images, root, count, partial(_fit_one, config=config), length))
+        number = max(map(len, sides))
+        of_a, of_b = ([frame for i in range(number) for frame in of[i % len(of)]] for of in sides)
         return Batch(self._middles(of_a), self._middles(of_b))
 
     def _ready(self, pictures: Sequence[Picture], chances: NDArray[np.float64]) -> Tensor:
-        """Cropped, on the device, as floats, changed by chance: (N, 3, H, W)."""
-        c = self.config
+        """Cropped, on the device, as floats, changed by chance: (N, 3, H, W), or (N, T, 3, H, W) for clips.
+
+        Args:
+            pictures: N of them, or N times T frames, clip after clip.
+            chances: (N, CHANCES); all frames of a clip are cropped, flipped and coloured alike.
+        """
+        c, frames = self.config, self.windows_a.length
+        chances = np.repeat(chances, frames, axis=0)
         height, width = self._crop_size(pictures)
         if c.rotate or c.rescale:
             on = [bytes_to_floats(on_device(torch.from_numpy(p)[None], self.device)) for p in pictures]
@@ -113,8 +144,10 @@ class Batches:
             images = self._crops(pictures, chances, height, width)
         colours = ColourJitter(c.brightness, c.contrast, c.saturation, c.hue)
         if c.augment == "one_of_five":
-            return one_of_five(images, chances[:, 2:6], colours, shares=c.augment_chances)
-        return each(images, chances[:, 2:6], colours, flips=c.flip)
+            images = one_of_five(images, chances[:, 2:6], colours, shares=c.augment_chances, frames=frames)
+        else:
+            images = each(images, chances[:, 2:6], colours, flips=c.flip, frames=frames)
+        return self._clips(images)
 
     def _crops(
         self, pictures: Sequence[Picture], chances: NDArray[np.float64], height: int, width: int
@@ -132,7 +165,12 @@ class Batches:
         """The middle of each picture at one size, on the device, as floats: (N, 3, H, W)."""
         height, width = self._crop_size(pictures)
         middles = np.stack([centre_crop(picture, height, width) for picture in pictures])
-        return bytes_to_floats(on_device(torch.from_numpy(middles), self.device))
+        return self._clips(bytes_to_floats(on_device(torch.from_numpy(middles), self.device)))
+
+    def _clips(self, frames: Tensor) -> Tensor:
+        """Frames (N * T, 3, H, W) as clips (N, T, 3, H, W); single images as they are."""
+        length = self.windows_a.length
+        return frames if length == 1 else frames.unflatten(0, (-1, length))
 
     def _crop_size(self, pictures: Sequence[Picture]) -> tuple[int, int]:
         if self.config.crops:
@@ -141,56 +179,52 @@ class Batches:
 
 
 def open_batches(
-    config: DataConfig,
-    *,
-    pairing: Pairing,
-    batch: int,
-    seed: int,
-    device: torch.device,
-    cache_folder: Path,
-    rank: int = 0,
-    world: int = 1,
+    config: DataConfig, sampling: Sampling, *, device: torch.device, cache_folder: Path
 ) -> Batches:
-    """Find, decode and cache the pictures of both sides.
+    """Find, decode and cache the pictures of both domains.
 
     Args:
         config: folders, sizes and augmentation.
-        pairing: whether A and B belong together picture by picture.
-        batch: samples per step and process.
-        seed: of everything that is chosen by chance.
+        sampling: what a sample is, and which samples belong to a step.
         device: where batches are put.
         cache_folder: where decoded pictures go that do not fit in memory.
-        rank: number of this process, from 0.
-        world: number of processes that train together; each takes its own samples of the step.
 
     Raises:
-        DataError: a folder is missing or empty, no picture can be read, no pair is found, or pictures of
-            unequal size are wanted in one batch.
+        DataError: a folder is missing or empty, no picture can be read, no pair is found, clips are wanted
+            and there are none, or pictures of unequal size are wanted in one batch.
     """
-    limit = default_memory_limit() // world // (1 if pairing == "paired" else 2)
-    settings = {"pairing": pairing, **config.fit_settings()}
+    is_paired, length = sampling.pairing == "paired", sampling.clip_length
+    limit = default_memory_limit() // sampling.world // (1 if is_paired else 2)
+    settings: dict[str, Any] = {"pairing": sampling.pairing, **config.fit_settings()}
 
-    def opened(sources: Sequence[Source], fit_source: Fit, name: str) -> Cache:
-        chosen = _evenly(sources, config.max_images or len(sources))
-        file = cache_folder / f"{name}.pixels"
-        cache = open_cache(chosen, fit_source, settings=settings, file=file, memory_limit=limit)
-        _check_sizes(cache, config, batch)
-        return cache
+    def opened(sources: Sequence[Source], fit_source: Fit, name: str, root: Path) -> tuple[Cache, Windows]:
+        strips = not is_paired and are_strips([source[0] for source in sources], length)
+        count = config.max_images or len(sources)
+        is_clip = length > 1 and not strips
+        chosen = whole_clips(sources, root, count) if is_clip else _evenly(sources, count)
+        cache = open_cache(
+            chosen,
+            fit_strip(fit_source) if strips else fit_source,
+            settings=settings | ({"strips": True} if strips else {}),
+            file=cache_folder / f"{name}.pixels",
+            memory_limit=limit,
+        )
+        _check_sizes(cache, config, sampling.batch)
+        return cache, windows_in(cache, root, length, are_strips=strips)
 
-    if pairing == "paired":
+    if is_paired:
         pairs, alone = _training_pairs(config)
-        cache_a, cache_b = opened(pairs, partial(fit_pair, config=config), "pairs"), None
-        unreadable = alone + cache_a.unreadable
-    else:
-        fit_one = partial(_fit_one, config=config)
-        of_a, of_b = training_images(config.a, "a"), training_images(config.b, "b")
-        check_domains_differ(config.a, config.b, of_a, of_b)
-        cache_a = opened([(path,) for path in of_a], fit_one, "a")
-        cache_b = opened([(path,) for path in of_b], fit_one, "b")
-        unreadable = cache_a.unreadable + cache_b.unreadable
-    count_b = None if cache_b is None else len(cache_b)
-    sampler = Sampler(len(cache_a), count_b, batch=batch, seed=seed, rank=rank, world=world)
-    return Batches(config, sampler, cache_a, cache_b, device, unreadable)
+        cache, windows = opened(pairs, partial(fit_pair, config=config), "pairs", config.a)
+        sampler = sampling.sampler(len(windows.starts), None)
+        return Batches(config, sampler, cache, None, windows, windows, device, alone + cache.unreadable)
+    fit_one = partial(_fit_one, config=config)
+    of_a, of_b = training_images(config.a, "a"), training_images(config.b, "b")
+    check_domains_differ(config.a, config.b, of_a, of_b)
+    cache_a, a = opened([(path,) for path in of_a], fit_one, "a", config.a)
+    cache_b, b = opened([(path,) for path in of_b], fit_one, "b", config.b)
+    unreadable = cache_a.unreadable + cache_b.unreadable
+    sampler = sampling.sampler(len(a.starts), len(b.starts))
+    return Batches(config, sampler, cache_a, cache_b, a, b, device, unreadable)
 
 
 def _training_pairs(config: DataConfig) -> tuple[list[Source], list[tuple[Path, str]]]:
@@ -206,9 +240,24 @@ def _training_pairs(config: DataConfig) -> tuple[list[Source], list[tuple[Path, 
     return pairs, alone
 
 
-def _held_out_pairs(config: DataConfig) -> list[Source]:
-    splits: tuple[Split, ...] = ("test", "val", "train")
-    return next((pairs for split in splits if (pairs := find_pairs(config.a, config.b, split)[0])), [])
+def _held_out_clips(
+    splits: Sequence[list[Source]], root: Path, count: int, fit_source: Fit, length: int
+) -> list[list[Picture]]:
+    """Up to `count` samples of `length` frames of the first split that has any, spread evenly over it."""
+    images = next(split for split in splits if split)
+    if length == 1:
+        return [[picture] for picture in _readable(images, count, fit_source)]
+    if all(len(source) == 1 for source in images) and are_strips([source[0] for source in images], length):
+        strips = _readable(images, count, fit_strip(fit_source))
+        return [split_stack(strip, length) for strip in strips]
+    places: list[Position | None] = []
+    for sources in splits:
+        places = positions([source[0] for source in sources], root)
+        if starts := starts_of_windows(places, length):
+            windows = [sum(sources[start : start + length], ()) for start in starts]
+            clips = _readable(windows, count, fit_clip(fit_source, length))
+            return [split_stack(clip, length) for clip in clips]
+    raise no_clips(places, root, length)
 
 
 def _check_sizes(cache: Cache, config: DataConfig, batch: int) -> None:

@@ -231,4 +231,7 @@ def _decode_one(source: Source, fit: Fit) -> Picture | tuple[Path, str]:
                 pictures.append(held.enter_context(opened_image(path)))
             except ImageError as error:
                 return path, error.what.removeprefix(f"{path} ")
-        return fit(pictures)
+        try:
+            return fit(pictures)
+        except ImageError as error:
+            return source[0], error.what

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,34 @@ class Samples:
     b: NDArray[np.int64]
     chance_a: NDArray[np.float64]
     chance_b: NDArray[np.float64]
+
+
+Pairing = Literal["unpaired", "paired"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What a sample is, and how samples are chosen.
+
+    Attributes:
+        pairing: whether A and B belong together image by image.
+        clip_length: consecutive frames in a sample; 1 for single images.
+        batch: samples per step and process.
+        seed: of everything that is chosen at random.
+        rank: number of this process, from 0.
+        world: number of processes that train together; each takes its own samples of the step.
+    """
+
+    pairing: Pairing = "unpaired"
+    clip_length: int = 1
+    batch: int = 1
+    seed: int = 0
+    rank: int = 0
+    world: int = 1
+
+    def sampler(self, count_a: int, count_b: int | None) -> Sampler:
+        """What chooses from so many samples of each domain; `count_b` is None for pairs."""
+        return Sampler(count_a, count_b, batch=self.batch, seed=self.seed, rank=self.rank, world=self.world)
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,16 @@ class Engine:
         """
         return self.run_parts(images)[0]
 
+    def run_clips(self, clips: Tensor) -> Tensor:
+        """The translations of clips, (N, T, 3, H, W), each seen from its first frame on; as `run`."""
+        made = []
+        for clip in clips:
+            self.reset()
+            with self._guard(*clip.shape[:1], *clip.shape[-2:]), torch.no_grad():
+                made.append(self._parts(clip.to(self.compute.device, torch.float32), is_video=True)[0])
+        self.reset()
+        return torch.stack(made)
+
     def run_parts(self, images: Tensor) -> list[Tensor]:
         """Everything that the rendering makes of the pictures: a tensor as `run` returns for each part.
 

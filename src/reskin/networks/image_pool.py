@@ -58,10 +58,11 @@ class ImagePool(nn.Module):
         """Exchange some of the newest pictures for older ones.
 
         Args:
-            images: (N, C, H, W), the newest fakes; of the same C, and H, W unless N is 1, each time.
+            images: (N, C, H, W), or clips (N, T, C, H, W), the newest; of one shape, but for N, and for H
+                and W where N is 1.
 
         Returns:
-            (N, C, H, W), without gradients; H and W may differ where the pool keeps several sizes.
+            The same shape, without gradients; H and W may differ where the pool keeps several sizes.
 
         Raises:
             ShapeError: other channels than those of the kept pictures, or another size in a batch.
@@ -71,7 +72,7 @@ class ImagePool(nn.Module):
         if self.images.numel() == 0:
             self.images = images.new_zeros((self.size, *images.shape[1:]))
         differs = images.shape[1:] != self.images.shape[1:]
-        if differs and (len(images) > 1 or images.shape[1] != self.images.shape[1]):
+        if differs and (len(images) > 1 or images.shape[1:-2] != self.images.shape[1:-2]):
             raise ShapeError(
                 f"the pool keeps pictures of {tuple(self.images.shape[1:])}, got {tuple(images.shape[1:])}",
                 "Train with pictures of one size, or with a batch of 1.",
@@ -94,20 +95,21 @@ class ImagePool(nn.Module):
         is_full = self.count >= self.size
         slot = torch.where(is_full, choice, self.count)
         kept = self.images.index_select(0, slot)
+        shape = [1] * image.dim()
         is_swapped = is_full & head
         is_stored = ~is_full | head
-        given = torch.where(is_swapped.view(1, 1, 1, 1), kept, image)
-        self.images.index_copy_(0, slot, torch.where(is_stored.view(1, 1, 1, 1), image, kept))
+        given = torch.where(is_swapped.view(shape), kept, image)
+        self.images.index_copy_(0, slot, torch.where(is_stored.view(shape), image, kept))
         self.count.add_(~is_full)
         return given
 
     def _exchange_sized(self, image: Tensor, head: Tensor, choice: Tensor) -> Tensor:
         """As `_exchange`, for a pool of several sizes."""
-        height, width = image.shape[2:]
+        height, width = image.shape[-2:]
         if not self.edges.numel():
-            self.edges = self.count.new_tensor(self.images.shape[2:]).repeat(self.size, 1)
+            self.edges = self.count.new_tensor(self.images.shape[-2:]).repeat(self.size, 1)
         missing = [
-            max(0, new - kept) for new, kept in zip(image.shape[2:], self.images.shape[2:], strict=True)
+            max(0, new - kept) for new, kept in zip(image.shape[-2:], self.images.shape[-2:], strict=True)
         ]
         if any(missing):
             self.images = F.pad(self.images, (0, missing[1], 0, missing[0]))
@@ -116,8 +118,8 @@ class ImagePool(nn.Module):
             return image
         slot = int(choice if is_full else self.count)
         kept_height, kept_width = self.edges[slot].tolist()
-        given = self.images[slot : slot + 1, :, :kept_height, :kept_width].clone() if is_full else image
-        self.images[slot, :, :height, :width] = image[0]
+        given = self.images[slot : slot + 1, ..., :kept_height, :kept_width].clone() if is_full else image
+        self.images[slot, ..., :height, :width] = image[0]
         self.edges[slot] = self.edges.new_tensor([height, width])
         self.count.add_(not is_full)
         return given

@@ -20,6 +20,7 @@ from reskin.device import Compute
 from reskin.methods.base import Method
 from reskin.runs.findings import Finding
 from reskin.runs.settings import RunSettings
+from reskin.training.samples import frames_of
 from reskin.training.similarity import Similarity, similarity
 from reskin.types import Batch, Trouble
 
@@ -235,7 +236,7 @@ class Health:
         Args:
             step: when they were made.
             rows: row title to images (N, 3, H, W) in [-1, 1], as `sample_rows` gives them.
-            held_out: the real images of both domains.
+            held_out: the real images of both domains, or clips of them.
         """
         if step < self.warm_up:
             return []
@@ -385,8 +386,8 @@ def _similarities(rows: Mapping[str, Tensor], held_out: Batch) -> Iterable[tuple
         way = f"{domain} → {'B' if domain == 'A' else 'A'}"
         if title != way and not title.startswith(f"{way} ("):
             continue
-        source, target = (images_of.detach().float().cpu() for images_of in real[domain])
-        if images.shape == source.shape and images.dim() == 4:
+        source, target = (frames_of(each).detach().float().cpu() for each in real[domain])
+        if images.shape == source.shape:
             yield title, similarity(source, images, target)
 
 

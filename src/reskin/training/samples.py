@@ -13,7 +13,9 @@ from reskin.types import Batch, Direction
 
 
 def sample_rows(model: Translator, pictures: Batch, compute: Compute) -> dict[str, Tensor]:
-    """Row title to pictures (N, 3, H, W) in [-1, 1]: A, A → B, A → B → A and the same for B.
+    """Row title to images (N, 3, H, W) in [-1, 1]: A, A → B, A → B → A and the same for B.
+
+    Clips (N, T, 3, H, W) are translated as videos are; their frames follow each other in a row: (N * T, ...).
 
     Raises:
         NotFiniteError: the model makes NaN or infinite values of them.
@@ -27,7 +29,12 @@ def sample_rows(model: Translator, pictures: Batch, compute: Compute) -> dict[st
         if direction in model.directions:
             rows[source] = images
             rows |= _translations(model, images, direction, f"{source} → {target}", compute)
-    return {title: images.float().cpu() for title, images in rows.items()}
+    return {title: frames_of(images).float().cpu() for title, images in rows.items()}
+
+
+def frames_of(images: Tensor) -> Tensor:
+    """Images as they are; clips (N, T, 3, H, W) as their frames (N * T, 3, H, W)."""
+    return images.flatten(0, -4)
 
 
 def _translations(
@@ -36,11 +43,16 @@ def _translations(
     """The translation and its reconstruction; with styles, the translation in two of them."""
     if isinstance(model, Styled):
         styles = Rendering(model.sample_styles(2, seed=0))
-        made = Engine(model, direction, compute, styles).run_parts(images)
+        made = Engine(model, direction, compute, styles).run_parts(frames_of(images))
         return {f"{title} ({number})": each for number, each in enumerate(made, 1)}
-    translated = Engine(model, direction, compute).run(images)
+    translated = _translated(model, images, direction, compute)
     opposite: Direction = "b2a" if direction == "a2b" else "a2b"
     if opposite not in model.directions:
         return {title: translated}
-    cycled = Engine(model, opposite, compute).run(translated)
+    cycled = _translated(model, translated, opposite, compute)
     return {title: translated, f"{title} → {title[0]}": cycled}
+
+
+def _translated(model: Translator, images: Tensor, direction: Direction, compute: Compute) -> Tensor:
+    engine = Engine(model, direction, compute)
+    return engine.run(images) if images.dim() == 4 else engine.run_clips(images)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reskin.data.batches import Batches, open_batches
+from reskin.data.sampling import Sampling
 from reskin.device import Compute, choose_compute
 from reskin.methods.base import Method
 from reskin.processes import Processes, join_processes, lowest
@@ -193,16 +194,15 @@ def _epoch_steps(batches: Batches, batch: int) -> int:
 
 
 def _open(settings: RunSettings, out: Path, compute: Compute, processes: Processes) -> Batches:
-    return open_batches(
-        settings.data,
+    sampling = Sampling(
         pairing=settings.method_class.pairing,
+        clip_length=settings.method_class.clip_length,
         batch=settings.train.batch,
         seed=settings.train.seed,
-        device=compute.device,
-        cache_folder=RunFolder(out).cache,
         rank=processes.rank,
         world=processes.world,
     )
+    return open_batches(settings.data, sampling, device=compute.device, cache_folder=RunFolder(out).cache)
 
 
 def build(settings: RunSettings, compute: Compute) -> Method:

@@ -13,6 +13,8 @@ class CriticGAN(Method):
     """One generator and one critic, least squares."""
 
     title = "Critic GAN"
+    paper = "Nobody 2026"
+    good_for = "tests"
     directions = ("a2b",)
     adversary = Adversary(("critic",), ("judgement",), ("deceit",), objective="lsgan")
 
