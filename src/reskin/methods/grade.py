@@ -70,7 +70,7 @@ class GradeMethod(Method):
     good_for = "films at full size in minutes: colour, tone and light change, shapes and texture cannot"
     adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), objective="lsgan")
     advice = {
-        "copy": ("lower identity_weight", "higher adversarial_weight"),
+        "copy": ("higher distribution_weight", "lower cycle_weight", "lower identity_weight"),
         "mode_collapse": ("higher cycle_weight",),
         "discriminator_won": ("fewer disc_layers", "higher pool_size"),
         "overfitting": ("lower width",),

@@ -135,6 +135,11 @@ class Film:
         self._mask: NDArray[np.float32] | None = None
         self._translated_shot = self._finished_shot = -1
 
+    def single(self, picture: Picture) -> Picture:
+        """One frame by itself, (H, W, 3) uint8, through all three stages."""
+        frames = Frames([picture], [Fraction(0)], [0])
+        return self.finish(self.translate(self.shrink(frames))).result[0]
+
     def shrink(self, frames: Frames) -> Frames:
         """First stage: what the model is shown."""
         for number, picture in zip(frames.numbers, frames.source, strict=True):

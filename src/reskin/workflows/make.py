@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from reskin.errors import RunError, SettingsError
 from reskin.paths import inside
 from reskin.progress import Report, in_words, silent
 from reskin.storage import read_json, write_json
+from reskin.workflows.make_settings import choose_methods, choose_settings, lengths, short_edge
 
 if TYPE_CHECKING:
     from reskin.device import Compute
@@ -54,6 +55,10 @@ class MakeConfig(Settings):
     """Training time (30 by default); turned into steps once, so that going on stays exact."""
     steps: Annotated[int | None, BASIC] = Field(default=None, ge=1)
     """Training steps, instead of minutes."""
+    method: Annotated[Literal["auto", "grade", "cyclegan"], BASIC] = "auto"
+    """What is trained. grade changes colour, tone and light and keeps every shape; cyclegan draws textures
+    anew and
+    wants hours; auto decides by the time there is and, with enough of it, by held-out frames of both."""
     seed: int = Field(default=0, ge=0)
     """Everything random follows from it."""
     device: Annotated[str, BASIC] = "auto"
@@ -123,22 +128,19 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
         damaged += _prepare(given, out / "data" / domain, plan, tell)
 
     _begin(2, out / "run")
-    from reskin.runs.folder import RunFolder
-    from reskin.runs.load import load
     from reskin.training.start import train_run
 
-    train_run("cyclegan", out=out / "run", **{**domains, **plan["train"], "device": config.device})
+    runs = {method: _run_of(out, plan, method) for method in plan["methods"]}
+    for method, run in runs.items():
+        train_run(method, out=run, **{**domains, **plan["methods"][method], "device": config.device})
 
     _begin(3)
-    from reskin.evaluation.evaluate import evaluate
-    from reskin.evaluation.scores import record_scores
-
-    model = load(out / "run", device=config.device)
-    scores = evaluate(model, a=domains["a"], b=domains["b"], max_images=100)
-    record_scores(out / "run", RunFolder(out / "run").last_step, scores, domains)
+    run = _choose(config, plan, runs, domains)
 
     _begin(4, target)
-    failed, notes = _translate(model, config, clip, target, tell)
+    from reskin.runs.load import load
+
+    failed, notes = _translate(load(run, device=config.device), run, clip, target, tell)
     for note in notes:
         _log.info(note)
 
@@ -146,10 +148,47 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
     from reskin.pages.report import write_report
 
     clips = [("input and output", clip, target)] if target.is_file() else []
-    write_report(out / "run", page, clips=clips)
+    write_report(run, page, clips=clips)
     progress.result("video" if target.is_file() else "pictures", target)
     progress.result("report", page)
-    return Made(out / "run", target, page, damaged + failed, notes)
+    return Made(run, target, page, damaged + failed, notes)
+
+
+def _run_of(out: Path, plan: dict[str, Any], method: str) -> Path:
+    """The run folder of a method; the last one's is `run`, as where there is only one."""
+    return out / ("run" if method == list(plan["methods"])[-1] else f"run-{method}")
+
+
+def _choose(config: MakeConfig, plan: dict[str, Any], runs: dict[str, Path], domains: dict[str, str]) -> Path:
+    """Score the trained models, once, and say which one translates; its run folder.
+
+    What was found is kept in choice.json, by which a later call goes on.
+    """
+    from reskin.evaluation.evaluate import evaluate
+    from reskin.evaluation.footage import choose, compare_footage
+    from reskin.evaluation.scores import record_scores
+    from reskin.inference.engine import Engine
+    from reskin.runs.folder import RunFolder
+    from reskin.runs.load import load
+    from reskin.translation.film import Film, FilmOptions
+
+    path = config.out / "choice.json"
+    steps = {method: RunFolder(run).last_step for method, run in runs.items()}
+    if path.exists() and (known := read_json(path)).get("steps") == steps and known.get("method") in runs:
+        _log.info("%s", f"method    {known.get('why')}")
+        return runs[str(known["method"])]
+    films = {}
+    for method, run in runs.items():
+        model = load(run, device=config.device)
+        films[method] = Film(Engine(model, "a2b"), FilmOptions(steady=0.0, has_bars=False), []).single
+        scores = evaluate(model, a=domains["a"], b=domains["b"], max_images=100)
+        record_scores(run, steps[method], scores, domains)
+    found = compare_footage(domains["a"], domains["b"], films)
+    method, why = choose(found, list(runs))
+    _log.info("%s", f"method    {why}")
+    measured = {name: closeness.to_dict() for name, closeness in found.items()}
+    write_json(path, {"method": method, "why": why, "steps": steps, "measured": measured})
+    return runs[method]
 
 
 def _as_paths(given: Path | str | Sequence[Path | str]) -> tuple[Path, ...]:
@@ -184,6 +223,7 @@ def read_plan(config: MakeConfig) -> dict[str, Any]:
         "minutes": config.minutes,
         "steps": config.steps,
         "seed": config.seed,
+        "method": config.method,
     }
     from reskin.device import choose_compute
 
@@ -191,6 +231,7 @@ def read_plan(config: MakeConfig) -> dict[str, Any]:
     path = config.out / "make.json"
     if path.exists():
         begun, plan = _begun(path)
+        begun = {"method": "cyclegan"} | begun  # earlier versions knew no other
         changed = [key for key, value in asked.items() if begun.get(key) != value]
         if changed:
             was = ", ".join(f"{key} {begun.get(key)}" for key in changed)
@@ -216,40 +257,54 @@ def _begun(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     values = read_json(path)
     asked, plan = values.get("asked"), values.get("plan")
-    kinds = {"said": list, "train": dict, "translated": str, "short_side": int}
+    if isinstance(plan, dict) and isinstance(plan.get("train"), dict):  # of an earlier version
+        plan = {"methods": {"cyclegan": plan["train"]}, "letterbox": "keep"} | plan
+    kinds = {"said": list, "methods": dict, "translated": str, "short_side": int, "letterbox": str}
     if not isinstance(asked, dict) or not isinstance(plan, dict):
         raise RunError(f"{path} holds no plan", "Remove it, or choose another --out.")
     wrong = [name for name, kind in kinds.items() if not isinstance(plan.get(name), kind)]
+    if not wrong and not all(isinstance(train, dict) for train in plan["methods"].values() or [None]):
+        wrong = ["methods"]
     if wrong:
         raise RunError(f"{path} is damaged ({wrong[0]})", "Remove it, or choose another --out.")
     return asked, plan
 
 
 def choose_plan(config: MakeConfig, compute: Compute) -> dict[str, Any]:
-    """Sizes, networks and length that suit the footage and the machine."""
+    """Methods, sizes, networks and length that suit the footage and the machine."""
     is_gpu = compute.device.type != "cpu"
-    shapes = [shape for _, given in _domains(config) for shape in _shapes(given)]
-    short_side = min(min(width, height) for width, height, _ in shapes)
-    plan = choose_settings(short_side, is_gpu=is_gpu)
-    length: dict[str, Any] = {"steps": config.steps}
-    if config.steps is None:
-        length = {"minutes": config.minutes or DEFAULT_MINUTES}
-    plan["train"] |= length | {"seed": config.seed}
+    footage = [shape for _, given in _domains(config) for shape in _shapes(given)]
+    edge = short_edge(min(min(width, height) for width, height, _ in footage), is_gpu=is_gpu)
+    minutes = None if config.steps is not None else config.minutes or DEFAULT_MINUTES
+    names = choose_methods(config.method, minutes, is_gpu=is_gpu)
+    spent = lengths(names, minutes, config.steps)
+    methods = {
+        name: choose_settings(name, edge, is_gpu=is_gpu) | spent[name] | {"seed": config.seed}
+        for name in names
+    }
     clip = config.clip or config.source[0]
-    plan["clip"], plan["translated"] = str(clip), _result_name(clip)
+    plan: dict[str, Any] = {"short_side": edge, "methods": methods, "letterbox": "cut"}
+    plan |= {"clip": str(clip), "translated": _result_name(clip)}
     width, height, frames = _shapes((clip,))[0]
     check_end(clip, config.out / plan["translated"])
-    seconds = _frame_seconds(plan["train"], width, height, compute)
-    train = plan["train"]
-    wanted = f"{config.steps} steps" if config.steps else f"{in_words(60 * length['minutes'])} of training"
+    seconds = max(_frame_seconds(name, methods[name], edge, (width, height), compute) for name in names)
     plan["said"] = [
-        f"frames    up to {FRAMES} of each domain, shorter edge {plan['short_side']} px",
-        f"training  CycleGAN, width {train['width']}, {train['blocks']} blocks, pictures of"
-        f" {train['crop_size']} px, batch {train['batch']}: {wanted}",
+        f"frames    up to {FRAMES} of each domain, shorter edge {edge} px, without their borders",
+        *(f"training  {_described(name, methods[name])}" for name in names),
         f"clip      {clip}: {frames} frames of {width}x{height}, about {in_words(frames * seconds)}",
         f"disk      about {_disk_megabytes(plan, frames, width * height):.0f} MB in {config.out}",
     ]
     return plan
+
+
+def _described(name: str, train: dict[str, Any]) -> str:
+    """One method of the plan in words."""
+    steps = train.get("steps")
+    length = f"{steps} steps" if steps else f"{in_words(60 * train['minutes'])} of training"
+    if name == "grade":
+        return f"grade, which keeps every shape: {length}"
+    size = f"pictures of {train['crop_size']} px, batch {train['batch']}"
+    return f"CycleGAN, width {train['width']}, {train['blocks']} blocks, {size}: {length}"
 
 
 def check_end(clip: Path, target: Path) -> None:
@@ -263,26 +318,6 @@ def check_end(clip: Path, target: Path) -> None:
     from reskin.video.writer import check_can_write
 
     check_can_write(clip, target)
-
-
-def choose_settings(short_side: int, *, is_gpu: bool) -> dict[str, Any]:
-    """Training settings for footage whose shorter edge is `short_side` px.
-
-    A GPU takes the paper's networks at 256 px. A CPU takes the small ones of docs/decisions/0004-make.md.
-
-    >>> [choose_settings(720, is_gpu=gpu)["train"]["crop_size"] for gpu in (True, False)]
-    [256, 96]
-    """
-    working = min(short_side, 384 if is_gpu else 160)
-    crop = max(32, min(256 if is_gpu else 96, working // 16 * 16))
-    train: dict[str, Any] = {"preprocess": "crop", "crop_size": crop, "load_size": crop, "batch": 4}
-    train |= {"upsample": "nearest"}
-    if is_gpu:
-        train |= {"width": 64, "blocks": 9, "ema": 0.999, "sample_every": 500}
-    else:
-        train |= {"width": 24, "blocks": 4, "ema": 0.995, "sample_every": 100}
-        train |= {"learning_rate": 4e-4, "identity_weight": 0.1}
-    return {"short_side": working, "train": train}
 
 
 def _shapes(given: Sequence[Path]) -> list[tuple[int, int, int]]:
@@ -315,8 +350,9 @@ def _prepare(given: Sequence[Path], out: Path, plan: dict[str, Any], report: Rep
     if given[0].is_dir():
         return []
     frames = sum(shape[2] for shape in _shapes(given))
-    # Bars stay: the whole frame is translated in the end, bars included.
-    config = FramesConfig(count=max(1, min(FRAMES, frames)), size=str(plan["short_side"]), letterbox="keep")
+    # Borders are cut, since those of the clip are given back untouched in the end.
+    size, letterbox = str(plan["short_side"]), plan["letterbox"]
+    config = FramesConfig(count=max(1, min(FRAMES, frames)), size=size, letterbox=letterbox)
     made = prepare_frames(given, out, config, report=lambda done, total: report(done, total, "frames"))
     return list(made.damaged)
 
@@ -335,22 +371,25 @@ def _result_name(clip: Path) -> str:
     return f"translated{clip.suffix if clip.suffix.lower() in ('.mkv', '.mov', '.webm') else '.mp4'}"
 
 
-def _frame_seconds(train: dict[str, Any], width: int, height: int, compute: Compute) -> float:
+def _frame_seconds(
+    method: str, train: dict[str, Any], edge: int, size: tuple[int, int], compute: Compute
+) -> float:
     """Time that one frame of the clip takes, measured on networks that have not learned yet."""
     import numpy as np
 
+    from reskin.inference.engine import Engine
     from reskin.methods import find
-    from reskin.translation.pictures import translate_array
+    from reskin.translation.film import Film, FilmOptions
 
-    method_class = find("cyclegan")
-    config = method_class.Config.parse({"width": train["width"], "blocks": train["blocks"]})
-    model = method_class(config).eval()
-    compute.place(model)
-    picture = np.zeros((height, width, 3), np.uint8)
+    method_class = find(method)
+    known = {key: value for key, value in train.items() if key in method_class.Config.model_fields}
+    model = method_class(method_class.Config.parse(known)).eval()
+    film = Film(Engine(model, "a2b", compute), FilmOptions(work_size=edge), [])
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
     times = []
     for _ in range(4):
         began = time.perf_counter()
-        translate_array(model, picture, "a2b", compute)
+        film.single(picture)
         times.append(time.perf_counter() - began)
     return min(times)
 
@@ -358,16 +397,18 @@ def _frame_seconds(train: dict[str, Any], width: int, height: int, compute: Comp
 def _disk_megabytes(plan: dict[str, Any], clip_frames: int, clip_pixels: int) -> float:
     """Room for frames (PNG, 1.5 bytes a pixel), checkpoints and the translated clip (0.02 bytes a pixel)."""
     pictures = 2 * FRAMES * plan["short_side"] ** 2 * 16 / 9 * 1.5
-    width, blocks = plan["train"]["width"], plan["train"]["blocks"]
-    weights = 2 * 4 * (width**2) * (16 * 9 * 2 * blocks + 700 + 670)
+    cyclegan = plan["methods"].get("cyclegan", {})
+    width, blocks = cyclegan.get("width", 0), cyclegan.get("blocks", 0)
+    weights = 2 * 4 * (width**2) * (16 * 9 * 2 * blocks + 700 + 670) + 2e6
     return (pictures + 5 * 3 * weights + 0.02 * clip_frames * clip_pixels) / 1e6
 
 
 def _translate(
-    model: Method, config: MakeConfig, clip: Path, target: Path, report: Report
+    model: Method, run: Path, clip: Path, target: Path, report: Report
 ) -> tuple[list[str], list[str]]:
     """Translate the clip unless that was done since the last step of training. Returns damage and notes."""
     from reskin.runs.folder import RunFolder
+    from reskin.translation.film import FilmOptions
 
     if clip.is_dir():
         from reskin.translation.folders import translate_folder
@@ -376,12 +417,18 @@ def _translate(
             model, clip, target, "a2b", report=lambda at: report(at.done, at.total, "pictures")
         )
         return [f"{path}: {reason}" for path, reason in result.left_out], []
-    trained = RunFolder(config.out / "run").list_checkpoints()[-1].stat().st_mtime
+    trained = RunFolder(run).list_checkpoints()[-1].stat().st_mtime
     if target.exists() and target.stat().st_mtime > trained:
         return [], []
     from reskin.translation.clips import translate_video
 
     video = translate_video(
-        model, clip, target, "a2b", report=lambda at: report(at.frame, at.frames, "frames"), overwrite=True
+        model,
+        clip,
+        target,
+        "a2b",
+        report=lambda at: report(at.frame, at.frames, "frames"),
+        film=FilmOptions(),
+        overwrite=True,
     )
     return list(video.damaged), list(video.notes)
