@@ -15,7 +15,7 @@ from reskin.errors import CodecError, RunError, SettingsError
 from reskin.video.probe import probe
 from reskin.video.reader import VideoReader
 from reskin.video.writer import VideoWriter
-from reskin.workflows.make import choose_settings
+from reskin.workflows.make_settings import choose_methods, choose_settings, lengths, short_edge
 from reskin.worlds.film import write_footage
 from reskin.worlds.footage import Footage
 
@@ -123,12 +123,30 @@ def test_steps_and_minutes_together_are_refused(tmp_path: Path, capsys: pytest.C
     assert "both --minutes and --steps" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("method", ["grade", "cyclegan"])
 @pytest.mark.parametrize("is_gpu", [True, False])
-@pytest.mark.parametrize("short_side", [32, 96, 338, 1080])
-def test_chosen_pictures_fit_into_the_frames(short_side: int, is_gpu: bool) -> None:
-    chosen = choose_settings(short_side, is_gpu=is_gpu)
-    assert 32 <= chosen["train"]["crop_size"] <= chosen["short_side"] <= short_side
-    assert chosen["train"]["crop_size"] % 4 == 0
+@pytest.mark.parametrize("footage", [32, 96, 338, 1080])
+def test_chosen_pictures_fit_into_the_frames(footage: int, is_gpu: bool, method: str) -> None:
+    edge = short_edge(footage, is_gpu=is_gpu)
+    chosen = choose_settings(method, edge, is_gpu=is_gpu)
+    assert 28 <= chosen["crop_size"] <= chosen["load_size"] <= edge <= footage
+    assert chosen["crop_size"] % 4 == 0
+
+
+def test_a_long_budget_is_shared_and_a_short_one_is_the_grades() -> None:
+    assert choose_methods("auto", 30, is_gpu=False) == ["grade"]
+    assert choose_methods("auto", 30, is_gpu=True) == ["grade", "cyclegan"]
+    assert choose_methods("cyclegan", 1, is_gpu=False) == ["cyclegan"]
+    shared = lengths(["grade", "cyclegan"], 40.0, None)
+    assert shared == {"grade": {"minutes": 8.0}, "cyclegan": {"minutes": 32.0}}
+    assert lengths(["grade"], 30.0, None) == {"grade": {"minutes": 10.0}}
+    assert lengths(["cyclegan"], None, 7) == {"cyclegan": {"steps": 7}}
+
+
+def test_what_was_chosen_is_kept_with_its_reason(made: Path) -> None:
+    choice = json.loads((made / "out" / "choice.json").read_text())
+    assert choice["method"] == "grade" and choice["steps"] == {"grade": 2} and "structure" in choice["why"]
+    assert set(choice["measured"]) == {"input", "reinhard", "target", "grade"}
 
 
 @pytest.mark.slow

@@ -32,6 +32,10 @@ _STILL_LEVELS = 3.0
 """A border on one edge alone must be so still and so even, in levels, since a dark floor is dark too."""
 
 
+_MOVED_LEVELS, _MOVED_SHARE = 10, 0.002
+"""Something moves in a shot where at least this share of its pixels changes by more than so many levels."""
+
+
 class BorderFinder:
     """Takes the frames of one shot and says which borders they share."""
 
@@ -87,6 +91,8 @@ class BorderFinder:
         if smaller and larger - smaller <= max(3, 0.15 * larger):
             return sizes[0], sizes[1]
         low, high = (np.moveaxis(level, axis, 0) for level in (self._low, self._high))
+        if float((high.astype(np.int64) - low > _MOVED_LEVELS).mean()) < _MOVED_SHARE:
+            return 0, 0  # nothing moves anywhere, so that a border is still says nothing
         kept = [
             width if width and self._is_still(low[part], high[part]) else 0
             for width, part in zip(sizes, (slice(0, before), slice(edge - after, edge)), strict=True)

@@ -101,3 +101,11 @@ def test_samples_are_key_frames_where_there_are_enough() -> None:
     few = sample_frames(range(100), [0, 50])
     assert few[:2] == [0, 50] and len(few) > 10 and few[2:] == sorted(few[2:]) and len(set(few)) == len(few)
     assert sample_frames(range(0), []) == []
+
+
+def test_borders_of_a_captured_window_are_found_on_one_edge() -> None:
+    window = [boxed(scene(i), 0, 0, 22, 14) for i in range(4)]
+    found = find_bars(window)
+    assert (
+        found[:2] == (0, 0) and found[2] == pytest.approx(24, abs=1) and found[3] == pytest.approx(16, abs=1)
+    )

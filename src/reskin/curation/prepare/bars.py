@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from reskin.images import Picture
 from reskin.spread import spread
 from reskin.types import NO_BARS, Bars
+from reskin.video.bars import BorderFinder
 
 SAMPLES = 16
 """Frames that are looked at, at most; a film whose edges are bright in the first ones is believed at once."""
@@ -20,7 +21,7 @@ _DARK = 16
 
 _LEAST_SHARE = 0.015
 _MOST_SHARE = 0.4
-"""A bar takes at least and at most this share of the side; what is outside is taken for picture."""
+"""A bar takes at least and at most this share of the edge; what is outside is taken for picture."""
 
 _SOFT_PX = 2
 """Cut more than is black: scaling and compression blur the border."""
@@ -46,14 +47,17 @@ def sample_frames(inside: range, keys: list[int]) -> list[int]:
 
 
 def find_bars(frames: Iterable[Picture]) -> Bars:
-    """The bars that all frames have; no more frames are taken than are needed to know that there are none.
+    """The borders that all frames have; no more frames are taken than are needed to know that there are none.
 
-    A bar is a stretch of rows (or columns) at the edge that is black in every frame that is not black all
-    over. Only pairs of about equal bars count, above and below or left and right, as film is framed: a dark
-    floor has no twin in the sky.
+    A border is a segment of rows (or columns) at an edge that is black in every frame that is not black all
+    over. Pairs of about equal borders count, above and below or left and right, as film is framed. One alone,
+    as around a captured window, counts where it never changes: a dark floor does.
 
     Args:
         frames: RGB, uint8, (H, W, 3), all of one size; two thirds of them should show more than black.
+
+    Returns:
+        Px at the left, top, right and bottom, each a little more than is black.
 
     >>> film = np.full((100, 80, 3), 200, np.uint8)
     >>> film[:12] = film[-12:] = 2
@@ -62,23 +66,27 @@ def find_bars(frames: Iterable[Picture]) -> Bars:
     """
     least: NDArray[np.int64] | None = None
     height = width = 0
+    still = BorderFinder()
     for frame in chain(frames):
         height, width = frame.shape[:2]
         dark = _dark_edges(frame)
         if dark is None:
             continue
         least = dark if least is None else np.minimum(least, dark)
-        across, down = _pair(least[0], least[2], width), _pair(least[1], least[3], height)
-        if not across and not down:
+        if least.max() < 2:
             return NO_BARS
+        still.add(frame)
     if least is None:
         return NO_BARS
-    left, top, right, bottom = (int(edge) + _SOFT_PX for edge in least)
-    if not across:
-        left = right = 0
-    if not down:
-        top = bottom = 0
-    return left, top, right, bottom
+    left, top, right, bottom = (int(edge) for edge in least)
+    alone = still.bars()
+    across = (left, right) if _pair(left, right, width) else (alone[0], alone[2])
+    down = (top, bottom) if _pair(top, bottom, height) else (alone[1], alone[3])
+    return _cut(across[0]), _cut(down[0]), _cut(across[1]), _cut(down[1])
+
+
+def _cut(edge: int) -> int:
+    return edge + _SOFT_PX if edge else 0
 
 
 def _pair(one: int, other: int, side: int) -> bool:

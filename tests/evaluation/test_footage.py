@@ -1,0 +1,55 @@
+"""Measuring translations of footage without a truth, and choosing between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reskin.evaluation.footage import Closeness, choose, compare_footage
+from reskin.images import write_image
+
+
+def textured(seed: int) -> np.ndarray:
+    import cv2
+
+    small = np.random.default_rng(seed).integers(40, 200, (6, 9, 3), dtype=np.uint8)
+    return np.asarray(cv2.resize(small, (72, 48), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def darker(picture: np.ndarray) -> np.ndarray:
+    return (picture * np.array([0.6, 0.5, 0.7])).astype(np.uint8)
+
+
+@pytest.fixture
+def domains(tmp_path: Path) -> tuple[Path, Path]:
+    for number in range(4):
+        write_image(tmp_path / "a" / "test" / f"{number}.png", textured(number))
+        write_image(tmp_path / "b" / "test" / f"{number}.png", darker(textured(10 + number)))
+    return tmp_path / "a", tmp_path / "b"
+
+
+def test_the_right_change_is_nearer_than_the_input_and_keeps_the_structure(
+    domains: tuple[Path, Path],
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (48, 72, 3), dtype=np.uint8)
+    found = compare_footage(*domains, {"darker": darker, "noise": lambda _: noise})
+    assert found["darker"].distance < 0.5 * found["input"].distance
+    assert found["input"].structure == pytest.approx(1) and found["darker"].structure > 0.95
+    assert abs(found["noise"].structure) < 0.2
+    assert choose(found, ["noise", "darker"])[0] == "darker"
+
+
+def test_near_but_broken_loses_to_farther_and_whole() -> None:
+    found = {
+        "input": Closeness(50, 1.0, 1),
+        "target": Closeness(0, 1.0, 5),
+        "reinhard": Closeness(20, 0.9, 4),
+        "near": Closeness(5, 0.5, 2),
+        "clipped": Closeness(6, 0.9, 30),
+        "whole": Closeness(15, 0.88, 8),
+    }
+    name, why = choose(found, ["near", "clipped", "whole"])
+    assert name == "whole" and "distance 15.0" in why and "structure 0.88" in why
+    assert choose(found, ["near"])[0] == "near" and "none kept" in choose(found, ["near"])[1]
