@@ -388,7 +388,9 @@ def test_two_processes_resume_exactly(of_two_processes: Path, name: str, differe
     whole, run = of_two_processes / "whole", of_two_processes / name
     assert differences(whole, run) == []
     pools = [checkpoint.load(folder / "checkpoints" / "00000014.process1")[0] for folder in (whole, run)]
-    assert pools[0].keys() == {f"method.pool_{side}.{part}" for side in "ab" for part in ("images", "count")}
+    assert pools[0].keys() == {
+        f"method.pool_{side}.{part}" for side in "ab" for part in ("images", "count", "edges")
+    }
     assert all(pools[0][key].equal(pools[1][key]) for key in pools[0])
     own = checkpoint.load(list_checkpoints(run)[-1])[0]
     assert not own["method.pool_a.images"].equal(pools[0]["method.pool_a.images"])
