@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table real docs size parity setup lock
+.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table real real-films docs size parity setup lock
 
 setup: $(READY)
 
@@ -65,6 +65,9 @@ style-table: $(READY)  ## many looks from one picture → docs/results/styles.md
 
 real: $(READY)       ## on a machine with CUDA: METHODS="cyclegan cut" on SET=horse2zebra → build/real
 	$(BIN)/python -m benchmarks.real $(or $(SET),horse2zebra) $(or $(METHODS),cyclegan cut ganimorph_lite)
+
+real-films: $(READY) ## make on six pairs of real clips → docs/results/real_films.md and sheets in build/real-films
+	$(BIN)/python -m benchmarks.real_films
 
 gpu:                 ## on a machine with CUDA whose python has torch: tests, bench, short training on FOLDER
 	PYTHONPATH=src $(PYTHON) -m pytest -q -m gpu tests/gpu
