@@ -34,6 +34,7 @@ COMMANDS = {
     "interpolate": "interpolate",
     "evaluate": "evaluate",
     "report": "report",
+    "export": "export",
     "import": "import_model",
     "runs": "runs",
     "methods": "methods",
