@@ -54,6 +54,56 @@ def test_apply_then_undo(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert len(split_images(folder, "a", "train")) == 6
 
 
+def used(folder: Path) -> list[str]:
+    return [path.name for path in split_images(folder, "a", "train")]
+
+
+def test_verdicts_take_the_place_of_what_was_said_before_so_that_an_undo_can_be_undone(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path_factory.mktemp("lists") / "verdicts.csv"
+    off = ["--off", "dark", "uniform", "duplicate", "--apply"]
+    everything = used(folder)
+
+    def said(text: str) -> list[str]:
+        table.write_text(f"file,verdict\n{text}", encoding="utf-8")
+        assert screen.run([str(folder), "--by-hand", str(table), *off]) == 0
+        return used(folder)
+
+    assert screen.run([str(folder), "--drop", "p*", *off]) == 0
+    assert used(folder) == ["black.png", "twin.png"]
+    assert said("p1.png,drop\n") == [name for name in everything if name != "p1.png"]
+    assert said("") == everything  # undone
+    assert said("p1.png,drop\nq[0].png,drop\n") == [name for name in everything if name != "p1.png"]  # redone
+    assert "fits no picture: q[0].png" in capsys.readouterr().err
+    # It stays in runs without a table, and a newer word counts more.
+    assert screen.run([str(folder), *off]) == 0
+    assert "p1.png" not in used(folder)
+    assert screen.run([str(folder), "--keep", "p1.png", *off]) == 0
+    assert used(folder) == everything
+    assert said(f"{folder}/p2.png,drop\n") == [name for name in everything if name != "p2.png"]
+
+
+def test_a_verdict_keeps_what_a_rule_would_leave_out(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    table = tmp_path_factory.mktemp("lists") / "verdicts.csv"
+    table.write_text("file,verdict\nblack.png,keep\n", encoding="utf-8")
+    assert screen.run([str(folder), "--by-hand", str(table), "--apply"]) == 0
+    assert "black.png" in used(folder) and "twin.png" not in used(folder)
+
+
+@pytest.mark.parametrize("words", [[], ["--apply"], ["--json"]])
+def test_pictures_that_cannot_be_read_are_exit_code_three(
+    folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "x.png").write_bytes(b"no picture")
+    with pytest.raises(PartialError, match=r"1 picture cannot be read, the first is .*x\.png") as error:
+        screen.run([str(folder), *words])
+    assert error.value.exit_code == 3
+    assert "dark" in capsys.readouterr().out
+
+
 def test_json_names_every_picture(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert screen.run([str(folder), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -11,7 +11,7 @@ from reskin.cli.streams import say, show, show_text
 from reskin.config import BASIC, Settings, Spelled
 from reskin.curation.screen.result import Finding, ScreenResult, SideResult
 from reskin.curation.screen.screen import ScreenConfig, screen_sets, undo_screening
-from reskin.errors import SettingsError
+from reskin.errors import PartialError, SettingsError
 from reskin.progress import Progress
 
 _EXAMPLES = 3
@@ -19,6 +19,7 @@ _MOST_FAULTS = 5
 _TOLD_OF_MOST = "only told, since it is most of the set: change it, or make the set anew without"
 _TOLD = {
     "bars": "only told, since it is most of the set: make it anew; `reskin prepare` cuts the bars of a film",
+    "combed": "only told, since it is most of the set: deinterlace the video, then prepare it anew",
     "overlay": "only told: make the set anew and crop it away, or add --leave-out-overlay",
 }
 
@@ -34,6 +35,7 @@ class Arguments(Settings):
       reskin screen data/got data/fixers --apply
       reskin screen data/got --blur 0.05 --off text --apply
       reskin screen data/got --drop 'ep1-0000*' bad.txt --keep train/ep1-000900.png --apply
+      reskin screen data/got --by-hand verdicts.csv --apply
       reskin screen data/got --undo
     """
 
@@ -61,6 +63,14 @@ def run(words: list[str]) -> int:
         show(*_table(result))
     for name in result.unused:
         say(f"fits no picture: {name}")
+    damaged = [f"{side.name}/{file}" for side in result.sides for file in side.faults]
+    if damaged:
+        raise PartialError(
+            f"{_pictures(len(damaged))} cannot be read, the first is {damaged[0]}; the others were screened",
+            "Replace or remove them, or run with --apply to leave them out."
+            if not arguments.apply
+            else "They are left out; replace or remove them.",
+        )
     return 0
 
 

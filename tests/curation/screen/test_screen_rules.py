@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from reskin.curation.combing import combed_share
 from reskin.curation.screen.bars import BARS, bars_share, find_bars
 from reskin.curation.screen.blur import BLUR, view_sharpness
 from reskin.curation.screen.colour import GREY, colourfulness
+from reskin.curation.screen.combing import COMBED, view_combing
 from reskin.curation.screen.light import BRIGHT, DARK, UNIFORM, highlights, shadows, spread
 from reskin.curation.screen.rule import PictureView, Rule
 from reskin.curation.screen.size import ASPECT, SMALL, size_scores
@@ -23,7 +25,7 @@ from reskin.curation.screen.text import TEXT, text_share
 from reskin.images import Picture, read_image
 from reskin.worlds.footage import Footage
 
-RULES = (DARK, BRIGHT, UNIFORM, BLUR, BARS, TEXT, GREY)
+RULES = (DARK, BRIGHT, UNIFORM, BLUR, BARS, COMBED, TEXT, GREY)
 
 
 @cache
@@ -211,3 +213,63 @@ def test_real_photographs_pass(real_data: Path) -> None:
     files = sorted((real_data / "unpaired" / "horse2zebra" / "trainA").glob("*.jpg"))[::4]
     pictures = [read_image(file) for file in files]
     assert {rule.name: bad(rule, pictures) for rule in RULES if bad(rule, pictures) > 0.02} == {}
+
+
+def interlaced(first: Picture, second: Picture) -> Picture:
+    """One picture of two moments: the even rows of the first, the odd rows of the second."""
+    woven = first.copy()
+    woven[1::2] = second[1::2]
+    return woven
+
+
+def in_grey(values: np.ndarray) -> Picture:
+    return np.repeat(np.clip(values, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+@pytest.mark.parametrize("look", ["film", "game"])
+@pytest.mark.parametrize("size", [(320, 240), (640, 360), (1000, 562)])
+def test_two_moments_in_one_picture_are_combed_and_one_moment_is_not(
+    look: Literal["film", "game"], size: tuple[int, int]
+) -> None:
+    footage = Footage(look, seed=3, frames=36 * 4, size=size)
+    moments = [(footage.frame(at).image, footage.frame(at + 2).image) for at in (10, 50, 90)]
+    woven = [interlaced(*pair) for pair in moments]
+    assert bad(COMBED, woven) == 1
+    assert bad(COMBED, [jpeg(one, 60) for one in woven]) == 1
+    assert bad(COMBED, [one for pair in moments for one in pair]) == 0
+    assert bad(COMBED, [jpeg(pair[0], 30) for pair in moments]) == 0
+
+
+@pytest.mark.parametrize("shift", [6, 12, 18])
+def test_a_bar_that_moves_is_combed_at_its_edges(shift: int) -> None:
+    """A bar 20 px wide and 96 high: it is combed over `shift` px at either edge."""
+    first, second = np.full((240, 320), 40.0), np.full((240, 320), 40.0)
+    first[64:160, 64:84] = 220
+    second[64:160, 64 + shift : 84 + shift] = 220
+    share = combed_share(interlaced(in_grey(first), in_grey(second)))
+    cells = 96 // 16 * np.array([2, 4])  # 15 rows of 20 cells
+    assert cells[0] / 300 <= share <= cells[1] / 300
+    assert combed_share(in_grey(first)) == 0
+
+
+def test_fine_textures_are_not_combed() -> None:
+    y, x = np.mgrid[:240, :320]
+    textures = {f"stripes of {period}": (y % period < period / 2) * 150 + 50 for period in (2, 3, 4, 6)}
+    textures |= {f"waves of {period}": 128 + 100 * np.sin(2 * np.pi * y / period) for period in (2.1, 2.7)}
+    textures |= {f"checkers of {size}": ((x // size + y // size) % 2) * 200 for size in (1, 2, 4)}
+    textures["tilted"] = 128 + 100 * np.sin(2 * np.pi * (y / 2.1 + x / 20))
+    textures["tilted stripes"] = ((x * 0.1 + y) % 2 < 1) * 200
+    textures["bricks"] = np.where((y % 8 == 0) | ((x + y // 8 % 2 * 8) % 16 == 0), 60, 180)
+    blind = (y >= 60) & (y < 180) & (x >= 100) & (x < 160)
+    textures["a blind"] = np.where(blind, (y % 2) * 150 + 50, 120)
+    textures["noise"] = np.random.default_rng(0).integers(0, 256, (240, 320))
+    for spoil in (lambda one: one, lambda one: jpeg(one, 60)):
+        assert {name: combed_share(spoil(in_grey(one))) for name, one in textures.items()} == dict.fromkeys(
+            textures, 0.0
+        )
+
+
+def test_tiny_and_odd_pictures_have_a_score_of_combing() -> None:
+    for shape in ((1, 1), (1, 400), (400, 1), (33, 31), (35, 67)):
+        assert combed_share(np.full((*shape, 3), 9, np.uint8)) == 0
+    assert view_combing(PictureView(np.zeros((64, 64, 3), np.uint8))) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from reskin.config import BASIC, Settings
 from reskin.curation.screen.bars import BARS
 from reskin.curation.screen.blur import BLUR
 from reskin.curation.screen.colour import GREY
+from reskin.curation.screen.combing import COMBED
 from reskin.curation.screen.duplicates import DUPLICATE, DUPLICATE_SIDE, DUPLICATE_SPLIT
 from reskin.curation.screen.light import BRIGHT, DARK, UNIFORM
 from reskin.curation.screen.overlay import OVERLAY
@@ -29,6 +31,7 @@ RULES: dict[str, Rule] = {
         UNIFORM,
         BLUR,
         BARS,
+        COMBED,
         TEXT,
         GREY,
         ASPECT,
@@ -42,7 +45,18 @@ RULES: dict[str, Rule] = {
 """All rules by name, in the order of the report."""
 
 RuleName = Literal[
-    "dark", "bright", "uniform", "blur", "bars", "text", "grey", "aspect", "small", "overlay", "duplicate"
+    "dark",
+    "bright",
+    "uniform",
+    "blur",
+    "bars",
+    "combed",
+    "text",
+    "grey",
+    "aspect",
+    "small",
+    "overlay",
+    "duplicate",
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -60,6 +74,9 @@ class ScreenConfig(Settings):
     """Blurred: its sharpest parts have less fine detail than this, 0 to about 1 (0.3 is usual)."""
     bars: Share = BARS.threshold
     """Black bars or a frame cover more of it than this share."""
+    combed: Share = COMBED.threshold
+    """Combed, as frames of interlaced video are: more than this share of it. Scaling turns combing into blur,
+    which this does not find: screen pictures of the video's own size."""
     text: Annotated[Share, BASIC] = TEXT.threshold
     """Lines of text, as in credits, cover more of it than this share."""
     grey: Share = GREY.threshold
@@ -80,6 +97,9 @@ class ScreenConfig(Settings):
     """Pictures that stay in any case: names, patterns such as 'ep1-*', or text files of them."""
     drop: Annotated[tuple[str, ...], BASIC] = ()
     """Pictures to leave out in any case, given likewise; what is kept by hand is not dropped."""
+    by_hand: Path | None = None
+    """A CSV file with the columns file and verdict (keep, drop or none): exact paths below the folder. It
+    takes the place of all that earlier runs were given to keep and to drop."""
 
     def threshold(self, rule: Rule) -> float:
         """The threshold of a rule."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from reskin.curation.combing import combed_share
 from reskin.images import Picture
 
 SIDE_PX = 256
@@ -20,12 +21,18 @@ SIDE_PX = 256
 class PictureView:
     """A picture as the rules see it.
 
+    Attributes:
+        height: of the whole picture, px.
+        width: likewise.
+        combing: the share of it that is combed, 0 to 1; only its own rows show it, so it is measured at once.
+
     Args:
         image: RGB, uint8, (H, W, 3), of any size; kept smaller where it is larger than `SIDE_PX`.
     """
 
     def __init__(self, image: Picture) -> None:
         self.height, self.width = image.shape[:2]
+        self.combing = combed_share(image)
         self._image = shrunk(image, SIDE_PX)
 
     @property

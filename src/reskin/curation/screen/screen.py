@@ -19,8 +19,8 @@ from reskin.curation.adopt import domains_in, open_set
 from reskin.curation.screen.colour import GREY, MOST_GREY
 from reskin.curation.screen.config import DAMAGED, DROPPED, RULES, ScreenConfig
 from reskin.curation.screen.duplicates import DUPLICATE, Candidate, Twin, find_duplicates
-from reskin.curation.screen.hand import Patterns, merged, read_patterns
 from reskin.curation.screen.light import DARK
+from reskin.curation.screen.manual import ByHand, Patterns, Verdict, read_patterns, read_verdicts
 from reskin.curation.screen.measure import Measured, Report, Scores, hash_of, measure_missing
 from reskin.curation.screen.overlay import MOST_PICTURES, OVERLAY, Overlay, find_overlay, small_grey
 from reskin.curation.screen.result import Finding, ScreenResult, SideResult
@@ -50,8 +50,7 @@ class _Set:
     root: Path
     manifest: Manifest
     measured: Measured
-    keep: tuple[str, ...]
-    drop: tuple[str, ...]
+    by_hand: ByHand
 
 
 @dataclass
@@ -113,7 +112,7 @@ def screen_sets(
 
     Raises:
         DataError: a folder is missing, holds no pictures, or its manifest is damaged.
-        SettingsError: a folder is given twice, or a list by hand cannot be read.
+        SettingsError: a folder is given twice, or a list or table of what to keep and drop cannot be read.
         RunError: another process is working on a folder.
         StorageError: the disk refuses a write.
     """
@@ -122,13 +121,14 @@ def screen_sets(
         raise SettingsError("no folder was given", "Type: reskin screen FOLDER...")
     if len({root.resolve() for root in roots}) < len(roots):
         raise SettingsError("a folder is given twice", "Give each side's folder once.")
-    hand = read_patterns(config.keep), read_patterns(config.drop)
+    verdicts = None if config.by_hand is None else read_verdicts(config.by_hand)
+    lists = read_patterns(config.keep), read_patterns(config.drop)
     for root in roots:
         open_set(root)  # before anything is written: a name that is wrong must not leave a lock or a folder
     with ExitStack() as stack:
         for root in roots:
             stack.enter_context(lock(root))
-        sets = [_open(root, *hand) for root in roots]
+        sets = [_open(root, verdicts, *lists) for root in roots]
         try:
             measure_missing([one.measured for one in sets], report=report)
         except BaseException:
@@ -178,13 +178,18 @@ def _others(frame: FrameRecord) -> tuple[str, ...] | None:
     return tuple(reason for reason in frame.left_out or () if reason not in _OURS) or None
 
 
-def _open(root: Path, keep: tuple[str, ...], drop: tuple[str, ...]) -> _Set:
+def _open(
+    root: Path, verdicts: dict[str, Verdict] | None, keep: tuple[str, ...], drop: tuple[str, ...]
+) -> _Set:
     manifest = open_set(root)
     files = [frame.file for frame in manifest.frames]
     measured = Measured.known(root, files, [frame.scores for frame in manifest.frames])
     here = f"{root.as_posix()}/"  # names may be given as the shell completes them
-    mine = [tuple(name.removeprefix(here) for name in names) for names in (keep, drop)]
-    return _Set(root, manifest, measured, *merged(manifest.screening or {}, *mine))
+    by_hand = ByHand.stored(manifest.screening)
+    if verdicts is not None:
+        by_hand = ByHand(verdicts={file.removeprefix(here): verdict for file, verdict in verdicts.items()})
+    mine = [[name.removeprefix(here) for name in names] for names in (keep, drop)]
+    return _Set(root, manifest, measured, by_hand.with_newer(*mine))
 
 
 def _sides(sets: Sequence[_Set]) -> tuple[list[_Picture], list[SideResult]]:
@@ -210,13 +215,20 @@ def _sides(sets: Sequence[_Set]) -> tuple[list[_Picture], list[SideResult]]:
 
 def _mark_by_hand(sets: Sequence[_Set], pictures: Sequence[_Picture]) -> list[str]:
     """Mark what is kept and dropped by hand; returns the names that fit nothing in any folder."""
-    lists = {id(one): (Patterns(one.keep), Patterns(one.drop)) for one in sets}
+    lists = {id(one): (Patterns(one.by_hand.keep), Patterns(one.by_hand.drop)) for one in sets}
     for picture in pictures:
         keep, drop = lists[id(picture.of)]
+        file = picture.record.file
+        verdict = picture.of.by_hand.verdicts.get(file)
         # Both are asked, so that both know which of their names fit something.
-        kept, dropped = keep.fits(picture.record.file), drop.fits(picture.record.file)
-        picture.is_kept, picture.is_dropped = kept, dropped and not kept
-    unused = [{*keep.unused(), *drop.unused()} for keep, drop in lists.values()]
+        kept, dropped = keep.fits(file), drop.fits(file)
+        picture.is_kept = kept or verdict == "keep"
+        picture.is_dropped = (dropped or verdict == "drop") and not picture.is_kept
+    unused = []
+    for one in sets:
+        keep, drop = lists[id(one)]
+        files = {frame.file for frame in one.manifest.frames}
+        unused.append({*keep.unused(), *drop.unused(), *(one.by_hand.verdicts.keys() - files)})
     return sorted(set.intersection(*unused))
 
 
@@ -366,9 +378,8 @@ def _store(
         twins = {file: twin for side in mine for file, twin in side.twins.items()}
         screening = {
             "reskin": __version__,
-            "settings": config.model_dump(mode="json", exclude={"keep", "drop"}),
-            "keep": list(one.keep),
-            "drop": list(one.drop),
+            "settings": config.model_dump(mode="json", exclude={"keep", "drop", "by_hand"}),
+            **one.by_hand.to_dict(),
             "duplicate_of": twins,
         }
         if one.manifest.balance is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reskin.curation.screen.hand import Patterns, merged, read_patterns
+from reskin.curation.screen.manual import ByHand, Patterns, read_patterns, read_verdicts
 from reskin.errors import SettingsError
 
 
@@ -48,9 +48,10 @@ def test_patterns_fit_paths_names_and_folders(pattern: str, fitting: list[str]) 
 
 
 def test_the_newest_list_counts() -> None:
-    stored = {"keep": ["a"], "drop": ["b", "c"]}
-    assert merged(stored, ["b"], ["a"]) == (("b",), ("c", "a"))
-    assert merged({}, [], []) == ((), ())
+    stored = ByHand.stored({"keep": ["a"], "drop": ["b", "c"], "verdicts": {"a": "drop", "d": "keep"}})
+    assert stored.with_newer(["b"], ["a"]) == ByHand(("b",), ("c", "a"), {"d": "keep"})
+    assert ByHand.stored(None).with_newer([], []) == ByHand()
+    assert ByHand.stored(stored.to_dict()) == stored
 
 
 def test_many_names_are_looked_up_not_tried_one_by_one() -> None:
@@ -59,3 +60,34 @@ def test_many_names_are_looked_up_not_tried_one_by_one() -> None:
     assert list(patterns._patterns) == ["a[1].png"]
     assert sum(patterns.fits(f"train/{number:05d}.png") for number in range(20_000)) == 10_000
     assert patterns.fits("val/a[1].png") and patterns.fits("a1.png") and patterns.unused() == []
+
+
+def test_verdicts_are_read_by_exact_name(tmp_path: Path) -> None:
+    table = tmp_path / "verdicts.csv"
+    table.write_text(
+        "\ufefffile,why,verdict\r\ntrain/a[1].png,,drop\r\n./b.png,,KEEP\r\nc.png,,none\r\nd.png,,\r\n",
+        encoding="utf-8",
+    )
+    assert read_verdicts(table) == {"train/a[1].png": "drop", "b.png": "keep"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("file,verdict\na.png,maybe\n", "row 2.*maybe"),
+        ("file,verdict\na.png\nb.png,drop,more\n,drop\n", "row 4"),
+        ("file,verdict\na.png,keep\na.png,drop\n", "row 3.*two verdicts"),
+        ("a.png,drop\n", "columns file and verdict"),
+        ("", "columns file and verdict"),
+    ],
+)
+def test_tables_of_verdicts_that_say_nothing_clear_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    table = tmp_path / "verdicts.csv"
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=said):
+        read_verdicts(table)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_verdicts(tmp_path / "missing.csv")
+    table.write_bytes(b"file,verdict\n\xff,drop\n")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_verdicts(table)
