@@ -139,8 +139,8 @@ class ByHand:
     def stored(cls, screening: Mapping[str, Any] | None) -> ByHand:
         """What the manifest of an earlier run holds."""
         known = screening or {}
-        lists = (tuple(known.get(name, ())) for name in ("keep", "drop"))
-        return cls(*lists, verdicts=dict(known.get("verdicts", {})))
+        keep, drop = (tuple(known.get(name, ())) for name in ("keep", "drop"))
+        return cls(keep, drop, dict(known.get("verdicts", {})))
 
     def to_dict(self) -> dict[str, Any]:
         """As the manifest keeps it."""
