@@ -42,7 +42,7 @@ FLOORS: dict[str, list[list[str]]] = {
         ["cli"],
     ],
     "curation": [
-        ["adopt", "moves", "phash", "scores", "sharpness", "split_rules"],
+        ["adopt", "moves", "phash", "scores", "combing", "sharpness", "split_rules"],
         ["leakage"],
         ["prepare", "screen", "balance", "split", "inspect", "download"],
     ],
