@@ -39,9 +39,11 @@ def register() -> None:
 @contextmanager
 def registered() -> Iterator[None]:
     """The same inside of the block, so that tests of all methods do not see it."""
+    is_known = FOLDER in methods.__path__
     register()
     try:
         yield
     finally:
-        methods.__path__.remove(FOLDER)
-        sys.modules.pop("reskin.methods.toy", None)
+        if not is_known:
+            methods.__path__.remove(FOLDER)
+            sys.modules.pop("reskin.methods.toy", None)

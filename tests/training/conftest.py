@@ -39,8 +39,9 @@ TINY: dict[str, Any] = {
 SMALL_CYCLEGAN: dict[str, Any] = {"width": 4, "blocks": 1, "disc_layers": 1}
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _toy() -> Iterator[None]:
+    """Of each module: no folder here is a package, so one of scope "package" would last for all tests."""
     with registered():
         yield
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reskin.methods.translator import Translator
 
 
-_SHARED = ("base", "styled", "translator")
+_SHARED = ("base", "description", "styled", "translator")
 """Modules that methods are made of and that are none themselves."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -13,35 +13,12 @@ from torch import Tensor, nn
 
 from reskin.config import Settings
 from reskin.errors import NotFiniteError
+from reskin.methods.description import Adversary, Preset
 from reskin.methods.translator import Translator
 from reskin.processes import average_over_processes
 from reskin.types import Batch, Step, Trouble
 
-
-class Preset(NamedTuple):
-    """Settings of any group that belong together, by name, and in one sentence what they are for."""
-
-    about: str
-    settings: Mapping[str, Any]
-
-
-class Adversary(NamedTuple):
-    """The adversarial part of a method.
-
-    Attributes:
-        networks: the discriminators, by their names in the method. They have no part in translating, so no
-            moving average of them is kept.
-        losses: names of the discriminators' losses.
-        generator_losses: names of the losses by which the generators learn to deceive them.
-        objective: kind of these losses, as in `losses.adversarial`; None for one that is not there.
-        setting: name of the method's setting that holds the objective, if it can be chosen.
-    """
-
-    networks: tuple[str, ...]
-    losses: tuple[str, ...]
-    generator_losses: tuple[str, ...] = ("adversarial",)
-    objective: str | None = None
-    setting: str | None = None
+__all__ = ["Adversary", "Method", "MethodConfig", "Preset", "frozen"]
 
 
 class MethodConfig(Settings):

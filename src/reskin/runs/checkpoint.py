@@ -48,19 +48,24 @@ def restore(method: Method, ema: Ema, state: dict[str, Tensor]) -> None:
     load_networks(method, {k: v for k, v in state.items() if k.startswith("method.")}, "method.")
     ema.load({key.removeprefix("ema."): v for key, v in state.items() if key.startswith("ema.")})
     for name, optimizer in method.optimizers.items():
-        groups = optimizer.state_dict()["param_groups"]
-        entries: dict[int, dict[str, Tensor]] = {}
         prefix = f"optimizer.{name}."
-        for key, value in state.items():
-            if key.startswith(prefix):
-                number, field = key.removeprefix(prefix).split(".")
-                entries.setdefault(int(number), {})[field] = value
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        for index, entry in entries.items():  # the fused kernel wants the weights' own memory format
-            for field, value in entry.items():
-                if value.shape == parameters[index].shape:
-                    entry[field] = torch.empty_like(parameters[index], device="cpu").copy_(value)
-        optimizer.load_state_dict({"state": entries, "param_groups": groups})
+        own = {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
+        _restore_optimizer(optimizer, own)
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Tensor]) -> None:
+    """Put back what an optimizer knows of its weights: values named by number of the weight and field."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    entries: dict[int, dict[str, Tensor]] = {}
+    for key, value in state.items():
+        number, field = key.split(".")
+        weight = parameters[int(number)]
+        entry = entries.setdefault(int(number), {})
+        entry[field] = value
+        if value.shape == weight.shape:  # the fused kernel wants the weights' own memory format
+            entry[field] = torch.empty_like(weight, device="cpu").copy_(value)
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": entries, "param_groups": groups})
 
 
 def load_networks(method: Method, state: dict[str, Tensor], prefix: str, *, partly: bool = False) -> None:

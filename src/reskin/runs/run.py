@@ -184,6 +184,15 @@ class Run:
             for part in self.files.checkpoints.glob(f"{old.stem}.*"):
                 part.unlink(missing_ok=True)
 
+    def save_if_due(self, step: int, method: Method, ema: Ema, *, at_once: bool = False) -> None:
+        """`save` where it is due, or `at_once`.
+
+        Raises:
+            StorageError, NotFiniteError, RunError: as `save`.
+        """
+        if at_once or self.save_is_due(step):
+            self.save(step, method, ema)
+
     def save_is_due(self, step: int) -> bool:
         """Whether to save now: every `save_every` epochs, at the end, and ten minutes after the last save."""
         late = self.resolved["processes"] == 1 and time.monotonic() - self.saved > SAVE_SECONDS

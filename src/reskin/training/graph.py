@@ -104,12 +104,10 @@ class GraphedStep:
             else:  # an image pool that was still empty
                 value.zero_()
         for optimizer, before in zip(self.method.optimizers.values(), moments, strict=True):
-            for index, entry in enumerate(optimizer.state.values()):
+            entries = list(optimizer.state.values())
+            for entry, kept in zip(entries, before or [{} for _ in entries], strict=True):
                 for field, value in entry.items():
-                    if before:
-                        value.copy_(before[index][field])
-                    else:
-                        value.zero_()
+                    value.copy_(kept.get(field, torch.zeros_like(value)))
         for flag in self.method.broken.values():
             flag.zero_()
 

@@ -1,4 +1,4 @@
-"""Toy: CycleGAN's game with one 1x1 convolution for each network, for tests of what surrounds a method.
+"""Toy: CycleGAN's objective with one 1x1 convolution for each network, for tests of what surrounds a method.
 
 It has all that a run's state can hold: two optimizers, image pools, dropout, batch norm if asked for.
 
@@ -24,9 +24,9 @@ class ToyConfig(MethodConfig):
     """Settings of the toy."""
 
     cycle_weight: float = Field(default=10.0, ge=0)
-    """Weight of |there and back - input|."""
+    """Weight of the cycle-consistency loss."""
     identity_weight: float = Field(default=0.5, ge=0)
-    """Weight of |there(what is there already) - input|, as a share of cycle_weight."""
+    """Weight of the identity loss, as a share of cycle_weight."""
     adversarial: Adversarial = "lsgan"
     """Kind of adversarial loss."""
     pool_size: int = Field(default=50, ge=0)
