@@ -25,8 +25,8 @@ from reskin.metrics.patch_swd import patch_distance, patches_of
 from reskin.metrics.structure import structure
 from reskin.spread import spread
 from reskin.types import Bars
+from reskin.video.bars import BorderFinder
 from reskin.video.reader import VideoReader
-from reskin.video.survey import survey
 from reskin.workflows.make import make
 
 ROOT = Path(__file__).parents[1]
@@ -66,11 +66,14 @@ def main() -> None:
 
 
 def frames_of(path: Path, count: int = FRAMES) -> tuple[list[Picture], Bars]:
-    """Evenly spread frames, and the borders of the first shot."""
-    bars = survey(path)[-1].bars
+    """Evenly spread frames, and the borders of the film."""
     with VideoReader(path) as reader:
         wanted = spread(len(reader.times()), count)
-        return [frame.image for frame in reader.frames_at(wanted)], bars
+        pictures = [frame.image for frame in reader.frames_at(wanted)]
+    finder = BorderFinder()
+    for picture in pictures:
+        finder.add(picture)
+    return pictures, finder.bars()
 
 
 def inside(picture: Picture, bars: Bars, rim: int = 3) -> Picture:

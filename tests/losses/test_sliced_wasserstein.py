@@ -46,3 +46,12 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
         random_patches(torch.zeros(shape), 3)
     with pytest.raises(ShapeError):
         sliced_wasserstein(torch.zeros(3, 75), torch.zeros(4, 75), random_directions(2))
+
+
+def test_only_the_judged_patches_count_and_are_taught() -> None:
+    patches = torch.tensor([[0.0], [10.0]], requires_grad=True)
+    reference = torch.tensor([[1.0], [13.0]])
+    loss = sliced_wasserstein(patches, reference, torch.ones(1, 1), judged=1)
+    loss.backward()
+    assert float(loss.detach()) == 1.0 and patches.grad is not None
+    assert patches.grad.flatten().tolist() == [-1.0, 0.0]

@@ -11,7 +11,9 @@ from reskin.networks.bilateral_grid import (
     BINS,
     KNEE,
     LEAST_SLOPE,
+    MOST_BLACK,
     MOST_SLOPE,
+    MOST_WHITE,
     Grade,
     GradeGenerator,
     apply_grade,
@@ -45,11 +47,11 @@ def test_a_new_generator_changes_only_what_is_near_black_and_white() -> None:
 
 
 def test_weights_of_the_default_network() -> None:
-    # convolutions 3-16-32-64, 64-64 (3x3), 64-64 (1x1), linear 128-64-64, head 64-32, colour matrix 64-9,
+    # convolutions 3-16-32-64, 64-64 (3x3), 64-64 (1x1), linear 128-64-64, head 64-35, colour matrix 64-9,
     # guide 3
     convolutions = 3 * 16 * 9 + 16 + 16 * 32 * 9 + 32 + 32 * 64 * 9 + 64 + 64 * 64 * 9 + 64 + 64 * 64 + 64
     linear = 128 * 64 + 64 + 64 * 64 + 64
-    heads = 64 * 32 + 32 + 64 * 9 + 9
+    heads = 64 * 35 + 35 + 64 * 9 + 9
     assert sum(p.numel() for p in GradeGenerator().parameters()) == convolutions + linear + heads + 3
 
 
@@ -61,10 +63,19 @@ def test_any_size_and_range(size: tuple[int, int]) -> None:
     assert float(graded.abs().max()) <= 1 and torch.isfinite(graded).all()
 
 
-def test_whatever_the_weights_every_curve_rises_with_a_bounded_slope() -> None:
+def test_whatever_the_weights_every_curve_rises_between_its_ends() -> None:
     curves = wild().grade(torch.rand(3, 3, 32, 32) * 2 - 1).curves[:, :3].detach()
-    slopes = curves.diff(dim=2) * (BINS - 1) / 2
-    assert float(slopes.min()) >= LEAST_SLOPE - 1e-4 and float(slopes.max()) <= MOST_SLOPE + 1e-4
+    assert float((curves[:, :, 0] + 1).abs().max()) <= MOST_BLACK + 1e-5
+    assert float((curves[:, :, -1] - 1).abs().max()) <= MOST_WHITE + 1e-5
+    slopes = curves.diff(dim=2)
+    assert float(slopes.min()) > 0
+    ratio = slopes.amax(dim=2) / slopes.amin(dim=2)
+    assert float(ratio.max()) <= MOST_SLOPE / LEAST_SLOPE + 1e-3
+
+
+def test_a_black_frame_stays_dark_whatever_the_weights() -> None:
+    graded = wild()(torch.full((1, 3, 16, 16), -1.0)).detach()
+    assert float(graded.max()) <= -1 + MOST_BLACK + 1e-4
 
 
 def test_a_picture_of_one_colour_stays_one_without_cells_that_differ() -> None:

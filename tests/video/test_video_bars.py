@@ -78,3 +78,11 @@ def test_black_frames_say_nothing() -> None:
 
 def test_no_frames_no_borders() -> None:
     assert found([]) == (0, 0, 0, 0)
+
+
+def test_a_still_shot_agrees_with_the_borders_of_its_film() -> None:
+    finder = BorderFinder()
+    for frame in [shot((0, 0, 33, 20), frames=1)[0]] * 4:
+        finder.add(frame)
+    assert finder.bars() == (0, 0, 0, 0) and finder.agrees((0, 0, 32, 19))
+    assert not finder.agrees((5, 0, 0, 0))

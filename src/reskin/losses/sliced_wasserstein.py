@@ -57,13 +57,17 @@ def random_directions(
     return directions / directions.norm(dim=0)
 
 
-def sliced_wasserstein(patches: Tensor, reference: Tensor, directions: Tensor) -> Tensor:
+def sliced_wasserstein(
+    patches: Tensor, reference: Tensor, directions: Tensor, *, judged: int | None = None
+) -> Tensor:
     """Mean distance of the sorted projections; lower is closer, 0 for equal sets.
 
     Args:
         patches: (P, D).
         reference: (P, D).
         directions: (D, K) unit vectors.
+        judged: the mean is over the first so many of `patches`, which the others complete to a set; by
+            default over all.
 
     Returns:
         A scalar, in the unit of the values.
@@ -78,5 +82,9 @@ def sliced_wasserstein(patches: Tensor, reference: Tensor, directions: Tensor) -
     if patches.shape != reference.shape or patches.shape[1] != directions.shape[0]:
         shapes = f"{tuple(patches.shape)}, {tuple(reference.shape)} and {tuple(directions.shape)}"
         raise ShapeError(f"patches, reference and directions of {shapes}", "Wanted (P, D) twice and (D, K).")
-    one, two = (patches @ directions).sort(dim=0).values, (reference @ directions).sort(dim=0).values
-    return (one - two).abs().mean()
+    one, order = (patches @ directions).sort(dim=0)
+    two = (reference @ directions).sort(dim=0).values
+    apart = (one - two).abs()
+    if judged is None or judged == len(patches):
+        return apart.mean()
+    return apart[order < judged].mean()

@@ -8,24 +8,32 @@ within minutes.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
-from reskin.losses.sliced_wasserstein import random_directions, random_patches, sliced_wasserstein
+from reskin.losses.sliced_wasserstein import (
+    PATCH_PX,
+    random_directions,
+    random_patches,
+    sliced_wasserstein,
+)
 from reskin.methods.base import Adversary, Method, MethodConfig, frozen
 from reskin.networks.bilateral_grid import KNEE, Grade, GradeGenerator, apply_grade, roughness
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
+from reskin.networks.patch_memory import PatchMemory
 from reskin.networks.patchgan import patch_discriminator
 from reskin.types import Batch, Direction, Step
 
 DISC_PX = 64
 """Edge of what a discriminator is shown, px."""
 
-_PATCHES, _DIRECTIONS = 1500, 24
+PATCHES, _DIRECTIONS = 800, 24
 """Patches of each batch, and the lines on which they are compared."""
 
 
@@ -40,6 +48,8 @@ class GradeConfig(MethodConfig):
     """Step size of the discriminators' Adam."""
     distribution_weight: float = Field(default=5.0, ge=0)
     """Weight of the sliced Wasserstein distance of 5 px patches to the other domain; 0 leaves it out."""
+    memory: int = Field(default=6, ge=0)
+    """Earlier batches that complete the distribution to which a batch belongs; 0 for none."""
     adversarial_weight: float = Field(default=1.0, ge=0)
     """Weight of the generators' least-squares adversarial loss; 0 leaves the discriminators out."""
     cycle_weight: float = Field(default=2.0, ge=0)
@@ -49,7 +59,7 @@ class GradeConfig(MethodConfig):
     smooth_weight: float = Field(default=1.0, ge=0)
     """Weight of the squared difference between neighbouring cells of the grid."""
     clipping_weight: float = Field(default=4.0, ge=0)
-    """Weight of how far values reach into the compressed ends of the range."""
+    """Weight of how much farther values reach into the ends of the range than those of the domain."""
     width: int = Field(default=16, ge=1)
     """Channels after the first layer of a generator."""
     disc_width: int = Field(default=24, ge=1)
@@ -69,6 +79,7 @@ class GradeMethod(Method):
     paper = "bilateral grid of Gharbi et al. 2017"
     good_for = "films at full size in minutes: colour, tone and light change, shapes and texture cannot"
     adversary = Adversary(("disc_a", "disc_b"), ("discriminator_a", "discriminator_b"), objective="lsgan")
+    same_every_step = False  # the memory of patches asks the host how full it is
     advice = {
         "copy": ("higher distribution_weight", "lower cycle_weight", "lower identity_weight"),
         "mode_collapse": ("higher cycle_weight",),
@@ -85,6 +96,15 @@ class GradeMethod(Method):
         for disc in (self.disc_a, self.disc_b):
             initialise(disc, "normal", 0.02)
         self.pool_a, self.pool_b = ImagePool(config.pool_size), ImagePool(config.pool_size)
+        self.memories = nn.ModuleDict(
+            {
+                f"{kind}_{domain}": PatchMemory(
+                    batches=config.memory, patches=PATCHES, values=3 * PATCH_PX**2
+                )
+                for kind in ("fake", "real")
+                for domain in ("a", "b")
+            }
+        )
         self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
         self.add_optimizer(
             "discriminators", self.disc_a, self.disc_b, learning_rate=config.disc_learning_rate
@@ -101,11 +121,11 @@ class GradeMethod(Method):
                 "adversarial": lambda: (
                     self._fools(self.disc_b, judged_b) + self._fools(self.disc_a, judged_a)
                 ),
-                "distribution": lambda: _distance(fake_b, b) + _distance(fake_a, a),
+                "distribution": lambda: self._distance(fake_b, b, "b") + self._distance(fake_a, a, "a"),
                 "cycle": lambda: l1(self.gen_b2a(fake_b), a) + l1(self.gen_a2b(fake_a), b),
                 "identity": lambda: l1(self.gen_a2b(b), b) + l1(self.gen_b2a(a), a),
                 "smooth": lambda: roughness(grade_a) + roughness(grade_b),
-                "clipping": lambda: _excess(fake_b) + _excess(fake_a),
+                "clipping": lambda: _excess(fake_b, b) + _excess(fake_a, a),
             }
             weights = self._weights()
             losses = {name: terms[name]() for name in weights}
@@ -119,6 +139,13 @@ class GradeMethod(Method):
             self.update("discriminators", **real_vs_fake)
             losses |= real_vs_fake
         return {name: loss.detach() for name, loss in losses.items()}
+
+    def _distance(self, fake: Tensor, real: Tensor, domain: Literal["a", "b"]) -> Tensor:
+        """Distance of the newest translations to a domain, each as a part of what the last batches hold."""
+        directions = random_directions(_DIRECTIONS, device=fake.device)
+        fakes = self.memories[f"fake_{domain}"](random_patches(fake, PATCHES))
+        reals = self.memories[f"real_{domain}"](random_patches(real, PATCHES))
+        return sliced_wasserstein(fakes, reals, directions, judged=PATCHES)
 
     def _weights(self) -> dict[str, float]:
         """Loss to weight, of those that are not 0."""
@@ -146,11 +173,6 @@ class GradeMethod(Method):
         return (self.gen_a2b if direction == "a2b" else self.gen_b2a)(images)
 
 
-def _distance(fake: Tensor, real: Tensor) -> Tensor:
-    directions = random_directions(_DIRECTIONS, device=fake.device)
-    return sliced_wasserstein(random_patches(fake, _PATCHES), random_patches(real, _PATCHES), directions)
-
-
 def _random_crop(images: Tensor) -> Tensor:
     """One random square of the pictures, at most `DISC_PX`: a discriminator learns as much from it, in less
     time."""
@@ -160,9 +182,11 @@ def _random_crop(images: Tensor) -> Tensor:
     return images[..., top : top + height, left : left + width]
 
 
-def _excess(images: Tensor) -> Tensor:
-    """How far values reach beyond the middle of the compressed range, on average; 0 is none."""
-    return (images.abs() - (1 + KNEE) / 2).clamp_min(0).mean()
+def _excess(fake: Tensor, real: Tensor) -> Tensor:
+    """How much farther translations reach into the ends of the range than the domain's images, on average."""
+    ends = (1 + KNEE) / 2
+    reach_fake, reach_real = ((images.abs() - ends).clamp_min(0).mean() for images in (fake, real))
+    return (reach_fake - reach_real).clamp_min(0)
 
 
 def _real_vs_fake(disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

@@ -30,14 +30,14 @@ LOOK_PX = 64
 BINS = 8
 """Knots of the tone curves, from black to white."""
 
-LEAST_SLOPE, MOST_SLOPE = 0.3, 2.5
-"""Bounds of the slope of every tone curve: contrast is never lost, and noise at most 2.5 times as strong."""
+LEAST_SLOPE, MOST_SLOPE = 0.5, 2.0
+"""Bounds of the slopes of a tone curve before it is fitted between its ends: at most 1 to 4."""
 
-MOST_SHIFT = 0.6
-"""Bound of how far the curve's middle moves, where black to white is 2."""
+MOST_BLACK, MOST_WHITE = 0.25, 0.4
+"""How far the ends of a curve may move, where black to white is 2: a black frame stays dark."""
 
-MOST_SATURATION = 2.5
-"""Bound of the factor of the saturation; its least is 1 / 2.5."""
+MOST_SATURATION = 2.0
+"""Bound of the factor of the saturation; its least is 1 / 2."""
 
 MOST_TURN = 0.35
 """Bound of each entry by which the colour matrix differs from the identity."""
@@ -81,7 +81,7 @@ class GradeGenerator(nn.Module):
             nn.Conv2d(last, last, 3, padding=1, padding_mode="replicate"), nn.ReLU(), nn.Conv2d(last, last, 1)
         )
         self.overall = nn.Sequential(nn.Linear(2 * last, last), nn.ReLU(), nn.Linear(last, last))
-        self.head = nn.Conv2d(last, 4 * BINS, 1)
+        self.head = nn.Conv2d(last, 3 * (BINS + 1) + BINS, 1)
         self.turn = nn.Linear(last, 9)
         for parameter in (*self.head.parameters(), *self.turn.parameters()):
             nn.init.zeros_(parameter)  # so that the first grade is the identity
@@ -98,13 +98,13 @@ class GradeGenerator(nn.Module):
         mean, spread = features.mean(dim=(2, 3)), features.std(dim=(2, 3), unbiased=False)
         overall = self.overall(torch.cat([mean, spread], dim=1))  # (N, C)
         codes = F.relu(self.local(features) + overall[:, :, None, None])
-        raw = self.head(codes).unflatten(1, (4, BINS))  # (N, 4, BINS, h, w)
+        raw = at_least_float32(self.head(codes))
+        tones = raw[:, : 3 * (BINS + 1)].unflatten(1, (3, BINS + 1))  # (N, 3, BINS + 1, h, w)
+        saturation = raw[:, None, 3 * (BINS + 1) :]  # (N, 1, BINS, h, w)
         matrix = torch.eye(3, device=images.device) + MOST_TURN * torch.tanh(
             at_least_float32(self.turn(F.relu(overall))).view(-1, 3, 3)
         )
-        curves = torch.cat(
-            [_tone_curves(at_least_float32(raw[:, :3])), _saturation(at_least_float32(raw[:, 3:]))], dim=1
-        )
+        curves = torch.cat([_tone_curves(tones), _saturation(saturation)], dim=1)
         return Grade(curves, matrix, at_least_float32(self.guide).softmax(0))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -128,16 +128,18 @@ def seen(images: Tensor) -> Tensor:
 
 
 def _tone_curves(raw: Tensor) -> Tensor:
-    """Free numbers (N, 3, BINS, h, w) to curves that rise with a bounded slope; 0 gives the identity."""
-    step = 2 / (BINS - 1)
+    """Free numbers (N, 3, BINS + 1, h, w) to curves (N, 3, BINS, h, w) that rise; 0 gives the identity.
+
+    The first and last number move the black and the white end, the others are the slopes between the knots.
+    """
     middle = 0.5 * math.log(MOST_SLOPE * LEAST_SLOPE)
     reach = 0.5 * math.log(MOST_SLOPE / LEAST_SLOPE)
-    # tanh(raw - zero) is such that raw = 0 gives a slope of 1
-    zero = math.atanh(middle / reach)
-    slopes = torch.exp(middle + reach * torch.tanh(raw[:, :, 1:] - zero))  # (N, 3, BINS - 1, h, w)
-    rises = F.pad((step * slopes).cumsum(2), (0, 0, 0, 0, 1, 0))
-    centre = rises.mean(dim=2, keepdim=True)
-    return rises - centre + MOST_SHIFT * torch.tanh(raw[:, :, :1])
+    slopes = torch.exp(middle + reach * torch.tanh(raw[:, :, 1:-1]))  # (N, 3, BINS - 1, h, w)
+    rises = F.pad(slopes.cumsum(2), (0, 0, 0, 0, 1, 0))
+    share = rises / rises[:, :, -1:]
+    black = -1 + MOST_BLACK * torch.tanh(raw[:, :, :1])
+    white = 1 + MOST_WHITE * torch.tanh(raw[:, :, -1:])
+    return black + (white - black) * share
 
 
 def _saturation(raw: Tensor) -> Tensor:

@@ -79,6 +79,16 @@ class BorderFinder:
         left, right = self._believed(left, right, axis=1)
         return left, top, right, bottom
 
+    def agrees(self, bars: Bars) -> bool:
+        """Whether what a whole film has as borders is dark in these frames too."""
+        if self._rows is None or self._columns is None:
+            return True  # nothing but black
+        left, top, right, bottom = bars
+        needed = _FRAMES_SHARE * self.frames
+        rows, columns = self._rows >= needed, self._columns >= needed
+        edges = (rows[:top], rows[len(rows) - bottom :], columns[:left], columns[len(columns) - right :])
+        return all(bool(edge.all()) for edge in edges)
+
     def _believed(self, before: int, after: int, *, axis: int) -> tuple[int, int]:
         """Of two opposite borders those that are one: a matching pair, or each that is perfectly still and
         even."""

@@ -52,19 +52,26 @@ def survey(path: Path | str, *, progress: Callable[[int, int], None] | None = No
         total = len(reader.times())
         keys = reader.key_frames() or list(range(total))
         # A single frame cannot show that a border on one edge alone stands still: looks that lie apart can.
-        alone = (_borders(reader, [key]) for key in _looks(keys, LOOKS_A_FILM))
-        together = _borders(reader, _looks(range(total), LOOKS_A_SHOT))
-        if together == NO_BARS and all(bars == NO_BARS for bars in alone):
+        alone = (_looked_at(reader, [key]).bars() for key in _looks(keys, LOOKS_A_FILM))
+        whole = _looked_at(reader, _looks(range(total), LOOKS_A_FILM)).bars()
+        if whole == NO_BARS and all(bars == NO_BARS for bars in alone):
             return [Shot(first) for first in starts]
         spans = [range(first, last) for first, last in pairwise([*starts, max(total, starts[-1] + 1)])]
-        return [Shot(span.start, _borders(reader, _looks(span, LOOKS_A_SHOT))) for span in spans]
+        return [Shot(span.start, _bars_of(reader, span, whole)) for span in spans]
 
 
-def _borders(reader: VideoReader, numbers: Sequence[int]) -> Bars:
+def _bars_of(reader: VideoReader, span: range, whole: Bars) -> Bars:
+    """The borders of a shot; where it shows none of its own, those of the film if they are dark in it too."""
+    found = _looked_at(reader, _looks(span, LOOKS_A_SHOT))
+    bars = found.bars()
+    return whole if bars == NO_BARS and found.agrees(whole) else bars
+
+
+def _looked_at(reader: VideoReader, numbers: Sequence[int]) -> BorderFinder:
     finder = BorderFinder()
     for frame in reader.frames_at(list(numbers)):
         finder.add(frame.image)
-    return finder.bars()
+    return finder
 
 
 def _looks(numbers: Sequence[int], most: int) -> list[int]:
