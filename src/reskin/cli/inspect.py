@@ -12,7 +12,7 @@ from reskin.config import Settings, Spelled
 from reskin.curation.inspect.card import dataset_card, write_card
 from reskin.curation.inspect.contact_sheet import write_contact_sheet
 from reskin.curation.inspect.gap import GapReport, compare_sides, suggested_command
-from reskin.curation.inspect.page import Inspection, thumbnail_side, write_page
+from reskin.curation.inspect.page import Inspection, thumbnail_edge, write_inspection
 from reskin.curation.inspect.sets import MeasuredSet, PictureSet, measure_set, open_sets
 from reskin.errors import PartialError, SettingsError, StorageError
 from reskin.progress import Progress
@@ -49,7 +49,7 @@ def run(words: list[str]) -> int:
     command = suggested_command(gap, [one.of.root for one in measured]) if gap else ""
     missed = [missed for one, card in zip(measured, cards, strict=True) if (missed := _write_card(one, card))]
     sheets = [_sheet(one, arguments.out) for one in measured]
-    write_page(Inspection(measured, cards, gap, command), arguments.out)
+    write_inspection(Inspection(measured, cards, gap, command), arguments.out)
     if arguments.as_json:
         show_text(json.dumps(_as_json(cards, gap, command, [arguments.out, *sheets]), indent=2))
     else:
@@ -79,7 +79,7 @@ def _measure(sides: list[PictureSet]) -> list[MeasuredSet]:
             measured.append(
                 measure_set(
                     side,
-                    thumbnail_px=thumbnail_side(total),
+                    thumbnail_px=thumbnail_edge(total),
                     report=lambda done, _, before=before: progress(before + done, total),  # type: ignore[misc]
                 )
             )

@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic.fields import FieldInfo
-
-from reskin.data.batches import DataConfig
-from reskin.errors import ReskinError
-from reskin.methods import find
-from reskin.pages import report_page as page
-from reskin.pages.markup import Markup, group, tag
-from reskin.pages.media import embed_grids, embed_video
+from reskin.pages.charts import Chart, loss_chart, prepare
+from reskin.pages.media import EmbeddedVideo, embed_grids, embed_video
+from reskin.pages.scores import ScoreTable, score_table
+from reskin.pages.settings import in_text, next_commands, setting_groups
+from reskin.pages.shell import render, write_page
+from reskin.pages.summary import summary, tiles
+from reskin.runs.findings import Finding
 from reskin.runs.folder import RunFolder
 from reskin.runs.record import RunRecord, read_run
-from reskin.storage import commit
-from reskin.version import __version__
+
+_MOST_NOTES = 30
+
+
+class Table(NamedTuple):
+    """A table handed in from outside.
+
+    Attributes:
+        title: above it.
+        rows: each a mapping of column to value; columns stand in the order of their first appearance.
+        note: a sentence above it.
+    """
+
+    title: str
+    rows: Sequence[Mapping[str, Any]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Player:
+    title: str
+    before: EmbeddedVideo
+    after: EmbeddedVideo
+
+
+@dataclass(frozen=True)
+class _TextTable:
+    title: str
+    note: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """A finding and the step since which it is over, None while it is not."""
+
+    found: Finding
+    over_at: int | None
 
 
 def write_report(
@@ -28,15 +62,15 @@ def write_report(
     out: Path | str | None = None,
     *,
     clips: Sequence[tuple[str, Path, Path]] = (),
-    tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]] = (),
+    tables: Sequence[Table | tuple[str, Sequence[Mapping[str, Any]]]] = (),
 ) -> Path:
-    """Write the page of a run; what the run does not have yet is told in a sentence.
+    """Write the page of a run; where the run has something not yet, a sentence says so.
 
     Args:
         run: the run folder.
         out: the page; by default report.html in the run folder.
-        clips: (title, input video, output video), to be played side by side.
-        tables: (title, rows), each row a mapping of column to value, shown with the scores.
+        clips: (title, input video, output video), to be played together.
+        tables: shown with the scores: (title, rows) or `Table`.
 
     Returns:
         The page's path.
@@ -48,132 +82,111 @@ def write_report(
     """
     record = read_run(Path(run))
     target = Path(out) if out is not None else RunFolder(record.folder).report
-    with commit(target) as temporary:
-        temporary.write_text(_render(record, clips, tables), encoding="utf-8")
-    return target
+    return write_page(target, _render(record, clips, [Table(*table) for table in tables]))
 
 
-def _render(
-    run: RunRecord,
-    clips: Sequence[tuple[str, Path, Path]],
-    tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]],
-) -> str:
+def _render(run: RunRecord, clips: Sequence[tuple[str, Path, Path]], tables: Sequence[Table]) -> str:
     """The whole page."""
     notes = list(run.notes)
-    title = run.folder.absolute().name or "run"
-    findings = _findings(run)
-    sections = [
-        _video_section(clips, notes),
-        _sample_section(run, notes),
-        _score_section(run, tables),
-        _health_section(findings),
-        _loss_section(run),
-        page.section("settings", "Settings", page.settings_tables(run, _fields(run, notes))),
-        page.section("next", "Next", page.commands(run)),
-        page.section("notes", "Left out", page.notes_list(notes)),
+    players = _players(clips, notes)
+    grids = embed_grids(run.grids, notes)
+    groups = setting_groups(run, notes)
+    troubles = _troubles(run.findings)
+    links = [
+        ("video", "Video", bool(players)),
+        ("samples", "Samples", True),
+        ("scores", "Scores", True),
+        ("health", "Health", bool(troubles)),
+        ("losses", "Losses", True),
+        ("settings", "Settings", True),
+        ("next", "Next", True),
+        ("notes", "Left out", True),
     ]
-    links = {
-        "video": "Video",
-        "samples": "Pictures",
-        "scores": "Scores",
-        "health": "Health",
-        "losses": "Losses",
-        "settings": "Settings",
-        "next": "Next",
-        "notes": "Left out",
-    }
-    absent = {key for key, there in (("video", clips), ("health", findings)) if not there}
-    navigation = [tag("a", text, href=f"#{key}") for key, text in links.items() if key not in absent]
-    button = tag("button", "Light / dark", type="button", class_="theme")
-    body = tag(
-        "body",
-        tag("a", "Skip to the content", href="#content", class_="skip"),
-        tag("nav", tag("div", *navigation, button), aria_label="Parts of the report"),
-        tag("main", page.heading(run, title), *sections, id="content"),
-        tag("footer", f"Written by reskin {__version__}; trained with {run.config.get('reskin', '?')}."),
-        tag("script", _asset("report.js")),
-    )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_policy()),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{title} · reskin"),
-        tag("style", _asset("report.css")),
-    )
-    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
-
-
-def _asset(name: str) -> Markup:
-    """A file that comes with the package; it must not end the element that it stands in."""
-    text = files("reskin.pages").joinpath(name).read_text(encoding="utf-8")
-    assert "</" not in text, f"{name} would end its element"
-    return Markup(text)
-
-
-def _policy() -> str:
-    """What the page may load: our one script and what is written into the page; nothing from outside."""
-    digest = base64.b64encode(hashlib.sha256(_asset("report.js").encode()).digest()).decode()
-    return (
-        f"default-src 'none'; img-src data:; media-src data:; script-src 'sha256-{digest}'; "
-        "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    scores, lead = _scores(run)
+    return render(
+        "report.html",
+        assets=("shell", "report"),
+        title=run.folder.absolute().name or "run",
+        summary=summary(run),
+        links=[(key, text) for key, text, is_there in links if is_there],
+        tiles=tiles(run),
+        players=players,
+        grids=grids,
+        domain_of=domain_of,
+        scores=scores,
+        scores_lead=lead,
+        tables=[_as_text(table) for table in tables],
+        troubles=troubles,
+        charts=_charts(run),
+        has_held_out=bool(run.held_out),
+        groups=groups,
+        commands=next_commands(run),
+        notes=notes[:_MOST_NOTES],
+        more_notes=max(0, len(notes) - _MOST_NOTES),
+        trained_with=str(run.config.get("reskin", "?")),
     )
 
 
-def _video_section(clips: Sequence[tuple[str, Path, Path]], notes: list[str]) -> Markup | None:
-    if not clips:
-        return None
+def _players(clips: Sequence[tuple[str, Path, Path]], notes: list[str]) -> list[_Player]:
     players = []
     for title, before, after in clips:
-        videos = [embed_video(Path(path)) for path in (before, after)]
-        notes += [video.note for video in videos if video.note]
-        players.append(page.video_player(title, *videos))
-    return page.section("video", "Video", *players, lead="Input and output play together.")
+        player = _Player(title, embed_video(Path(before)), embed_video(Path(after)))
+        notes += [video.note for video in (player.before, player.after) if video.note]
+        players.append(player)
+    return players
 
 
-def _sample_section(run: RunRecord, notes: list[str]) -> Markup:
-    grids = embed_grids(run.grids, notes)
-    if not grids:
-        text = "No sample pictures yet: the first come while it trains."
-        return page.section("samples", "Pictures", page.empty(text))
-    lead = "The same held-out pictures, drawn again and again while it learned."
-    return page.section("samples", "Pictures", page.samples(grids), lead=lead)
+def domain_of(title: str) -> str:
+    """The domain whose look a row of samples has: that of the last letter of its title.
+
+    >>> domain_of("A → B"), domain_of("A"), domain_of("mask")
+    ('b', 'a', '')
+    """
+    return {"A": "a", "B": "b"}.get(title.strip()[-1:], "")
 
 
-def _score_section(run: RunRecord, tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> Markup:
-    known = page.scores(run) if run.scores else None
-    extra = group(*(page.free_table(title, rows) for title, rows in tables))
-    if known is None and not tables:
-        known = page.empty("No scores yet: `reskin evaluate` writes them.")
-    return page.section("scores", "Scores", known, extra)
+def _scores(run: RunRecord) -> tuple[ScoreTable | None, str]:
+    """The last scores, and in words what was measured and how."""
+    if not run.scores:
+        return None, ""
+    line = run.scores[-1]
+    parts = [f"Checkpoint of step {line['step']:,}"]
+    parts += [f"measured {str(line['time'])[:16].replace('T', ' ')}"] if line.get("time") else []
+    settings = line.get("settings")
+    if isinstance(settings, Mapping):
+        parts += [f"{key} {value}" for key, value in settings.items() if value is not None]
+    return score_table(line["scores"]), " · ".join(parts)
 
 
-def _findings(run: RunRecord) -> list[str]:
-    """What the health monitor found while the run trained, a line each."""
-    return [f"Step {found.step}: {found.text}. {found.advice}".rstrip() for found in run.findings]
+def _as_text(table: Table) -> _TextTable:
+    columns = list(dict.fromkeys(key for row in table.rows for key in row))
+    rows = [[in_text(row.get(column)) for column in columns] for row in table.rows]
+    return _TextTable(table.title, table.note, [str(column) for column in columns], rows)
 
 
-def _health_section(findings: Sequence[str]) -> Markup | None:
-    if not findings:
-        return None
-    lead = "What the monitor found while it trained, and what to turn."
-    return page.section("health", "Health", page.notes_list(findings), lead=lead)
+def _troubles(findings: Sequence[Finding]) -> list[_Trouble]:
+    """What the health monitor found, with the step in which it passed; the latest first."""
+    troubles = []
+    for number, found in enumerate(findings):
+        if not found.is_over:
+            later = (one for one in findings[number + 1 :] if one.kind == found.kind and one.is_over)
+            over = next(later, None)
+            troubles.append(_Trouble(found, None if over is None else over.step))
+    return troubles[::-1]
 
 
-def _loss_section(run: RunRecord) -> Markup:
-    if not run.losses:
-        text = "No losses yet: the first line comes while it trains."
-        return page.section("losses", "Losses", page.empty(text))
-    lead = "Smoothed over a fiftieth of the run; the band is the spread of the single values."
-    return page.section("losses", "Losses", page.loss_charts(run), lead=lead)
-
-
-def _fields(run: RunRecord, notes: list[str]) -> dict[str, Mapping[str, FieldInfo]]:
-    """The fields of the settings' models, for meaning and defaults."""
-    fields: dict[str, Mapping[str, FieldInfo]] = {"data": DataConfig.model_fields}
-    try:
-        fields["method"] = find(run.method).Config.model_fields
-    except ReskinError as error:
-        notes.append(f"the meaning of the method's settings is not shown: {error}")
-    return fields
+def _charts(run: RunRecord) -> list[Chart]:
+    """A chart for every loss, all over the same steps."""
+    last = max([run.last_step, *(steps[-1] for steps, _ in run.held_out.values())])
+    charts = []
+    for name in dict.fromkeys([*run.losses, *run.held_out]):
+        training, held_out = run.losses.get(name), run.held_out.get(name)
+        charts.append(
+            loss_chart(
+                name,
+                prepare(*training) if training else None,
+                prepare(*held_out, is_smoothed=False) if held_out else None,
+                last,
+            )
+        )
+    return charts

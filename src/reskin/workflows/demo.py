@@ -112,7 +112,7 @@ def run_demo(config: DemoConfig, report: Report | None = None) -> Shown:
     before = read_json(out / "scores.json")["seconds"] if (out / "scores.json").exists() else 0
     seconds = max(time.monotonic() - began, before)
     write_json(out / "scores.json", {**scores, "seconds": round(seconds, 1)})
-    write_demo_report(out, scores)
+    write_demo_report(out, made.run, scores)
     return Shown(scores, seconds, made.translated, made.report)
 
 
@@ -192,9 +192,10 @@ def draw_picture(path: Path, shown: dict[str, list[Picture]]) -> None:
     write_image(path, np.asarray(sheet))
 
 
-def write_demo_report(out: Path, scores: dict[str, dict[str, float]]) -> None:
-    """The report of the run with the clip beside its translation and its true look, and the comparison."""
-    from reskin.pages.report import write_report
+def write_demo_report(out: Path, run: Path, scores: dict[str, dict[str, float]]) -> None:
+    """The report of the chosen run; the clip beside its translation and its true look, and the comparison."""
+    from reskin.pages.report import Table, write_report
+    from reskin.workflows.choice import choice_tables
 
     rows = [
         {"": TITLES[name], "PSNR to the truth, dB": psnr, "SSIM to the truth": scores["ssim"][name]}
@@ -204,8 +205,8 @@ def write_demo_report(out: Path, scores: dict[str, dict[str, float]]) -> None:
         ("The unseen clip and its translation", out / "clip.mp4", out / "translated.mp4"),
         ("The true look of the clip and its translation", out / "truth.mp4", out / "translated.mp4"),
     ]
-    tables = [("On the unseen clip, compared with its true look", rows)]
-    write_report(out / "run", out / "report.html", clips=clips, tables=tables)
+    tables = [Table("On the unseen clip, compared with its true look", rows), *choice_tables(out)]
+    write_report(run, out / "report.html", clips=clips, tables=tables)
 
 
 def _frames(path: Path) -> Iterator[Picture]:

@@ -146,9 +146,10 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
 
     _begin(5, page)
     from reskin.pages.report import write_report
+    from reskin.workflows.choice import choice_tables
 
     clips = [("input and output", clip, target)] if target.is_file() else []
-    write_report(run, page, clips=clips)
+    write_report(run, page, clips=clips, tables=choice_tables(out))
     progress.result("video" if target.is_file() else "pictures", target)
     progress.result("report", page)
     return Made(run, target, page, damaged + failed, notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import io
 import json
 import re
@@ -16,7 +17,7 @@ from PIL import Image
 
 from reskin.curation.inspect.card import dataset_card
 from reskin.curation.inspect.gap import compare_sides, suggested_command
-from reskin.curation.inspect.page import Inspection, thumbnail_side, write_page
+from reskin.curation.inspect.page import Inspection, thumbnail_edge, write_inspection
 from reskin.curation.inspect.sets import MeasuredSet, measure_set, open_sets
 from reskin.data.manifest import FrameRecord, Manifest, Origin, write_manifest
 from reskin.images import write_image
@@ -36,7 +37,7 @@ def fill(root: Path, count: int, start: int, *, name: str = "p") -> MeasuredSet:
         file = f"{split}/{name}{i}.png"
         write_image(root / file, picture(start + i))
         why = (HOSTILE,) if i % 7 == 3 else None
-        scores = {"blur": i * 1.5, HOSTILE: float("nan") if i == 2 else 0.5}
+        scores = {"blur": i * 1.5} | ({} if i == 2 else {HOSTILE: 0.5})
         rows.append(FrameRecord(file=file, source=0, split=split, left_out=why, scores=scores))  # type: ignore[arg-type]
     source = Origin(name=f"{HOSTILE}.mp4", sha256="0" * 64, size_bytes=1)
     manifest = Manifest(
@@ -49,7 +50,9 @@ def fill(root: Path, count: int, start: int, *, name: str = "p") -> MeasuredSet:
 def page_of(sets: list[MeasuredSet], out: Path) -> str:
     gap = compare_sides(*sets) if len(sets) == 2 else None
     command = suggested_command(gap, [one.of.root for one in sets]) if gap else ""
-    return write_page(Inspection(sets, [dataset_card(one) for one in sets], gap, command), out).read_text()
+    return write_inspection(
+        Inspection(sets, [dataset_card(one) for one in sets], gap, command), out
+    ).read_text()
 
 
 def scripts(page: str, kind: str) -> list[str]:
@@ -81,16 +84,21 @@ def test_nothing_escapes_and_nothing_is_fetched(tmp_path: Path) -> None:
     assert page.count("<script>") == 1
     js = page[page.rindex("<script>") + 8 : page.rindex("</script>")]
     digest = base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()
-    assert f"&#x27;sha256-{digest}&#x27;" in page and "default-src &#x27;none&#x27;" in page
+    assert f"script-src 'sha256-{digest}'" in html.unescape(page)
+    assert "default-src 'none'" in html.unescape(page)
     assert not re.search(r"(src|href)=\"(https?:)?//", page)
     for risky in ("innerHTML", "insertAdjacentHTML", "document.write", "eval(", "fetch("):
         assert risky not in js
 
 
-def test_one_set_twins_and_the_words_of_the_gap(tmp_path: Path) -> None:
+def test_one_set_near_duplicates_and_the_words_of_the_gap(tmp_path: Path) -> None:
     one = fill(tmp_path / "a", 10, 0)
     single = page_of([one], tmp_path / "one.html")
-    assert 'id="differences"' not in single and 'id="pictures"' in single and 'id="twins"' not in single
+    assert (
+        'id="differences"' not in single
+        and 'id="pictures"' in single
+        and 'id="near-duplicates"' not in single
+    )
     both = page_of([one, fill(tmp_path / "b", 10, 4)], tmp_path / "two.html")
     assert 'id="differences"' in both and "have a twin in b" in both
     assert both.count('class="pair"') >= 4 and 'data-set="1"' in both
@@ -98,9 +106,9 @@ def test_one_set_twins_and_the_words_of_the_gap(tmp_path: Path) -> None:
 
 
 def test_thumbnails_shrink_as_pictures_become_many() -> None:
-    sides = [thumbnail_side(count) for count in (1, 3000, 20_000, 200_000)]
-    assert sides == sorted(sides, reverse=True) and sides[0] == 160 and sides[-1] >= 40
-    assert 20_000 * thumbnail_side(20_000) ** 2 <= 70_000_000
+    edges = [thumbnail_edge(count) for count in (1, 3000, 20_000, 200_000)]
+    assert edges == sorted(edges, reverse=True) and edges[0] == 160 and edges[-1] >= 40
+    assert 20_000 * thumbnail_edge(20_000) ** 2 <= 70_000_000
 
 
 @pytest.mark.slow
@@ -112,7 +120,7 @@ def test_20_000_pictures(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.roll(originals[i % 64], i // 64, axis=1)).save(path, quality=80)
     began = time.process_time()
-    measured = measure_set(open_sets([root])[0], thumbnail_px=thumbnail_side(20_000))
+    measured = measure_set(open_sets([root])[0], thumbnail_px=thumbnail_edge(20_000))
     page = page_of([measured], tmp_path / "inspect.html")
     assert len(page) < 40_000_000
     assert len(json.loads(scripts(page, "application/json")[0])["thumbnails"]) == 20_000

@@ -1,33 +1,4 @@
-"use strict";
-// Draws the pictures that are on the screen, and only those. It reads the page alone and calls nothing.
-
-const one = (selector, root = document) => root.querySelector(selector);
-const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-
-// ---- light and dark
-one(".theme").addEventListener("click", () => {
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const now = document.documentElement.dataset.theme || (dark ? "dark" : "light");
-  document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
-});
-
-// ---- copying
-async function copy(text, button, fallback) {
-  const before = button.textContent;
-  try {
-    await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
-  } catch {
-    fallback(); // some browsers have no clipboard for files: the text is put where Ctrl+C reaches it
-    button.textContent = "Selected: Ctrl+C";
-  }
-  setTimeout(() => { button.textContent = before; }, 1800);
-}
-for (const button of all(".copy")) {
-  const code = one("code", button.parentElement);
-  button.addEventListener("click", () =>
-    copy(code.textContent, button, () => getSelection().selectAllChildren(code)));
-}
+// Draws the pictures that are on the screen, and only those.
 
 // ---- the table: pictures are numbered through all sets
 const table = JSON.parse(one("#table").textContent);
@@ -110,7 +81,7 @@ function shown(id) {
 }
 
 let order = []; // the numbers of the pictures that fit, as they are shown
-let current = 0; // the place in `order` that the keyboard is at
+let current = 0; // index in `order` at which the keyboard is
 const marked = new Set();
 
 function choose() {
@@ -148,21 +119,21 @@ function choose() {
   current = 0;
   tell();
   one("#none").hidden = order.length > 0;
-  for (const place of [...cells.keys()]) drop(place);
+  for (const index of [...cells.keys()]) drop(index);
   lay();
 }
 function tell() {
   const number = (count) => count.toLocaleString("en");
-  const all_ = order.length === total ? `${number(total)} pictures` : `${number(order.length)} of ${number(total)} pictures`;
+  const all_ = order.length === total ? `${number(total)} images` : `${number(order.length)} of ${number(total)} images`;
   one("#count").textContent = marked.size ? `${all_}, ${number(marked.size)} marked` : all_;
   one(".marks").hidden = marked.size === 0;
 }
 
 // ---- the grid
 const grid = one("#grid");
-const cells = new Map(); // place in `order` to its button
+const cells = new Map(); // index in `order` to its button
 const gap = 6;
-let columns = 1, pitch = 100, side = 100, rise = 100; // pitch: from row to row; side, rise: width, height of a cell
+let columns = 1, cellWidth = 100, cellHeight = 100, pitch = 100; // px; pitch: from row to row
 const shape = (() => { // the usual form of a picture, so that few cells have empty bands
   const ratios = sets.flatMap((set) => set.widths.map((width, row) => width / set.heights[row])).sort((x, y) => x - y);
   return Math.max(0.6, Math.min(1.8, ratios[ratios.length >> 1]));
@@ -172,34 +143,34 @@ function lay() {
   const width = grid.clientWidth;
   const wanted = Number(controls.size.value) * Math.sqrt(shape);
   columns = Math.max(1, Math.floor((width + gap) / (wanted + gap)));
-  side = Math.floor((width + gap) / columns) - gap;
-  rise = Math.round(side / shape);
-  pitch = rise + gap;
+  cellWidth = Math.floor((width + gap) / columns) - gap;
+  cellHeight = Math.round(cellWidth / shape);
+  pitch = cellHeight + gap;
   grid.style.height = `${Math.ceil(order.length / columns) * pitch}px`;
-  for (const [place, cell] of cells) put(cell, place);
+  for (const [index, cell] of cells) put(cell, index);
   draw();
 }
-function put(cell, place) {
-  cell.style.cssText = `left:${(place % columns) * (side + gap)}px;top:${Math.floor(place / columns) * pitch}px;` +
-    `width:${side}px;height:${rise}px`;
+function put(cell, index) {
+  cell.style.cssText = `left:${(index % columns) * (cellWidth + gap)}px;top:${Math.floor(index / columns) * pitch}px;` +
+    `width:${cellWidth}px;height:${cellHeight}px`;
 }
 function draw() {
   const top = -grid.getBoundingClientRect().top;
   const from = Math.max(0, Math.floor((top - 2 * pitch) / pitch) * columns);
   const to = Math.min(order.length, (Math.ceil((top + innerHeight) / pitch) + 2) * columns);
-  for (const place of [...cells.keys()]) if (place < from || place >= to) drop(place);
+  for (const index of [...cells.keys()]) if (index < from || index >= to) drop(index);
   const fresh = document.createDocumentFragment();
-  for (let place = from; place < to; place += 1) if (!cells.has(place)) fresh.append(make(place));
+  for (let index = from; index < to; index += 1) if (!cells.has(index)) fresh.append(make(index));
   grid.append(fresh);
   const reached = cells.has(current) ? current : from;
-  for (const [place, cell] of cells) cell.tabIndex = place === reached ? 0 : -1;
+  for (const [index, cell] of cells) cell.tabIndex = index === reached ? 0 : -1;
 }
-function make(place) {
-  const id = order[place], set = sets[setOf(id)], row = rowOf(id), cell = document.createElement("button");
+function make(index) {
+  const id = order[index], set = sets[setOf(id)], row = rowOf(id), cell = document.createElement("button");
   const why = set.out[row].map((reason) => set.reasons[reason]).join(", ");
   cell.type = "button";
   cell.className = `cell${why ? " out" : ""}${marked.has(id) ? " marked" : ""}`;
-  cell.dataset.place = place;
+  cell.dataset.index = index;
   if (why) cell.dataset.why = why;
   cell.title = set.files[row];
   cell.setAttribute("aria-label", `${set.files[row]}, ${splits[set.splits[row]]}${why ? `, left out: ${why}` : ""}`);
@@ -213,18 +184,18 @@ function make(place) {
   }
   if (sets.length > 1 && controls.set.value === "") {
     const dot = document.createElement("span");
-    dot.className = `side ${"ab"[setOf(id)]}`;
+    dot.className = `domain ${"ab"[setOf(id)]}`;
     cell.append(dot);
   }
-  put(cell, place);
-  cells.set(place, cell);
+  put(cell, index);
+  cells.set(index, cell);
   return cell;
 }
-function drop(place) {
-  const cell = cells.get(place);
+function drop(index) {
+  const cell = cells.get(index);
   URL.revokeObjectURL(one("img", cell).src);
   cell.remove();
-  cells.delete(place);
+  cells.delete(index);
 }
 let waiting = false;
 function soon(act) {
@@ -246,14 +217,14 @@ controls.turn.addEventListener("click", () => {
 });
 
 // ---- marks and keys
-function mark(place) {
-  const id = order[place];
+function mark(index) {
+  const id = order[index];
   if (marked.has(id)) marked.delete(id); else marked.add(id);
-  if (cells.has(place)) cells.get(place).classList.toggle("marked", marked.has(id));
+  if (cells.has(index)) cells.get(index).classList.toggle("marked", marked.has(id));
   tell();
 }
-function moveTo(place) {
-  current = Math.max(0, Math.min(order.length - 1, place));
+function moveTo(index) {
+  current = Math.max(0, Math.min(order.length - 1, index));
   const top = grid.getBoundingClientRect().top + scrollY + Math.floor(current / columns) * pitch;
   const head = one(".tools").offsetHeight + gap;
   if (top - head < scrollY) scrollTo(0, top - head);
@@ -269,16 +240,16 @@ const steps = () => ({
 grid.addEventListener("keydown", (event) => {
   const cell = event.target.closest(".cell");
   if (!cell || event.ctrlKey || event.metaKey || event.altKey) return;
-  const place = Number(cell.dataset.place), step = steps()[event.key];
-  if (step !== undefined) moveTo(place + step);
-  else if (event.key.toLowerCase() === "x") mark(place);
+  const index = Number(cell.dataset.index), step = steps()[event.key];
+  if (step !== undefined) moveTo(index + step);
+  else if (event.key.toLowerCase() === "x") mark(index);
   else return;
   event.preventDefault();
 });
 grid.addEventListener("click", (event) => {
   const cell = event.target.closest(".cell");
   if (!cell) return;
-  current = Number(cell.dataset.place);
+  current = Number(cell.dataset.index);
   if (event.shiftKey) mark(current); else open(current);
 });
 addEventListener("keydown", (event) => {
@@ -302,8 +273,8 @@ one("#clear-marks").addEventListener("click", () => {
 // ---- one picture, as large as it goes: the file itself where it still lies there, else its thumbnail
 const dialog = one("#look");
 let opened = 0, loaned = "";
-function open(place) {
-  opened = Math.max(0, Math.min(order.length - 1, place));
+function open(index) {
+  opened = Math.max(0, Math.min(order.length - 1, index));
   const id = order[opened], set = sets[setOf(id)], row = rowOf(id), image = one(".large img", dialog);
   if (loaned) URL.revokeObjectURL(loaned);
   loaned = thumbnailOf(id);

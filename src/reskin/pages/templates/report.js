@@ -1,15 +1,4 @@
-"use strict";
-// Makes the page handy; without it all content is still there. It reads the page alone and calls nothing.
-
-const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-const one = (selector, root = document) => root.querySelector(selector);
-
-// ---- light and dark
-one(".theme").addEventListener("click", () => {
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const now = document.documentElement.dataset.theme || (dark ? "dark" : "light");
-  document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
-});
+// The report: two videos as one, and sample grids over the steps.
 
 // ---- groups of buttons of which one is pressed
 function press(group, value) {
@@ -77,7 +66,7 @@ function setUpPlayer(player) {
     const button = event.target.closest("button");
     if (!button) return;
     press(views, button.value);
-    stage.classList.remove("side", "wipe", "after");
+    stage.classList.remove("beside", "wipe", "after");
     stage.classList.add(button.value);
   });
   wipes(stage);
@@ -85,7 +74,7 @@ function setUpPlayer(player) {
 
 // ---- held-out pictures over the steps, and one of them before and after
 function setUpSamples(box) {
-  const figures = all(".grid", box), control = one(".time", box), comparer = one(".comparer", box);
+  const figures = all(".sample", box), control = one(".time", box), comparer = one(".comparer", box);
   const scrub = one(".scrub", control), clock = one(".clock", control), play = one(".play", control);
   const rows = (figures.at(-1).dataset.rows || "").split("|").filter(Boolean);
   const columns = Number(figures.at(-1).dataset.columns);
@@ -165,58 +154,5 @@ function setUpSamples(box) {
   show(current);
 }
 
-// ---- the value under the pointer, at the same step in every chart
-function setUpCharts(box) {
-  const charts = all(".chart", box).map((figure) => {
-    const svg = one("svg", figure), output = one("output", figure);
-    const points = svg.dataset.points.split(" ").map((word) => word.split(":").map(Number));
-    return { svg, output, points, cursor: one(".cursor", svg), dot: one(".dot", svg), last: output.textContent,
-      scale: Number(svg.dataset.last) };
-  });
-  const [left, right, width] = ["left", "right", "width"].map((name) => Number(charts[0].svg.dataset[name]));
-  const at = (chart, step) => left + (right - left) * step / chart.scale;
-  const format = (value) => Number(value.toPrecision(3)).toString();
-  function show(step) {
-    for (const chart of charts) {
-      let near = chart.points.at(-1);
-      if (step !== null) {
-        near = chart.points.reduce((best, point) =>
-          Math.abs(point[0] - step) < Math.abs(best[0] - step) ? point : best);
-      }
-      const x = at(chart, near[0]);
-      chart.dot.setAttribute("cx", x);
-      chart.dot.setAttribute("cy", near[2]);
-      chart.cursor.setAttribute("x1", x);
-      chart.cursor.setAttribute("x2", x);
-      chart.cursor.setAttribute("visibility", step === null ? "hidden" : "visible");
-      chart.output.textContent = step === null ? chart.last : `${format(near[1])} at ${near[0].toLocaleString("en")}`;
-    }
-  }
-  for (const chart of charts) {
-    chart.svg.addEventListener("pointermove", (event) => {
-      const place = chart.svg.getBoundingClientRect();
-      const x = (event.clientX - place.left) * width / place.width;
-      show(Math.max(0, Math.min(1, (x - left) / (right - left))) * chart.scale);
-    });
-    chart.svg.addEventListener("pointerleave", () => show(null));
-  }
-}
-
-// ---- copying a command
-for (const button of all(".copy")) {
-  button.addEventListener("click", async () => {
-    const code = one("code", button.parentElement);
-    try {
-      await navigator.clipboard.writeText(code.textContent);
-      button.textContent = "Copied";
-    } catch {
-      getSelection().selectAllChildren(code); // no clipboard for files in some browsers: Ctrl+C does it
-      button.textContent = "Selected";
-    }
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
-  });
-}
-
 all(".player").forEach(setUpPlayer);
 all(".samples").forEach(setUpSamples);
-all(".charts").forEach(setUpCharts);

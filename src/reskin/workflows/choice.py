@@ -1,0 +1,47 @@
+"""How `make` chose its method, as a table of the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reskin.storage import read_json
+
+if TYPE_CHECKING:
+    from reskin.pages.report import Table
+
+_NAMES = {"reinhard": "Colour transfer", "input": "Input as it is", "target": "B itself"}
+_COLUMNS = {
+    "distance": "Distance to B, levels (lower is closer)",
+    "structure": "Structure kept (1 is all)",
+    "clipped": "Clipped pixels, %",
+}
+
+
+def choice_tables(out: Path) -> list[Table]:
+    """What choice.json in the folder of `make` says: the trained methods beside what costs nothing.
+
+    Returns:
+        One table; none where nothing has been chosen yet.
+
+    Raises:
+        SettingsError: choice.json cannot be read.
+    """
+    from reskin.methods import find
+    from reskin.pages.report import Table
+
+    path = out / "choice.json"
+    if not path.exists():
+        return []
+    choice = read_json(path)
+    measured = choice.get("measured")
+    measured = measured if isinstance(measured, dict) else {}
+    rows = []
+    for name in sorted(measured, key=lambda name: list(_NAMES).index(name) if name in _NAMES else -1):
+        title = _NAMES.get(name) or find(name).title
+        mark = " (chosen)" if name == choice.get("method") else ""
+        values = measured[name] if isinstance(measured[name], dict) else {}
+        rows.append(
+            {"On held-out frames": title + mark} | {text: values.get(key) for key, text in _COLUMNS.items()}
+        )
+    return [Table("Choice of the method", rows, str(choice.get("why", "")))] if rows else []
