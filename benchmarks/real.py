@@ -31,7 +31,7 @@ from reskin.methods.styled import Styled
 from reskin.methods.translator import Translator
 from reskin.metrics.kid import kernel_distance
 from reskin.networks.squeezenet import SqueezeNet, read_squeezenet
-from reskin.pages.curves import prepare
+from reskin.pages.charts import prepare
 from reskin.runs.load import load
 from reskin.runs.record import read_run
 from reskin.storage import commit, read_lines, write_json
