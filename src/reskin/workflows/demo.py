@@ -103,6 +103,7 @@ def run_demo(config: DemoConfig, report: Report | None = None) -> Shown:
             minutes=None if config.steps else config.minutes,
             steps=config.steps,
             seed=config.seed,
+            method="cyclegan",  # drawn worlds are simple enough for it to learn textures in minutes
         ),
         report,
     )
