@@ -1,0 +1,20 @@
+"""How the choice of `make` becomes a table of its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reskin.storage import write_json
+from reskin.workflows.choice import choice_tables
+
+
+def test_methods_stand_first_and_the_chosen_one_is_marked(tmp_path: Path) -> None:
+    assert choice_tables(tmp_path) == []
+    numbers = {"distance": 2.0, "structure": 0.5, "clipped": 1.0}
+    measured = dict.fromkeys(("target", "input", "reinhard", "grade", "cyclegan"), numbers)
+    choice = {"method": "cyclegan", "why": "it is nearest", "measured": measured}
+    write_json(tmp_path / "choice.json", choice)
+    (table,) = choice_tables(tmp_path)
+    titles = [row["On held-out frames"] for row in table.rows]
+    assert titles == ["Grade", "CycleGAN (chosen)", "Colour transfer", "Input as it is", "B itself"]
+    assert table.note == "it is nearest" and list(table.rows[0].values())[1:] == [2.0, 0.5, 1.0]
