@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table real real-films docs size parity setup lock
+.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table steady real real-films docs size parity setup lock
 
 setup: $(READY)
 
@@ -62,6 +62,9 @@ toy-table: $(READY)  ## every method on the same drawn worlds → docs/results/t
 
 style-table: $(READY)  ## many looks from one picture → docs/results/styles.md (SET=name: real pictures → build/looks)
 	$(BIN)/python -m benchmarks.looks $(SET)
+
+steady: $(READY)     ## CycleGAN with and without the equivariance loss, equal CPU time → docs/results/steady.md
+	$(BIN)/python -m benchmarks.steady
 
 real: $(READY)       ## on a machine with CUDA: METHODS="cyclegan cut" on SET=horse2zebra → build/real
 	$(BIN)/python -m benchmarks.real $(or $(SET),horse2zebra) $(or $(METHODS),cyclegan cut ganimorph_lite)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError
 from reskin.losses.contrastive import patch_nce
+from reskin.losses.equivariance import add_noise, equivariance, random_warp
 from reskin.methods.cut import CUT, CUTConfig
 from reskin.networks.antialias import BlurDownsample, BlurUpsample
 from reskin.networks.patch_projection import draw_locations
@@ -216,3 +217,18 @@ def test_red_squares_become_blue_squares_where_they_are() -> None:
         colour_share(blue, recoloured(red)) > 0.93
     )  # seen: 0.968 (0.95 to 0.97 from other seeds); left as it was 0.902
     assert place_error(blue, recoloured(red)) < 1.5  # px; seen: 0.32
+
+
+@pytest.mark.parametrize("identity_weight", [1.0, 0.0])
+def test_the_equivariance_loss_is_that_of_the_one_direction(identity_weight: float) -> None:
+    settings = {"equivariance_weight": 5.0, "identity_weight": identity_weight, "adversarial_weight": 0.0}
+    method, batch = tiny(**settings), drawn(1)
+    torch.manual_seed(5)
+    found = terms_of(method, batch)["generator"]
+    fresh = tiny(**settings)
+    torch.manual_seed(5)
+    warp = random_warp(batch.a)
+    expected = equivariance(fresh.gen_a2b(batch.a), fresh.gen_a2b(add_noise(warp(batch.a))), warp).item()
+    assert expected > 1e-4
+    assert found["equivariance"] == pytest.approx(5 * expected, rel=1e-3)
+    assert set(found) == {"nce", "equivariance"} | ({"identity"} if identity_weight else set())

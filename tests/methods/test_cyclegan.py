@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from reskin.errors import SettingsError
+from reskin.losses.equivariance import add_noise, equivariance, random_warp
 from reskin.losses.reconstruction import l1
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
 from reskin.networks.attention import SelfAttention, SpectralNorm
@@ -364,6 +365,26 @@ def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
             for m in (exact, rough)
         )
         assert torch.cosine_similarity(exact_moments, rough_moments, dim=0) > alike
+
+
+def test_the_equivariance_loss_is_that_of_both_generators_and_changes_no_other_loss() -> None:
+    batch, steady = drawn(1), tiny(equivariance_weight=5.0)
+    without = terms_of(tiny(), batch)["generators"]
+    calls: list[int] = []
+    steady.gen_a2b.register_forward_hook(lambda module, given, made: calls.append(len(made)))
+    torch.manual_seed(5)
+    found = terms_of(steady, batch)["generators"]
+    assert calls[0] == 3 * len(batch.a)  # picture, identity input and warped picture in one call
+    assert {name: found[name] for name in without} == pytest.approx(without, rel=1e-4)
+    assert found.keys() - without.keys() == {"equivariance"}
+    fresh = tiny(equivariance_weight=5.0)
+    torch.manual_seed(5)
+    expected = 0.0
+    for gen, image in ((fresh.gen_a2b, batch.a), (fresh.gen_b2a, batch.b)):
+        warp = random_warp(image)
+        expected += equivariance(gen(image), gen(add_noise(warp(image))), warp).item()
+    assert expected > 1e-4
+    assert found["equivariance"] == pytest.approx(5 * expected, rel=1e-3)
 
 
 RED, BLUE = (1.0, -1.0, -1.0), (-1.0, -1.0, 1.0)

@@ -59,3 +59,15 @@ def test_a_method_of_a_network_may_be_called() -> None:
     assert network.calls == 1
     assert first.equal(one * 2) and second.equal(other * 2)
     assert of_first["half"].equal(one / 2) and of_second["half"].equal(other / 2)
+
+
+@pytest.mark.parametrize(("norm", "calls"), [("instance", 1), ("batch", 3)])
+def test_three_batches_are_those_of_three_calls(norm: Norm, calls: int) -> None:
+    network = Counted(norm).eval()
+    batches = [(torch.rand(count, 3, 16, 16), torch.rand(count)) for count in (1, 2, 3)]
+    alone = [network(*batch) for batch in batches]
+    network.calls = 0
+    made = together(network, *batches)
+    assert network.calls == calls and [len(each.picture) for each in made] == [1, 2, 3]
+    for one, expected in zip(made, alone, strict=True):
+        torch.testing.assert_close(one.picture, expected.picture)

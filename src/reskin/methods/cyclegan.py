@@ -17,6 +17,7 @@ from reskin.losses.adversarial import (
     adversarial_generator,
     gradient_penalty,
 )
+from reskin.losses.equivariance import add_noise, equivariance, random_warp
 from reskin.losses.reconstruction import l1
 from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.attention import (
@@ -50,6 +51,10 @@ SAGAN = {
     "disc_learning_rate": 4e-4,
 }
 """Self-attention and the optimizer of SAGAN, which has spectral norm in its generator too."""
+
+
+STEADY = {"equivariance_weight": 5.0}
+"""For films, where textures must move with what they are on."""
 
 
 class CycleGANConfig(MethodConfig):
@@ -99,6 +104,9 @@ class CycleGANConfig(MethodConfig):
     """Spectral norm in the discriminators, in place of `norm` (Miyato et al. 2018)."""
     disc_learning_rate: float | None = Field(default=None, gt=0)
     """Learning rate of the discriminators; learning_rate by default."""
+    equivariance_weight: float = Field(default=0.0, ge=0)
+    """Weight of the equivariance loss: the translation of a slightly warped and noisy picture is the warped
+    translation, in both directions, so that films hold still; 0 for none (the paper), 5 in preset steady."""
 
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
@@ -154,6 +162,7 @@ class CycleGAN(Method):
             "Self-attention, spectral norm in the discriminators alone, hinge loss, two learning rates.",
             SAGAN,
         ),
+        "steady": Preset("For films: pictures that move a little are translated alike.", STEADY),
     }
     former_presets = {
         "got_castle2building_web": "Use got_castle2building: its settings are the same.",
@@ -204,7 +213,8 @@ class CycleGAN(Method):
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
         cycle_a, cycle_b = c.cycle_weight * c.forward_cycle, c.cycle_weight * c.backward_cycle
-        (fake_b, same_b), (fake_a, same_a) = self._fakes(self.gen_a2b, a, b), self._fakes(self.gen_b2a, b, a)
+        fake_b, same_b, unsteady_b = self._fakes(self.gen_a2b, a, b)
+        fake_a, same_a, unsteady_a = self._fakes(self.gen_b2a, b, a)
 
         losses, terms = {}, {}
         with frozen(self.disc_a, self.disc_b):
@@ -222,6 +232,9 @@ class CycleGAN(Method):
                 kept_a, kept_b = l1(same_a, a), l1(same_b, b)
                 losses["identity"] = kept_a + kept_b
                 terms["identity"] = c.identity_weight * (cycle_a * kept_a + cycle_b * kept_b)
+            if unsteady_a is not None and unsteady_b is not None:
+                losses["equivariance"] = unsteady_a + unsteady_b
+                terms["equivariance"] = c.equivariance_weight * losses["equivariance"]
             self.update("generators", **terms)
 
         if c.adversarial_weight:
@@ -233,10 +246,19 @@ class CycleGAN(Method):
             losses |= judged
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _fakes(self, gen: nn.Module, image: Tensor, other: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The translation of `image`, and the identity image of `other`; None where that loss is off."""
+    def _fakes(
+        self, gen: nn.Module, image: Tensor, other: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The translation of `image`, the identity image of `other`, and the equivariance loss of `image`.
+
+        The last two are None where these losses are off.
+        """
         has_identity = self.config.identity_weight and self.config.has_cycle
-        return together(gen, image, other) if has_identity else (gen(image), None)
+        warp = random_warp(image) if self.config.equivariance_weight else None
+        inputs = [image, *([other] if has_identity else []), *([add_noise(warp(image))] if warp else [])]
+        made = together(gen, *inputs)
+        same = made[1] if has_identity else None
+        return made[0], same, equivariance(made[0], made[-1], warp) if warp else None
 
     def _real_vs_fake(self, disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator loss on real and pooled fake pictures."""
