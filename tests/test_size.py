@@ -24,7 +24,6 @@ EXCEPTIONS: dict[str, dict[str, tuple[int, str]]] = {
         "pages/media.py:_smaller": (4, LOOPS),
         "storage.py:lock": (4, OLD),
         "video/packets.py:read_packets": (4, LOOPS),
-        "video/reader.py:VideoReader._frames_at": (4, LOOPS),
         "video/reader.py:VideoReader._rescued": (4, LOOPS),
     },
     "parameters": {

@@ -391,7 +391,7 @@ def pictures_of(
         unit, rate = Fraction(video.time_base), video.average_rate
         stated = video.start_time + video.duration if "mp4" in container.format.name else None
     stamps = [frame.pts for frame in frames]
-    if None in stamps:
+    if None in stamps or stamps != sorted(stamps):
         stamps = sorted(packet.dts for packet in packets)
     times = [stamp * unit - begin for stamp in stamps]
     if stated is not None:  # With reordered pictures no packet says how long the last one stays.

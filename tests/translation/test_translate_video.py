@@ -87,7 +87,7 @@ def test_a_clip_is_translated_as_its_frames_are(
     written: list[np.ndarray] = []
     real = VideoWriter.write
 
-    def write(self: VideoWriter, image: np.ndarray, time: Fraction) -> None:
+    def write(self: VideoWriter, image: np.ndarray, time: Fraction, alpha: None) -> None:
         written.append(image.copy())
         real(self, image, time)
 
@@ -187,7 +187,7 @@ def test_a_failure_of_the_reader_or_the_writer_leaves_nothing(
                 raise VideoError("the file changed")
             yield frame
 
-    def write_some(self: VideoWriter, image: np.ndarray, time: Fraction) -> None:
+    def write_some(self: VideoWriter, image: np.ndarray, time: Fraction, alpha: None) -> None:
         if time > 0.2:
             raise StorageError("no space left")
         write(self, image, time)
@@ -215,7 +215,7 @@ def test_memory_is_bounded_whatever_the_length(
             read += 1
             yield Frame(image, Fraction(number, 25), number)
 
-    def write_slowly(self: VideoWriter, image: np.ndarray, time: Fraction) -> None:
+    def write_slowly(self: VideoWriter, image: np.ndarray, time: Fraction, alpha: None) -> None:
         nonlocal written, most
         threading.Event().wait(0.001)
         most = max(most, read - written)

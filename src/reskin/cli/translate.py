@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say
@@ -69,6 +70,9 @@ class Arguments(Settings):
     """Also save the masks that the method itself makes (attentiongan), in a folder masks."""
     overwrite: Annotated[bool, BASIC] = False
     """Replace a result that is already there."""
+    deinterlace: Literal["auto", "on", "off"] = "auto"
+    """Fill the interlaced frames of a video, one for each: where they are marked and seen to be combed
+    (auto), all of them (on), or none (off)."""
     device: Annotated[str, BASIC] = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -82,7 +86,9 @@ def run(words: list[str]) -> int:
         raise SettingsError(f"no file or folder {arguments.source}", "Check the name.")
 
     from reskin.device import choose_compute
+    from reskin.images import is_image_name
     from reskin.runs.load import load
+    from reskin.translation.film import AS_IT_IS
     from reskin.workflows.translate import translate_any
 
     compute = choose_compute(arguments.device, arguments.precision)
@@ -90,7 +96,9 @@ def run(words: list[str]) -> int:
     direction = arguments.direction or model.directions[0]
     model.check_direction(direction)
     rendering = _rendering(model, arguments, direction)
-    options = {"compute": compute, "overwrite": arguments.overwrite, "rendering": rendering}
+    options: dict[str, Any] = {"compute": compute, "overwrite": arguments.overwrite, "rendering": rendering}
+    if not arguments.source.is_dir() and not is_image_name(arguments.source):
+        options["film"] = replace(AS_IT_IS, deinterlace=arguments.deinterlace)
     with Progress() as progress:
         made = translate_any(model, arguments.source, arguments.out, direction, report=progress, **options)
     return finish(made, arguments.source, arguments.out)

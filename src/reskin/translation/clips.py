@@ -19,7 +19,7 @@ from reskin.translation.targets import check_target
 from reskin.types import Direction
 from reskin.video.reader import Frame, VideoReader
 from reskin.video.survey import survey
-from reskin.video.writer import Encoding, VideoWriter
+from reskin.video.writer import Encoding, VideoWriter, encoding_for
 
 _BATCH_PIXELS = 1_000_000
 """A GPU is given small frames together, up to about this many pixels; larger ones one by one."""
@@ -115,7 +115,7 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     engine = Engine(model, direction, compute, rendering)
     _check_rendering(engine.rendering)
     treated = _film(engine, film or AS_IT_IS, source)
-    with VideoReader(source) as reader:
+    with VideoReader(source, deinterlace=(film or AS_IT_IS).deinterlace) as reader:
         with _writer(reader, out, (film or AS_IT_IS).encoding) as writer:
             frames = _translate_frames(treated, reader, writer, report=report, batch=batch)
             writer.ends_at(reader.end())
@@ -146,7 +146,7 @@ def _writer(reader: VideoReader, out: Path, encoding: Encoding) -> VideoWriter:
         size=(info.width, info.height),
         frame_rate=info.frame_rate,
         source=reader.path,
-        encoding=encoding,
+        encoding=encoding_for(reader, out, encoding),
         start=reader.start(),
     )
 
@@ -174,8 +174,8 @@ def _translate_frames(
         return frames
 
     def write(frames: Frames) -> None:
-        for image, moment in zip(frames.result, frames.times, strict=True):
-            writer.write(image, moment)
+        for image, moment, alpha in zip(frames.result, frames.times, frames.alpha, strict=True):
+            writer.write(image, moment, alpha)
 
     ahead = max(2, min(4, _WAITING_PIXELS // (size * pixels)))
     pipeline(_batches(reader, size), film.shrink, translate, film.finish, sink=write, ahead=ahead)
@@ -185,8 +185,10 @@ def _translate_frames(
 def _batches(frames: Iterable[Frame], size: int) -> Iterator[Frames]:
     iterator = iter(frames)
     while group := list(islice(iterator, size)):
-        images, times, numbers = zip(*((f.image, f.time, f.index) for f in group), strict=True)
-        yield Frames(list(images), list(times), list(numbers))
+        images, times, numbers, alphas = zip(
+            *((f.image, f.time, f.index, f.alpha) for f in group), strict=True
+        )
+        yield Frames(list(images), list(times), list(numbers), list(alphas))
 
 
 def _batch_size(engine: Engine, pixels: int) -> int:

@@ -31,6 +31,7 @@ from reskin.networks.bilateral_grid import LOOK_PX, Grade
 from reskin.networks.grid_slicing import grade_picture
 from reskin.translation.stabilise import STRENGTH, Stabiliser
 from reskin.types import Bars, Direction
+from reskin.video.deinterlace import Deinterlace
 from reskin.video.encoding import Encoding
 from reskin.video.survey import Shot
 
@@ -56,6 +57,7 @@ class FilmOptions:
         steady: strength of the stabiliser, 0 (off) to 1.
         has_bars: whether the borders of a film are found and left as they are; else they are translated too.
         encoding: codec and quality of the pictures; by default those of the container.
+        deinterlace: whether interlaced frames are filled; see `reskin.video.reader.VideoReader`.
 
     Raises:
         SettingsError: a value is out of range.
@@ -66,6 +68,7 @@ class FilmOptions:
     steady: float = STRENGTH
     has_bars: bool = True
     encoding: Encoding = field(default_factory=Encoding)
+    deinterlace: Deinterlace = "auto"
 
     def __post_init__(self) -> None:
         if isinstance(self.work_size, int) and not _LEAST_WORK_PX <= self.work_size <= _MOST_WORK_PX:
@@ -95,6 +98,7 @@ class Frames:
 
     Attributes:
         source: as read, uint8, each (H, W, 3).
+        alpha: of each, (H, W), uint8, where it is kept and something is transparent.
         times: of each.
         numbers: of each, in the film.
         small: what the model is shown: the picture inside of the borders, at work size.
@@ -106,6 +110,7 @@ class Frames:
     source: list[Picture]
     times: list[Fraction]
     numbers: list[int]
+    alpha: list[NDArray[np.uint8] | None] = field(default_factory=list)
     small: list[Picture] = field(default_factory=list)
     made: list[Picture] = field(default_factory=list)
     grades: list[Grade] = field(default_factory=list)

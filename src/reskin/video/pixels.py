@@ -1,8 +1,8 @@
 """From FFmpeg's frames to upright RGB bytes and back, with the right matrix and range.
 
 Untagged pictures are read as broadcasters do: BT.709 from 720 stored lines on, BT.601 below; limited range
-unless the pixel format says full. BT.2020 uses its own matrix; its HDR curves (PQ, HLG) are kept as they are,
-without tone mapping.
+unless the pixel format says full. BT.2020 uses its own matrix; what is coded in an HDR curve (PQ, HLG) is
+tone mapped (`reskin.video.tone`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from av import VideoFrame
 from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from reskin.video.tone import CURVES, to_standard
+
 # Values of AVColorSpace (ITU-T H.273, MatrixCoefficients) to the matrices that swscale knows.
 _MATRICES = {
     1: Colorspace.ITU709,
@@ -27,7 +29,6 @@ _MATRICES = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
-_HDR_CURVES = {16: "PQ", 18: "HLG"}
 
 # Without these two flags swscale's fast paths are off by up to two levels.
 _EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
@@ -129,8 +130,10 @@ class Converter:
         self.has_refitted = False
         """Whether a frame of another size than the first one was met."""
 
-    def to_rgb(self, frame: Any, place: Placement) -> np.ndarray:
-        """The picture of `frame` as (H, W, 3) uint8, upright; what is transparent lies on white.
+    def picture(self, frame: Any, place: Placement) -> tuple[np.ndarray, np.ndarray | None]:
+        """The picture of `frame` as (H, W, 3) uint8, upright, and its alpha, (H, W), 255 for opaque.
+
+        The alpha is None where the pixel format has none or all of it is opaque.
 
         Raises:
             ValueError: the colour matrix is one that cannot be converted.
@@ -145,27 +148,41 @@ class Converter:
             scale = min(width / across, height / down)
             inner = (max(1, round(across * scale)), max(1, round(down * scale)))
             left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-            stored = np.zeros((height, width, 3), np.uint8)
-            stored[top : top + inner[1], left : left + inner[0]] = self._scaled(frame, *inner)
+            part = self._scaled(frame, *inner)
+            stored = np.zeros((height, width, part.shape[2]), np.uint8)
+            stored[..., 3:] = 255
+            stored[top : top + inner[1], left : left + inner[0]] = part
         image = np.rot90(stored, place.turns)
-        return np.ascontiguousarray(image[:, ::-1] if place.mirrored else image)
+        image = np.ascontiguousarray(image[:, ::-1] if place.mirrored else image)
+        if image.shape[2] == 3:
+            return image, None
+        alpha = np.ascontiguousarray(image[..., 3])
+        return np.ascontiguousarray(image[..., :3]), None if alpha.min() == 255 else alpha
 
     def _scaled(self, frame: Any, width: int, height: int) -> np.ndarray:
-        with_alpha = has_alpha(frame)
-        rgb = self._scaler.reformat(
+        """(height, width, 3) uint8, or 4 with transparency."""
+        with_alpha, curve = has_alpha(frame), CURVES.get(int(frame.color_trc))
+        forms = ("rgb48le", "rgba64le") if curve else ("rgb24", "rgba")
+        pixels: Any = self._scaler.reformat(
             frame,
             width=width,
             height=height,
-            format="rgba" if with_alpha else "rgb24",
+            format=forms[with_alpha],
             src_colorspace=_matrix(frame),
             src_color_range=_range(frame),
             dst_color_range=ColorRange.JPEG,
             interpolation=_EXACT,
         ).to_ndarray()
-        if not with_alpha:
-            return rgb
-        share = rgb[..., 3:].astype(np.uint16)
-        return ((rgb[..., :3] * share + 255 * (255 - share) + 127) // 255).astype(np.uint8)
+        if curve is None:
+            return pixels
+        shown = to_standard(pixels[..., :3], curve, int(frame.color_primaries))
+        return np.dstack([shown, (pixels[..., 3] >> 8).astype(np.uint8)]) if with_alpha else shown
+
+
+def on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """A picture, (H, W, 3) uint8, laid on white by its alpha, (H, W) uint8."""
+    share = alpha[..., None].astype(np.uint16)
+    return ((image * share + 255 * (255 - share) + 127) // 255).astype(np.uint8)
 
 
 def has_alpha(frame: Any) -> bool:
@@ -230,6 +247,8 @@ def _matrix(frame: Any) -> Colorspace | None:
     if frame.format.is_rgb:
         return None
     if int(frame.colorspace) in (0, 2, 3):  # 0 is RGB: a wrong tag on YUV pictures; 2 and 3 say nothing.
+        if int(frame.color_trc) in CURVES:
+            return Colorspace.BT2020
         return Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
     try:
         return _MATRICES[int(frame.colorspace)]
@@ -245,13 +264,12 @@ def _range(frame: Any) -> ColorRange:
 
 def colour_note(frame: Any, stream: Any) -> str | None:
     """What a user should know about the colours of `frame`, or None."""
-    if has_alpha(frame):
-        return "transparent parts of the pictures are laid on white: transparency is not kept"
-    if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
+    if says_alpha(stream) and not has_alpha(frame):
         return "the transparency of the pictures is left aside: they are read as if opaque"
-    if frame.interlaced_frame:
-        return "interlaced pictures: read as stored, so that moving edges are combed; deinterlace them first"
-    curve = _HDR_CURVES.get(int(frame.color_trc))
-    if curve is None:
-        return None
-    return f"{curve} (HDR) picture: read with its own matrix but without tone mapping, so it looks flat"
+    curve = CURVES.get(int(frame.color_trc))
+    return None if curve is None else f"{curve} (HDR) pictures: tone mapped to BT.709"
+
+
+def says_alpha(stream: Any) -> bool:
+    """Whether a Matroska or WebM stream says that its packets hold transparency beside the pictures."""
+    return any(name.lower() == "alpha_mode" and value == "1" for name, value in stream.metadata.items())

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,13 +15,16 @@ import av
 import numpy as np
 
 from reskin.errors import NoFramesError, VideoError
+from reskin.spread import spread
 from reskin.video.damage import LOST, Damage
+from reskin.video.deinterlace import LOOKS, Deinterlace, filled, looks_interlaced
 from reskin.video.ends import is_cut_matroska, stated_end, stated_packets
 from reskin.video.order import DisplayOrder
 from reskin.video.packets import decode, drain, packet_of, read_packets
-from reskin.video.pixels import Converter
+from reskin.video.pixels import Converter, on_white
 from reskin.video.source import (
     check_is_file,
+    decoder_of,
     examine,
     open_container,
     picture_stream,
@@ -31,6 +34,10 @@ from reskin.video.source import (
 from reskin.video.table import Key, Numbers, PacketTable
 
 _CHECK_EVERY = 64
+_ON_WHITE = "transparent parts of the pictures are laid on white: transparency is not kept"
+_COMBED = "interlaced pictures: read as stored, so that moving edges are combed (--deinterlace off)"
+_LATE = "some pictures are marked as interlaced, the first is not: read as stored (--deinterlace on)"
+_FILLED = "interlaced pictures: deinterlaced, one for each (--deinterlace off leaves them as stored)"
 
 
 @dataclass(frozen=True)
@@ -41,25 +48,31 @@ class Frame:
         image: (H, W, 3), uint8, RGB, upright, square pixels.
         time: seconds on the container's clock at which it is first shown; exact, not rounded.
         index: place in the order of showing, from 0. Frames that are lost to damage keep their numbers.
+        alpha: (H, W), uint8, 255 for opaque, where the reader keeps it and something is transparent; what is
+            wholly so is white in `image`. None: `image` is all there is.
     """
 
     image: np.ndarray
     time: Fraction
     index: int
+    alpha: np.ndarray | None = None
 
 
 class VideoReader:
     """Frames of a video file, again and again, in order or by number.
 
     Colours: 8-bit RGB by the matrix and range the file states. Where it states none: BT.709 for 720 stored
-    lines and more, else BT.601; limited range. HDR (PQ, HLG) is read with its own matrix and without tone
-    mapping, and `notes` says so. Interlaced frames are given as stored.
+    lines and more, else BT.601; limited range. HDR (PQ, HLG) is tone mapped to BT.709. What is transparent
+    lies on white, unless `keeps_alpha` is set. `notes` says all of this.
 
     Args:
         path: a local file.
         longest_px: frames are scaled down until their longer side has at most this many px; None: as filmed.
+        deinterlace: whether interlaced frames are filled, one for each: where the first is marked as
+            interlaced and a look at some finds them combed (auto), all of them (on), or not (off).
 
     Attributes:
+        keeps_alpha: whether frames come with their transparency.
         info: facts about the file (its own size, whatever `longest_px` is).
         notes: what a user should know that is no damage.
         decoded_packets: packets decoded so far, a measure of work.
@@ -71,13 +84,19 @@ class VideoReader:
         CodecError: no decoder for its pictures.
     """
 
-    def __init__(self, path: Path | str, *, longest_px: int | None = None) -> None:
+    def __init__(
+        self, path: Path | str, *, longest_px: int | None = None, deinterlace: Deinterlace = "auto"
+    ) -> None:
         self.path = Path(path)
         check_is_file(self.path)
         self._state = self._look()
-        self.info, place, note = examine(self.path)
+        self._first = examine(self.path)
+        self.info, place = self._first.info, self._first.place
         self._place = place if longest_px is None else place.within(longest_px)
-        self.notes: list[str] = [note] if note else []
+        self.notes: list[str] = [self._first.note] if self._first.note else []
+        self.keeps_alpha = False
+        self._deinterlace = deinterlace
+        self._fills: bool | None = None
         self.decoded_packets = 0
         self._damage = Damage()
         self._table: PacketTable | None = None
@@ -110,22 +129,74 @@ class VideoReader:
             stream = picture_stream(container, self.path)
             order = DisplayOrder(table, unit, damage)
             count = 0
-            for picture in self._decoded(container, stream, order, damage):
-                position = order.take(picture)
-                if position is None:
-                    continue
+            shown = self._shown(self._decoded(container, stream, order, damage), order)
+            for index, picture in self._whole(shown):
                 if count % _CHECK_EVERY == 0:
                     self._check_unchanged()
                 count += 1
-                yield Frame(self._upright(picture), position[1], position[0])
+                yield self._frame(picture, table.stamps[index] * unit, index)
             self._check_unchanged()
             order.finish(stated_packets(container, stream))
             self._note_cut(container, stream, damage)
             if not count:
                 raise NoFramesError(f"{self.path} holds no frame that can be decoded", "Copy it again.")
 
+    @staticmethod
+    def _shown(pictures: Iterator[Any], order: DisplayOrder) -> Iterator[tuple[int, Any]]:
+        for picture in pictures:
+            position = order.take(picture)
+            if position is not None:
+                yield position[0], picture
+
+    def is_deinterlaced(self) -> bool:
+        """Whether interlaced frames are filled; where that depends on how they look, some are decoded.
+
+        Raises:
+            VideoError: the file cannot be read, or was changed meanwhile.
+        """
+        if self._fills is None:
+            self._fills = self._deinterlace == "on"
+            if self._deinterlace == "auto" and self._first.is_marked_interlaced:
+                table, _ = self._scan()
+                starts = spread(max(0, len(table.stamps) - 1), LOOKS)
+                wanted = sorted({number for start in starts for number in (start, start + 1)})
+                pictures = list(self._pictures_at(table, wanted))
+                pairs = pairwise(pictures)
+                self._fills = looks_interlaced((a[1], b[1]) for a, b in pairs if b[0] == a[0] + 1)
+        return self._fills
+
+    def _whole(self, pictures: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        """Numbered pictures, the interlaced ones filled where that is wanted."""
+        if self.is_deinterlaced():
+            self._note(_FILLED)
+            yield from filled(pictures, all_of_them=self._deinterlace == "on")
+            return
+        for index, picture in pictures:
+            if picture.interlaced_frame and self._deinterlace == "off":
+                self._note(_COMBED)
+            elif picture.interlaced_frame and not self._first.is_marked_interlaced:
+                self._note(_LATE)
+            yield index, picture
+
+    def _note(self, line: str) -> None:
+        if line not in self.notes:
+            self.notes.append(line)
+
+    def is_transparent(self) -> bool:
+        """Whether something is transparent in some frames of the film that are looked at.
+
+        Raises:
+            VideoError: the file cannot be read, or was changed meanwhile.
+        """
+        if not self._first.has_alpha:
+            return False
+        table, _ = self._scan()
+        wanted = spread(len(table.stamps), LOOKS)
+        looks = self._pictures_at(table, wanted)
+        return any(self._converter.picture(one, self._place)[1] is not None for _, one in looks)
+
     def _decoded(self, container: Any, stream: Any, order: DisplayOrder, damage: Damage) -> Iterator[Any]:
-        context = stream.codec_context
+        context = decoder_of(stream)
         for number, packet in enumerate(read_packets(container, [stream], damage)):
             self.decoded_packets += 1
             yield from decode(context, packet, number, order.failed)
@@ -139,12 +210,19 @@ class VideoReader:
             end = float(times[-1])
             damage.remark(f"the file ends after {end:.3f} s but states {float(stated):.3f} s")
 
-    def _upright(self, picture: Any) -> np.ndarray:
-        image = self._converter.to_rgb(picture, self._place)
-        note = "the size of the pictures changes within the file: later ones are fitted into the first size"
-        if self._converter.has_refitted and note not in self.notes:
-            self.notes.append(note)
-        return image
+    def _frame(self, picture: Any, time: Fraction, index: int) -> Frame:
+        image, alpha = self._converter.picture(picture, self._place)
+        if self._converter.has_refitted:
+            self._note(
+                "the size of the pictures changes within the file: later ones are fitted into the first size"
+            )
+        if alpha is None:
+            return Frame(image, time, index)
+        if self.keeps_alpha:
+            image[alpha == 0] = 255
+            return Frame(image, time, index, alpha)
+        self._note(_ON_WHITE)
+        return Frame(on_white(image, alpha), time, index)
 
     def times(self) -> list[Fraction]:
         """The time of every frame in seconds, rising, read from the packets without decoding pictures.
@@ -229,33 +307,41 @@ class VideoReader:
         return self._frames_at(table, unit, wanted)
 
     def _frames_at(self, table: PacketTable, unit: Fraction, wanted: list[int]) -> Iterator[Frame]:
-        damage = self._damage = Damage()
+        damage, asked = Damage(), set(wanted)
+        self._damage = damage
+        if self.is_deinterlaced():  # What is between the lines of a frame comes from its neighbours as well.
+            around = {near for index in wanted for near in (index - 1, index, index + 1)}
+            wanted = sorted(around & set(range(len(table.stamps))))
+        with typed_errors(self.path):
+            for index, picture in self._whole(self._pictures_at(table, wanted)):
+                if index in asked:
+                    yield self._frame(picture, table.stamps[index] * unit, index)
+                    asked.discard(index)
+        for index in sorted(asked):
+            damage.add(index, table.stamps[index] * unit, LOST)
+
+    def _pictures_at(self, table: PacketTable, wanted: list[int]) -> Iterator[tuple[int, Any]]:
+        """Number and decoded picture of those wanted that can be decoded, rising."""
         with typed_errors(self.path), open_container(self.path) as container:
             stream = picture_stream(container, self.path)
+            context = decoder_of(stream)
             for key, group in table.groups(wanted):
-                missing = set(group)
-                for index, picture in self._decoded_group(container, stream, key, group):
-                    if index in missing:
-                        missing.discard(index)
-                        time = table.stamps[index] * unit
-                        yield Frame(self._upright(picture), time, index)
-                for index in sorted(missing):
-                    damage.add(index, table.stamps[index] * unit, LOST)
+                yield from _once(self._decoded_group(container, stream, context, key, group), set(group))
                 self._check_unchanged()
 
     def _decoded_group(
-        self, container: Any, stream: Any, key: Key | None, group: list[int]
+        self, container: Any, stream: Any, context: Any, key: Key | None, group: list[int]
     ) -> Iterator[tuple[int, Any]]:
         """Number and picture of what comes out of decoding from `key` until `group` is through."""
         start = self._scan()[0].start_for(key)
         packets = self._packets_from(container, stream, start)
         if packets is not None:
-            yield from self._drained(packets, stream, key, group)
+            yield from self._drained(packets, context, key, group)
         else:
             with open_container(self.path) as again:  # Seeking failed: walk there from the start.
                 own = picture_stream(again, self.path)
-                yield from self._drained(_walked_to(again, own, start), own, key, group)
-        stream.codec_context.flush_buffers()
+                yield from self._drained(_walked_to(again, own, start), decoder_of(own), key, group)
+        context.flush_buffers()
 
     def _packets_from(self, container: Any, stream: Any, key: Key | None) -> Iterator[tuple[int, Any]] | None:
         """Numbered packets from `key` on, or None when seeking in this file does not find it."""
@@ -280,11 +366,11 @@ class VideoReader:
         return None
 
     def _drained(
-        self, packets: Iterator[tuple[int, Any]], stream: Any, key: Key | None, group: list[int]
+        self, packets: Iterator[tuple[int, Any]], context: Any, key: Key | None, group: list[int]
     ) -> Iterator[tuple[int, Any]]:
         """Pictures of `packets`, of which no more are read than those in `group` need."""
         table, _ = self._scan()
-        context, failed, missing = stream.codec_context, set[int](), set(group)
+        failed, missing = set[int](), set(group)
         numbers = Numbers(table, key)
         # Where pictures are counted it is not known beforehand which packet holds which.
         last = table.packets if table.is_counted else max(table.last_packet(index) for index in group)
@@ -312,14 +398,15 @@ class VideoReader:
         with open_container(self.path) as container:
             stream = picture_stream(container, self.path)
             stream.thread_type = "SLICE"
+            context = decoder_of(stream)
             key = table.key_before(min(indices))
             packets = self._packets_from(container, stream, key)
             for number, packet in packets or ():
                 self.decoded_packets += 1
-                for picture in decode(stream.codec_context, packet, number, set()):
+                for picture in decode(context, packet, number, set()):
                     if table.picture(packet_of(picture)) in indices:
                         yield picture
-            for picture in drain(stream.codec_context):
+            for picture in drain(context):
                 if table.picture(packet_of(picture)) in indices:
                     yield picture
 
@@ -337,6 +424,14 @@ class VideoReader:
             raise VideoError(
                 f"{self.path} was changed while it was read", "Wait until it is written, then start again."
             )
+
+
+def _once(numbered: Iterator[tuple[int, Any]], missing: set[int]) -> Iterator[tuple[int, Any]]:
+    """Those that are in `missing`, each once."""
+    for index, picture in numbered:
+        if index in missing:
+            missing.discard(index)
+            yield index, picture
 
 
 def _walked_to(container: Any, stream: Any, key: Key | None) -> Iterator[tuple[int, Any]]:

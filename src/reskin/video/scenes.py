@@ -43,7 +43,7 @@ def find_shots(path: Path | str, *, progress: Callable[[int, int], None] | None 
         VideoError: the file cannot be read; see `VideoReader`.
         SettingsError: PySceneDetect is not installed.
     """
-    with VideoReader(path, longest_px=_LOOK_PX) as reader:
+    with VideoReader(path, longest_px=_LOOK_PX, deinterlace="off") as reader:
         total = len(reader.times())
         shortest = max(2, round(_SHORTEST_SECONDS * reader.info.frame_rate))
         cut_detector, fade_detector, timecode = _detectors(shortest)

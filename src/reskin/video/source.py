@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from reskin.errors import (
     VideoError,
 )
 from reskin.video.packets import remember_packets
-from reskin.video.pixels import Placement, colour_note, placement
+from reskin.video.pixels import Placement, colour_note, has_alpha, placement, says_alpha
 from reskin.video.probe import VideoInfo
 
 av.logging.set_level(None)  # FFmpeg's own chatter never reaches the user: our one line says what matters.
@@ -154,13 +155,51 @@ def sound_streams(container: Any) -> list[Any]:
     return list(container.streams.audio)
 
 
+def decoder_of(stream: Any) -> Any:
+    """The decoder of a stream that `picture_stream` gave; for VP8 and VP9 with transparency libvpx.
+
+    FFmpeg's own decoders of the two leave the transparency aside.
+    """
+    own = stream.codec_context
+    able = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(codec_name(stream) or "")
+    if able is None or not says_alpha(stream):
+        return own
+    try:
+        context = av.CodecContext.create(able, "r")
+    except (ValueError, av.error.LookupError):  # A build without libvpx; `colour_note` says what is lost.
+        return own
+    context.extradata = own.extradata
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    remember_packets(context)
+    return context
+
+
 def describe(path: Path) -> VideoInfo:
     """See `probe.probe`."""
-    return examine(path)[0]
+    return examine(path).info
 
 
-def examine(path: Path) -> tuple[VideoInfo, Placement, str | None]:
-    """Facts about a video, how its frames are set upright, and what to say about its colours, if anything.
+@dataclass(frozen=True)
+class Examined:
+    """What the first frame and the header of a video say.
+
+    Attributes:
+        info: facts.
+        place: how its frames are set upright.
+        note: what to say about its colours, if anything.
+        is_marked_interlaced: whether the first frame is marked as holding two moments.
+        has_alpha: whether its pixels have transparency.
+    """
+
+    info: VideoInfo
+    place: Placement
+    note: str | None
+    is_marked_interlaced: bool
+    has_alpha: bool
+
+
+def examine(path: Path) -> Examined:
+    """Look at the header and the first frame of a video.
 
     Raises:
         VideoError: see `probe.probe`.
@@ -171,7 +210,8 @@ def examine(path: Path) -> tuple[VideoInfo, Placement, str | None]:
         if first is None:
             raise NoFramesError(f"{path} holds no frame that can be decoded", "Copy it again or convert it.")
         place = placement(first, stream.sample_aspect_ratio)
-        return _facts(path, container, stream, first), place, colour_note(first, stream)
+        info, note = _facts(path, container, stream, first), colour_note(first, stream)
+        return Examined(info, place, note, bool(first.interlaced_frame), has_alpha(first))
 
 
 def _facts(path: Path, container: Any, stream: Any, first: Any) -> VideoInfo:
@@ -197,9 +237,10 @@ def _facts(path: Path, container: Any, stream: Any, first: Any) -> VideoInfo:
 
 def _first_frame(container: Any, stream: Any) -> Any:
     """The first frame that decodes, or None; damaged packets before it are passed over."""
+    context = decoder_of(stream)
     for packet in container.demux(stream):  # The last packet is empty and drains the decoder.
         try:
-            frames = packet.decode()
+            frames = context.decode(packet)
         except av.error.InvalidDataError:
             continue
         if frames:

@@ -48,7 +48,7 @@ def survey(path: Path | str, *, progress: Callable[[int, int], None] | None = No
         SettingsError: PySceneDetect is not installed.
     """
     starts = find_shots(path, progress=progress)
-    with VideoReader(path) as reader:
+    with VideoReader(path, deinterlace="off") as reader:
         total = len(reader.times())
         keys = reader.key_frames() or list(range(total))
         # A single frame cannot show that a border on one edge alone stands still: looks that lie apart can.

@@ -6,17 +6,18 @@ import math
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import av
 import numpy as np
 
 from reskin.errors import NoFramesError, ReskinError, VideoError
 from reskin.storage import commit, storage_error
-from reskin.video.encoding import FORMATS, Encoding, add_pictures, check_size, chosen_codec
+from reskin.video.encoding import FORMATS, Encoding, add_pictures, check_size, chosen_codec, keeps_alpha
 from reskin.video.labels import copy_file_labels, lost_labels, timecode_of
 from reskin.video.pixels import FrameMaker
 from reskin.video.sound import Sound
@@ -24,7 +25,10 @@ from reskin.video.source import check_is_file, open_container
 from reskin.video.spool import FrameTimes, Spool
 from reskin.video.tracks import Tracks
 
-__all__ = ["Encoding", "Sound", "VideoWriter", "check_can_write"]
+if TYPE_CHECKING:
+    from reskin.video.reader import VideoReader
+
+__all__ = ["Encoding", "Sound", "VideoWriter", "check_can_write", "encoding_for"]
 
 _MILLISECONDS = (".mkv", ".webm")  # Matroska knows no finer unit, as FFmpeg writes it.
 _LARGEST_TIMESCALE = 2**31 - 1
@@ -280,6 +284,18 @@ def _seconds(packet: Any) -> Fraction:
     return Fraction(0) if stamp is None else stamp * packet.time_base
 
 
+def encoding_for(reader: VideoReader, path: Path, encoding: Encoding) -> Encoding:
+    """How a film made of another is encoded: with transparency where that has it and the file can hold it.
+
+    The reader is told to give transparency in that case, and else not to.
+
+    Raises:
+        VideoError: the source cannot be read.
+    """
+    reader.keeps_alpha = keeps_alpha(path.suffix, encoding.codec) and reader.is_transparent()
+    return replace(encoding, has_alpha=reader.keeps_alpha)
+
+
 def check_can_write(source: Path | str, target: Path | str, encoding: Encoding | None = None) -> list[str]:
     """Write the first second of a film, sound and all, to a file that is thrown away, before hours of work.
 
@@ -299,18 +315,19 @@ def check_can_write(source: Path | str, target: Path | str, encoding: Encoding |
 
     with tempfile.TemporaryDirectory(prefix="reskin-check-") as folder, VideoReader(source) as reader:
         info, start = reader.info, reader.start()
+        path = Path(folder) / f"check{Path(target).suffix}"
         writer = VideoWriter(
-            Path(folder) / f"check{Path(target).suffix}",
+            path,
             size=(info.width, info.height),
             frame_rate=info.frame_rate,
             source=Path(source),
-            encoding=encoding,
+            encoding=encoding_for(reader, path, encoding or Encoding()),
             start=start,
         )
         writer._sound_until = start + _CHECK_SECONDS
         with writer:
             for frame in _first_second(reader):
-                writer.write(frame.image, frame.time)
+                writer.write(frame.image, frame.time, frame.alpha)
         return [*reader.notes, *writer.notes]
 
 

@@ -78,6 +78,9 @@ class VideoConfig(PictureConfig):
     """Leave out the end of each video, in the same way."""
     letterbox: Literal["cut", "keep"] = "cut"
     """Black bars that a whole video has: cut them away before resizing, or keep them."""
+    deinterlace: Literal["auto", "on", "off"] = "auto"
+    """Fill interlaced frames, one for each: where they are marked and seen to be combed (auto), all of them
+    (on), or none (off)."""
     split: Annotated[SplitBy | None, BASIC] = None
     """Part train, val and test by stretches of time (block), whole shots (shot), whole videos (source),
     picture by picture (random: neighbours leak into the test) or not at all (none); None for shot where shots

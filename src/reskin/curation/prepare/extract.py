@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -35,6 +36,8 @@ class Job(Settings):
     """Black bars to cut away."""
     config: PictureConfig
     """Size and format."""
+    deinterlace: Literal["auto", "on", "off"] = "auto"
+    """Whether interlaced frames are filled."""
 
 
 class Extracted(Settings):
@@ -90,7 +93,7 @@ def _decoded(job: Job, out: Path, progress: Callable[[int, int], None]) -> Extra
                 raise
             damaged.append(error.what)
 
-    with VideoReader(job.video) as reader:
+    with VideoReader(job.video, deinterlace=job.deinterlace) as reader:
         for _ in map_ahead(lambda task: _write(*task, job), wanted(reader), WRITERS):
             pass
         return Extracted(frames=frames, damaged=[*reader.damaged, *damaged])

@@ -168,7 +168,13 @@ def _job(
 ) -> Job:
     state = out / STATE / f"{number:04d}.json"
     return Job(
-        video=str(video), out=str(out), state=str(state), files=files, bars=bars, config=config.picture_part()
+        video=str(video),
+        out=str(out),
+        state=str(state),
+        files=files,
+        bars=bars,
+        config=config.picture_part(),
+        deinterlace=config.deinterlace,
     )
 
 
