@@ -144,7 +144,15 @@ def _one_line(
         got = first["input"]
         typed = " ".join(map(str, got)) if isinstance(got, (list, tuple)) else got
         return SettingsError(f"{spelling(names[-1], info)} {typed}: {complaint}")
-    return SettingsError(f"'{key}' in {where}: {complaint} (got {first['input']!r})", "Change this value.")
+    return SettingsError(
+        f"'{key}' in {where}: {complaint} (got {_short(first['input'])})", "Change this value."
+    )
+
+
+def _short(value: Any) -> str:
+    """A value for a message; a file may hold any amount of it."""
+    said = repr(value)
+    return said if len(said) <= 200 else f"{said[:200]}..."
 
 
 def _field_at(where: tuple[int | str, ...], model: type[Settings]) -> tuple[list[str], FieldInfo | None]:

@@ -198,3 +198,12 @@ def test_features_of_a_network_in_a_file(
         monkeypatch.setenv("RESKIN_WEIGHTS", folder)
         with pytest.raises(WeightsError, match="RESKIN_WEIGHTS"):
             evaluate(Negative(), a=a, b=b, metrics=["kid"])
+
+
+def test_the_same_pictures_for_both_domains_are_refused(sides: tuple[Path, Path, Path]) -> None:
+    a, _, _ = sides
+    with pytest.raises(DataError, match="A and B come down to the same"):
+        evaluate(Negative(), a=a, b=a)
+    (a.parent / "link").symlink_to(a, target_is_directory=True)
+    with pytest.raises(DataError, match="A and B come down to the same"):
+        evaluate(Negative(), a=a, b=a.parent / "link")

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import gc
-import math
 import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_validator,
+)
 
 from reskin.config import Settings
 from reskin.errors import DataError, StorageError
@@ -39,6 +46,57 @@ RelativePath = Annotated[str, AfterValidator(_relative)]
 """A path that stays below its folder, with forward slashes."""
 Number = Annotated[int, Field(ge=0, le=_MOST)]
 Exact = Annotated[str, Field(pattern=r"^-?[0-9]{1,40}(/0*[1-9][0-9]{0,39})?$")]
+
+
+class _Shape(BaseModel):
+    """What is read again out of a group of values that is otherwise kept as it is."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+
+class _Searched(_Shape):
+    name: str
+    looked_at: Number
+    found: Number
+    taken: Number
+    not_taken: dict[str, Number]
+
+
+class _Making(_Shape):
+    count: Number | None = None
+    every_used: Number = 1
+    split_used: str | None = None
+    ratio: str | None = None
+    per_source: list[_Searched] | None = None
+
+
+class _Splitting(_Shape):
+    by: Literal["source", "shot", "block", "random"]
+    ratio: str
+
+
+class _Seen(_Shape):
+    score: float
+    boxes: list[tuple[float, float, float, float]]
+
+
+class _Screening(_Shape):
+    keep: list[str] = []
+    drop: list[str] = []
+    overlays: dict[str, _Seen] = {}
+
+
+def _of(shape: type[_Shape]) -> AfterValidator:
+    """Refuse a group of values that is not of this shape; one that is stays as it is."""
+
+    def checked(values: dict[str, Any]) -> dict[str, Any]:
+        try:
+            shape.model_validate(values)
+        except ValidationError as error:
+            raise ValueError(first_fault(error)) from None
+        return values
+
+    return AfterValidator(checked)
 
 
 class Origin(Settings):
@@ -96,7 +154,7 @@ class Manifest(Settings):
 
     reskin: str
     """Version that made the folder."""
-    settings: dict[str, Any]
+    settings: Annotated[dict[str, Any], _of(_Making)]
     """Settings that made the folder."""
     sources: list[Origin]
     """The videos, in the order given."""
@@ -104,9 +162,9 @@ class Manifest(Settings):
     """The pictures, by source and index."""
     damaged: list[str]
     """Damage that was met: one line each, beginning with the source's name."""
-    splitting: dict[str, Any] | None = None
+    splitting: Annotated[dict[str, Any], _of(_Splitting)] | None = None
     """What the last `reskin split` was asked for; absent where the pictures lie as they were made."""
-    screening: dict[str, Any] | None = None
+    screening: Annotated[dict[str, Any], _of(_Screening)] | None = None
     """Thresholds and lists by hand that the last screening used."""
     balance: dict[str, Any] | None = None
     """What the last balancing was asked for, and the shares before and after."""
@@ -156,10 +214,10 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def _with_finite_scores(frame: FrameRecord) -> FrameRecord:
-    """What is no number counts as not measured."""
-    if not frame.scores or all(map(math.isfinite, frame.scores.values())):
+    """What is no number, or larger than any score, counts as not measured."""
+    if not frame.scores or all(abs(value) <= _MOST for value in frame.scores.values()):
         return frame
-    scores = {name: value for name, value in frame.scores.items() if math.isfinite(value)}
+    scores = {name: value for name, value in frame.scores.items() if abs(value) <= _MOST}
     return frame.model_copy(update={"scores": scores or None})
 
 
@@ -249,16 +307,16 @@ def left_out_files(folder: Path) -> frozenset[str]:
     return frozenset(frame.file for frame in manifest.frames if frame.left_out) if manifest else frozenset()
 
 
-def check_made(folder: Path, manifest: Manifest) -> None:
-    """Whether all pictures that a manifest is about to list are there.
+def check_made(folder: Path, files: Sequence[str]) -> None:
+    """Whether all pictures that a command has made, and its manifest is about to list, are there.
 
     Raises:
         StorageError: some were removed while they were made.
     """
-    missing = [frame.file for frame in manifest.frames if not (folder / frame.file).is_file()]
+    missing = [file for file in files if not (folder / file).is_file()]
     if missing:
         raise StorageError(
-            f"{len(missing)} of {len(manifest.frames)} pictures were removed from {folder} meanwhile, such as"
+            f"{len(missing)} of {len(files)} pictures were removed from {folder} meanwhile, such as"
             f" {missing[0]}",
             "Run the same command again: it makes them anew.",
         )

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reskin.data.folders import check_domains_differ
 from reskin.errors import DataError, SettingsError, WeightsError, unknown
 from reskin.evaluation.pictures import HeldOut, find_held_out, square
 from reskin.evaluation.reinhard import Colours, Reinhard, measure
@@ -95,7 +96,8 @@ def evaluate(
     Raises:
         WeightsError: `kid` or `lpips` is asked for and the weights of SqueezeNet 1.1 are not at hand.
         SettingsError: an unknown metric, a truth metric without truth, a size or number below 1.
-        DataError: a folder without readable pictures, or truth that does not match.
+        DataError: a folder without readable pictures, the same pictures for both domains, or truth that does
+            not match.
         ShapeError: pictures too small for a metric.
     """
     chosen = _check(metrics, size, max_images)
@@ -110,6 +112,7 @@ def evaluate(
         "a": find_held_out(Path(a), "a", truth=truth_a, size=size, limit=max_images),
         "b": find_held_out(Path(b), "b", truth=truth_b, size=size, limit=max_images),
     }
+    check_domains_differ(Path(a), Path(b), sides["a"].paths, sides["b"].paths)
     network = read_squeezenet(_features_file()) if set(_WITH_FEATURES) & set(chosen) else None
     scores = _Evaluation(model, sides, chosen, network).run()
     return Scores(scores, left_out=[each for pictures in sides.values() for each in pictures.left_out])

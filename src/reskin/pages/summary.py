@@ -36,7 +36,7 @@ def summary(run: RunRecord) -> str:
     """What was trained on what, for how long, and how good it is: a few plain sentences."""
     a, b = (str(run.setting("data", domain) or f"domain {domain.upper()}") for domain in ("a", "b"))
     title, is_unpaired = method_facts(run)
-    way = "in both directions" if len(run.config.get("directions") or ()) != 1 else "in one direction"
+    way = "in both directions" if run.directions != 1 else "in one direction"
     pairs = ", without paired examples" if is_unpaired else ""
     text = [f"{title} learned to translate A ({a}) to B ({b}), {way}{pairs}."]
     if not run.last_step:

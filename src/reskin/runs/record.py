@@ -74,6 +74,12 @@ class RunRecord:
         return str(self.config.get("method", "?"))
 
     @property
+    def directions(self) -> int | None:
+        """How many ways it translates, None where that is not known."""
+        known = self.config.get("directions")
+        return len(known) if isinstance(known, list) else None
+
+    @property
     def settings(self) -> dict[str, dict[str, Any]]:
         """Group to setting to value."""
         groups = self.config.get("settings")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FRAMES = 1000
 DEFAULT_MINUTES = 30.0
+MOST_SHORT_SIDE = 4096
+"""Px; a plan that asks for larger frames is none of ours."""
 STAGES = ("frames", "training", "scores", "translation", "report")
 
 _log = logging.getLogger(__name__)
@@ -175,7 +177,11 @@ def _choose(config: MakeConfig, plan: dict[str, Any], runs: dict[str, Path], dom
 
     path = config.out / "choice.json"
     steps = {method: RunFolder(run).last_step for method, run in runs.items()}
-    if path.exists() and (known := read_json(path)).get("steps") == steps and known.get("method") in runs:
+    if (
+        path.exists()
+        and (known := read_json(path)).get("steps") == steps
+        and str(known.get("method")) in runs
+    ):
         _log.info("%s", f"method    {known.get('why')}")
         return runs[str(known["method"])]
     films = {}
@@ -266,9 +272,26 @@ def _begun(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     wrong = [name for name, kind in kinds.items() if not isinstance(plan.get(name), kind)]
     if not wrong and not all(isinstance(train, dict) for train in plan["methods"].values() or [None]):
         wrong = ["methods"]
+    wrong = wrong or _unusual(plan)
     if wrong:
         raise RunError(f"{path} is damaged ({wrong[0]})", "Remove it, or choose another --out.")
     return asked, plan
+
+
+def _unusual(plan: dict[str, Any]) -> list[str]:
+    """What a plan says that no plan of `choose_plan` does; it may lie in somebody else's folder."""
+    from reskin.data.batches import DataConfig
+    from reskin.methods import find
+    from reskin.runs.settings import TrainConfig
+
+    if not set(plan["methods"]) <= {"grade", "cyclegan"}:
+        return ["methods"]
+    wrong = [] if 1 <= plan["short_side"] <= MOST_SHORT_SIDE else ["short_side"]
+    for method, train in plan["methods"].items():
+        groups = (find(method).Config, DataConfig, TrainConfig)
+        known = {name for group in groups for name in (*group.model_fields, *group.renamed)}
+        wrong += sorted(set(train) - (known - {"a", "b", "device"}))  # those are the user's to name
+    return wrong
 
 
 def choose_plan(config: MakeConfig, compute: Compute) -> dict[str, Any]:
@@ -353,7 +376,8 @@ def _prepare(given: Sequence[Path], out: Path, plan: dict[str, Any], report: Rep
     frames = sum(shape[2] for shape in _shapes(given))
     # Borders are cut, since those of the clip are given back untouched in the end.
     size, letterbox = str(plan["short_side"]), plan["letterbox"]
-    config = FramesConfig(count=max(1, min(FRAMES, frames)), size=size, letterbox=letterbox)
+    wanted = {"count": max(1, min(FRAMES, frames)), "size": size, "letterbox": letterbox}
+    config = FramesConfig.parse(wanted, source=str(out.parents[1] / "make.json"))
     made = prepare_frames(given, out, config, report=lambda done, total: report(done, total, "frames"))
     return list(made.damaged)
 

@@ -130,6 +130,22 @@ def test_a_model_is_not_overwritten(
     network: nn.Sequential, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = save(network, tmp_path / "latest_net_G_A.pth")
-    assert main(["import", str(file), "--out", str(tmp_path / "model")]) == 0
-    assert main(["import", str(file), "--out", str(tmp_path / "model")]) == 2
+    words = ["import", str(file), "--out", str(tmp_path / "model")]
+    assert main(words) == 0
+    assert main([*words, "--direction", "b2a"]) == 2
     assert "holds a model already" in capsys.readouterr().err
+    with torch.no_grad():
+        next(network.parameters()).add_(1.0)
+    save(network, file)
+    assert main(words) == 2
+    assert "holds a model already" in capsys.readouterr().err
+
+
+def test_the_same_import_finds_its_finished_folder(network: nn.Sequential, tmp_path: Path) -> None:
+    """A kill between the last rename and the last word must not make the same command fail."""
+    file = save(network, tmp_path / "latest_net_G_A.pth")
+    words = ["import", str(file), "--out", str(tmp_path / "model")]
+    assert main(words) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "model").rglob("*") if path.is_file()}
+    assert main(words) == 0
+    assert before == {path: path.read_bytes() for path in (tmp_path / "model").rglob("*") if path.is_file()}

@@ -11,6 +11,7 @@ from pydantic import Field
 from reskin.config import Settings
 from reskin.curation.prepare.config import PictureConfig
 from reskin.curation.prepare.shape import shaped
+from reskin.data.manifest import Exact, Number
 from reskin.errors import DamagedVideoError
 from reskin.images import Picture, write_image
 from reskin.storage import read_json, watched, write_json
@@ -43,7 +44,7 @@ class Job(Settings):
 class Extracted(Settings):
     """What came out of a job."""
 
-    frames: list[tuple[int, str]] = Field(default=[])
+    frames: list[tuple[Number, Exact]] = Field(default=[])
     """Number and time, in seconds as an exact fraction, of each frame that was read."""
     damaged: list[str] = Field(default=[])
     """One line for each damaged segment."""

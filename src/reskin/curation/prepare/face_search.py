@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
@@ -13,6 +13,7 @@ from pydantic import Field
 from reskin.config import Settings
 from reskin.curation.prepare.faces_config import FacesConfig
 from reskin.curation.sharpness import sharpness
+from reskin.data.manifest import Exact, Number
 from reskin.faces.alignment import (
     Matrix,
     box_matrix,
@@ -31,28 +32,32 @@ if TYPE_CHECKING:
 _MEASURE_PX = 96
 
 
+Position = Annotated[float, Field(ge=-1e6, le=1e6)]
+"""In px of a frame."""
+
+
 class FaceCandidate(Settings):
     """A face in a frame, with what was measured of it."""
 
-    index: int
+    index: Number
     """Number of the frame in its video, from 0."""
-    time: str
+    time: Exact
     """When it is shown, in seconds, as an exact fraction."""
-    width: int
+    width: Number
     """Of the frame, in px."""
-    height: int
+    height: Number
     """Of the frame, in px."""
-    box: tuple[float, float, float, float]
+    box: tuple[Position, Position, Position, Position]
     """Left, top, width, height, in frame px."""
     score: float
     """How sure the detector is, 0 to 1."""
-    landmarks: tuple[tuple[float, float], ...] | None
+    landmarks: tuple[tuple[Position, Position], ...] | None
     """Five positions in frame px; None where the detector knows none."""
     turn: int = 0
     """Degrees, clockwise, by which the head is turned in the frame: 0, 90, 180 or 270."""
-    track: int
+    track: Number
     """Number of its track in the video."""
-    shot: int
+    shot: Number
     """Number of its shot in the video."""
     sharpness: float
     """See `reskin.curation.sharpness`; of the face at 96 px, without margin."""

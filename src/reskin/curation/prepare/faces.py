@@ -35,7 +35,15 @@ from reskin.curation.prepare.plan import (
 from reskin.curation.prepare.process_pool import ProcessPool, TotalProgress, num_workers
 from reskin.curation.prepare.scan import Scan
 from reskin.curation.prepare.tasks import face_cut_task, face_search_task, scan_task
-from reskin.data.manifest import Crop, FrameRecord, Manifest, Origin, read_manifest, write_manifest
+from reskin.data.manifest import (
+    Crop,
+    FrameRecord,
+    Manifest,
+    Origin,
+    check_made,
+    read_manifest,
+    write_manifest,
+)
 from reskin.errors import DataError
 from reskin.faces.detectors import open_detector
 from reskin.storage import lock
@@ -107,6 +115,7 @@ def prepare_faces(
             made = _manifest(files, found, _chosen(found, config), {**plan, "every_used": every}, config)
         manifest = _with_words(run.cut(made, files), config)
         if manifest != read_manifest(out):
+            check_made(out, [frame.file for frame in manifest.frames])
             write_manifest(out, manifest)
         shutil.rmtree(out / STATE, ignore_errors=True)
     return manifest

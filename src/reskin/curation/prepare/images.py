@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from reskin.config import Settings
 from reskin.curation.moves import finish_moves
 from reskin.curation.prepare.config import ImagesConfig
 from reskin.curation.prepare.picks import clip_names
@@ -24,9 +25,19 @@ from reskin.curation.prepare.plan import STATE
 from reskin.curation.prepare.shape import ASPECT_TOLERANCE, shaped
 from reskin.curation.split_rules import FEWEST, assign_groups
 from reskin.data.folders import list_images, unique_names
-from reskin.data.manifest import FrameRecord, Manifest, Origin, read_manifest, write_manifest
+from reskin.data.manifest import (
+    FrameRecord,
+    Manifest,
+    Origin,
+    RelativePath,
+    check_files,
+    check_made,
+    read_manifest,
+    write_manifest,
+)
 from reskin.errors import DataError, ImageError
 from reskin.images import opened_image, write_image
+from reskin.paths import inside
 from reskin.storage import file_digest, lock, read_json, remove_leftovers, write_json
 from reskin.threads import map_ahead
 from reskin.types import Split
@@ -47,6 +58,14 @@ class _Place:
     sha256: str
     file: str
     split: Split
+
+
+class _Plan(Settings):
+    """What an earlier run has written down."""
+
+    settings: dict[str, Any]
+    pictures: dict[str, tuple[str, RelativePath, Split]]
+    """For each original its digest, and where it goes."""
 
 
 def prepare_images(
@@ -94,6 +113,7 @@ def prepare_images(
         ]
         reasons = dict(zip(originals, _made(tasks, workers, report), strict=True))
         manifest = _manifest(folder, out, config, before, (places, reasons, digests))
+        check_made(out, [places[origin].file for origin, reason in reasons.items() if reason is None])
         write_manifest(out, manifest)
         shutil.rmtree(out / STATE)
     return manifest
@@ -117,9 +137,12 @@ def _known(out: Path, before: Manifest | None, config: ImagesConfig) -> dict[str
     plan_file = out / STATE / "plan.json"
     known: dict[str, _Place] = {}
     if plan_file.exists():
-        plan = read_json(plan_file)
-        _check_settings(plan["settings"], config, out)
-        known = {origin: _Place(*values) for origin, values in plan["pictures"].items()}
+        plan = _Plan.parse(read_json(plan_file), source=str(plan_file))
+        _check_settings(plan.settings, config, out)
+        known = {origin: _Place(*values) for origin, values in plan.pictures.items()}
+        for part in sorted({PurePosixPath(place.file).parent.as_posix() for place in known.values()} - {"."}):
+            inside(out, part, kind="folder", writes=True)
+        check_files(out, [place.file for place in known.values()])
     elif before is None and out.exists() and list_images(out):
         what = f"{out} holds pictures that were not made by this command"
         raise DataError(what, "Choose an empty or new folder with --out.")

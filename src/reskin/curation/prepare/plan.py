@@ -9,8 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from reskin.config import Settings
 from reskin.data.folders import list_images
-from reskin.data.manifest import Manifest, read_manifest
+from reskin.data.manifest import Manifest, Number, first_fault, read_manifest
 from reskin.errors import DataError, VideoError
 from reskin.storage import file_digest, read_json, remove_leftovers, write_json
 
@@ -19,6 +22,21 @@ STATE = ".prepare"
 
 _READERS = 4
 _log = logging.getLogger("reskin")
+
+
+class _Print(Settings):
+    """What tells a source from another, as `fingerprints` gives it."""
+
+    name: str
+    sha256: str
+    size_bytes: Number
+
+
+class _Plan(Settings):
+    """A plan in a file, in the form of the one that `begin` is given."""
+
+    settings: dict[str, Any]
+    sources: list[_Print]
 
 
 def fingerprints(videos: Sequence[Path]) -> list[dict[str, Any]]:
@@ -101,7 +119,7 @@ def begin(out: Path, plan: dict[str, Any]) -> None:
     """
     plan_file = out / STATE / "plan.json"
     if plan_file.exists():
-        made = read_json(plan_file)
+        made = _read_plan(plan_file)
         if made != plan and _was_mended(made, plan):
             shutil.rmtree(out / STATE)  # what is known of the source is that it cannot be read
         else:
@@ -112,6 +130,19 @@ def begin(out: Path, plan: dict[str, Any]) -> None:
     write_json(plan_file, plan)
     for folder in (out, out / "train", out / "val", out / "test", out / STATE):
         remove_leftovers(folder)
+
+
+def _read_plan(file: Path) -> dict[str, Any]:
+    """The plan in a file.
+
+    Raises:
+        SettingsError: it is no JSON object.
+        DataError: it is of another form.
+    """
+    try:
+        return _Plan.model_validate(read_json(file)).model_dump()
+    except ValidationError as error:
+        raise DataError(f"{file} is damaged ({first_fault(error)})", "Choose another --out.") from None
 
 
 def _was_mended(made: dict[str, Any], asked: dict[str, Any]) -> bool:

@@ -7,18 +7,23 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reskin.config import Settings
 from reskin.curation.prepare.bars import SAMPLES, find_bars, sample_frames
+from reskin.data.manifest import Exact, Number
 from reskin.images import Picture
 from reskin.types import NO_BARS, Bars
 
 if TYPE_CHECKING:
     from reskin.video.reader import VideoReader
+
+
+MOST_TICKS = 1 << 62
+"""Times of a file are whole numbers of 64 bits."""
 
 
 class Scan(Settings):
@@ -28,13 +33,13 @@ class Scan(Settings):
     """Why nothing can be taken from it; the rest is then empty."""
     ticks: list[int] = Field(default=[])
     """When each frame is shown, rising, in units of `unit`."""
-    unit: str = "1"
+    unit: Exact = "1"
     """Seconds of a tick, an exact fraction."""
     duration: float | None = None
     """Length by the file's own account, in seconds."""
-    width: int = 0
+    width: Number = 0
     """Px of the upright frame."""
-    height: int = 0
+    height: Number = 0
     """Px of the upright frame."""
     shots: list[int] | None = None
     """The first frame of each shot, where shots were asked for."""
@@ -42,6 +47,25 @@ class Scan(Settings):
     """Black bars: left, top, right, bottom, px."""
     notes: list[str] = Field(default=[])
     """What a user should know that is no damage."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """It may come from a file in somebody else's folder."""
+        left, top, right, bottom = self.bars
+        if self.bad is not None:
+            return self
+        if Fraction(self.unit) <= 0 or self.ticks != sorted(self.ticks):
+            raise ValueError("the times do not rise")
+        if max(map(abs, self.ticks[:1] + self.ticks[-1:]), default=0) > MOST_TICKS:
+            raise ValueError("a time is out of range")
+        if min(self.bars) < 0 or (
+            any(self.bars) and not (left + right < self.width and top + bottom < self.height)
+        ):
+            raise ValueError("the bars do not lie in the frame")
+        shots = self.shots or [0]
+        if shots != sorted(shots) or shots[0] < 0 or shots[-1] >= max(1, len(self.ticks)):
+            raise ValueError("a shot begins outside of the video")
+        return self
 
     def times(self) -> list[Fraction]:
         """The time of every frame in seconds, rising."""

@@ -214,7 +214,7 @@ class _Run:
         results = self._extracted(scans, picks)
         refuse_if_all_bad([one.bad or other.bad for one, other in zip(scans, results, strict=True)], self.out)
         made = self._assembled(scans, picks, results, settings)
-        check_made(self.out, made)
+        check_made(self.out, [frame.file for frame in made.frames])
         write_manifest(self.out, made)
         for folder in {self.out, *((self.out / frame.file).parent for frame in made.frames)}:
             remove_leftovers(folder)  # of processes that outlived a killed run by a moment

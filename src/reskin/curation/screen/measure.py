@@ -38,7 +38,8 @@ def measure_file(path: Path) -> tuple[Scores, str]:
 
 def hash_of(scores: Scores) -> int:
     """The perceptual hash in the scores of a picture that can be read."""
-    return (int(scores["hash_high"]) << 32) + int(scores["hash_low"])
+    high, low = (int(scores[name]) % (1 << 32) for name in ("hash_high", "hash_low"))
+    return (high << 32) + low
 
 
 _NEEDED = frozenset(

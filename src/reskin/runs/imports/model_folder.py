@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from reskin.runs import checkpoint
 from reskin.runs.folder import RunFolder
 from reskin.runs.imports.fast_style import is_style_network, read_style_network
 from reskin.runs.imports.generators import ImportedGenerator, read_generator
+from reskin.storage import to_json
 from reskin.types import Direction
 from reskin.version import __version__
 
@@ -25,16 +27,17 @@ def import_model(file: Path, out: Path, direction: Direction) -> dict[str, Any]:
         direction: which way the generator translates.
 
     Returns:
-        The settings that were read off the file.
+        The settings that were read off the file. A folder that this call made before, whole, stays as it is:
+        it may have been stopped before it could say so.
 
     Raises:
         CheckpointError: the file is not such a generator, its channels are not three, or it is one of CUT
             with batch norm.
-        RunError: `out` is a run already.
+        RunError: `out` is a run already, or a model of another file.
+        DataError: a name in `out` that is written to is a link or of another kind.
         SettingsError: a style network or a generator of CUT cannot be made to translate b2a.
     """
-    if RunFolder(out).config.exists():
-        raise RunError(f"{out} holds a model already", "Choose another --out.")
+    RunFolder(out).check_own()
     if is_style_network(file):
         return _import_style(file, out, direction)
     found = read_generator(file)
@@ -78,14 +81,18 @@ def _write(found: ImportedGenerator, method: str, file: Path, out: Path, directi
     files, fields = RunFolder(out), find(method).Config.model_fields
     settings = {key: value for key, value in found.settings.items() if key in fields}
     state = {f"method.gen_{direction}.{key}": value for key, value in found.state.items()}
+    values = {
+        "reskin": __version__,
+        "method": method,
+        "directions": [direction],
+        "settings": {"method": settings, "data": {}, "train": {}},
+        "resolved": {"steps": 0},
+        "source": {"file": file.name, "sha256": found.sha256},
+    }
+    if files.config.exists():
+        is_whole = files.list_checkpoints() == [files.checkpoint(0)]
+        if is_whole and files.read_config() == json.loads(to_json(values)):
+            return
+        raise RunError(f"{out} holds a model already", "Choose another --out.")
     checkpoint.save(files.checkpoint(0), state, {"step": 0})
-    files.write_config(
-        {
-            "reskin": __version__,
-            "method": method,
-            "directions": [direction],
-            "settings": {"method": settings, "data": {}, "train": {}},
-            "resolved": {"steps": 0},
-            "source": {"file": file.name, "sha256": found.sha256},
-        },
-    )
+    files.write_config(values)

@@ -1,0 +1,153 @@
+"""Every command that writes, on a disk that refuses one call: it ends in one line, whole, and can go on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.disk import Disk
+from tests.support.finished_folders import (
+    Kept,
+    draw_sources,
+    interrupted_words,
+    make_datasets,
+    make_made,
+    make_runs,
+    make_unfinished,
+    make_words,
+    see_drawn_faces,
+    train_words,
+)
+
+from reskin.cli.main import main
+from reskin.errors import ReskinError
+from reskin.images import read_image
+from reskin.storage import read_lines
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs pipes, alarms and /proc")
+
+
+def commands(base: Path) -> dict[str, list[str]]:
+    """The commands that write."""
+    a, b, grade, cpu = base / "a", base / "b", base / "grade", ["--device", "cpu"]
+    pictures, film, new = base / "pictures", base / "film.mp4", base / "new"
+    faces = [*interrupted_words(base)["half-faces"]]
+    words: dict[str, list[object]] = {
+        "images": ["prepare", "images", pictures, "--out", new],
+        "frames": ["prepare", "frames", film, "--out", new, "--every", "2"],
+        "clips": ["prepare", "clips", film, "--out", new, "--count", "2"],
+        "faces": [new if word == base / "half-faces" else word for word in faces],
+        "split": ["split", a, "--again", "--by", "random", "--seed", "3"],
+        "screen": ["screen", a, b, "--apply", "--drop", "4.png", "--off", "small"],
+        "balance": ["balance", b, "--by", "brightness", "--above", "0.5", "--ratio", "1:1"],
+        "inspect": ["inspect", a, b, "--out", base / "new.html"],
+        "train": [*train_words(base, "grade"), "--out", new],
+        "picture": ["translate", grade, pictures / "0.png", base / "new.png", *cpu],
+        "folder": ["translate", grade, pictures, new, *cpu],
+        "video": ["translate", grade, film, base / "new.mp4", *cpu],
+        "grid": ["grid", base / "munit", "--content", a, "--styles", "1", "--out", base / "new.png", *cpu],
+        "evaluate": ["evaluate", grade, "--a", a, "--b", b, "--metrics", "swd", *cpu],
+        "report": ["report", grade],
+        "export": ["export", grade, base / "new.cube", "--on", film, "--size", "3"],
+        "make": [new if word == str(base / "made") else word for word in make_words(base)],
+    }
+    return {name: [str(word) for word in line] for name, line in words.items()}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    makers = (draw_sources, make_datasets, make_unfinished, make_runs, make_made)
+    with pytest.MonkeyPatch.context() as patch:
+        see_drawn_faces(patch)
+        yield Kept(tmp_path_factory.mktemp("disk"), *makers)
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """Without what takes long to make."""
+    return Kept(tmp_path_factory.mktemp("disk-few"), draw_sources, make_datasets)
+
+
+def result(base: Path) -> dict[str, Any]:
+    """What lies in a folder, but for the time of day."""
+    found: dict[str, Any] = {}
+    for path in sorted(base.rglob("*")):
+        name = path.relative_to(base).as_posix()
+        if path.is_dir():
+            found[name] = None
+        elif path.suffix == ".jsonl":
+            found[name] = [{key: row[key] for key in row if key != "time"} for row in read_lines(path)]
+        elif path.name not in ("log.txt", "report.html", "make.json"):  # times of day and of work
+            found[name] = path.read_bytes()
+    return found
+
+
+def torn(base: Path, known: list[dict[str, Any]]) -> list[str]:
+    """Files that are neither as they were, nor as they are in the end, nor whole in between."""
+    wrong = []
+    for name, content in result(base).items():
+        if content is None or any(name in one and one[name] == content for one in known):
+            continue
+        try:
+            if name.endswith(".part") or name.endswith(".lock"):
+                raise ValueError("left over")
+            if name.endswith(".json"):
+                json.loads(content)
+            elif name.endswith(".png"):
+                read_image(base / name)
+            elif not name.endswith(".jsonl"):
+                raise ValueError("neither old nor new")
+        except (ValueError, ReskinError) as error:
+            wrong.append(f"{name}: {error}")
+    return wrong
+
+
+def refusals(kept: Kept, name: str, capsys: pytest.CaptureFixture[str], *, every: int = 1) -> list[str]:
+    """Run a command with each of its calls refused in turn, then undisturbed; what was wrong."""
+    words = commands(kept.base)[name]
+    kept.renew()
+    before = result(kept.base)
+    with pytest.MonkeyPatch.context() as patch:
+        counting = Disk(kept.base)
+        counting.install(patch)
+        assert main(list(words)) == 0
+    after = result(kept.base)
+    assert counting.calls > 2
+    wrong = []
+    for number in range(0, counting.calls, every):
+        kept.renew()
+        capsys.readouterr()
+        at = f"{name}, call {number} of {counting.calls}"
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                Disk(kept.base, number).install(patch)
+                code = main(list(words))
+        except BaseException as error:
+            wrong.append(f"{at}: {error!r}")
+            continue
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("reskin: ")]
+        if code not in (0, 2, 3) or (code and len(lines) != 1) or (code == 0 and result(kept.base) != after):
+            wrong.append(f"{at}: exit code {code}, {lines}")
+        wrong += [f"{at}: {line}" for line in torn(kept.base, [before, after])]
+        again = main(list(words))
+        left = result(kept.base)
+        if again or left != after:
+            other = [key for key in {*left, *after} if left.get(key, "") != after.get(key, "")]
+            said = capsys.readouterr().err.splitlines()[-1:]
+            wrong.append(f"{at}: again {again} {said}, other: {sorted(other)[:5]}")
+    return wrong
+
+
+@pytest.mark.parametrize("name", ["images", "split", "frames"])
+def test_a_few_calls_are_refused(datasets: Kept, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refusals(datasets, name, capsys, every=11) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(commands(Path())))
+def test_each_call_is_refused(kept: Kept, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refusals(kept, name, capsys) == []

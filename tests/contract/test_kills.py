@@ -1,0 +1,51 @@
+"""Commands that are killed at any write: the same command then ends as one that was never stopped."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from tests.contract.test_failing_writes import commands, result
+from tests.support.disk import KILLED, Disk
+from tests.support.finished_folders import Kept, draw_sources, make_datasets, make_runs
+from tests.support.toys import environment
+
+from reskin.cli.main import main
+
+KILLS = int(os.environ.get("RESKIN_TEST_KILLS", "3"))
+"""Moments at which each command is killed."""
+
+NAMES = ("images", "frames", "clips", "split", "screen", "balance", "inspect", "train", "folder", "make")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    yield Kept(tmp_path_factory.mktemp("kills"), draw_sources, make_datasets, make_runs)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs SIGKILL and /proc")
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_and_run_again(kept: Kept, name: str) -> None:
+    words = commands(kept.base)[name]
+    kept.renew()
+    with pytest.MonkeyPatch.context() as patch:
+        counting = Disk(kept.base)
+        counting.install(patch)
+        assert main(list(words)) == 0
+    undisturbed = result(kept.base)
+    moments = random.Random(0).sample(range(counting.calls), min(KILLS - 1, counting.calls - 1))
+    for moment in [*moments, counting.calls - 1]:  # the last one is after the last rename
+        kept.renew()
+        line = [sys.executable, "-c", KILLED, str(kept.base), str(moment), *words]
+        killed = subprocess.run(line, env=environment(), capture_output=True, check=False)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-500:]
+        assert main(list(words)) == 0, (name, moment)
+        left = result(kept.base)
+        other = sorted(key for key in {*left, *undisturbed} if left.get(key, "") != undisturbed.get(key, ""))
+        assert not other, (name, moment, other)

@@ -1,0 +1,155 @@
+"""One small folder of each kind that reskin reads: datasets, runs, models, translations, what `make` made."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.support.drawn_films import shots_film
+from tests.support.drawn_vgg import drawn_vgg
+from tests.support.fake_faces import RedDetector, film
+
+from reskin.cli.main import main
+from reskin.errors import StorageError
+from reskin.images import write_image
+
+
+def draw_pictures(folder: Path, count: int, *, seed: int) -> Path:
+    """A folder of `count` coarse drawn pictures, no two alike."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        coarse = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        write_image(folder / f"{number}.png", np.kron(coarse, np.ones((8, 8, 1), np.uint8)))
+    return folder
+
+
+def run(*words: object) -> None:
+    """A command that has to succeed."""
+    assert main([str(word) for word in words]) == 0, words
+
+
+def draw_sources(base: Path) -> None:
+    """What the other folders are made from: `pictures`, `others`, two films."""
+    draw_pictures(base / "pictures", 12, seed=1)
+    draw_pictures(base / "others", 12, seed=2)
+    shots_film(base / "film.mp4", [6, 6], seed=3)
+    shots_film(base / "game.mp4", [6, 6], seed=4)
+    film(base / "faces.mp4", [[(60.0 + number, 60.0, 48)] for number in range(12)])
+
+
+def make_datasets(base: Path) -> None:
+    """`a` and `b` of pictures, screened, balanced, split and inspected; `frames` and `clips` of a film."""
+    for name, source in (("a", "pictures"), ("b", "others")):
+        run("prepare", "images", base / source, "--out", base / name, "--ratio", "2:1")
+    run("screen", base / "a", base / "b", "--apply", "--off", "small")
+    run("balance", base / "a", "--by", "brightness", "--above", "0.5", "--ratio", "1:1")
+    run("inspect", base / "a", base / "b", "--out", base / "inspect.html")
+    run("prepare", "frames", base / "film.mp4", "--out", base / "frames", "--every", "2")
+    run("prepare", "clips", base / "film.mp4", "--out", base / "clips", "--count", "2")
+
+
+def interrupt(words: list[object], module: str, name: str) -> None:
+    """A command whose disk is full as soon as `module`.`name` is called: what it keeps meanwhile stays."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def refuse(*_: object, **__: object) -> None:
+            raise StorageError("the disk is full")
+
+        patch.setattr(f"{module}.{name}", refuse)
+        assert main([str(word) for word in words]) == 2, words
+
+
+def interrupted_words(base: Path) -> dict[str, list[object]]:
+    """Commands of preparing and splitting whose folder of the same name under `base` is not finished."""
+    film = base / "film.mp4"
+    faces = ["--count", "4", "--size", "32", "--split", "none", "--every", "1"]
+    return {
+        "half-images": ["prepare", "images", base / "pictures", "--out", base / "half-images"],
+        "half-frames": ["prepare", "frames", film, "--out", base / "half-frames", "--every", "2"],
+        "half-clips": ["prepare", "clips", film, "--out", base / "half-clips", "--count", "2"],
+        "half-faces": ["prepare", "faces", base / "faces.mp4", "--out", base / "half-faces", *faces],
+        "half-split": ["split", base / "half-split", "--ratio", "1:1", "--by", "random", "--again"],
+    }
+
+
+def see_drawn_faces(patch: pytest.MonkeyPatch) -> None:
+    """The drawn faces are seen by a detector that only this process has."""
+    for module in ("faces", "face_search"):
+        patch.setattr(f"reskin.curation.prepare.{module}.open_detector", lambda name: RedDetector())
+
+
+def make_unfinished(base: Path) -> None:
+    """The folders of `interrupted_words`, just before their manifest was to be written."""
+    shutil.copytree(base / "a", base / "half-split")
+    where = {"half-images": "images", "half-frames": "videos", "half-clips": "videos", "half-faces": "faces"}
+    for name, words in interrupted_words(base).items():
+        module = f"prepare.{where[name]}" if name in where else "moves"
+        interrupt(words, f"reskin.curation.{module}", "write_manifest")
+
+
+TINY = {
+    "grade": "--load-size 32 --crop-size 28",
+    "munit": "--width 4 --disc-width 4 --blocks 1 --mlp-width 8 --load-size 64 --crop-size 64",
+    "fast_style": f"--width 4 --blocks 1 --load-size 32 --crop-size 32 --feature-weights {drawn_vgg()}",
+}
+
+
+def train_words(base: Path, method: str, *, steps: int = 2) -> list[str]:
+    """The training of a run of few channels in `base`/`method`."""
+    folders = ["--a", str(base / "a"), "--b", str(base / "b"), "--out", str(base / method)]
+    size = [*TINY[method].split(), "--steps", str(steps), "--sample-every", "2", "--log-every", "1"]
+    return ["train", method, *folders, *size, "--device", "cpu", "--save-every", "1"]
+
+
+def make_runs(base: Path) -> None:
+    """The runs `grade` and `munit`, evaluated and reported; `translated` pictures."""
+    for method in TINY:
+        run(*train_words(base, method))
+    run("evaluate", base / "grade", "--a", base / "a", "--b", base / "b", "--metrics", "cycle_l1")
+    run("report", base / "grade")
+    run("translate", base / "grade", base / "pictures", base / "translated", "--device", "cpu")
+
+
+def make_made(base: Path) -> None:
+    """`made`, by `reskin make`."""
+    run(*make_words(base))
+
+
+def make_words(base: Path) -> list[str]:
+    """`reskin make` into `base`/`made`."""
+    films = [str(base / "film.mp4"), "--like", str(base / "game.mp4")]
+    return [
+        "make",
+        *films,
+        "--out",
+        str(base / "made"),
+        "--steps",
+        "2",
+        "--method",
+        "grade",
+        "--device",
+        "cpu",
+    ]
+
+
+class Kept:
+    """Folders that are as good as new before every case.
+
+    Args:
+        folder: an empty folder; what is kept of `base` lies beside it.
+        makers: make what is in `base`, in this order.
+    """
+
+    def __init__(self, folder: Path, *makers: Callable[[Path], None]) -> None:
+        self.base, self.kept = folder / "base", folder / "kept"
+        for make in makers:
+            make(self.base)
+        shutil.copytree(self.base, self.kept)
+
+    def renew(self) -> None:
+        """Undo what the last case has done."""
+        shutil.rmtree(self.base)
+        shutil.copytree(self.kept, self.base)
