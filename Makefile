@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table steady real real-films docs size parity setup lock
+.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table steady real real-films docs size parity setup lock bench-stripes
 
 setup: $(READY)
 
@@ -56,6 +56,9 @@ bench: $(READY)      ## speed on this machine, written as JSON
 bench-methods: $(READY)  ## a training step and an output of every method, Gatys too
 	$(BIN)/python benchmarks/methods.py --out build/bench-methods.json
 	$(BIN)/python benchmarks/styles.py --out build/bench-gatys.json
+
+bench-stripes: $(READY)  ## a large frame whole and in stripes: memory, time, difference
+	$(BIN)/python -m benchmarks.stripes --threads 1 --out build/bench-stripes.json
 
 toy-table: $(READY)  ## every method on the same drawn worlds → docs/results/toy.md
 	$(BIN)/python -m benchmarks.toy

@@ -19,6 +19,7 @@ from reskin.device import Compute, choose_compute
 from reskin.errors import ImageError, NotFiniteError, ShapeError
 from reskin.images import bytes_to_floats, to_image
 from reskin.inference.rendering import Rendering, blend, check_rendering
+from reskin.inference.stripes import striped
 from reskin.methods.styled import Masked, Styled
 from reskin.methods.translator import Translator
 from reskin.networks.padding import crop_to, pad_to_multiple
@@ -60,6 +61,7 @@ class Engine:
         # A model with the default stream sees each frame for itself, so frames may share a call.
         self.remembers = type(model).stream is not Translator.stream
         self._stream = model.stream(direction)
+        self._least_striped: int | None = None  # pixels for which the memory was too little
 
     def run(self, images: Tensor) -> Tensor:
         """The translations of pictures that have nothing to do with each other, each at its own size.
@@ -179,6 +181,23 @@ class Engine:
             ) from None
 
     def _parts(self, images: Tensor, *, is_video: bool) -> list[Tensor]:
+        """Each part of the pictures, computed whole or, where memory does not do, in stripes."""
+        pixels = len(images) * images.shape[-2] * images.shape[-1]
+        if self._least_striped is None or pixels < self._least_striped:
+            try:
+                return self._made(images, is_video=is_video)
+            except (RuntimeError, MemoryError) as error:
+                # A step of a model that remembers frames cannot be taken twice.
+                if not _is_out_of_memory(error) or (is_video and self.remembers):
+                    raise
+            # Behind the handler, for the error holds what was computed so far.
+            self._least_striped = pixels
+            if self.compute.device.type == "cuda":
+                torch.cuda.empty_cache()
+        with striped(self.model):
+            return self._made(images, is_video=is_video)
+
+    def _made(self, images: Tensor, *, is_video: bool) -> list[Tensor]:
         """Each part for pictures (N, 3, H, W) that are on the device, float32, at their own size."""
         height, width = images.shape[-2:]
         pictures = pad_to_multiple(images, self._multiple(height, width))

@@ -153,41 +153,44 @@ def roughness(grade: Grade) -> Tensor:
     return across.square().mean() + down.square().mean()
 
 
-def apply_grade(images: Tensor, grade: Grade) -> Tensor:
+def apply_grade(images: Tensor, grade: Grade, *, first_row: int = 0, height: int | None = None) -> Tensor:
     """Grade pictures: slice the grid at every pixel and apply what it holds.
 
     Args:
         images: (N, 3, H, W) in [-1, 1].
         grade: for the same N.
+        first_row: where `images` is a stripe of larger pictures, its upper row in them.
+        height: rows of the larger pictures; by default H.
 
     Returns:
         (N, 3, H, W), float32, in (-1, 1).
     """
     images = at_least_float32(images)
     brightness = torch.einsum("c,nchw->nhw", grade.weights, images)
-    sliced = slice_grid(grade.curves, brightness)  # (N, 4, H, W)
+    sliced = slice_grid(grade.curves, brightness, first_row=first_row, height=height)  # (N, 4, H, W)
     colour = torch.einsum("nij,njhw->nihw", grade.matrix, images - brightness[:, None])
     return compress(sliced[:, :3] + sliced[:, 3:] * colour)
 
 
-def slice_grid(grid: Tensor, brightness: Tensor) -> Tensor:
+def slice_grid(grid: Tensor, brightness: Tensor, *, first_row: int = 0, height: int | None = None) -> Tensor:
     """Trilinear interpolation of a grid at every pixel of a picture.
 
     Args:
         grid: (N, C, BINS, h, w); cells lie evenly over the picture, knots evenly over [-1, 1].
         brightness: (N, H, W) in [-1, 1].
+        first_row, height: as in `apply_grade`.
 
     Returns:
         (N, C, H, W).
     """
-    count, height, width = brightness.shape
+    count, rows, width = brightness.shape
     device = brightness.device
-    down = (torch.arange(height, device=device) + 0.5) * (2 / height) - 1
+    down = (torch.arange(first_row, first_row + rows, device=device) + 0.5) * (2 / (height or rows)) - 1
     across = (torch.arange(width, device=device) + 0.5) * (2 / width) - 1
     # Positions follow the centres of cells; the ends of the brightness axis are the centres of the end knots.
     knots = brightness * ((BINS - 1) / BINS)
     where = torch.stack(
-        [across.expand(count, height, width), down[:, None].expand(count, height, width), knots], dim=-1
+        [across.expand(count, rows, width), down[:, None].expand(count, rows, width), knots], dim=-1
     )
     sliced = F.grid_sample(grid, where[:, None], align_corners=False, padding_mode="border")
     return sliced[:, :, 0]
