@@ -86,3 +86,73 @@ def test_help_names_kinds_and_presets(capsys: pytest.CaptureFixture[str]) -> Non
         prepare.run(["film"])
     with pytest.raises(SettingsError, match="choose only one"):
         prepare.run(["frames", "x.mp4", "--out", "y", "--every", "2", "--count", "3"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["frames", "FILM", "--per-second", "10", "--size", "32"],
+        ["frames", "FILM", "--count", "15", "--seed", "4"],
+        ["clips", "FILM", "--length", "3"],
+        ["images", "PICTURES", "--size", "16x16"],
+    ],
+)
+def test_a_dry_run_counts_what_the_run_makes_and_writes_nothing(
+    film: str, tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    for number in range(12):
+        write_image(pictures / f"{number}.png", np.full((20 + number, 30, 3), 9 * number, np.uint8))
+    names = {"FILM": film, "PICTURES": str(pictures)}
+    words = [*(names.get(word, word) for word in words), "--out", str(out), "--json"]
+    assert prepare.run([*words, "--dry-run"]) == 0
+    expected = json.loads(capsys.readouterr().out)
+    assert sorted(tmp_path.iterdir()) == [pictures]
+    assert prepare.run(words) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (expected["pictures"], expected["splits"]) == (made["pictures"], made["splits"])
+    [source] = expected["sources"]
+    assert source["take"] == made["pictures"] and len(source["examples"]) == 3
+    assert expected["megabytes"] > 0 and expected["minutes"] > 0 and expected["free_megabytes"] > 0
+    if words[0] != "images":
+        assert (source["width"], source["height"], source["frames"]) == (64, 36, 60)
+        assert source["seconds"] == pytest.approx(2.4)
+
+
+def test_a_dry_run_names_black_bars_the_size_and_what_cannot_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, bad = tmp_path / "wide.mp4", tmp_path / "bad.mp4"
+    rng = np.random.default_rng(0)
+    with VideoWriter(path, size=(64, 64), frame_rate=25) as writer:
+        for number in range(30):
+            image = np.zeros((64, 64, 3), np.uint8)
+            image[16:48] = rng.integers(90, 256, (32, 64, 3), dtype=np.uint8)
+            writer.write(image, time=Fraction(number, 25))
+    bad.write_text("no film", encoding="utf-8")
+    words = ["frames", str(path), str(bad), "--every", "2", "--size", "16", "--dry-run"]
+    with pytest.raises(PartialError, match=r"1 of 2 sources cannot be read: bad.mp4"):
+        prepare.run([*words, "--out", str(tmp_path / "out")])
+    said = capsys.readouterr().out
+    assert "wide.mp4: 64x64, 30 frames, 1 s; black bars to cut: 18 px top, 18 px bottom" in said
+    assert "11 pictures of 37x16 px" in said and "such as 0." in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_with_add_splits_as_the_dataset_is_split(
+    film: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, out = tmp_path / "other.mp4", tmp_path / "out"
+    other.write_bytes(Path(film).read_bytes() + b"another")
+    prepare.run(["frames", film, "--per-second", "10", "--out", str(out)])
+    words = ["frames", str(other), "--per-second", "10", "--out", str(out), "--add", "--json"]
+    before = sorted(path.as_posix() for path in out.rglob("*"))
+    capsys.readouterr()
+    prepare.run([*words, "--dry-run"])
+    expected = json.loads(capsys.readouterr().out)
+    assert sorted(path.as_posix() for path in out.rglob("*")) == before
+    held = len(before)
+    prepare.run(words)
+    made = json.loads(capsys.readouterr().out)
+    assert len([*out.rglob("*")]) > held
+    assert made["pictures"] - expected["pictures"] == len([n for n in before if n.endswith(".png")])

@@ -1,4 +1,4 @@
-"""Twins across splits: planted ones are found, frames of a clip that are parted well are none."""
+"""Near-duplicates across splits: planted ones are found, frames of a clip that are parted well are none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reskin.curation.leakage import Prints, find_leaks, leaks_among, nearest_hashes, sketch_of
+from reskin.curation.inspect.sets import PictureSet, measure_set, open_sets
+from reskin.curation.leakage import LeakReport, Prints, leaks_among, nearest_hashes, sketch_of
 from reskin.curation.prepare.frames import FramesConfig, prepare_frames
 from reskin.data.manifest import FrameRecord, Manifest
 from reskin.images import write_image
@@ -43,6 +44,11 @@ def prints(count: int) -> Prints:
     return Prints(hashes, chance.integers(-90, 90, (count, 1024)).astype(np.int8))
 
 
+def find_leaks(root: Path, manifest: Manifest | None = None) -> LeakReport:
+    """As `reskin inspect` finds them."""
+    return measure_set(PictureSet("set", root, None, manifest) if manifest else open_sets([root])[0]).leaks
+
+
 def test_a_planted_near_duplicate_is_found(tmp_path: Path) -> None:
     fill(tmp_path)
     assert find_leaks(tmp_path).leaked == 0
@@ -50,7 +56,7 @@ def test_a_planted_near_duplicate_is_found(tmp_path: Path) -> None:
     report = find_leaks(tmp_path)
     assert (report.held_out, report.leaked, report.by_picture, report.by_time) == (5, 1, 1, 0)
     assert report.share == 0.2
-    assert (report.worst[0].held_out, report.worst[0].twin) == ("test/planted.png", "train/07.png")
+    assert (report.worst[0].held_out, report.worst[0].other) == ("test/planted.png", "train/07.png")
     assert report.to_dict()["leaked"] == 1
 
 
@@ -68,11 +74,11 @@ def test_left_out_and_unreadable_pictures_do_not_count(tmp_path: Path) -> None:
         for file in files
     ]
     manifest = Manifest(reskin="0", settings={}, sources=[], frames=rows, damaged=[])
-    report = find_leaks(manifest, root=tmp_path)
+    report = find_leaks(tmp_path, manifest)
     assert (report.held_out, report.leaked) == (4, 0)
 
 
-def test_the_same_scene_in_one_source_is_no_twin_but_the_same_frame_is() -> None:
+def test_the_same_scene_in_one_source_is_none_but_the_same_frame_is() -> None:
     still, moved = scene(3), scene(3).copy()
     moved[20:44, 20:44] = moved[20:44, 20:44][::-1]
     recompressed = io.BytesIO()
@@ -89,13 +95,13 @@ def test_the_same_scene_in_one_source_is_no_twin_but_the_same_frame_is() -> None
         assert leaks_among(rows, Prints(hashes, sketches)).by_picture == leaked
 
 
-def test_fades_to_black_are_no_twins() -> None:
+def test_fades_to_black_are_none() -> None:
     rows = [FrameRecord(file="a.png"), FrameRecord(file="b.png", split="test")]
     nothing = Prints(np.array([0, 1], np.uint64), np.zeros((2, 1024), np.int8))
     assert leaks_among(rows, nothing).leaked == 0
 
 
-def test_frames_moments_apart_are_twins_in_both_directions() -> None:
+def test_frames_moments_apart_are_near_duplicates_in_both_directions() -> None:
     times = [("train", 0.0), ("train", 1.0), ("test", 1.4), ("test", 3.0), ("val", 3.3), ("train", 3.9)]
     rows = [
         FrameRecord(file=f"{i}.png", source=0, seconds=seconds, split=split)  # type: ignore[arg-type]
@@ -103,7 +109,7 @@ def test_frames_moments_apart_are_twins_in_both_directions() -> None:
     ]
     report = leaks_among(rows, prints(6))
     assert report.by_time == report.leaked == 3
-    found = {leak.held_out: (leak.twin, round(leak.distance, 3)) for leak in report.worst}
+    found = {leak.held_out: (leak.other, round(leak.distance, 3)) for leak in report.worst}
     assert found == {"2.png": ("1.png", 0.4), "3.png": ("4.png", 0.3), "4.png": ("3.png", 0.3)}
     other = [row.model_copy(update={"source": i}) for i, row in enumerate(rows)]
     assert leaks_among(other, prints(6)).leaked == 0
@@ -132,4 +138,4 @@ def test_the_default_split_of_a_real_clip_has_none(real_data: Path, clip: str, t
     rows = [FrameRecord(file=f"train/{path.name}", source=0) for path in found]
     rows.append(FrameRecord(file="test/planted.png", source=0, split="test"))
     manifest = Manifest(reskin="0", settings={}, sources=[], frames=rows, damaged=[])
-    assert find_leaks(manifest, root=tmp_path).leaked == 1
+    assert find_leaks(tmp_path, manifest).leaked == 1

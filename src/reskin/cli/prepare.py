@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 import json
 from collections import Counter as Counts
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from reskin.cli.options import parse
-from reskin.cli.streams import say, show_text
+from reskin.cli.streams import say, show, show_text
 from reskin.config import BASIC, Settings, Spelled
-from reskin.curation.prepare.clips import ClipsConfig, prepare_clips
-from reskin.curation.prepare.frames import FramesConfig, prepare_frames
+from reskin.curation.prepare.clips import ClipsConfig, choose_clips, prepare_clips
+from reskin.curation.prepare.dry_run import DryRun, Expected, dry_run_images, dry_run_videos
+from reskin.curation.prepare.frames import FramesConfig, choose_frames, prepare_frames
 from reskin.curation.prepare.images import ImagesConfig, prepare_images
 from reskin.curation.prepare.presets import FRAMES, with_preset
+from reskin.curation.prepare.videos import Options, Report
 from reskin.data.manifest import Manifest
 from reskin.errors import PartialError, SettingsError
 from reskin.progress import Progress
@@ -60,6 +63,8 @@ class FramesArguments(Settings):
     """Add these videos to the folder; every picture it has stays where it is."""
     workers: int | None = None
     """Processes; by default one for each video while there are cores, 0 for none but this one."""
+    dry_run: Annotated[bool, BASIC] = False
+    """Only say what would come of it: frames, room on the disk, time; nothing is written."""
     as_json: Annotated[bool, Spelled("json")] = False
     """Print a summary as JSON."""
 
@@ -83,6 +88,8 @@ class ClipsArguments(Settings):
     """Add these videos to the folder; every picture it has stays where it is."""
     workers: int | None = None
     """Processes; by default one for each video while there are cores, 0 for none but this one."""
+    dry_run: Annotated[bool, BASIC] = False
+    """Only say what would come of it: frames, room on the disk, time; nothing is written."""
     as_json: Annotated[bool, Spelled("json")] = False
     """Print a summary as JSON."""
 
@@ -102,6 +109,8 @@ class ImagesArguments(Settings):
     out: Path
     """The folder to make."""
     images: ImagesConfig
+    dry_run: Annotated[bool, BASIC] = False
+    """Only say what would come of it: frames, room on the disk, time; nothing is written."""
     as_json: Annotated[bool, Spelled("json")] = False
     """Print a summary as JSON."""
 
@@ -124,12 +133,19 @@ def _frames(words: list[str]) -> int:
     command = "reskin prepare frames"
     arguments = parse(FramesArguments, words, command=command, merge=lambda given: with_preset(FRAMES, given))
     with Progress("frames") as progress:
+        if arguments.dry_run:
+            choose = partial(choose_frames, config=arguments.frames)
+            options = Options(arguments.workers, arguments.add, scanning=_looking(progress))
+            found = dry_run_videos(
+                "frames", arguments.videos, arguments.out, arguments.frames, choose, options
+            )
+            return show_dry_run(found, arguments.out, as_json=arguments.as_json)
         manifest = prepare_frames(
             arguments.videos,
             arguments.out,
             arguments.frames,
             report=progress,
-            scanning=lambda done, total: progress(done, total, "frames looked through"),
+            scanning=_looking(progress),
             workers=arguments.workers,
             add=arguments.add,
         )
@@ -139,12 +155,17 @@ def _frames(words: list[str]) -> int:
 def _clips(words: list[str]) -> int:
     arguments = parse(ClipsArguments, words, command="reskin prepare clips")
     with Progress("frames") as progress:
+        if arguments.dry_run:
+            choose = partial(choose_clips, config=arguments.clips)
+            options = Options(arguments.workers, arguments.add, scanning=_looking(progress))
+            found = dry_run_videos("clips", arguments.videos, arguments.out, arguments.clips, choose, options)
+            return show_dry_run(found, arguments.out, as_json=arguments.as_json)
         manifest = prepare_clips(
             arguments.videos,
             arguments.out,
             arguments.clips,
             report=progress,
-            scanning=lambda done, total: progress(done, total, "frames looked through"),
+            scanning=_looking(progress),
             workers=arguments.workers,
             add=arguments.add,
         )
@@ -153,9 +174,16 @@ def _clips(words: list[str]) -> int:
 
 def _images(words: list[str]) -> int:
     arguments = parse(ImagesArguments, words, command="reskin prepare images")
+    if arguments.dry_run:
+        found = dry_run_images(arguments.folder, arguments.out, arguments.images)
+        return show_dry_run(found, arguments.out, as_json=arguments.as_json)
     with Progress("pictures") as progress:
         manifest = prepare_images(arguments.folder, arguments.out, arguments.images, report=progress)
     return _finish(manifest, arguments.out, "pictures", as_json=arguments.as_json)
+
+
+def _looking(progress: Progress) -> Report:
+    return lambda done, total: progress(done, total, "frames looked through")
 
 
 def _faces(words: list[str]) -> int:
@@ -178,8 +206,58 @@ def _finish(manifest: Manifest, out: Path, what: str, *, as_json: bool) -> int:
     if manifest.damaged:
         raise PartialError(
             f"{len(manifest.frames)} {what} are in {out} ({said}), but {len(manifest.damaged)} sources "
-            "or stretches could not be read",
+            "or segments could not be read",
             "They are named above; what is sound was used.",
         )
     say(f"done: {out} ({len(manifest.frames)} {what}: {said})")
     return 0
+
+
+def show_dry_run(found: DryRun, out: Path, *, as_json: bool) -> int:
+    """Print what would come of a command; an error with exit code 3 where a source cannot be read."""
+    if as_json:
+        show_text(json.dumps({"out": str(out), **found.to_dict()}, indent=2))
+    else:
+        for source in found.sources:
+            show(*_expected(source))
+        most = "at most " if found.kind == "faces" else ""
+        said = ", ".join(f"{found.splits[split]} {split}" for split in found.splits)
+        show(
+            f"{out} would hold {most}{found.pictures} pictures{f' ({said})' if said else ''}, about "
+            f"{_amount(found.megabytes)} ({_amount(found.free_megabytes)} are free), in about "
+            f"{_length(found.minutes * 60)}."
+        )
+    bad = [source for source in found.sources if source.bad]
+    if bad:
+        what = f"{len(bad)} of {len(found.sources)} sources cannot be read: {bad[0].name}: {bad[0].bad}"
+        raise PartialError(what, "They would be left out.")
+    return 0
+
+
+def _expected(source: Expected) -> list[str]:
+    if source.bad:
+        return [f"{source.name}: cannot be read"]
+    facts = []
+    if source.frames:
+        facts = [f"{source.width}x{source.height}, {source.frames} frames, {_length(source.seconds)}"]
+    edges = zip(source.bars, ("left", "top", "right", "bottom"), strict=True)
+    bars = ", ".join(f"{px} px {edge}" for px, edge in edges if px)
+    facts += [f"black bars to cut: {bars}"] if bars else []
+    size = f" of {source.picture_size[0]}x{source.picture_size[1]} px" if source.picture_size else ""
+    facts.append(f"{source.take} pictures{size}, about {_amount(source.megabytes)}")
+    shown = [
+        str(example["file"]) if "file" in example else f"{example['seconds']:.2f} s"
+        for example in source.examples
+    ]
+    facts += [f"such as {', '.join(shown)}"] if shown else []
+    return [f"{source.name}: {'; '.join(facts)}", *(f"  {note}" for note in source.notes)]
+
+
+def _amount(megabytes: float) -> str:
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.2g} MB"
+
+
+def _length(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 from reskin.cli.options import parse
+from reskin.cli.prepare import show_dry_run
 from reskin.cli.streams import say, show_text
 from reskin.config import BASIC, Settings, Spelled
+from reskin.curation.prepare.dry_run import dry_run_faces
 from reskin.curation.prepare.faces import NOT_STATED, FacesConfig, prepare_faces
 from reskin.curation.prepare.presets import FACES, with_preset
 from reskin.data.manifest import Manifest, read_manifest
@@ -40,6 +42,8 @@ class Arguments(Settings):
     preset: Annotated[str | None, BASIC] = None
     """Start from the settings of a report (face_frame_faces: 1,000 faces at 128x128, 8:1:1); other options
     still count."""
+    dry_run: Annotated[bool, BASIC] = False
+    """Only say what would come of it: frames to search, room on the disk, time; nothing is written."""
     as_json: Annotated[bool, Spelled("json")] = False
     """Print the result as one JSON object on standard output."""
 
@@ -47,6 +51,10 @@ class Arguments(Settings):
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     arguments = parse(Arguments, words, command=COMMAND, merge=lambda given: with_preset(FACES, given))
+    if arguments.dry_run:
+        with Progress("frames looked through") as looking:
+            found = dry_run_faces(arguments.videos, arguments.out, arguments.faces, report=looking)
+        return show_dry_run(found, arguments.out, as_json=arguments.as_json)
     config = _asked(arguments.faces, arguments.out, asks=not arguments.as_json)
     with Progress() as progress:
         manifest = prepare_faces(
@@ -66,7 +74,7 @@ def run(words: list[str]) -> int:
     if manifest.damaged:
         raise PartialError(
             f"{len(manifest.frames)} faces are in {arguments.out} ({said}), but {len(manifest.damaged)} "
-            "sources or stretches could not be read",
+            "sources or segments could not be read",
             "They are named above; what is sound was used.",
         )
     say(f"done: {arguments.out} ({len(manifest.frames)} faces: {said})")

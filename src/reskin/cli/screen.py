@@ -19,7 +19,7 @@ _MOST_FAULTS = 5
 _TOLD_OF_MOST = "only told, since it is most of the set: change it, or make the set anew without"
 _TOLD = {
     "bars": "only told, since it is most of the set: make it anew; `reskin prepare` cuts the bars of a film",
-    "combed": "only told, since it is most of the set: deinterlace the video, then prepare it anew",
+    "combed": "only reported, since it is most of the set: prepare it anew with --deinterlace on",
     "overlay": "only told: make the set anew and crop it away, or add --leave-out-overlay",
 }
 

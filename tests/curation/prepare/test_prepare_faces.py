@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from tests.support.fake_faces import RATE, Place, RedDetector, UprightDetector, film, with_brow
 
+from reskin.curation.prepare import dry_run as dry_run_module
 from reskin.curation.prepare import face_cut, face_search, process_pool, tasks, worker
 from reskin.curation.prepare import faces as faces_module
 from reskin.curation.prepare.face_search import FaceCandidate
@@ -54,9 +55,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(autouse=True)
 def detector(monkeypatch: pytest.MonkeyPatch) -> None:
     """The drawn faces are seen by a detector that only this process has."""
-    for module in (faces_module, face_search):
+    for module in (faces_module, face_search, dry_run_module):
         monkeypatch.setattr(module, "open_detector", lambda name: RedDetector())
-    monkeypatch.setattr(faces_module, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
+    for module in (faces_module, dry_run_module):
+        monkeypatch.setattr(module, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
 
 
 def everything(out: Path) -> dict[str, bytes]:
@@ -471,3 +473,18 @@ def test_a_video_that_is_mended_during_an_unfinished_run_is_searched_again(
     bad.write_bytes(clips[0].read_bytes())
     manifest = prepare_faces([bad, clips[1]], tmp_path / "out", config())
     assert manifest.damaged == [] and {frame.source for frame in manifest.frames} == {0, 1}
+
+
+def test_a_dry_run_says_what_would_be_searched_and_writes_nothing(clips: list[Path], tmp_path: Path) -> None:
+    found = dry_run_module.dry_run_faces(clips, tmp_path / "out", config(count=30, every=4))
+    assert found.kind == "faces" and found.splits == {} and found.pictures <= 30
+    assert [source.frames for source in found.sources] == [60, 24]
+    assert [source.notes for source in found.sources] == [
+        ["15 frames would be searched, every 4."],
+        ["6 frames would be searched, every 4."],
+    ]
+    assert [source.take for source in found.sources] == [15, 6]  # one of a frame at most
+    assert all(source.megabytes > 0 and source.minutes > 0 for source in found.sources)
+    assert list(tmp_path.iterdir()) == []
+    few = dry_run_module.dry_run_faces(clips, tmp_path / "out", config(count=7))
+    assert few.pictures == 7

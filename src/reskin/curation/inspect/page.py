@@ -227,7 +227,7 @@ def _pair_groups(inspection: Inspection) -> Iterator[tuple[str, list[Pair]]]:
         pairs = []
         for leak in measured.leaks.worst[:_PAIRS]:
             unit = "s apart" if leak.why == "time" else "of 64 bits differ"
-            names = leak.held_out, leak.twin
+            names = leak.held_out, leak.other
             first, second = ((number, rows[number][name]) for name in names)
             text = f"{' and '.join(leak.splits)}, {leak.distance:.3g} {unit}"
             pairs.append(Pair((first, second), names, text))

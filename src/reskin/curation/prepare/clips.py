@@ -18,6 +18,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from statistics import median_low
 from typing import Any
@@ -52,16 +53,14 @@ def prepare_clips(
     on. A clip of which a frame is damaged is left out.
     """
 
-    def choose(sources: list[Source], before: Manifest | None) -> tuple[list[list[Pick]], dict[str, Any]]:
-        return _choose(sources, before, config)
-
     options = Options(workers=workers, add=add, report=report, scanning=scanning)
-    return prepare_videos(videos, out, config, choose, options)
+    return prepare_videos(videos, out, config, partial(choose_clips, config=config), options)
 
 
-def _choose(
+def choose_clips(
     sources: list[Source], before: Manifest | None, config: ClipsConfig
 ) -> tuple[list[list[Pick]], dict[str, Any]]:
+    """Which frames, in clips, to take of each video; see `reskin.curation.prepare.videos.Choose`."""
     times = [source.scan.times() for source in sources]
     starts = []
     for of, used, source in zip(times, frames_used(times, config), sources, strict=True):

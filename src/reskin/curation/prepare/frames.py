@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +56,14 @@ def prepare_frames(
         StorageError: the disk refuses a write; run the same command again afterwards.
     """
 
-    def choose(sources: list[Source], before: Manifest | None) -> tuple[list[list[Pick]], dict[str, Any]]:
-        return _choose(sources, before, config)
-
     options = Options(workers=workers, add=add, report=report, scanning=scanning)
-    return prepare_videos(videos, out, config, choose, options)
+    return prepare_videos(videos, out, config, partial(choose_frames, config=config), options)
 
 
-def _choose(
+def choose_frames(
     sources: list[Source], before: Manifest | None, config: FramesConfig
 ) -> tuple[list[list[Pick]], dict[str, Any]]:
+    """Which frames to take of each video; see `reskin.curation.prepare.videos.Choose`."""
     times = [source.scan.times() for source in sources]
     shots = [source.scan.shots for source in sources] if config.wants_shots else None
     said: dict[str, Any] = {}

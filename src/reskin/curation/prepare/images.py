@@ -194,6 +194,17 @@ def _placed(
     return places
 
 
+def planned_splits(origins: Sequence[str], config: ImagesConfig) -> Counter[Split]:
+    """Pictures of each split in a new folder, if no two of the originals are equal files.
+
+    Args:
+        origins: paths of the originals below their folder.
+        config: how they are to be split.
+    """
+    places = _placed({}, dict.fromkeys(origins, ""), config, None)
+    return Counter(place.split for place in places.values())
+
+
 def _long_name(origin: str) -> str:
     """The path below the folder as one name; of a long one the end, which tells pictures apart.
 
