@@ -102,6 +102,7 @@ def measure_video(folder: Path, rounds: int = 4) -> dict[str, Any]:
 
 def _serial_and_overlapped(source: Path, folder: Path, model: Translator, rounds: int) -> dict[str, Any]:
     from reskin.translation.clips import translate_video
+    from reskin.translation.film import AS_IT_IS
     from reskin.video.reader import VideoReader
     from reskin.video.writer import VideoWriter
 
@@ -117,7 +118,8 @@ def _serial_and_overlapped(source: Path, folder: Path, model: Translator, rounds
                     writer.write(engine.translate(frame.image[None])[0], frame.time)
 
     def overlapped() -> None:
-        translate_video(model, source, folder / "overlapped.mp4", "a2b", compute=where, overwrite=True)
+        target = folder / "overlapped.mp4"
+        translate_video(model, source, target, "a2b", compute=where, film=AS_IT_IS, overwrite=True)
 
     serial()
     samples = interleave({"serial": Cell(serial), "overlapped": Cell(overlapped)}, rounds)

@@ -14,6 +14,7 @@ from reskin.images import read_image, write_image
 from reskin.inference.rendering import Rendering, example_style, read_mask
 from reskin.methods.styled import Masked, Styled
 from reskin.translation.clips import translate_video
+from reskin.translation.film import AS_IT_IS
 from reskin.translation.folders import translate_folder
 from reskin.translation.grid import fitted, style_grid
 from reskin.translation.morph import interpolate, path_of_styles
@@ -172,7 +173,7 @@ def test_a_video_keeps_one_style(picture: Path, tmp_path: Path) -> None:
     steps = np.diff(blues)
     assert len(blues) == 10 and (steps > 0).all() and steps.max() < 2.5 * steps.min()
     out = tmp_path / "red.mp4"
-    translate_video(Tinted(), clip, out, "a2b", rendering=Rendering(STYLES[:1]))
+    translate_video(Tinted(), clip, out, "a2b", rendering=Rendering(STYLES[:1]), film=AS_IT_IS)
     with VideoReader(out) as reader, VideoReader(clip) as before:
         for frame, was in zip(reader, before, strict=True):
             assert frame.image[..., 0].mean() - was.image[..., 0].mean() == pytest.approx(25.5, abs=3)

@@ -304,7 +304,7 @@ def _value_name(kind: Any) -> str:
             return f"{_value_name(items[0])}..."
         return " ".join(map(_value_name, items))
     if get_origin(kind) in (Union, types.UnionType):
-        return "|".join(map(_value_name, get_args(kind)))
+        return "|".join(_value_name(each) for each in get_args(kind) if each is not type(None))
     names = {int: "INT", float: "NUMBER", str: "TEXT", Path: "PATH"}
     return names.get(kind, str(getattr(kind, "__name__", "VALUE")).upper())
 

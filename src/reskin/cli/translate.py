@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -12,6 +11,7 @@ from reskin.config import BASIC, Settings, Spelled
 from reskin.errors import PartialError, SettingsError
 from reskin.progress import Progress, in_words
 from reskin.types import Direction
+from reskin.workflows.translate import FilmSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,9 +39,12 @@ class Arguments(Settings):
     """Translate a picture, a folder of pictures or a video with a trained model.
 
     Size, names, transparency, frame times and sound stay as they are. Networks and settings are the run's.
+    A model sees the frames of a video at the scale that it learnt at, and neighbouring frames are made to
+    agree.
 
     Examples:
       reskin translate runs/film-game clip.mp4 clip-as-game.mp4
+      reskin translate runs/film-game clip.mp4 preview.mp4 --start 1:30 --seconds 3
       reskin translate runs/film-game photos/ photos-as-game/
       reskin translate runs/film-game game.png game-as-film.png --direction b2a
       reskin translate runs/summer-winter summer/ out/ --styles 4 --seed 1
@@ -70,13 +73,12 @@ class Arguments(Settings):
     """Also save the masks that the method itself makes (attentiongan), in a folder masks."""
     overwrite: Annotated[bool, BASIC] = False
     """Replace a result that is already there."""
-    deinterlace: Literal["auto", "on", "off"] = "auto"
-    """Fill the interlaced frames of a video, one for each: where they are marked and seen to be combed
-    (auto), all of them (on), or none (off)."""
     device: Annotated[str, BASIC] = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """fp32 is exact; bf16 may differ by a level or two of 255; auto: bf16 where it is faster."""
+    film: FilmSettings = FilmSettings()
+    """How a video is treated."""
 
 
 def run(words: list[str]) -> int:
@@ -86,9 +88,7 @@ def run(words: list[str]) -> int:
         raise SettingsError(f"no file or folder {arguments.source}", "Check the name.")
 
     from reskin.device import choose_compute
-    from reskin.images import is_image_name
     from reskin.runs.load import load
-    from reskin.translation.film import AS_IT_IS
     from reskin.workflows.translate import translate_any
 
     compute = choose_compute(arguments.device, arguments.precision)
@@ -97,8 +97,7 @@ def run(words: list[str]) -> int:
     model.check_direction(direction)
     rendering = _rendering(model, arguments, direction)
     options: dict[str, Any] = {"compute": compute, "overwrite": arguments.overwrite, "rendering": rendering}
-    if not arguments.source.is_dir() and not is_image_name(arguments.source):
-        options["film"] = replace(AS_IT_IS, deinterlace=arguments.deinterlace)
+    options["film"] = arguments.film
     with Progress() as progress:
         made = translate_any(model, arguments.source, arguments.out, direction, report=progress, **options)
     return finish(made, arguments.source, arguments.out)

@@ -21,7 +21,7 @@ from reskin.images import bytes_to_floats, to_image
 from reskin.inference.rendering import Rendering, blend, check_rendering
 from reskin.inference.stripes import striped
 from reskin.methods.styled import Masked, Styled
-from reskin.methods.translator import Translator
+from reskin.methods.translator import Stream, Translator
 from reskin.networks.padding import crop_to, pad_to_multiple
 from reskin.types import Direction
 from reskin.version import __version__
@@ -124,6 +124,19 @@ class Engine:
             ImageError: the pictures do not fit the device's memory.
         """
         return self.translate_parts(images)[0]
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether what the model remembers of a video can be kept in a file."""
+        return not self.remembers or type(self._stream).state is not Stream.state
+
+    def state(self) -> dict[str, Tensor]:
+        """What the model remembers of the frames so far, on the CPU."""
+        return {name: value.detach().cpu().clone() for name, value in self._stream.state().items()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on behind the frames after which `state` was given."""
+        self._stream.restore({name: value.to(self.compute.device) for name, value in state.items()})
 
     def reset(self) -> None:
         """Forget the frames of a video so far: those that come next do not continue them."""

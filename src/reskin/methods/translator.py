@@ -77,3 +77,10 @@ class Stream:
 
     def reset(self) -> None:
         """Forget the frames so far: the next one does not continue them."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What it remembers of the frames so far; a stream that cannot say it does not override this."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on as the stream did that gave this state."""

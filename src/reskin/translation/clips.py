@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from fractions import Fraction
+from itertools import groupby, islice
 from pathlib import Path
+
+from torch import Tensor
 
 from reskin.device import Compute
 from reskin.errors import SettingsError
@@ -14,7 +20,9 @@ from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering
 from reskin.methods.translator import Translator
-from reskin.translation.film import AS_IT_IS, Film, FilmOptions, Frames
+from reskin.translation.film import Film, FilmOptions, Frames
+from reskin.translation.job import SEGMENT_SECONDS, Job, open_job
+from reskin.translation.part import Part, part_of_film
 from reskin.translation.targets import check_target
 from reskin.types import Direction
 from reskin.video.reader import Frame, VideoReader
@@ -36,11 +44,13 @@ class VideoProgress:
         frame: frames translated so far.
         frames: frames in all, or None where the file does not say; a guess in damaged files.
         seconds: since the start.
+        before: of `frame`, how many an earlier process had translated when this one began.
     """
 
     frame: int
     frames: int | None
     seconds: float
+    before: int = 0
 
     @property
     def seconds_left(self) -> float | None:
@@ -49,9 +59,9 @@ class VideoProgress:
         >>> VideoProgress(frame=10, frames=40, seconds=2.0).seconds_left
         6.0
         """
-        if self.frames is None or self.frame == 0:
+        if self.frames is None or self.frame == self.before:
             return None
-        return self.seconds / self.frame * max(0, self.frames - self.frame)
+        return self.seconds / (self.frame - self.before) * max(0, self.frames - self.frame)
 
 
 @dataclass(frozen=True)
@@ -84,11 +94,11 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     film: FilmOptions | None = None,
     overwrite: bool = False,
 ) -> VideoResult:
-    """Translate a video frame by frame; size, frame times and sound stay as they are.
+    """Translate a video, or a part of it; size, frame times and sound stay as they are.
 
     Frames are read, translated and written at the same time, and memory does not grow with the length. `out`
-    appears when it is complete; stopped before that, nothing is there and the next run starts anew. What is
-    sound in a damaged source is translated.
+    appears when it is complete. Stopped before that, the same call goes on where it was: what is done lies in
+    a hidden folder beside `out` until then. What is sound in a damaged source is translated.
 
     Args:
         model: any translator.
@@ -99,34 +109,69 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
         compute: where and how; by default the model's own device in the precision that is fast there.
         batch: frames given to the model at once; by default 1 on a CPU, on a GPU more where frames are small.
         rendering: one style for all frames; a mask that is one picture.
-        film: borders, work size, stabiliser and encoding; by default every frame as it is, by itself.
+        film: borders, work size, stabiliser, encoding and which part; `AS_IT_IS` for every frame by itself.
         overwrite: replace `out` if it is there.
 
     Raises:
         VideoError: the source cannot be read or the output not written; the subclass says why.
+        RunError: another process translates to `out`.
         SettingsError: `out` is the source, or is there already; the model does not translate this way.
         StorageError: the disk refuses the write.
     """
     started = time.monotonic()
-    source, out = Path(source), Path(out)
+    source, out, film = Path(source), Path(out), film or FilmOptions()
     check_target(source, out, overwrite=overwrite)
     if batch is not None and batch < 1:
         raise SettingsError(f"a batch of {batch} frames", "Give 1 or more.")
     engine = Engine(model, direction, compute, rendering)
     _check_rendering(engine.rendering)
-    treated = _film(engine, film or AS_IT_IS, source)
-    with VideoReader(source, deinterlace=(film or AS_IT_IS).deinterlace) as reader:
-        with _writer(reader, out, (film or AS_IT_IS).encoding) as writer:
-            frames = _translate_frames(treated, reader, writer, report=report, batch=batch)
-            writer.ends_at(reader.end())
+    with VideoReader(source, deinterlace=film.deinterlace) as reader:
+        part = part_of_film(reader, film)
+        writer = _writer(reader, out, film.encoding, part)
+        treated = Film(engine, film, [])
+        _check_work_size(treated, reader)
+        with open_job(out, _key(engine, film, source, out, batch)) as job:
+            _find_shots(treated, reader, part, job)
+            with writer:
+                work = _Translation(treated, reader, part, writer, job)
+                work.take_up()
+                work.run(report, batch)
+                writer.ends_at(part.end)
+            job.clear()
         notes = [*reader.notes, *writer.notes]
-        return VideoResult(frames, time.monotonic() - started, notes, list(reader.damaged))
+        return VideoResult(work.done, time.monotonic() - started, notes, list(reader.damaged))
 
 
-def _film(engine: Engine, options: FilmOptions, source: Path) -> Film:
-    """The stages of this film; its shots are looked for where anything depends on them."""
-    needs_shots = options.has_bars or options.steady > 0 or engine.remembers
-    return Film(engine, options, survey(source) if needs_shots else [])
+def _key(engine: Engine, film: FilmOptions, source: Path, out: Path, batch: int | None) -> str:
+    """Digest of everything that the encoded pictures depend on."""
+    facts: list[object] = [engine.identity(), repr(film), out.suffix.lower(), batch]
+    for path in (source, engine.rendering.mask):
+        if path is not None:
+            status = path.stat()
+            facts += [os.path.abspath(path), status.st_size, status.st_mtime_ns]
+    return hashlib.sha256(json.dumps(facts).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _find_shots(film: Film, reader: VideoReader, part: Part, job: Job) -> None:
+    """Have the film cut at its shots, where anything depends on them; a stopped job knows them already."""
+    options = film.options
+    if job.shots is None:
+        needs_shots = options.has_bars or options.steady > 0 or film.engine.remembers
+        part_shots = survey(reader.path, part=part.numbers, has_bars=options.has_bars) if needs_shots else []
+        job.keep_shots(part_shots)
+    film.cut_at(job.shots or [])
+
+
+def _check_work_size(film: Film, reader: VideoReader) -> None:
+    edge = min(reader.info.width, reader.info.height)
+    if film.is_grading or not isinstance(film.work_size, int) or film.work_size <= edge:
+        return
+    fix = f"Give --work-size full, or {edge} or less."
+    if film.options.work_size is None:
+        what = f"the model learnt at {film.work_size} px, and the shorter edge of {reader.path} is {edge} px"
+    else:
+        what = f"--work-size {film.work_size} is more than the shorter edge of {reader.path}, {edge} px"
+    raise SettingsError(what, fix)
 
 
 def _check_rendering(rendering: Rendering) -> None:
@@ -139,56 +184,111 @@ def _check_rendering(rendering: Rendering) -> None:
         raise SettingsError(f"{rendering.mask} is a folder", "For a video give one picture as --mask.")
 
 
-def _writer(reader: VideoReader, out: Path, encoding: Encoding) -> VideoWriter:
+def _writer(reader: VideoReader, out: Path, encoding: Encoding, part: Part) -> VideoWriter:
     info = reader.info
-    return VideoWriter(
+    writer = VideoWriter(
         out,
         size=(info.width, info.height),
         frame_rate=info.frame_rate,
         source=reader.path,
         encoding=encoding_for(reader, out, encoding),
-        start=reader.start(),
+        start=part.start,
     )
+    if part.numbers is not None:
+        writer.keep_only(part.start, part.end)
+    return writer
 
 
-def _translate_frames(
-    film: Film,
-    reader: VideoReader,
-    writer: VideoWriter,
-    *,
-    report: Callable[[VideoProgress], None] | None,
-    batch: int | None,
-) -> int:
-    """Every frame from the reader through the film's stages to the writer; how many there were."""
-    started = time.monotonic()
-    pixels = reader.info.width * reader.info.height
-    size = batch or _batch_size(film.engine, pixels)
-    done = 0
+class _Translation:
+    """The frames of one film on their way from the reader to the writer.
 
-    def translate(frames: Frames) -> Frames:
-        nonlocal done
-        film.translate(frames)
-        done += len(frames.times)
-        if report is not None:
-            report(VideoProgress(done, reader.info.frames, time.monotonic() - started))
+    Attributes:
+        done: frames translated, by earlier processes too.
+    """
+
+    def __init__(self, film: Film, reader: VideoReader, part: Part, writer: VideoWriter, job: Job) -> None:
+        self.film, self.reader, self.part, self.writer, self.job = film, reader, part, writer, job
+        self.done = self._first_frame = self._segments = 0
+        # VP9 keeps transparency beside its packets, where no file but the video itself can hold it.
+        self._can_resume = film.engine.can_resume and not writer.has_alpha
+
+    def take_up(self) -> None:
+        """Put what earlier processes have done into the writer."""
+        behind: dict[str, Tensor] = {}
+        for segment, state in self.job.take_up() if self._can_resume else ():
+            self.writer.add_segment(segment)
+            behind = state
+            self.done += len(segment.times)
+            self._first_frame, self._segments = segment.last + 1, self._segments + 1
+        if self._segments:
+            self.film.restore(behind, self._first_frame - 1)
+
+    def run(self, report: Callable[[VideoProgress], None] | None, batch: int | None) -> None:
+        """Send every frame that is left through the stages."""
+        started, before = time.monotonic(), self.done
+        pixels = self.reader.info.width * self.reader.info.height
+        size = batch or _batch_size(self.film.engine, pixels)
+        total = self.reader.info.frames if self.part.numbers is None else len(self.part.numbers)
+
+        def tell() -> None:
+            if report is not None:
+                report(VideoProgress(self.done, total, time.monotonic() - started, before))
+
+        def translate(frames: Frames) -> Frames:
+            self.film.translate(frames)
+            if frames.is_last and self._can_resume:
+                self.film.keep_model(frames)
+            self.done += len(frames.times)
+            tell()
+            return frames
+
+        if before:
+            tell()
+        ahead = max(2, min(4, _WAITING_PIXELS // (size * pixels)))
+        batches = _batches(self._read(), size, self.part.start)
+        pipeline(batches, self.film.shrink, translate, self._finish, sink=self._write, ahead=ahead)
+
+    def _read(self) -> Iterator[Frame]:
+        if self.part.numbers is not None:
+            return self.reader.frames_at(
+                range(max(self._first_frame, self.part.numbers.start), self.part.numbers.stop)
+            )
+        return self.reader.frames(self._first_frame) if self._first_frame else iter(self.reader)
+
+    def _finish(self, frames: Frames) -> Frames:
+        self.film.finish(frames)
+        if frames.is_last and self._can_resume:
+            self.film.keep_finish(frames)
         return frames
 
-    def write(frames: Frames) -> None:
+    def _write(self, frames: Frames) -> None:
         for image, moment, alpha in zip(frames.result, frames.times, frames.alpha, strict=True):
-            writer.write(image, moment, alpha)
+            self.writer.write(image, moment, alpha)
+        if frames.is_last:
+            segment = self.writer.end_segment(frames.numbers[-1])
+            if self._can_resume:
+                self.job.save(self._segments, segment, frames.state)
+            self._segments += 1
 
-    ahead = max(2, min(4, _WAITING_PIXELS // (size * pixels)))
-    pipeline(_batches(reader, size), film.shrink, translate, film.finish, sink=write, ahead=ahead)
-    return done
 
+def _batches(frames: Iterable[Frame], size: int, start: Fraction) -> Iterator[Frames]:
+    """Frames in groups, none of which lies in two segments."""
 
-def _batches(frames: Iterable[Frame], size: int) -> Iterator[Frames]:
-    iterator = iter(frames)
-    while group := list(islice(iterator, size)):
-        images, times, numbers, alphas = zip(
-            *((f.image, f.time, f.index, f.alpha) for f in group), strict=True
-        )
-        yield Frames(list(images), list(times), list(numbers), list(alphas))
+    def segment_of(frame: Frame) -> int:
+        return int((frame.time - start) // SEGMENT_SECONDS)
+
+    for _, members in groupby(frames, key=segment_of):
+        held: Frames | None = None
+        while group := list(islice(members, size)):
+            if held is not None:
+                yield held
+            images, times, numbers, alphas = zip(
+                *((f.image, f.time, f.index, f.alpha) for f in group), strict=True
+            )
+            held = Frames(list(images), list(times), list(numbers), list(alphas))
+        assert held is not None, "a group of groupby holds at least one"
+        held.is_last = True
+        yield held
 
 
 def _batch_size(engine: Engine, pixels: int) -> int:

@@ -9,6 +9,7 @@ that grades (`reskin.methods.grade`) needs none of that: its coefficients are sm
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ into."""
 GRADE_SHARE = 0.12
 """Share of a new frame's coefficients in the running mean of a grade."""
 
+_MODEL, _STABILISER, _GRADE = "model.", "stabiliser.", "grade."
+
 _LEAST_WORK_PX, _MOST_WORK_PX = 32, 8192
 
 
@@ -58,6 +61,8 @@ class FilmOptions:
         has_bars: whether the borders of a film are found and left as they are; else they are translated too.
         encoding: codec and quality of the pictures; by default those of the container.
         deinterlace: whether interlaced frames are filled; see `reskin.video.reader.VideoReader`.
+        start: seconds from the beginning of the film at which to begin.
+        seconds: how much of the film to translate, in seconds; None for all that follows `start`.
 
     Raises:
         SettingsError: a value is out of range.
@@ -69,8 +74,14 @@ class FilmOptions:
     has_bars: bool = True
     encoding: Encoding = field(default_factory=Encoding)
     deinterlace: Deinterlace = "auto"
+    start: float = 0.0
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
+        if not 0 <= self.start < math.inf:
+            raise SettingsError(f"--start {self.start:g}", "Give seconds from the beginning, 0 or more.")
+        if self.seconds is not None and not 0 < self.seconds < math.inf:
+            raise SettingsError(f"--seconds {self.seconds:g}", "Give more than 0, such as 3.")
         if isinstance(self.work_size, int) and not _LEAST_WORK_PX <= self.work_size <= _MOST_WORK_PX:
             raise SettingsError(
                 f"a work size of {self.work_size} px", f"Give {_LEAST_WORK_PX} to {_MOST_WORK_PX}, or full."
@@ -78,6 +89,11 @@ class FilmOptions:
         for name in ("detail", "steady"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"--{name} {getattr(self, name):g}", "Give 0 to 1.")
+
+    @property
+    def is_part(self) -> bool:
+        """Whether only a part of the film is translated."""
+        return self.start > 0 or self.seconds is not None
 
 
 AS_IT_IS = FilmOptions(work_size="full", steady=0.0, has_bars=False)
@@ -105,6 +121,8 @@ class Frames:
         made: what it made of that.
         grades: of each frame, in place of `made`, for a model that grades.
         result: as written, each of the size of its source.
+        is_last: whether they are the last ones of a segment of the film.
+        state: what the stages remember behind these frames, where `is_last`.
     """
 
     source: list[Picture]
@@ -115,6 +133,8 @@ class Frames:
     made: list[Picture] = field(default_factory=list)
     grades: list[Grade] = field(default_factory=list)
     result: list[Picture] = field(default_factory=list)
+    is_last: bool = False
+    state: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Film:
@@ -133,7 +153,7 @@ class Film:
         shots: Sequence[Shot],
     ) -> None:
         self.engine, self.options = engine, options
-        self.shots, self._starts = list(shots), [shot.first for shot in shots]
+        self.cut_at(shots)
         self.work_size = engine.model.trained_edge if options.work_size is None else options.work_size
         self._stabiliser = Stabiliser(options.steady)
         self._smoothed: Grade | None = None
@@ -144,6 +164,15 @@ class Film:
         """One frame by itself, (H, W, 3) uint8, through all three stages."""
         frames = Frames([picture], [Fraction(0)], [0])
         return self.finish(self.translate(self.shrink(frames))).result[0]
+
+    def cut_at(self, shots: Sequence[Shot]) -> None:
+        """Take these shots for those of the film."""
+        self.shots, self._starts = list(shots), [shot.first for shot in shots]
+
+    @property
+    def is_grading(self) -> bool:
+        """Whether the model grades, so that every frame is treated at its own size."""
+        return isinstance(self.engine.model, Grader)
 
     def shrink(self, frames: Frames) -> Frames:
         """First stage: what the model is shown."""
@@ -182,6 +211,28 @@ class Film:
             result = put_inside(picture, made, inside, self._bars(shot))
             frames.result.append(self._masked(picture, result))
         return frames
+
+    def keep_model(self, frames: Frames) -> None:
+        """Put what the model remembers into `frames`; to be called behind `translate`, in its thread."""
+        frames.state |= {f"{_MODEL}{name}": value for name, value in self.engine.state().items()}
+
+    def keep_finish(self, frames: Frames) -> None:
+        """Put what the third stage remembers into `frames`; to be called behind `finish`, in its thread."""
+        for name, picture in self._stabiliser.state().items():
+            frames.state[f"{_STABILISER}{name}"] = torch.from_numpy(np.ascontiguousarray(picture)).clone()
+        if self._smoothed is not None:
+            grade = self._smoothed
+            for name, value in grade._asdict().items():
+                frames.state[f"{_GRADE}{name}"] = value.detach().clone().contiguous()
+
+    def restore(self, state: dict[str, Tensor], last: int) -> None:
+        """Go on behind frame number `last`, with what the stages remembered there."""
+        self._translated_shot = self._finished_shot = self._shot_of(last)
+        self.engine.restore(_part_of(state, _MODEL))
+        pictures = _part_of(state, _STABILISER)
+        self._stabiliser.restore({name: np.asarray(value.numpy()) for name, value in pictures.items()})
+        grade = _part_of(state, _GRADE)
+        self._smoothed = Grade(**grade) if grade else None
 
     def _alike(self, numbered: tuple[int, Picture]) -> tuple[int, tuple[int, ...]]:
         """Frames of one shot and size may share a call of the model."""
@@ -241,6 +292,10 @@ class Film:
         if small.shape == picture.shape:
             return made
         return guided_upsample(picture, small, made, detail=self.options.detail)
+
+
+def _part_of(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 def put_inside(picture: Picture, made: Picture, inside: tuple[slice, slice], bars: Bars) -> Picture:

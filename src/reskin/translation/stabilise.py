@@ -51,7 +51,6 @@ class Stabiliser:
         if not 0 <= strength <= 1:
             raise SettingsError(f"a stabiliser of strength {strength:g}", "Give 0 (off) to 1.")
         self.strength = strength
-        self._flows: dict[bool, Any] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -59,6 +58,15 @@ class Stabiliser:
         self._grey: Picture | None = None
         self._film: Picture | None = None
         self._output: Picture | None = None
+
+    def state(self) -> dict[str, Picture]:
+        """The frame before, as it is needed for the next one; empty behind a cut."""
+        kept = {"grey": self._grey, "film": self._film, "output": self._output}
+        return {name: picture for name, picture in kept.items() if picture is not None}
+
+    def restore(self, state: dict[str, Picture]) -> None:
+        """Go on as the stabiliser did that gave this state."""
+        self._grey, self._film, self._output = (state.get(name) for name in ("grey", "film", "output"))
 
     def step(self, film: Picture, translation: Picture) -> Picture:
         """The translation of the next frame, in agreement with the one before.
@@ -86,20 +94,22 @@ class Stabiliser:
         output = with_alpha(translation)
         if self._output is not None and self._output.shape == output.shape:
             assert self._grey is not None and self._film is not None
-            flow = self._flow(is_small).calc(grey, self._grey, None)
+            flow = _estimator(is_small).calc(grey, self._grey, None)
             share = np.float32(self.strength) * _confidence(looked_at, self._film, flow)
             output = _blended(output, self._output, flow, share)
         self._grey, self._film, self._output = grey, looked_at, output
         return np.asarray(cv2.cvtColor(output, cv2.COLOR_RGBA2RGB), np.uint8)
 
-    def _flow(self, is_small: bool) -> Any:
-        """The flow estimator: the medium preset is worth its time on small frames only."""
-        import cv2
 
-        if is_small not in self._flows:
-            preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if is_small else cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
-            self._flows[is_small] = cv2.DISOpticalFlow.create(preset)
-        return self._flows[is_small]
+def _estimator(is_small: bool) -> Any:
+    """The flow estimator: the medium preset is worth its time on small frames only.
+
+    A new one for each pair of frames, so that its buffers carry nothing from one pair to the next.
+    """
+    import cv2
+
+    preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if is_small else cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
+    return cv2.DISOpticalFlow.create(preset)
 
 
 def with_alpha(picture: Picture) -> Picture:

@@ -35,7 +35,14 @@ def _flags(stream: Any) -> Any:
     return flags
 
 
-def copy_file_labels(source: Any, output: Any, target: Any, *, shift: Fraction) -> None:
+def copy_file_labels(
+    source: Any,
+    output: Any,
+    target: Any,
+    *,
+    shift: Fraction,
+    part: tuple[Fraction | None, Fraction | None] = (None, None),
+) -> None:
     """Give an output file the title and other words, the chapters and the timecode of a source.
 
     Where a film was made is not copied: that is a fact about people which a translation need not carry.
@@ -45,16 +52,22 @@ def copy_file_labels(source: Any, output: Any, target: Any, *, shift: Fraction) 
         output: the PyAV output container, nothing written yet.
         target: its video stream.
         shift: seconds by which everything is moved to later times.
+        part: seconds of the source at which a part of it begins and ends; chapters outside are left out, and
+            a part that begins later has no timecode.
     """
+    since, until = part
     output.metadata.update(_words(source.metadata))
     pictures = find_pictures(source)
     if pictures is not None:
         copy_labels(pictures, target)
     timecode = timecode_of(source)
-    if timecode:
+    if timecode and since is None:
         target.metadata["timecode"] = timecode
     moved = []
     for chapter in source.chapters():
+        begins, ends = chapter["start"] * chapter["time_base"], chapter["end"] * chapter["time_base"]
+        if (since is not None and ends <= since) or (until is not None and begins >= until):
+            continue
         by = round(shift / chapter["time_base"])
         start = max(0, chapter["start"] + by)
         moved.append({**chapter, "start": start, "end": max(start, chapter["end"] + by)})
@@ -82,13 +95,14 @@ def timecode_of(container: Any) -> str | None:
     return next((code for code in [*found, container.metadata.get("timecode")] if code), None)
 
 
-def lost_labels(source: Path, written: Path, suffix: str) -> list[str]:
+def lost_labels(source: Path, written: Path, suffix: str, *, is_part: bool = False) -> list[str]:
     """What of a source's labels is not in the file that was written, as lines for people.
 
     Args:
         source: the source.
         written: the finished file.
         suffix: the ending it will have.
+        is_part: whether only a part of the source was written, so that chapters and timecode may be missing.
     """
     with open_container(source) as before, open_container(written) as after:
         pairs = [("the pictures", find_pictures(before), find_pictures(after))]
@@ -104,9 +118,9 @@ def lost_labels(source: Path, written: Path, suffix: str) -> list[str]:
             notes.append(f"labels of the file left out, {suffix} holds none: {_listed(missing)}")
         if places:
             notes.append("the place where the film was made is not written into the copy")
-        if len(after.chapters()) < len(before.chapters()):
+        if not is_part and len(after.chapters()) < len(before.chapters()):
             notes.append(f"{len(before.chapters()) - len(after.chapters())} chapters are left out")
-        if timecode_of(before) and timecode_of(before) != timecode_of(after):
+        if not is_part and timecode_of(before) and timecode_of(before) != timecode_of(after):
             notes.append(f"the timecode {timecode_of(before)} is left out")
         return notes
 

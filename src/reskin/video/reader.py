@@ -119,6 +119,14 @@ class VideoReader:
         """All frames in the order of showing; every call starts anew.
 
         Raises:
+            VideoError: as `frames`.
+        """
+        return self.frames()
+
+    def frames(self, first: int = 0) -> Iterator[Frame]:
+        """The frames from number `first` on, in the order of showing; all damage is noted, that before too.
+
+        Raises:
             DamagedVideoError: the file cannot be read on.
             NoFramesError: not one frame of it can be decoded.
             VideoError: the file was changed meanwhile.
@@ -134,6 +142,8 @@ class VideoReader:
                 if count % _CHECK_EVERY == 0:
                     self._check_unchanged()
                 count += 1
+                if index < first:
+                    continue
                 yield self._frame(picture, table.stamps[index] * unit, index)
             self._check_unchanged()
             order.finish(stated_packets(container, stream))

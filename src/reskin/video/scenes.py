@@ -24,8 +24,10 @@ _NOMINAL_RATE = 25.0
 """The detectors count frames; what rate they are told does not matter to them."""
 
 
-def find_shots(path: Path | str, *, progress: Callable[[int, int], None] | None = None) -> list[int]:
-    """The number of the first frame of each shot, rising; the first is 0.
+def find_shots(
+    path: Path | str, *, part: range | None = None, progress: Callable[[int, int], None] | None = None
+) -> list[int]:
+    """The number of the first frame of each shot, rising; the first is 0, or the first of `part`.
 
     Hard cuts are found by how much a frame differs from the one before, measured against the frames around
     it, so that a fast pan is no cut; where a scene fades to black and another comes up, the cut lies in the
@@ -34,36 +36,37 @@ def find_shots(path: Path | str, *, progress: Callable[[int, int], None] | None 
 
     Args:
         path: a local file.
-        progress: told after each frame how many of how many have been looked at.
+        part: numbers of the frames to look at; by default all.
+        progress: called after each frame with how many of how many have been looked at.
 
     Returns:
-        At least [0].
+        At least one number.
 
     Raises:
         VideoError: the file cannot be read; see `VideoReader`.
         SettingsError: PySceneDetect is not installed.
     """
     with VideoReader(path, longest_px=_LOOK_PX, deinterlace="off") as reader:
-        total = len(reader.times())
+        numbers = part if part is not None else range(len(reader.times()))
         shortest = max(2, round(_SHORTEST_SECONDS * reader.info.frame_rate))
         cut_detector, fade_detector, timecode = _detectors(shortest)
         cuts: list[int] = []
         fades: list[int] = []
-        for frame in reader:
+        for frame in reader if part is None else reader.frames_at(part):
             at = timecode(frame.index, _NOMINAL_RATE)
             # The detectors want BGR.
             image = frame.image[:, :, ::-1]
             cuts += [cut.frame_num for cut in cut_detector.process_frame(at, image)]
             fades += [cut.frame_num for cut in fade_detector.process_frame(at, image)]
             if progress:
-                progress(frame.index + 1, total)
-    return [0, *_merged(cuts, fades, shortest)]
+                progress(frame.index + 1 - numbers.start, len(numbers))
+    return [numbers.start, *_merged(cuts, fades, shortest, first=numbers.start)]
 
 
-def _merged(cuts: list[int], fades: list[int], shortest: int) -> list[int]:
+def _merged(cuts: list[int], fades: list[int], shortest: int, *, first: int) -> list[int]:
     """Both, rising, without fades that a cut beside them says already."""
-    cuts = sorted({cut for cut in cuts if cut > 0})
-    alone = [fade for fade in fades if fade > 0 and _distance(fade, cuts) > 2 * shortest]
+    cuts = sorted({cut for cut in cuts if cut > first})
+    alone = [fade for fade in fades if fade > first and _distance(fade, cuts) > 2 * shortest]
     return sorted({*cuts, *alone})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from array import array
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 import av
+import numpy as np
 
 from reskin.storage import storage_error
+from reskin.video.segments import Segment
 
 _ALPHA = "matroska_block_additional"
 """Where VP9 keeps the transparency of a frame."""
@@ -45,6 +48,11 @@ class FrameTimes:
         self.denominator = math.lcm(self.denominator, (time - self._start).denominator)
         self.last = time
         return len(self._numerators) - 1
+
+    def since(self, first: int) -> list[Fraction]:
+        """The times from number `first` on."""
+        pairs = zip(self._numerators[first:], self._denominators[first:], strict=True)
+        return [Fraction(above, below) for above, below in pairs]
 
     @property
     def shift(self) -> Fraction:
@@ -88,15 +96,41 @@ class Spool:
             self._file.close()
         self._path.unlink(missing_ok=True)
 
-    def add(self, packet: Any) -> None:
-        """Keep a packet whose times count frames."""
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def add(self, packet: Any, first: int = 0) -> None:
+        """Keep a packet whose times count frames from number `first` on."""
         self._file.write(bytes(packet))
         if packet.has_sidedata(_ALPHA):
             self._alpha[len(self._sizes)] = packet.get_sidedata(_ALPHA)
         self._sizes.append(packet.size)
-        self._pts.append(packet.pts)
-        self._dts.append(packet.dts)
+        self._pts.append(packet.pts + first)
+        self._dts.append(packet.dts + first)
         self._keys.append(packet.is_keyframe)
+
+    def segment(self, begin: int, times: list[Fraction], *, first: int, last: int) -> Segment:
+        """The packets from number `begin` on, of frames from number `first` on.
+
+        Args:
+            begin: number of the first packet.
+            times: of the frames.
+            first: number of the first frame in this file.
+            last: number of the last frame in the source.
+        """
+        sizes = np.array(self._sizes[begin:], np.int64)
+        self._file.seek(-int(sizes.sum()), os.SEEK_END)
+        data = np.frombuffer(self._file.read(), np.uint8).copy()
+        pts, dts = (np.array(values[begin:], np.int64) - first for values in (self._pts, self._dts))
+        return Segment(times, last, data, sizes, pts, dts, np.array(self._keys[begin:], np.int64))
+
+    def add_segment(self, segment: Segment, first: int) -> None:
+        """Keep the packets of a segment whose first frame is number `first`."""
+        self._file.write(segment.data.tobytes())
+        self._sizes.extend(segment.sizes.tolist())
+        self._pts.extend((segment.pts + first).tolist())
+        self._dts.extend((segment.dts + first).tolist())
+        self._keys.extend(segment.keys.tolist())
 
     def packets(self, stream: Any, ticks: list[int], step: int, *, end: int, sums_up: bool) -> Iterator[Any]:
         """The packets in the order of decoding, with frame numbers turned into `ticks`.

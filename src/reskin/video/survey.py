@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
+from reskin.errors import NoFramesError
 from reskin.spread import spread
 from reskin.types import NO_BARS, Bars
-from reskin.video.bars import BorderFinder
+from reskin.video.bars import DARK_LEVEL, BorderFinder
 from reskin.video.reader import VideoReader
 from reskin.video.scenes import find_shots
 
@@ -33,31 +36,51 @@ class Shot:
     bars: Bars = NO_BARS
 
 
-def survey(path: Path | str, *, progress: Callable[[int, int], None] | None = None) -> list[Shot]:
+def survey(
+    path: Path | str,
+    *,
+    part: range | None = None,
+    has_bars: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Shot]:
     """The shots of a video and their borders.
 
     Args:
         path: a local file.
-        progress: told after each frame how many of how many have been looked at.
+        part: numbers of the frames to look at; by default all.
+        has_bars: whether borders are looked for; if not, no shot has any.
+        progress: called after each frame with how many of how many have been looked at.
 
     Returns:
-        At least one shot; the first begins at frame 0.
+        At least one shot; the first begins at frame 0, or at the first of `part`.
 
     Raises:
         VideoError: the file cannot be read; see `VideoReader`.
+        NoFramesError: borders are looked for, and the film is black all over.
         SettingsError: PySceneDetect is not installed.
     """
-    starts = find_shots(path, progress=progress)
+    starts = find_shots(path, part=part, progress=progress)
+    if not has_bars:
+        return [Shot(first) for first in starts]
     with VideoReader(path, deinterlace="off") as reader:
-        total = len(reader.times())
-        keys = reader.key_frames() or list(range(total))
+        numbers = part if part is not None else range(len(reader.times()))
+        keys = [key for key in reader.key_frames() if key in numbers] or list(numbers)
         # A single frame cannot show that a border on one edge alone stands still: looks that lie apart can.
         alone = (_looked_at(reader, [key]).bars() for key in _looks(keys, LOOKS_A_FILM))
-        whole = _looked_at(reader, _looks(range(total), LOOKS_A_FILM)).bars()
+        whole = _looked_at(reader, _looks(numbers, LOOKS_A_FILM)).bars()
         if whole == NO_BARS and all(bars == NO_BARS for bars in alone):
+            _check_shows_something(reader, _looks(numbers, LOOKS_A_SHOT))
             return [Shot(first) for first in starts]
-        spans = [range(first, last) for first, last in pairwise([*starts, max(total, starts[-1] + 1)])]
+        spans = [range(first, last) for first, last in pairwise([*starts, max(numbers.stop, starts[-1] + 1)])]
         return [Shot(span.start, _bars_of(reader, span, whole)) for span in spans]
+
+
+def _check_shows_something(reader: VideoReader, numbers: Sequence[int]) -> None:
+    if all(int(np.percentile(frame.image, 99.9)) <= DARK_LEVEL for frame in reader.frames_at(numbers)):
+        raise NoFramesError(
+            f"{reader.path} is black all over: there is no picture within its borders",
+            "Check the source, choose another --start, or add --bars translate.",
+        )
 
 
 def _bars_of(reader: VideoReader, span: range, whole: Bars) -> Bars:

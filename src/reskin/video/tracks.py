@@ -34,6 +34,9 @@ _SUBTITLES = {
 }
 """Subtitle codecs that a container stores so that common players show them."""
 
+_SEEK_SECONDS = 5
+"""Sound is read from so long before a part on: containers find a position by their key frames."""
+
 _RESTARTING = frozenset({"mpegts", "mpeg", "flv", "avi", "asf"})
 """Containers whose pieces can be joined by their bytes, so that the clock may begin anew."""
 
@@ -44,15 +47,23 @@ class Tracks:
     Args:
         output: the PyAV output container.
         suffix: ending of the file being written; it decides which codecs can be copied.
+        since: seconds of the source before which everything is left out; None for none of it.
         until: seconds of the source at which to stop; None for all of it.
 
     Attributes:
         notes: what a user should know about them; complete when the packets are through.
     """
 
-    def __init__(self, output: Any, suffix: str, *, until: Fraction | None = None) -> None:
+    def __init__(
+        self,
+        output: Any,
+        suffix: str,
+        *,
+        since: Fraction | None = None,
+        until: Fraction | None = None,
+    ) -> None:
         self.notes: list[str] = []
-        self._output, self._suffix, self._until = output, suffix, until
+        self._output, self._suffix, self._since, self._until = output, suffix, since, until
         self._codec = "libopus" if suffix == ".webm" else "aac"
         self._source: Any = None
         self._tracks: dict[int, Track] = {}
@@ -167,13 +178,19 @@ class Tracks:
         streams = [stream for stream in self._source.streams if stream.index in self._tracks]
         counts = dict.fromkeys(self._tracks, 0)
         damage = Damage()
+        beyond: set[int] = set()
+        if self._since is not None and self._since > _SEEK_SECONDS and not timeline.has_joints:
+            self._source.seek(int((self._since - _SEEK_SECONDS) * 1_000_000))
         for packet in read_packets(self._source, streams, damage):
             index = packet.stream_index
-            moved = shift + timeline.offset(index, counts[index])
+            offset = timeline.offset(index, counts[index])
             counts[index] += 1
-            if self._is_beyond(packet):
+            if self._is_beyond(packet, offset):
+                beyond.add(index)
+            elif not self._is_before(packet, offset):
+                yield from self._tracks[index].accept(packet, shift + offset)
+            if len(beyond) == len(streams):
                 break
-            yield from self._tracks[index].accept(packet, moved)
         for stream in streams:
             empty = av.Packet()
             empty.stream = stream
@@ -181,9 +198,21 @@ class Tracks:
         if damage.lines():
             self.notes.append("the sound of the source is damaged: a part of it was passed over")
 
-    def _is_beyond(self, packet: Any) -> bool:
-        stamp = packet.dts if packet.dts is not None else packet.pts
-        return self._until is not None and stamp is not None and stamp * packet.time_base > self._until
+    def _is_beyond(self, packet: Any, offset: Fraction) -> bool:
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if self._until is None or stamp is None:
+            return False
+        return bool(stamp * packet.time_base + offset >= self._until)
+
+    def _is_before(self, packet: Any, offset: Fraction) -> bool:
+        """Whether a packet ends before the part begins; Matroska has no room for one that begins before."""
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if self._since is None or stamp is None:
+            return False
+        if self._suffix not in (".mkv", ".webm"):
+            stamp += packet.duration or 1
+            return bool(stamp * packet.time_base + offset <= self._since)
+        return bool(stamp * packet.time_base + offset < self._since)
 
     def close(self) -> None:
         """Let go of the source file."""

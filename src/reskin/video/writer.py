@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from reskin.storage import commit, storage_error
 from reskin.video.encoding import FORMATS, Encoding, add_pictures, check_size, chosen_codec, keeps_alpha
 from reskin.video.labels import copy_file_labels, lost_labels, timecode_of
 from reskin.video.pixels import FrameMaker
+from reskin.video.segments import Segment
 from reskin.video.sound import Sound
 from reskin.video.source import check_is_file, open_container
 from reskin.video.spool import FrameTimes, Spool
@@ -85,11 +87,13 @@ class VideoWriter:
         self._encoding = encoding or Encoding()
         self._source = None if source is None else Path(source)
         self._sound, self._begin = sound, start
-        self._sound_until: Fraction | None = None
+        self._since: Fraction | None = None
+        self._until: Fraction | None = None
         self._end: Fraction | None = None
         self._check()
         self._stack = ExitStack()
         self._open = False
+        self._segment_frame = self._segment_packet = 0
 
     def _check(self) -> None:
         self._codec = chosen_codec(self.path, self._encoding)
@@ -102,6 +106,18 @@ class VideoWriter:
             raise VideoError(f"{self.path}: sound was given twice", "Give either sound or source.")
         if self._source is not None:
             check_is_file(self._source)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the frames come with transparency."""
+        return self._encoding.has_alpha
+
+    def keep_only(self, since: Fraction | None, until: Fraction | None) -> None:
+        """Leave out sound, subtitles and chapters of the source before and after these seconds of its clock.
+
+        To be called before the `with` block.
+        """
+        self._since, self._until = since, until
 
     def __enter__(self) -> Self:
         try:
@@ -120,6 +136,7 @@ class VideoWriter:
         )
         rate = self.frame_rate.limit_denominator(1 << 20)
         self._stream = add_pictures(self._output, self._codec, rate, self.size, self._encoding)
+        self._new_encoder()
         form = self._stream.pix_fmt
         if form == "yuv444p":
             name = "H.264" if self._codec == "h264" else "HEVC"
@@ -127,7 +144,7 @@ class VideoWriter:
             self.notes.append(
                 f"{width}x{height} has an odd edge: stored as {name} 4:4:4, which some players cannot show"
             )
-        self._tracks = Tracks(self._output, suffix, until=self._sound_until)
+        self._tracks = Tracks(self._output, suffix, since=self._since, until=self._until)
         self._stack.callback(self._tracks.close)
         if self._source is not None:
             self._tracks.add_file(self._source)
@@ -166,8 +183,51 @@ class VideoWriter:
             )
         index = self._times.add(Fraction(time))
         frame = self._maker.frame(image, alpha)
-        frame.pts, frame.time_base = index, 1 / Fraction(self._stream.codec_context.framerate)
+        frame.pts = index - self._segment_frame
+        frame.time_base = 1 / Fraction(self._stream.codec_context.framerate)
         self._encode(frame)
+
+    def end_segment(self, last: int) -> Segment:
+        """End a segment: the frames that follow are encoded as if they were the first ones.
+
+        Args:
+            last: number of the last frame in the source, to be kept with the segment.
+
+        Returns:
+            The frames since the segment before.
+        """
+        self._encode(None)
+        first = self._segment_frame
+        segment = self._spool.segment(self._segment_packet, self._times.since(first), first=first, last=last)
+        self._begin_segment()
+        return segment
+
+    def add_segment(self, segment: Segment) -> None:
+        """Add the frames of a segment that another writer of the same size, rate and encoding has ended.
+
+        Raises:
+            StorageError: the disk refuses the write.
+        """
+        first = len(self._times)
+        for time in segment.times:
+            self._times.add(time)
+        try:
+            self._spool.add_segment(segment, first)
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        self._segment_frame, self._segment_packet = len(self._times), len(self._spool)
+
+    def _begin_segment(self) -> None:
+        self._segment_frame, self._segment_packet = len(self._times), len(self._spool)
+        self._new_encoder()
+
+    def _new_encoder(self) -> None:
+        """An encoder of its own for each segment; that of the file itself only states what they have in
+        common."""
+        suffix = self.path.suffix.lower()
+        self._scratch = av.open(io.BytesIO(), "w", format=FORMATS[suffix])
+        rate = self.frame_rate.limit_denominator(1 << 20)
+        self._encoder = add_pictures(self._scratch, self._codec, rate, self.size, self._encoding)
 
     def ends_at(self, end: Fraction | None) -> None:
         """Say when the last frame ceases to be shown, in seconds; None or no call: one frame's length on."""
@@ -175,8 +235,8 @@ class VideoWriter:
 
     def _encode(self, frame: Any) -> None:
         try:
-            for packet in self._stream.encode(frame):
-                self._spool.add(packet)
+            for packet in self._encoder.encode(frame):
+                self._spool.add(packet, self._segment_frame)
         except OSError as error:
             raise storage_error(self.path, error) from error
         except av.error.FFmpegError as error:
@@ -201,7 +261,8 @@ class VideoWriter:
     def _finish(self) -> None:
         if not len(self._times):
             raise NoFramesError(f"no frame was written to {self.path}", "Check the source.")
-        self._encode(None)
+        if self._segment_frame < len(self._times):
+            self._encode(None)
         try:
             self._mux()
         except OSError as error:
@@ -229,8 +290,10 @@ class VideoWriter:
             self.notes.append(f"pictures and sound begin {late:.3f} s later: no file holds negative times")
         if self._source is not None:
             with open_container(self._source) as source:
-                copy_file_labels(source, self._output, self._stream, shift=shift)
-                if timecode_of(source) and suffix in (".mp4", ".m4v"):
+                copy_file_labels(
+                    source, self._output, self._stream, shift=shift, part=(self._since, self._until)
+                )
+                if timecode_of(source) and self._since is None and suffix in (".mp4", ".m4v"):
                     self._output.container_options["write_tmcd"] = "1"
         self._stream.time_base = Fraction(1, timescale)
         step = round(timescale / self.frame_rate)
@@ -244,7 +307,8 @@ class VideoWriter:
         self._output.close()
         self.notes += self._tracks.notes
         if self._source is not None:
-            self.notes += lost_labels(self._source, self._temporary, suffix)
+            is_part = self._since is not None
+            self.notes += lost_labels(self._source, self._temporary, suffix, is_part=is_part)
 
     def _unit(self) -> int:
         """Units a second that hold every time, and the end of the last frame where that is possible."""
@@ -324,7 +388,7 @@ def check_can_write(source: Path | str, target: Path | str, encoding: Encoding |
             encoding=encoding_for(reader, path, encoding or Encoding()),
             start=start,
         )
-        writer._sound_until = start + _CHECK_SECONDS
+        writer.keep_only(None, start + _CHECK_SECONDS)
         with writer:
             for frame in _first_second(reader):
                 writer.write(frame.image, frame.time, frame.alpha)

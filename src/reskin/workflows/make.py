@@ -446,14 +446,17 @@ def _translate(
     if target.exists() and target.stat().st_mtime > trained:
         return [], []
     from reskin.translation.clips import translate_video
+    from reskin.video.probe import probe
 
+    facts, learnt = probe(clip), model.trained_edge
+    is_small = learnt is not None and learnt > min(facts.width, facts.height)
     video = translate_video(
         model,
         clip,
         target,
         "a2b",
         report=lambda at: report(at.frame, at.frames, "frames"),
-        film=FilmOptions(),
+        film=FilmOptions(work_size="full" if is_small else None),
         overwrite=True,
     )
     return list(video.damaged), list(video.notes)

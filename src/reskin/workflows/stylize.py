@@ -15,7 +15,7 @@ from reskin.errors import ImageError, SettingsError
 from reskin.methods.gatys import Gatys, GatysConfig, Progress, read_features
 from reskin.networks.resizing import SMALLEST_PX, working_size
 from reskin.progress import Report, silent
-from reskin.workflows.translate import translate_any
+from reskin.workflows.translate import FilmSettings, translate_any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,6 +60,8 @@ class StylizeConfig(Settings):
     """Replace a result that is already there."""
     device: Annotated[str, BASIC] = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
+    film: FilmSettings = FilmSettings()
+    """How a video is treated; with --model."""
     settings: GatysConfig = GatysConfig()
     """How to stylise."""
 
@@ -124,7 +126,7 @@ def _with_network(config: StylizeConfig, folder: Path, report: Report) -> Folder
 def _translate(
     model: Translator, config: StylizeConfig, compute: Compute, report: Report
 ) -> FolderResult | VideoResult | None:
-    options = {"compute": compute, "overwrite": config.overwrite}
+    options: dict[str, Any] = {"compute": compute, "overwrite": config.overwrite, "film": config.film}
     return translate_any(model, config.source, config.out, model.directions[0], report=report, **options)
 
 

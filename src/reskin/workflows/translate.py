@@ -2,24 +2,98 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, field_validator
 
 from reskin import progress
+from reskin.config import BASIC, Settings, spelling
 from reskin.errors import SettingsError
 from reskin.progress import Report
 
 if TYPE_CHECKING:
     from reskin.methods.translator import Translator
-    from reskin.translation.clips import VideoResult
+    from reskin.translation.clips import VideoProgress, VideoResult
+    from reskin.translation.film import FilmOptions
     from reskin.translation.folders import FolderResult
     from reskin.types import Direction
 
-VIDEO_OPTIONS = ("quality", "codec")
+_TIME = r"([0-9]{1,6}:){0,2}[0-9]{1,6}(\.[0-9]{1,9})?"
+
+
+class FilmSettings(Settings):
+    """How a video is treated."""
+
+    work_size: Annotated[int | Literal["full"] | None, BASIC] = None
+    """Shorter edge in px at which the model sees a frame, or full; by default that of its training."""
+    detail: float = Field(default=0.0, ge=0, le=1)
+    """Share of the texture and shapes that the model draws itself which is kept in enlarging, 0 to 1."""
+    steady: Annotated[float, BASIC] = Field(default=0.8, ge=0, le=1)
+    """Strength of the stabiliser, 0 (off) to 1."""
+    bars: Literal["keep", "translate"] = "keep"
+    """Black bars beside the picture: leave them as they are, or translate them like all else."""
+    deinterlace: Literal["auto", "on", "off"] = "auto"
+    """Fill the interlaced frames of a video, one for each: where they are marked and seen to be combed
+    (auto), all of them (on), or none (off)."""
+    start: Annotated[float, BASIC] = 0.0
+    """Where in the film to begin, in seconds or mm:ss, such as 90 or 1:30."""
+    seconds: Annotated[float | None, BASIC] = Field(default=None, gt=0)
+    """Translate only so many seconds, for a preview."""
+    codec: Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1"] | None = None
+    """Codec of the pictures; by default H.264, in .webm VP9."""
+    quality: int | None = Field(default=None, ge=0, le=51)
+    """Quality of the pictures, 0 (perfect) to 51; 18 looks like the source and is the default."""
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _as_seconds(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if not re.fullmatch(_TIME, value.strip()):
+            raise ValueError(f"'{value}' is no time; write seconds or mm:ss, such as 90 or 1:30")
+        seconds = 0.0
+        for part in value.split(":"):
+            seconds = seconds * 60 + float(part)
+        return seconds
+
+    def options(self) -> FilmOptions:
+        """The same as `translate_video` takes it.
+
+        Raises:
+            SettingsError: a value is out of range.
+        """
+        from reskin.translation.film import FilmOptions
+        from reskin.video.encoding import Encoding
+
+        return FilmOptions(
+            work_size=self.work_size,
+            detail=self.detail,
+            steady=self.steady,
+            has_bars=self.bars == "keep",
+            encoding=Encoding(codec=self.codec, quality=self.quality),
+            deinterlace=self.deinterlace,
+            start=self.start,
+            seconds=self.seconds,
+        )
+
+    def refuse_for_pictures(self, source: Path) -> None:
+        """Refuse what was given by hand where no video is translated (SettingsError)."""
+        given = [spelling(name, type(self).model_fields[name]) for name in sorted(self.model_fields_set)]
+        if given:
+            what = f"{' and '.join(given)} for {source}, which is no video"
+            raise SettingsError(what, "Leave it out for pictures, or give a video.")
 
 
 def translate_any(
-    model: Translator, source: Path, out: Path, direction: Direction, *, report: Report, **options: Any
+    model: Translator,
+    source: Path,
+    out: Path,
+    direction: Direction,
+    *,
+    report: Report,
+    **options: Any,
 ) -> FolderResult | VideoResult | None:
     """Translate what is there; None for a picture, else what became of the folder or video.
 
@@ -29,7 +103,7 @@ def translate_any(
         out: the same kind of thing, to be written.
         direction: one of the model's.
         report: called with how far it is.
-        options: of `translate_image`, `translate_folder` or `translate_video`.
+        options: of `translate_image`, `translate_folder` or `translate_video`; `film` as `FilmSettings`.
 
     Raises:
         SettingsError: there is no source, or an option that only a video has is given for pictures.
@@ -41,10 +115,9 @@ def translate_any(
         raise SettingsError(f"no file or folder {source}", "Check the name.")
     made: FolderResult | VideoResult | None = None
     is_video = not source.is_dir() and not is_image_name(source)
-    typed = [f"--{name}" for name in VIDEO_OPTIONS if options.get(name) is not None]
-    if typed and not is_video:
-        raise SettingsError(f"{' and '.join(typed)} for pictures", "They are for videos: leave them out.")
-    options = {key: value for key, value in options.items() if key not in VIDEO_OPTIONS or value is not None}
+    film: FilmSettings = options.pop("film", None) or FilmSettings()
+    if not is_video:
+        film.refuse_for_pictures(source)
     if source.is_dir():
         from reskin.translation.folders import translate_folder
 
@@ -54,9 +127,12 @@ def translate_any(
     elif is_video:
         from reskin.translation.clips import translate_video
 
-        made = translate_video(
-            model, source, out, direction, report=lambda at: report(at.frame, at.frames, "frames"), **options
-        )
+        def show(at: VideoProgress) -> None:
+            if isinstance(report, progress.Progress):
+                report.start = at.before  # what was there already says nothing about the speed
+            report(at.frame, at.frames, "frames")
+
+        made = translate_video(model, source, out, direction, report=show, film=film.options(), **options)
     else:
         from reskin.translation.pictures import translate_image
 

@@ -1,0 +1,56 @@
+"""The flags of a film: what they mean, and that pictures refuse them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reskin.cli.options import parse
+from reskin.cli.translate import Arguments
+from reskin.errors import SettingsError
+from reskin.methods.translator import Translator
+from reskin.progress import silent
+from reskin.translation.film import FilmOptions
+from reskin.video.encoding import Encoding
+from reskin.workflows.translate import FilmSettings, translate_any
+
+
+def typed(*words: str) -> FilmSettings:
+    return parse(Arguments, ["run", "in.mp4", "out.mp4", *words], command="reskin translate").film
+
+
+def test_without_flags_a_film_is_treated_as_from_python() -> None:
+    assert typed().options() == FilmOptions()
+
+
+def test_every_flag_arrives() -> None:
+    words = (
+        "--work-size full --detail 0.5 --steady 0 --bars translate --start 1:30.5 --seconds 3 --quality 30"
+    )
+    options = typed(*words.split(), "--codec", "hevc").options()
+    assert options == FilmOptions("full", 0.5, 0.0, False, Encoding("hevc", 30), start=90.5, seconds=3.0)
+    assert typed("--work-size", "160").options().work_size == 160
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--seconds", "0"), "--seconds"),
+        (("--steady", "1.5"), "--steady"),
+        (("--start", "soon"), "'soon' is no time"),
+        (("--work-size", "big"), "--work-size"),
+    ],
+)
+def test_wrong_values_are_one_line(words: tuple[str, ...], named: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        typed(*words)
+    assert named in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_pictures_refuse_them(tmp_path: Path) -> None:
+    film = typed("--seconds", "3", "--steady", "0.5")
+    with pytest.raises(
+        SettingsError, match=r"--seconds and --steady for .*, which is no video\. Leave it out"
+    ):
+        translate_any(Translator(), tmp_path, tmp_path / "out", "a2b", report=silent, film=film)
