@@ -86,7 +86,7 @@ def test_a_file_that_is_no_json_object_is_refused(tmp_path: Path, content: bytes
 def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no file"):
         read_json(tmp_path / "file.json")
-    with pytest.raises(SettingsError, match="not readable"):
+    with pytest.raises(SettingsError, match="no plain file"):
         read_json(tmp_path)
 
 

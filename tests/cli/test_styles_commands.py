@@ -106,8 +106,9 @@ def test_a_picture_in_the_style_of_another(made: Path, tmp_path: Path) -> None:
     assert np.array_equal(one, same) and not np.array_equal(one, other)
     two = [str(made / "b" / name) for name in ("0.png", "1.png")]
     assert main([*words, str(tmp_path / "two.png"), "--device", "cpu", "--style", *two]) == 0
-    assert np.array_equal(read_image(tmp_path / "two-style1.png"), one)
-    assert np.array_equal(read_image(tmp_path / "two-style2.png"), other)
+    for name, wanted in (("two-style1.png", one), ("two-style2.png", other)):
+        made_together = read_image(tmp_path / name).astype(int)
+        assert np.abs(made_together - wanted).max() <= 1
 
 
 def test_a_video_keeps_one_style(made: Path, tmp_path: Path) -> None:
@@ -271,8 +272,8 @@ def test_a_misspelt_preset_or_method_is_named_with_the_nearest(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = said(capsys, train("munit", made, "--preset", "sumer2winter", "--out", str(tmp_path / "run")))
-    assert "munit has no preset 'sumer2winter'. Did you mean 'summer2winter'? Known: edges," in line
-    assert "It has none" in said(capsys, train("cut", made, "--preset", "faces"))
+    assert "munit has no preset 'sumer2winter'. Did you mean 'summer2winter'? Known: " in line
+    assert "Known: steady" in said(capsys, train("cut", made, "--preset", "faces"))
     assert "unknown method 'muint'. Did you mean 'munit'?" in said(capsys, train("muint", made))
     assert "Did you mean 'ganimorph_lite'?" in said(capsys, ["methods", "ganimorph_light"])
     assert not (tmp_path / "run").exists()

@@ -246,12 +246,10 @@ def test_missing_weights_are_one_line(
     def unreachable(name: str) -> Path:
         raise WeightsError(f"{name} cannot be fetched", "Get it elsewhere.")
 
+    style = tmp_path / "style.png"
+    write_image(style, np.random.default_rng(1).integers(0, 255, (50, 40, 3), np.uint8))
     monkeypatch.setattr("reskin.methods.fast_style.find_weights", unreachable)
-    words = [
-        word
-        for word in command(tmp_path, tmp_path / "a")
-        if word not in ("--feature-weights", str(drawn_vgg()))
-    ]
+    words = [word for word in command(tmp_path, style) if word not in ("--feature-weights", str(drawn_vgg()))]
     assert main(words) == 2
     assert "vgg16 cannot be fetched" in capsys.readouterr().err.strip().splitlines()[-1]
 

@@ -143,7 +143,7 @@ class FrameRecord(Settings):
     """Digest of that picture's bytes, in hexadecimal."""
     crop: Crop | None = None
     """How it was cut out of the frame, where it was."""
-    scores: dict[str, float] | None = None
+    scores: dict[str, Annotated[float, Field(allow_inf_nan=True)]] | None = None
     """What screening measured, by name."""
     left_out: tuple[str, ...] | None = None
     """Why it is not used: names of screening rules, "dropped by hand", "balance". Absent: it is used."""
