@@ -87,7 +87,7 @@ def test_damage_is_named_and_the_code_is_3(
     made["gives"] = manifest(damaged=["a.mp4: frame 3 is lost"])
     assert main(["prepare", "faces", "a.mp4", "--out", str(tmp_path)]) == 3
     said = capsys.readouterr().err
-    assert "a.mp4: frame 3 is lost" in said and "1 sources or stretches could not be read" in said
+    assert "a.mp4: frame 3 is lost" in said and "1 sources or segments could not be read" in said
 
 
 def test_preset_and_flags(made: dict[str, Any], tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class FilmSettings(Settings):
     deinterlace: Literal["auto", "on", "off"] = "auto"
     """Fill the interlaced frames of a video, one for each: where they are marked and seen to be combed
     (auto), all of them (on), or none (off)."""
-    start: Annotated[float, BASIC] = 0.0
+    start: float = 0.0
     """Where in the film to begin, in seconds or mm:ss, such as 90 or 1:30."""
     seconds: Annotated[float | None, BASIC] = Field(default=None, gt=0)
     """Translate only so many seconds, for a preview."""

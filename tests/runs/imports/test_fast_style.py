@@ -192,7 +192,10 @@ def test_a_style_has_no_way_back_and_a_model_is_not_overwritten(
     assert "no way back" in capsys.readouterr().err and not out.exists()
     assert main(["import", file, "--out", str(out)]) == 0
     assert load(out, device="cpu").directions == ("a2b",)
-    assert main(["import", file, "--out", str(out)]) == 2
+    assert main(["import", file, "--out", str(out)]) == 0  # the same command finds its work done
+    other = str(saved(tensorflow_file(), tmp_path / "other.pth"))
+    (tmp_path / "other.pth").write_bytes((tmp_path / "other.pth").read_bytes() + b"0")
+    assert main(["import", other, "--out", str(out)]) == 2
     assert "holds a model already" in capsys.readouterr().err
 
 
