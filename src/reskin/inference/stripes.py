@@ -4,7 +4,7 @@ Every map of features still exists as a whole, but what a layer needs beside its
 convolutions, with their padding and the enlarging before them, work in stripes of rows; norms, in groups of
 channels, write over their input where nothing else reads it. The result is that of the whole picture, but for
 the order of sums in float32. Cutting the picture into tiles would change the statistics of every norm
-(docs/decisions/0008-stripes.md).
+(docs/decisions/0009-stripes.md).
 
 The networks are not changed: inside `striped`, their modules' `forward` is exchanged, and works as always in
 other threads and where gradients are wanted.
