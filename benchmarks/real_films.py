@@ -47,22 +47,27 @@ def main() -> None:
     """Make, measure, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=4.0, help="of training for each pair")
+    parser.add_argument("--steps", type=int, help="instead of minutes: the same on a machine that is busy")
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "real-films")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results" / "real_films.md")
     parser.add_argument("--only", nargs="*", help="words of the pairs to make")
     given = parser.parse_args()
     data = Path(os.environ.get("RESKIN_TEST_DATA", ROOT.parent / "shared" / "data")) / "video"
-    rows = {}
     for name, (source, like) in PAIRS.items():
         if given.only and not any(word in name for word in given.only):
             continue
         out = given.build / name.replace(" → ", "-to-").replace(" ", "-")
-        made = make(data / source, data / like, out=out, minutes=given.minutes)
-        rows[name] = measure_pair(data / source, data / like, made.translated)
-        rows[name]["method"] = json.loads((out / "choice.json").read_text())["method"]
+        length = {"steps": given.steps} if given.steps else {"minutes": given.minutes}
+        made = make(data / source, data / like, out=out, **length)
+        row = measure_pair(data / source, data / like, made.translated)
+        row["method"] = json.loads((out / "choice.json").read_text())["method"]
+        (given.build / f"{out.name}.json").write_text(json.dumps({"name": name, **row}), encoding="utf-8")
         draw_sheet(given.build / f"{out.name}.png", [data / source, made.translated, data / like])
-        print(name, json.dumps(rows[name]), flush=True)
-    given.page.write_text(page(rows, given.minutes), encoding="utf-8")
+        print(name, json.dumps(row), flush=True)
+    measured = [json.loads(path.read_text()) for path in given.build.glob("*.json")]
+    rows = {name: row for name in PAIRS for row in measured if row["name"] == name}
+    length_in_words = f"{given.steps:,} steps" if given.steps else f"{given.minutes:g} minutes"
+    given.page.write_text(page(rows, length_in_words), encoding="utf-8")
 
 
 def frames_of(path: Path, count: int = FRAMES) -> tuple[list[Picture], Bars]:
@@ -172,7 +177,7 @@ def draw_sheet(path: Path, films: list[Path]) -> None:
 ABOUT = """\
 # `make` on real clips
 
-`make real-films`: six pairs, {minutes:g} minutes of training each on two CPU cores. Distance is the
+`make real-films`: six pairs, {length} of training each on two CPU cores. Distance is the
 sliced Wasserstein distance of 5 px patches to the target (lower is nearer). Structure is the local
 correlation of luminance with the input; it is kept if it is at least {kept:g} of what colour
 transfer keeps. Clipped is the percent of pixels at black or white; at most {clipped:g} points above
@@ -192,10 +197,10 @@ ROW = (
 )
 
 
-def page(rows: dict[str, dict[str, float | str]], minutes: float) -> str:
+def page(rows: dict[str, dict[str, float | str]], length: str) -> str:
     """The table as Markdown."""
-    about = ABOUT.format(minutes=minutes, kept=KEPT_SHARE, clipped=CLIPPED_POINTS)
-    return about + COLUMNS + "".join(ROW.format(name=name, **row) for name, row in rows.items())
+    about = ABOUT.format(length=length, kept=KEPT_SHARE, clipped=CLIPPED_POINTS)
+    return about + COLUMNS + "".join(ROW.format(**row) for row in rows.values())
 
 
 if __name__ == "__main__":

@@ -56,6 +56,20 @@ def test_lines_between_come_every_interval(monkeypatch: pytest.MonkeyPatch) -> N
     assert stream.getvalue() == "12/105 steps · 5 s each · 7 min 45 s left · cycle 0.5\n"
 
 
+def test_the_same_noun_in_a_later_stage_is_timed_from_its_own_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    stream = io.StringIO()
+    shown = Progress("frames", stream=stream)
+    shown(0, 10)
+    shown(10, 10)
+    now += 300  # another stage, which counts something else
+    shown(1, 11)
+    now += 40
+    shown(5, 11)
+    assert stream.getvalue().splitlines()[-1] == "5/11 frames · 10 s each · 1 min 0 s left"
+
+
 def test_a_bar_on_a_terminal_and_names_are_escaped() -> None:
     stream = Terminal()
     with Progress(stream=stream) as shown:

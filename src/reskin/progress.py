@@ -165,7 +165,12 @@ class Progress:
             return
         what = what or self.what
         now = time.monotonic()
-        count = self.counts.setdefault(what, _Count(now, self.start, self.is_terminal))
+        count = self.counts.get(what)
+        if count is None:
+            count = self.counts[what] = _Count(now, self.start, self.is_terminal)
+        elif done < count.done:  # the same noun again in a later stage: frames taken out, then translated
+            count = self.counts[what] = _Count(now, done, self.is_terminal)
+        count.done = done
         rate = (done - count.start) / max(now - count.began, 1e-6)
         left = (total - done) / rate if total is not None and rate > 0 else None
         is_last = done == total
@@ -216,7 +221,7 @@ class _Count:
     """What is known of one thing that is counted; times as `time.monotonic` gives them."""
 
     def __init__(self, now: float, start: int, is_terminal: bool) -> None:
-        self.began, self.start = now, start
+        self.began, self.start, self.done = now, start, start
         self.shown = 0.0 if is_terminal else now
         self.told = 0.0
         self.bar: TaskID | None = None
