@@ -236,3 +236,18 @@ def test_the_files_beside_the_tests_are_known(real_data: Path, monkeypatch: pyte
     for name in ("yunet", "yunet-640"):
         path = local_weights(name)
         assert path is not None and path.stat().st_size == KNOWN[name].size_bytes
+
+
+def test_weights_of_unknown_size_are_found_and_never_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = replace(KNOWN["alexnet"], sha256=hashlib.sha256(CONTENT).hexdigest()[:8])
+    assert entry.size_bytes == 0
+    monkeypatch.setitem(KNOWN, "alexnet", entry)
+    monkeypatch.setenv("RESKIN_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("RESKIN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "empty.pth").write_bytes(b"")  # has the size 0
+    with pytest.raises(WeightsError, match="never fetched"):
+        find_weights("alexnet")
+    (tmp_path / entry.file).write_bytes(CONTENT)
+    assert find_weights("alexnet") == tmp_path / entry.file

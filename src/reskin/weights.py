@@ -49,7 +49,8 @@ class Weights:
         file: what the file is called in a folder.
         address: where it is public.
         sha256: digest in hexadecimal; its first digits where its publisher states no more.
-        size_bytes: size of the file; never more than this is fetched.
+        size_bytes: size of the file; never more than this is fetched. 0 where its publisher states none: then
+            it is never fetched, only found.
         licence: what it may be used for.
         purpose: what it does.
     """
@@ -64,6 +65,7 @@ class Weights:
 
 
 _YUNET = "https://raw.githubusercontent.com/ShiqiYu/libfacedetection.train/0047ac24afb1/onnx"
+_FID = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights"
 
 KNOWN: dict[str, Weights] = {
     entry.name: entry
@@ -103,6 +105,33 @@ KNOWN: dict[str, Weights] = {
             size_bytes=574_673_361,
             licence="CC BY 4.0 (the network, Oxford VGG); BSD-3-Clause (torchvision); trained on ImageNet",
             purpose="features for perceptual and style losses (torchvision's VGG-19)",
+        ),
+        Weights(
+            name="inception-fid",
+            file="pt_inception-2015-12-05-6726825d.pth",
+            address=f"{_FID}/pt_inception-2015-12-05-6726825d.pth",
+            sha256="6726825d",  # all that the publisher states: the digits in the file's name
+            size_bytes=0,
+            licence="Apache-2.0 (pytorch-fid, TensorFlow); trained on ImageNet",
+            purpose="features of FID and KID (TensorFlow's Inception of 2015)",
+        ),
+        Weights(
+            name="alexnet",
+            file="alexnet-owt-7be5be79.pth",
+            address="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+            sha256="7be5be79",
+            size_bytes=0,
+            licence="BSD-3-Clause (torchvision); trained on ImageNet",
+            purpose="features of LPIPS (torchvision's AlexNet)",
+        ),
+        Weights(
+            name="squeezenet1_1",
+            file="squeezenet1_1-b8a52dc0.pth",
+            address="https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
+            sha256="b8a52dc0",
+            size_bytes=0,
+            licence="BSD-3-Clause (torchvision); trained on ImageNet",
+            purpose="features for measures (torchvision's SqueezeNet 1.1)",
         ),
     )
 }
@@ -169,7 +198,7 @@ def _in_folder(entry: Weights, folder: Path) -> Path | None:
         _check(entry, named)
         return named
     for path in sorted(folder.iterdir()):
-        right_size = path.is_file() and path.stat().st_size == entry.size_bytes
+        right_size = entry.size_bytes > 0 and path.is_file() and path.stat().st_size == entry.size_bytes
         if right_size and file_digest(path).startswith(entry.sha256):
             return path
     return None
@@ -197,6 +226,9 @@ def fetch(
         WeightsError: no connection, an address outside of `origins`, too many bytes, or another checksum.
         StorageError: the disk refuses the write.
     """
+    if not entry.size_bytes:
+        what = f"{entry.file} is not here, and is never fetched; it is public at {entry.address}"
+        raise WeightsError(what, _by_hand(entry))
     part = folder / f"{entry.file}.part"
     target = folder / entry.file
     try:

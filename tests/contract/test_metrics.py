@@ -19,7 +19,7 @@ from reskin.metrics.facts import Facts
 from reskin.networks.init import initialise
 from reskin.networks.squeezenet import SqueezeNet
 
-NAMES = [info.name for info in pkgutil.iter_modules(reskin.metrics.__path__) if info.name != "facts"]
+EVERY = [info.name for info in pkgutil.iter_modules(reskin.metrics.__path__) if info.name != "facts"]
 Measure = Callable[[Tensor, Tensor], float]
 
 
@@ -31,6 +31,10 @@ def facts_of(name: str) -> Facts:
     facts = module_of(name).FACTS
     assert isinstance(facts, Facts)
     return facts
+
+
+NAMES = [name for name in EVERY if facts_of(name).kind != "numbers"]
+"""Those that measure images; what measures features, probabilities or labels has tests of its own."""
 
 
 def measure_of(name: str) -> Measure:
@@ -107,7 +111,7 @@ def test_other_shapes_are_refused(name: str, shape: tuple[int, ...], pictures: T
         measure_of(name)(torch.zeros(shape), torch.zeros(shape[1:]))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_docstring_says_which_way_is_better(name: str) -> None:
     facts = facts_of(name)
     first = getattr(module_of(name), facts.name).__doc__.splitlines()[0]

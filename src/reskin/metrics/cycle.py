@@ -1,15 +1,17 @@
-"""Cycle error: what a picture loses on the way to the other side and back.
+"""Cycle error: the distance of an image to its reconstruction.
 
 A small error alone proves little. Zhu et al. (ICCV 2017, https://arxiv.org/abs/1703.10593) train for it,
 and a network can meet it by hiding the source in faint noise (Chu et al., "CycleGAN, a Master of
 Steganography", 2017, https://arxiv.org/abs/1712.02950). Rounding the translation to 8 bits, as every file
-does, spoils what is hidden there: an error that jumps with `through_8_bits` is the sign of it.
+does, spoils what is hidden there, and so does noise of half a level: an error that jumps with
+`through_8_bits` or in `noise_probe` is the sign of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from reskin.errors import ShapeError
@@ -25,12 +27,12 @@ def cycle_l1(
     *,
     through_8_bits: bool = False,
 ) -> Tensor:
-    """Mean absolute difference of each picture to itself after there and back; lower is better, 0 is perfect.
+    """Mean absolute difference of each image to its reconstruction; lower is better, 0 is perfect.
 
     Args:
         images: (N, C, H, W), float, in [-1, 1].
-        there: to the other side; keeps the shape.
-        back: from the other side; keeps the shape.
+        there: to the other domain; keeps the shape.
+        back: from the other domain; keeps the shape.
         through_8_bits: round what `there` gives to the 256 levels of a file before it goes back.
 
     Returns:
@@ -60,3 +62,44 @@ def round_to_8_bits(images: Tensor) -> Tensor:
     [0.0, 128.0, 255.0]
     """
     return images.float().clamp(-1.0, 1.0).add(1.0).mul(127.5).round().div(127.5).sub(1.0)
+
+
+def noise_probe(
+    images: Tensor,
+    there: Callable[[Tensor], Tensor],
+    back: Callable[[Tensor], Tensor],
+    *,
+    levels: float = 0.5,
+    seed: int = 0,
+) -> Tensor:
+    """How many times larger the cycle error is with faint noise on the translation; lower is better.
+
+    About 1 is a reconstruction that reads what everybody sees; far above 1 it reads what is hidden.
+
+    Args:
+        images: (N, C, H, W), float, in [-1, 1].
+        there: to the other domain; keeps the shape.
+        back: from the other domain; keeps the shape.
+        levels: deviation of the Gaussian noise, in levels of 255: half of one cannot be seen.
+        seed: decides the noise.
+
+    Returns:
+        (N,), 1 or more in most cases; an image that was reconstructed to less than a tenth of a level counts
+        as one of a tenth of a level.
+
+    Raises:
+        ShapeError: as `cycle_l1`.
+
+    >>> import torch
+    >>> noise_probe(torch.zeros(1, 1, 4, 4), lambda x: x, lambda x: x + 0.1).round(decimals=1)
+    tensor([1.])
+    """
+    source = torch.Generator().manual_seed(seed)
+
+    def noisy(batch: Tensor) -> Tensor:
+        halfway = there(batch)
+        noise = torch.randn(halfway.shape, generator=source) * (levels / 127.5)
+        return halfway.float() + noise.to(halfway.device)
+
+    plain = cycle_l1(images, there, back).clamp_min(0.1 / 127.5)
+    return cycle_l1(images, noisy, back) / plain

@@ -15,8 +15,9 @@ class Facts:
 
     Attributes:
         name: the function that measures, in the same module.
-        kind: what is compared: "pair" for a picture and its truth, "set" for two sets of pictures that do not
-            belong together one by one, "cycle" for a picture and itself after a way there and back.
+        kind: what is compared: "pair" for an image and its truth, "set" for two sets of images that do not
+            belong together one by one, "cycle" for an image and its reconstruction, "numbers" for what is
+            measured of features, probabilities or labels that a network made of images before.
         better: whether higher or lower is better.
         best: the value of a perfect result.
         symmetric: whether the two inputs may change places.
@@ -26,7 +27,7 @@ class Facts:
     """
 
     name: str
-    kind: Literal["pair", "set", "cycle"]
+    kind: Literal["pair", "set", "cycle", "numbers"]
     better: Better
     best: float
     symmetric: bool

@@ -6,6 +6,7 @@ features from Inception v3; with another network, a number says nothing without 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,11 +27,13 @@ class KernelDistance:
 
     Attributes:
         mean: over the subsets; around 0, and so at times below it, for sets of one kind.
-        deviation: over the subsets.
+        deviation: over the subsets; 0 where the sets were taken whole.
+        error: standard error of the value over the pictures of both sets, by the jackknife.
     """
 
     mean: float
     deviation: float
+    error: float = 0.0
 
 
 def kid(
@@ -80,14 +83,39 @@ def kernel_distance(found: Tensor, wanted: Tensor, *, seed: int = 0) -> KernelDi
     found, wanted = found.double(), wanted.double()
     size = min(SUBSET_SIZE, len(found), len(wanted))
     if len(found) == len(wanted) == size:
-        return KernelDistance(_mmd(found, wanted), 0.0)
+        return KernelDistance(_mmd(found, wanted), 0.0, jackknife_error(found, wanted))
     source = torch.Generator().manual_seed(seed)
     values = []
     for _ in range(SUBSETS):
         one, two = (torch.randperm(len(every), generator=source)[:size] for every in (found, wanted))
         values.append(_mmd(found[one.to(found.device)], wanted[two.to(wanted.device)]))
     spread = torch.tensor(values, dtype=torch.float64)
-    return KernelDistance(spread.mean().item(), spread.std().item())
+    small = [every[: 2 * SUBSET_SIZE] for every in (found, wanted)]
+    scale = math.sqrt(min(map(len, small)) / min(len(found), len(wanted)))
+    return KernelDistance(spread.mean().item(), spread.std().item(), scale * jackknife_error(*small))
+
+
+def jackknife_error(found: Tensor, wanted: Tensor) -> float:
+    """Standard error of the squared discrepancy over the pictures, from leaving each out once.
+
+    Quenouille's and Tukey's jackknife for two samples (Efron & Tibshirani, "An Introduction to the
+    Bootstrap", 1993, chapter 11): the variances over the pictures of either set are added.
+
+    Args:
+        found: (N, D), N of 3 or more; with fewer there is no error to be had, and nan is given.
+        wanted: (M, D), M of 3 or more.
+    """
+    x, y = found.double(), wanted.double()
+    if min(len(x), len(y)) < 3:
+        return math.nan
+    within_x, within_y, across = _kernel(x, x), _kernel(y, y), _kernel(x, y)
+    variance = 0.0
+    for within, rows in ((within_x, across.sum(1)), (within_y, across.sum(0))):
+        n, m = len(within), across.numel() // len(within)
+        own = within.sum(1) - within.diagonal()
+        left = (own.sum() - 2 * own) / ((n - 1) * (n - 2)) - 2 * (rows.sum() - rows) / ((n - 1) * m)
+        variance += (n - 1) / n * (left - left.mean()).square().sum().item()
+    return math.sqrt(variance)
 
 
 def _mmd(x: Tensor, y: Tensor) -> float:
