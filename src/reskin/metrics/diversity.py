@@ -1,8 +1,8 @@
 """LPIPS diversity: how different the outputs of one input are from each other.
 
 Zhu et al., "Toward Multimodal Image-to-Image Translation", NeurIPS 2017, https://arxiv.org/abs/1711.11586,
-and MUNIT (https://arxiv.org/abs/1804.04732), section 5.2: 100 inputs, 19 random pairs of outputs of each, 1,900
-distances. Noise is most diverse of all: it says nothing without a measure of quality beside it.
+and MUNIT (https://arxiv.org/abs/1804.04732), section 5.2: 100 inputs, 19 random pairs of outputs of
+each, 1,900 distances. Noise is most diverse of all: it says nothing without a measure of quality beside it.
 """
 
 from __future__ import annotations
