@@ -33,6 +33,7 @@ COMMANDS = {
     "grid": "grid",
     "interpolate": "interpolate",
     "evaluate": "evaluate",
+    "segmenter": "segmenter",
     "report": "report",
     "export": "export",
     "import": "import_model",
