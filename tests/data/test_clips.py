@@ -74,6 +74,20 @@ def test_every_window_comes_up_once_in_an_epoch(root: Path) -> None:
     assert len(set(epoch)) == 4
 
 
+def test_frames_of_a_sample_may_lie_apart(root: Path) -> None:
+    write_clips(root / "b" / "train", {7: 5})
+    batches = opened(root, frame_step=2)
+    seen = {tuple(red) for step in range(1, 9) for red in reds(batches.at(step).a)}
+    assert seen == {(0, 2, 4)}  # the other clips are shorter than five frames
+
+
+def test_held_out_samples_lie_apart_as_those_of_training(root: Path) -> None:
+    write_clips(root / "a" / "test", {4: 6})
+    write_clips(root / "b" / "train", {7: 5})
+    held_out = opened(root, frame_step=2).held_out(2)
+    assert reds(held_out.a) == [[80, 82, 84], [81, 83, 85]] and reds(held_out.b) == [[140, 142, 144]] * 2
+
+
 def test_frames_of_a_sample_share_crop_and_flip_and_samples_and_domains_do_not(root: Path) -> None:
     batches = opened(root)
     seen: dict[str, set[tuple[int, ...]]] = {"a": set(), "b": set()}
@@ -232,6 +246,11 @@ def test_where_no_clip_is_the_error_says_how_to_make_them(root: Path, write: Any
         DataError, match=f"no 3 consecutive frames.*{holds}.*reskin prepare clips .* --length 3"
     ):
         opened(root, a=root / "c")
+
+
+def test_frames_that_lie_too_far_apart_are_refused(root: Path) -> None:
+    with pytest.raises(DataError, match=r"no 7 consecutive frames \(3 of them, 3 apart\).*--length 7"):
+        opened(root, frame_step=3)
 
 
 def test_fewer_images_are_fewer_whole_clips(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ SIZES: dict[str, Any] = {
     "blocks": 1,
     "downsamplings": 5,
     "disc_layers": 1,
+    "predictor_width": 4,
+    "predictor_downsamplings": 5,
     "scales": 1,
     "pool_size": 2,
     "picture_size": 32,

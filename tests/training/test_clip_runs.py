@@ -18,6 +18,7 @@ from reskin.device import Compute
 from reskin.images import read_image, write_image
 from reskin.methods.base import MethodConfig
 from reskin.runs.folder import list_checkpoints
+from reskin.runs.load import load
 from reskin.runs.settings import sort_settings
 from reskin.training.health import Health
 from reskin.training.samples import sample_rows
@@ -61,17 +62,41 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }
 
 
+METHODS: dict[str, dict[str, Any]] = {
+    "clip_gan": {},
+    "recycle_gan": {
+        "width": 4,
+        "blocks": 1,
+        "disc_layers": 1,
+        "predictor_width": 4,
+        "predictor_downsamplings": 5,
+        "predictor_share": 0.5,
+        "pool_size": 2,
+    },
+}
+"""Settings with which each of them is small and everything that it remembers is in use."""
+
+
+@pytest.mark.parametrize("name", list(METHODS))
 def test_resumed_it_ends_in_the_same_bits(
-    clips: dict[str, Any], tmp_path: Path, differences: Callable[[Path, Path], list[str]]
+    name: str, clips: dict[str, Any], tmp_path: Path, differences: Callable[[Path, Path], list[str]]
 ) -> None:
-    whole = train_run("clip_gan", out=tmp_path / "whole", **clips)
-    part = train_run("clip_gan", out=tmp_path / "part", **clips)
+    settings = clips | METHODS[name]
+    whole = train_run(name, out=tmp_path / "whole", **settings)
+    part = train_run(name, out=tmp_path / "part", **settings)
     for path in list_checkpoints(part)[1:]:
         path.unlink()
     (first,) = list_checkpoints(part)
     assert int(first.stem) < 8
-    train_run("clip_gan", out=part, **clips)
+    train_run(name, out=part, **settings)
     assert differences(whole, part) == []
+
+
+def test_what_only_translates_may_be_changed_in_a_run(clips: dict[str, Any], tmp_path: Path) -> None:
+    settings = clips | METHODS["recycle_gan"] | {"steps": 1}
+    run = train_run("recycle_gan", out=tmp_path / "run", **settings)
+    train_run("recycle_gan", out=run, **settings | {"predictor_share": 0.0})
+    assert load(run, device="cpu").config.to_dict()["predictor_share"] == 0
 
 
 def test_the_sample_grid_shows_the_frames_of_the_clips(clips: dict[str, Any], tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from reskin.data.clips import (
     fit_strip,
     no_clips,
     positions,
+    span_of,
     split_stack,
     starts_of_windows,
     whole_clips,
@@ -112,7 +113,8 @@ class Batches:
         config, length = self.config, self.windows_a.length
         if self.cache_b is None:
             pairs = [find_pairs(config.a, config.b, split)[0] for split in HELD_OUT_SPLITS]
-            clips = _held_out_clips(pairs, config.a, count, partial(fit_pair, config=config), length)
+            fit_clip_pair, step = partial(fit_pair, config=config), config.frame_step
+            clips = _held_out_clips(pairs, config.a, count, fit_clip_pair, (length, step))
             above, below = _halves([frame for clip in clips for frame in clip])
             return Batch(self._middles(above), self._middles(below))
         sides: list[list[list[Picture]]] = []
@@ -121,7 +123,8 @@ class Batches:
             images: list[list[Source]] = [
                 [(path,) for path in split_images(root, side, split)] for split in HELD_OUT_SPLITS
             ]
-            sides.append(_held_out_clips(images, root, count, partial(_fit_one, config=config), length))
+            fit_one, shape = partial(_fit_one, config=config), (length, config.frame_step)
+            sides.append(_held_out_clips(images, root, count, fit_one, shape))
         number = max(map(len, sides))
         of_a, of_b = ([frame for i in range(number) for frame in of[i % len(of)]] for of in sides)
         return Batch(self._middles(of_a), self._middles(of_b))
@@ -210,7 +213,7 @@ def open_batches(
             memory_limit=limit,
         )
         _check_sizes(cache, config, sampling.batch)
-        return cache, windows_in(cache, root, length, are_strips=strips)
+        return cache, windows_in(cache, root, length, are_strips=strips, step=config.frame_step)
 
     if is_paired:
         pairs, alone = _training_pairs(config)
@@ -241,9 +244,13 @@ def _training_pairs(config: DataConfig) -> tuple[list[Source], list[tuple[Path, 
 
 
 def _held_out_clips(
-    splits: Sequence[list[Source]], root: Path, count: int, fit_source: Fit, length: int
+    splits: Sequence[list[Source]], root: Path, count: int, fit_source: Fit, shape: tuple[int, int]
 ) -> list[list[Picture]]:
-    """Up to `count` samples of `length` frames of the first split that has any, spread evenly over it."""
+    """Up to `count` samples of the first split that has any, spread evenly over it.
+
+    `shape` is how many frames a sample has, and how far each is behind the one before.
+    """
+    length, step = shape
     images = next(split for split in splits if split)
     if length == 1:
         return [[picture] for picture in _readable(images, count, fit_source)]
@@ -253,11 +260,12 @@ def _held_out_clips(
     places: list[Position | None] = []
     for sources in splits:
         places = positions([source[0] for source in sources], root)
-        if starts := starts_of_windows(places, length):
-            windows = [sum(sources[start : start + length], ()) for start in starts]
+        if starts := starts_of_windows(places, span_of(length, step)):
+            frames = [range(start, start + span_of(length, step), step) for start in starts]
+            windows = [sum((sources[number] for number in window), ()) for window in frames]
             clips = _readable(windows, count, fit_clip(fit_source, length))
             return [split_stack(clip, length) for clip in clips]
-    raise no_clips(places, root, length)
+    raise no_clips(places, root, length, step)
 
 
 def _check_sizes(cache: Cache, config: DataConfig, batch: int) -> None:

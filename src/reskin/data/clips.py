@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from reskin.data.cache import Cache, Fit, Source
 from reskin.data.manifest import MANIFEST_NAME, read_manifest
-from reskin.errors import DataError, ImageError
+from reskin.errors import DataError, ImageError, SettingsError
 from reskin.images import Picture, read_image
 
 STRIP_FRAMES = 3
@@ -35,24 +35,26 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True)
 class Windows:
-    """The samples that a cache holds, each of `length` consecutive frames.
+    """The samples that a cache holds, each of `length` frames that follow each other.
 
     Attributes:
         starts: (M,), int64, the index in the cache of the first frame of each sample, or of its strip.
         length: frames in a sample; 1 for single images.
         are_strips: whether the frames of a sample lie one above the other in one cached picture.
+        step: frames from one of a sample to the next; 1 for consecutive ones.
     """
 
     starts: NDArray[np.int64]
     length: int
     are_strips: bool = False
+    step: int = 1
 
     def frames(self, cache: Cache, sample: int) -> list[Picture]:
         """The frames of sample number `sample`, in order; views, not copies."""
         start = int(self.starts[sample])
         if self.are_strips:
             return split_stack(cache.picture(start), self.length)
-        return [cache.picture(start + number) for number in range(self.length)]
+        return [cache.picture(start + number * self.step) for number in range(self.length)]
 
 
 def positions(paths: Sequence[Path], root: Path) -> list[Position | None]:
@@ -102,28 +104,43 @@ def starts_of_windows(
     return starts
 
 
-def windows_in(cache: Cache, root: Path, length: int, *, are_strips: bool = False) -> Windows:
-    """All samples of `length` frames that a cache holds.
+def windows_in(cache: Cache, root: Path, length: int, *, are_strips: bool = False, step: int = 1) -> Windows:
+    """All samples of `length` frames, each `step` behind the one before, that a cache holds.
 
     Raises:
         DataError: there are none.
+        SettingsError: a step where there is nothing to step over: single images, or strips.
     """
+    if step > 1 and (length == 1 or are_strips):
+        what = "pictures that hold three frames each" if are_strips else "a method that learns single images"
+        raise SettingsError(f"--frame-step {step} for {what}", "Leave --frame-step out.")
     if length == 1 or are_strips:
         return Windows(np.arange(len(cache)), length, are_strips)
     places = positions([source[0] for source in cache.sources], root)
-    starts = starts_of_windows(places, length, cache.table[:, 1:])
+    starts = starts_of_windows(places, span_of(length, step), cache.table[:, 1:])
     if not starts:
-        raise no_clips(places, root, length)
-    return Windows(np.array(starts, dtype=np.int64), length)
+        raise no_clips(places, root, length, step)
+    return Windows(np.array(starts, dtype=np.int64), length, step=step)
 
 
-def no_clips(places: Sequence[Position | None], root: Path, length: int) -> DataError:
+def span_of(length: int, step: int) -> int:
+    """Consecutive frames from the first of `length` frames to the last, each `step` behind the one before.
+
+    >>> span_of(3, 2)
+    5
+    """
+    return (length - 1) * step + 1
+
+
+def no_clips(places: Sequence[Position | None], root: Path, length: int, step: int = 1) -> DataError:
     """The error for a dataset without a single window."""
-    longest = max((n for n in range(1, length) if starts_of_windows(places, n)), default=1)
+    span = span_of(length, step)
+    longest = max((n for n in range(1, span) if starts_of_windows(places, n)), default=1)
     holds = "only single images" if longest == 1 else f"clips of {longest} at most"
+    wanted = f"{span} consecutive frames" + (f" ({length} of them, {step} apart)" if step > 1 else "")
     return DataError(
-        f"{root} has no {length} consecutive frames, which this method learns from; it holds {holds}",
-        f"Make clips: reskin prepare clips VIDEO --out FOLDER --length {length}, and train on FOLDER.",
+        f"{root} has no {wanted}, which this method learns from; it holds {holds}",
+        f"Make clips: reskin prepare clips VIDEO --out FOLDER --length {span}, and train on FOLDER.",
     )
 
 

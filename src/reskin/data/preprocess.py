@@ -51,6 +51,8 @@ class DataConfig(Settings):
     of nothing, a flip, an upside-down flip, a 3 px blur and the changes of colour (wants --no-flip)."""
     augment_chances: tuple[float, float, float, float, float] = (0.2, 0.2, 0.2, 0.2, 0.2)
     """Chances of the five in this order, for one_of_five; they add up to 1."""
+    frame_step: int = Field(default=1, ge=1, le=100)
+    """For methods that learn from clips: frames from one of a clip to the next; 2 takes every second one."""
     max_images: int | None = Field(default=None, ge=1)
     """Use at most this many pictures of a side, spread evenly over it; None for all."""
 

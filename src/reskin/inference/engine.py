@@ -58,9 +58,9 @@ class Engine:
         self.model, self.direction = model, direction
         self.compute = compute or choose_compute(str(_device_of(model)))
         self.compute.place(model)
-        # A model with the default stream sees each frame for itself, so frames may share a call.
-        self.remembers = type(model).stream is not Translator.stream
         self._stream = model.stream(direction)
+        # A model with the default stream sees each frame for itself, so frames may share a call.
+        self.remembers = type(self._stream) is not Stream
         self._least_striped: int | None = None  # pixels for which the memory was too little
 
     def run(self, images: Tensor) -> Tensor:

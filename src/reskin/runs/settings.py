@@ -91,7 +91,15 @@ class TrainConfig(Settings):
 
 
 # A change of one of these leaves every number of the training as it is.
-FREE_TO_CHANGE = {"save_every", "keep", "sample_every", "log_every", "tensorboard", "device"}
+FREE_TO_CHANGE = {
+    "save_every",
+    "keep",
+    "sample_every",
+    "log_every",
+    "tensorboard",
+    "device",
+    "predictor_share",
+}
 
 
 @dataclass(frozen=True)

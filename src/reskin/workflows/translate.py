@@ -45,6 +45,8 @@ class FilmSettings(Settings):
     """Codec of the pictures; by default H.264, in .webm VP9."""
     quality: int | None = Field(default=None, ge=0, le=51)
     """Quality of the pictures, 0 (perfect) to 51; 18 looks like the source and is the default."""
+    predictor_share: float | None = Field(default=None, ge=0, le=1)
+    """For recycle_gan: share of its predictor in a frame, 0 (generator alone) to 1; by default the run's."""
 
     @field_validator("start", mode="before")
     @classmethod
@@ -118,6 +120,8 @@ def translate_any(
     film: FilmSettings = options.pop("film", None) or FilmSettings()
     if not is_video:
         film.refuse_for_pictures(source)
+    if film.predictor_share is not None:
+        _use_predictor(model, film.predictor_share)
     if source.is_dir():
         from reskin.translation.folders import translate_folder
 
@@ -139,3 +143,13 @@ def translate_any(
         translate_image(model, source, direction, out=out, **options)
     progress.result("pictures" if source.is_dir() else "video" if is_video else "picture", out)
     return made
+
+
+def _use_predictor(model: Translator, share: float) -> None:
+    """Let the model's predictor have this share of each frame (SettingsError: it has none)."""
+    use = getattr(model, "use_predictor", None)
+    if use is None:
+        raise SettingsError(
+            "--predictor-share for a model without a predictor", "Leave it out, or train recycle_gan."
+        )
+    use(share)

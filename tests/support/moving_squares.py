@@ -1,0 +1,25 @@
+"""The toy pair of domains in motion: a square on grey that moves in a straight line, red in A, blue in B."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from tests.support.squares import COLOURS, SIZE, SQUARE
+from torch import Tensor
+
+
+def moving_squares(
+    count: int, *, colour: Literal["red", "blue"], seed: int, frames: int = 3, fastest: int = 3
+) -> Tensor:
+    """`count` clips, (count, frames, 3, 32, 32) in [-1, 1], each of up to `fastest` px a frame."""
+    source = torch.Generator().manual_seed(seed)
+    reach = fastest * (frames - 1)
+    corners = torch.randint(reach, SIZE - SQUARE - reach + 1, (count, 2), generator=source)
+    speeds = torch.randint(-fastest, fastest + 1, (count, 2), generator=source)
+    clips = torch.zeros(count, frames, 3, SIZE, SIZE)
+    for clip, corner, speed in zip(clips, corners, speeds, strict=True):
+        for number, frame in enumerate(clip):
+            top, left = (corner + number * speed).tolist()
+            frame[:, top : top + SQUARE, left : left + SQUARE] = torch.tensor(COLOURS[colour])[:, None, None]
+    return clips
