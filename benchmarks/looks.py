@@ -95,7 +95,7 @@ def main() -> None:
         list(examples.values()),
         table.encoded,
         out=out.with_name(f"{out.stem}-grid.jpg"),
-        side=2 * SIDE if not arguments.full else 256,
+        size=2 * SIDE if not arguments.full else 256,
         overwrite=True,
     )
     with commit(out) as temporary:
@@ -205,7 +205,7 @@ class Table:
 
     @torch.no_grad()
     def real_diversity(self) -> float:
-        """The same between real pictures of side B: what the most varied outputs could have."""
+        """The same between real pictures of domain B: what the most varied outputs could have."""
         folder = self.paths[0].parents[1]
         paths = sorted((folder / "trainB").iterdir())[: 2 * PAIRS]
         images = torch.cat([to_tensor(read_image(path)) for path in paths]).to(self.device)
@@ -279,7 +279,7 @@ class Table:
             cells = [f"[{name}](../methods/{name}.md)", f"{self.diversity(name):.3f}"]
             lines.append("| " + " | ".join(cells + self.reached(name)) + " |")
         lines.append(
-            f"| *real pictures of side B* | {self.real_diversity():.3f} |{' |' if self.is_drawn else ''}"
+            f"| *real pictures of domain B* | {self.real_diversity():.3f} |{' |' if self.is_drawn else ''}"
         )
         lines += [
             "",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 Direction = Literal["a2b", "b2a"]
 """Which way a picture is translated: side A to side B, or back."""
 
-Side = Literal["a", "b"]
+Domain = Literal["a", "b"]
 """One of the two domains."""
 
 Bars = tuple[int, int, int, int]

@@ -143,7 +143,7 @@ def find_weights(name: str, *, report: Progress | None = None) -> Path:
 
     Args:
         name: a name in `KNOWN`.
-        report: told about the progress of a download.
+        report: called with the progress of a download.
 
     Raises:
         WeightsError: the name is not known, the file cannot be fetched, or it is not what its checksum says.
@@ -220,7 +220,7 @@ def fetch(
         entry: what to fetch.
         folder: where to put it; made if missing.
         origins: scheme and host, such as "https://example.org", of every address that may be asked.
-        report: told about progress.
+        report: called with the progress.
 
     Raises:
         WeightsError: no connection, an address outside of `origins`, too many bytes, or another checksum.

@@ -108,7 +108,7 @@ def test_json_names_every_picture(folder: Path, capsys: pytest.CaptureFixture[st
     assert screen.run([str(folder), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["applied"] is False
-    side = found["sides"][0]
+    side = found["domains"][0]
     assert side["reasons"]["dark"]["pictures"] == [{"file": "black.png", "score": 0.0}]
     assert side["duplicate_of"] == {"twin.png": "p2.png"}
 

@@ -49,7 +49,7 @@ def test_both_sides_in_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[
         (tmp_path / "x" / "test").rename(tmp_path / "x" / f"test{side}")
     assert inspect.run([str(tmp_path / "x"), "--out", str(tmp_path / "o.html"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["gap"]["sides"] == ["x A", "x B"]
+    assert found["gap"]["domains"] == ["x A", "x B"]
     assert (tmp_path / "x" / "dataset_card_a.json").exists() and (tmp_path / "o-x-A.png").exists()
 
 

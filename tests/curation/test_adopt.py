@@ -1,4 +1,4 @@
-"""Folders of pictures as data sets: the splits of every layout, and what is known of them kept."""
+"""Folders of pictures as datasets: the splits of every layout, and what is known of them kept."""
 
 from __future__ import annotations
 

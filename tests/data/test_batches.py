@@ -97,7 +97,7 @@ def test_one_of_five_is_drawn_for_each_picture_from_seed_and_step(root: Path) ->
     for kind, share in (("mirrored", 0.2), ("upside down", 0.2)):
         assert abs(seen[kind] / 400 - share) < 0.08  # four standard deviations
     assert 0.5 < (seen["none"] + seen["other"]) / 400 < 0.7
-    only_flips = opened(root, **{**settings, "augment_chances": (0, 1, 0, 0, 0)}).at(1).a
+    only_flips = opened(root, **{**settings, "augment_probabilities": (0, 1, 0, 0, 0)}).at(1).a
     assert (np.diff(to_image(only_flips)[..., 2].astype(int), axis=2) == -1).all()
 
 
@@ -168,7 +168,7 @@ def test_missing_and_empty_folders_say_what_to_do(root: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         opened(root, a=root / "c")
     (root / "c").mkdir()
-    with pytest.raises(DataError, match="no pictures for side B"):
+    with pytest.raises(DataError, match="no pictures for domain B"):
         opened(root, b=root / "c")
 
 

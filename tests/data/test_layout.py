@@ -16,7 +16,7 @@ from reskin.data.preprocess import DataConfig
 from reskin.data.sampling import Pairing, Sampling
 from reskin.errors import DataError
 from reskin.images import write_image
-from reskin.types import Side, Split
+from reskin.types import Domain, Split
 
 LAYOUTS = {
     "CycleGAN": "train{D}",
@@ -55,7 +55,7 @@ def folder(pattern: str, side: str, split: str) -> str:
 
 @pytest.mark.parametrize("name", list(LAYOUTS))
 def test_each_domain_and_split_is_found(tmp_path: Path, name: str) -> None:
-    sides: tuple[Side, ...] = ("a", "b")
+    sides: tuple[Domain, ...] = ("a", "b")
     splits: tuple[Split, ...] = ("train", "val", "test")
     for side in sides:
         for split in splits:

@@ -85,3 +85,14 @@ def test_100_000_rows_open_in_a_second(tmp_path: Path) -> None:
         best = min(best, time.process_time() - began)
     assert found is not None and len(found.frames) == 100_000
     assert best < 1.0
+
+
+def test_reasons_of_earlier_versions_have_their_names_of_today(tmp_path: Path) -> None:
+    write_manifest(
+        tmp_path, manifest([FrameRecord(file="a.png"), FrameRecord(file="b.png", left_out=("blur",))])
+    )
+    path = tmp_path / MANIFEST_NAME
+    path.write_text(path.read_text().replace('"blur"', '"duplicate-side", "blur"'))
+    read = read_manifest(tmp_path)
+    assert read is not None
+    assert [row.left_out for row in read.frames] == [None, ("duplicate-domain", "blur")]

@@ -92,9 +92,9 @@ def test_settings_survive_json_and_are_described() -> None:
     ("settings", "said"),
     [
         ({"augment": "one_of_five"}, "add --no-flip"),
-        ({"augment_chances": [0.2, 0.2, 0.2, 0.2, 0.3]}, "add up to 1, not 1.1"),
-        ({"augment_chances": [-0.2, 0.6, 0.2, 0.2, 0.2]}, "below 0"),
-        ({"augment_chances": [0.5, 0.5]}, "augment_chances"),
+        ({"augment_probabilities": [0.2, 0.2, 0.2, 0.2, 0.3]}, "add up to 1, not 1.1"),
+        ({"augment_probabilities": [-0.2, 0.6, 0.2, 0.2, 0.2]}, "below 0"),
+        ({"augment_probabilities": [0.5, 0.5]}, "augment_probabilities"),
         ({"hue": 0.6}, "hue"),
     ],
 )
@@ -109,7 +109,12 @@ def test_augmentation_survives_json() -> None:
         "b": "b",
         "augment": "one_of_five",
         "flip": False,
-        "augment_chances": [0.4, 0, 0.2, 0.2, 0.2],
+        "augment_probabilities": [0.4, 0, 0.2, 0.2, 0.2],
     }
     settings = DataConfig.parse(given)
-    assert DataConfig.parse(settings.to_dict()) == settings and settings.augment_chances[0] == 0.4
+    assert DataConfig.parse(settings.to_dict()) == settings and settings.augment_probabilities[0] == 0.4
+
+
+def test_the_former_name_of_the_probabilities_is_read() -> None:
+    former = {"a": "a", "b": "b", "augment_chances": [0.4, 0, 0.2, 0.2, 0.2]}
+    assert DataConfig.parse(former).augment_probabilities == (0.4, 0, 0.2, 0.2, 0.2)

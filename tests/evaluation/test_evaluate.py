@@ -150,7 +150,7 @@ def test_what_cannot_be_measured_is_said(sides: tuple[Path, Path, Path], tmp_pat
     with pytest.raises(DataError, match="20x30"):
         evaluate(Same(), a=a, b=b, truth_a2b=truth)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="side B"):
+    with pytest.raises(DataError, match="domain B"):
         evaluate(Same(), a=a, b=tmp_path / "empty")
 
 

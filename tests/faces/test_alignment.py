@@ -1,4 +1,4 @@
-"""Cutting faces and putting them back: the map by hand, the way there and back, borders."""
+"""Cutting faces and putting them back: the map by hand, the way the cycle, borders."""
 
 from __future__ import annotations
 

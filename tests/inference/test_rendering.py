@@ -191,7 +191,7 @@ def test_a_morph_needs_two_frames(picture: Path, tmp_path: Path) -> None:
 def test_an_example_gives_its_style_at_the_trained_size(tmp_path: Path) -> None:
     path = tmp_path / "example.png"
     write_image(path, np.full((80, 120, 3), (255, 0, 128), np.uint8))
-    style = example_style(Tinted(), path, "a2b", side=40)
+    style = example_style(Tinted(), path, "a2b", size=40)
     assert style.tolist() == pytest.approx([1, -1, 0.004], abs=0.01)
     write_image(path, np.zeros((20, 90, 3), np.uint8))
     with pytest.raises(ImageError, match=r"only 90x20 px.*larger example: 32 px or more"):
@@ -201,7 +201,7 @@ def test_an_example_gives_its_style_at_the_trained_size(tmp_path: Path) -> None:
 def test_a_grid_has_every_content_in_every_style(picture: Path, tmp_path: Path) -> None:
     out = tmp_path / "grid.png"
     model = Tinted()
-    style_grid(model, [picture, picture], ["one", "two", picture], STYLES, out=out, side=50)
+    style_grid(model, [picture, picture], ["one", "two", picture], STYLES, out=out, size=50)
     sheet = read_image(out)
     assert sheet.shape == (26 + 3 * 56 + 6, 4 * 56 + 6, 3)
     content = fitted(read_image(picture), 50)
@@ -216,7 +216,7 @@ def test_a_grid_has_every_content_in_every_style(picture: Path, tmp_path: Path) 
 
 def test_a_grid_that_is_too_large_or_empty_is_refused(picture: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"the table would be .* px .*smaller --size"):
-        style_grid(Tinted(), [picture] * 9, ["x"] * 3, STYLES, out=tmp_path / "g.png", side=9000)
+        style_grid(Tinted(), [picture] * 9, ["x"] * 3, STYLES, out=tmp_path / "g.png", size=9000)
     with pytest.raises(SettingsError, match="no content pictures"):
         style_grid(Tinted(), [], ["x"] * 3, STYLES, out=tmp_path / "g.png")
     with pytest.raises(SettingsError, match="2 headings for 3 styles"):
@@ -230,4 +230,4 @@ def test_a_grid_never_replaces_a_picture_it_is_made_of(picture: Path, tmp_path: 
     write_image(other, read_image(picture))
     for taken in (picture, other, example):
         with pytest.raises(SettingsError, match=r"is the file that is to be translated"):
-            style_grid(Tinted(), [picture, other], [example], STYLES[:1], out=taken, side=40, overwrite=True)
+            style_grid(Tinted(), [picture, other], [example], STYLES[:1], out=taken, size=40, overwrite=True)

@@ -26,7 +26,7 @@ from reskin.networks.attention import SelfAttention
 from reskin.networks.blocks import MirroredConv2d, ResizeConv2d
 from reskin.networks.fast_style import CutTransposed2d, EdgeConv2d, StyleBlock
 from reskin.networks.ganimorph import ConcatBlock
-from reskin.networks.munit import MirroredHalving
+from reskin.networks.munit import MirroredDownsampling
 from reskin.networks.normalization import InstanceNorm2d
 from reskin.networks.refiner import RefinerBlock
 from reskin.networks.resnet import ResidualBlock
@@ -81,7 +81,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "conv valid": lambda: nn.Conv2d(4, 6, 3, padding="valid"),
     "conv wide padding": lambda: nn.Conv2d(4, 6, 1, padding=5),
     "mirrored": lambda: MirroredConv2d(4, 6, 7),
-    "mirrored halving": lambda: MirroredHalving(4, 6),
+    "mirrored downsampling": lambda: MirroredDownsampling(4, 6),
     "resize nearest": lambda: ResizeConv2d(4, 6, mode="nearest"),
     "resize bilinear": lambda: ResizeConv2d(4, 6, mode="bilinear"),
     "edge pytorch": lambda: EdgeConv2d(4, 6, 9, layout="pytorch"),

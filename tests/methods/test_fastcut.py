@@ -38,7 +38,7 @@ def test_the_networks_and_settings_are_the_papers() -> None:
     assert count(method.disc_b) == 2_764_737
     assert count(method.projection) == 560_384
     c = method.config
-    assert (c.adversarial_weight, c.nce_weight, c.mirror_chance) == (1.0, 10.0, 0.5)
+    assert (c.adversarial_weight, c.nce_weight, c.flip_probability) == (1.0, 10.0, 0.5)
     assert (c.temperature, c.num_patches, c.adversarial, c.init, c.init_gain) == (
         0.07,
         256,
@@ -65,7 +65,7 @@ def test_about_half_of_the_pictures_are_mirrored_before_translation() -> None:
 
 @pytest.mark.parametrize("chance", [0.0, 1.0])
 def test_the_contrast_is_that_of_mirrored_back_features(chance: float) -> None:
-    method, batch = tiny(adversarial_weight=0.0, num_patches=2000, mirror_chance=chance), drawn(2)
+    method, batch = tiny(adversarial_weight=0.0, num_patches=2000, flip_probability=chance), drawn(2)
     turned = (lambda x: x.flip(3)) if chance else (lambda x: x)
     with torch.no_grad():
         taps = method.gen_a2b.tap(batch.a)
@@ -83,7 +83,7 @@ def test_the_contrast_is_that_of_mirrored_back_features(chance: float) -> None:
 
 
 def test_without_mirroring_no_picture_is_seen_twice() -> None:
-    shown, fake = translated_in_a_step(tiny(mirror_chance=0.0), drawn(1))
+    shown, fake = translated_in_a_step(tiny(flip_probability=0.0), drawn(1))
     assert shown.equal(drawn(1).a) and not fake.equal(shown)
     assert len(translated_in_a_step(tiny(nce_weight=0.0), drawn(1))) == 1
 
@@ -117,7 +117,7 @@ def test_each_step_teaches_the_discriminator_first_and_each_network_by_its_own_l
     [
         ({"adversarial_weight": 0, "nce_weight": 0}, "nothing would be learnt"),
         ({"adversarial": "wgan-gp"}, "'lsgan', 'bce' or 'hinge'"),
-        ({"mirror_chance": 1.5}, "mirror_chance"),
+        ({"flip_probability": 1.5}, "flip_probability"),
         ({"identity_weight": 1.0}, "identity_weight"),
     ],
     ids=str,
@@ -141,3 +141,8 @@ def test_red_squares_become_blue_squares_where_they_are() -> None:
     assert colour_share_inside(red, recoloured(red)) == 0  # what copying the input would have
     assert colour_share_inside(blue, recoloured(red)) > 0.5
     assert place_error(blue, recoloured(red)) < 1.5  # px; seen: 0.82
+
+
+def test_former_names_of_settings_are_read() -> None:
+    config = FastCUT.Config.parse({"mirror_chance": 0.25, "patches": 64})
+    assert (config.flip_probability, config.num_patches) == (0.25, 64)

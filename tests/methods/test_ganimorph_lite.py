@@ -66,7 +66,7 @@ def test_frames_and_faces_have_their_settings(
     assert (c.learning_rate, c.disc_learning_rate, c.width, c.disc_width) == (1e-3, 1e-4, 64, 32)
     assert (settings.train.epochs, settings.train.batch, settings.train.schedule) == (epochs, 1, "constant")
     assert (data.load_size, data.crop_size, data.augment, data.flip) == (128, 128, "one_of_five", False)
-    assert data.augment_chances == (0.2,) * 5
+    assert data.augment_probabilities == (0.2,) * 5
     assert (data.brightness, data.contrast, data.saturation, data.hue) == (0.2, 0.2, 0.2, 0.05)
 
 

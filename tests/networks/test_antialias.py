@@ -64,7 +64,7 @@ def test_networks_with_blurs_have_as_many_weights_and_outputs() -> None:
 def test_a_blurring_discriminator_has_as_many_logits_at_any_size(layers: int) -> None:
     with torch.device("meta"):
         plain, blurring = patch_discriminator(1, layers), patch_discriminator(1, layers, antialias=True)
-        for side in (plain.smallest_side, plain.smallest_side + 5):
+        for side in (plain.smallest_size, plain.smallest_size + 5):
             images = torch.zeros(1, 3, side, side + 1)
             assert blurring(images).shape == plain(images).shape
 

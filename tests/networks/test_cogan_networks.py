@@ -20,7 +20,7 @@ from reskin.networks.cogan import (
     picture_generators,
 )
 from reskin.networks.init import initialise
-from reskin.types import Side
+from reskin.types import Domain
 
 
 def test_the_networks_for_digits_have_the_published_size() -> None:
@@ -112,9 +112,9 @@ def test_a_branch_is_the_generator_of_its_side() -> None:
     generators, judges = small()
     codes = torch.rand(2, 100) * 2 - 1
     pair = generators(codes)
-    sides: tuple[Side, Side] = ("a", "b")
+    sides: tuple[Domain, Domain] = ("a", "b")
     for side, picture, logits in zip(sides, pair, judges(*pair), strict=True):
-        assert generators.one_side(codes, side).equal(picture)
+        assert generators.one_domain(codes, side).equal(picture)
         chain = nn.Sequential(*generators.branch(side))
         torch.testing.assert_close(torch.tanh(chain(codes[:, :, None, None])), picture)
         fake, real = nn.Sequential(*judges.branch(side))(picture).flatten(1).unbind(1)
@@ -131,15 +131,15 @@ def test_dropout_is_where_it_is_said_to_be() -> None:
 
 
 @pytest.mark.parametrize("side", ["a", "b"])
-def test_the_code_of_a_picture_that_it_made_itself_is_found(side: Side) -> None:
+def test_the_code_of_a_picture_that_it_made_itself_is_found(side: Domain) -> None:
     generators, _ = small("batch")
     source = torch.Generator().manual_seed(3)
     codes, starts = (torch.rand(2, 100, generator=source) * 2 - 1 for _ in range(2))
     with torch.inference_mode():
-        wanted = generators.one_side(codes, side)
-        far = (generators.one_side(starts, side) - wanted).square().mean()
+        wanted = generators.one_domain(codes, side)
+        far = (generators.one_domain(starts, side) - wanted).square().mean()
         found = torch.stack([invert(generators, image, side, starts, steps=60) for image in wanted])
-        mse = (generators.one_side(found, side) - wanted).square().mean(dim=(1, 2, 3))
+        mse = (generators.one_domain(found, side) - wanted).square().mean(dim=(1, 2, 3))
     assert far > 0.02 and mse.max() < 1e-3
     assert all(parameter.grad is None and parameter.requires_grad for parameter in generators.parameters())
 
@@ -147,7 +147,7 @@ def test_the_code_of_a_picture_that_it_made_itself_is_found(side: Side) -> None:
 def test_of_several_starts_the_best_find_is_kept() -> None:
     generators, _ = small()
     target = torch.rand(100) * 2 - 1
-    image = generators.one_side(target[None], "a")[0].detach()
+    image = generators.one_domain(target[None], "a")[0].detach()
     starts = torch.stack([torch.rand(100) * 2 - 1, target, torch.rand(100) * 2 - 1])
     found = invert(generators, image, "a", starts, steps=1)
     torch.testing.assert_close(found, target)

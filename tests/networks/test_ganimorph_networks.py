@@ -149,7 +149,7 @@ def test_the_smallest_pictures() -> None:
     for network, side in ((GanimorphGenerator(4, 1), 32), (LiteGenerator(4), 16)):
         assert network(torch.rand(1, 3, side, side)).isfinite().all()
     for disc in (DilatedDiscriminator(4), lite_disc(4)):
-        result: tuple[Tensor, list[Tensor]] = disc(torch.rand(1, 3, disc.smallest_side, disc.smallest_side))
+        result: tuple[Tensor, list[Tensor]] = disc(torch.rand(1, 3, disc.smallest_size, disc.smallest_size))
         assert result[0].isfinite().all()
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from reskin.errors import SettingsError, ShapeError
 from reskin.networks.invariant_features import InvariantFeatures
 from reskin.networks.multiscale import MultiscaleDiscriminator
-from reskin.networks.munit import ContentEncoder, Decoder, MirroredHalving, StyledDecoder, StyleEncoder
+from reskin.networks.munit import ContentEncoder, Decoder, MirroredDownsampling, StyledDecoder, StyleEncoder
 from reskin.networks.vgg import read_vgg
 
 
@@ -79,7 +79,7 @@ def test_content_forgets_brightness_and_style_does_not() -> None:
 
 
 def test_a_halving_mirrors_its_edges() -> None:
-    layer = MirroredHalving(1, 1)
+    layer = MirroredDownsampling(1, 1)
     nn.init.ones_(layer.weight)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     halved = layer(torch.arange(4.0).view(1, 1, 1, 4).expand(1, 1, 4, 4))

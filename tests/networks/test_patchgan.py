@@ -82,7 +82,7 @@ def test_logits_are_raw_and_every_weight_learns() -> None:
 @pytest.mark.parametrize("layers", range(1, 7))
 def test_the_smallest_side_leaves_one_logit(layers: int) -> None:
     network = patch_discriminator(1, layers)
-    side = network.smallest_side
+    side = network.smallest_size
     assert network(torch.zeros(1, 3, side, side)).shape == (1, 1, 1, 1)
     with pytest.raises(ShapeError, match=f"at least {side}"):
         network(torch.zeros(1, 3, side, side - 1))

@@ -18,7 +18,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "cyclegan": SMALL,
     "pix2pix": {"width": 8, "downsamplings": 5, "has_dropout": False},
     "cut": SMALL | {"num_patches": 5000},  # all positions, so that none is drawn
-    "fastcut": SMALL | {"num_patches": 5000, "mirror_chance": 1.0},
+    "fastcut": SMALL | {"num_patches": 5000, "flip_probability": 1.0},
     "munit": {
         "width": 8,
         "blocks": 2,

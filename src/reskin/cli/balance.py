@@ -1,4 +1,4 @@
-"""`reskin balance FOLDER...`: the same share of pictures with faces, or the like, on both sides."""
+"""`reskin balance FOLDER...`: the same share of pictures with faces, or the like, in both domains."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Annotated
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show, show_text
 from reskin.config import Settings, Spelled
-from reskin.curation.balance.balance import BalanceConfig, Count, SideBalance, balance_sets, undo_balance
+from reskin.curation.balance.balance import BalanceConfig, Count, DomainBalance, balance_sets, undo_balance
 from reskin.errors import PartialError, SettingsError
 from reskin.progress import Progress
 
 
 class Arguments(Settings):
-    """Bring sides to the same share of pictures with faces, in daylight, or of your own table.
+    """Bring domains to the same share of pictures with faces, in daylight, or of your own table.
 
     Without --ratio it only says what the shares are. With it, as few pictures as possible are left out of
     each split, chosen by --seed. Nothing is deleted; --undo brings everything back.
@@ -43,12 +43,12 @@ def run(words: list[str]) -> int:
     if arguments.undo:
         return _undo(arguments)
     with Progress("pictures") as progress:
-        sides = balance_sets(arguments.folders, arguments.balance, report=progress)
+        domains = balance_sets(arguments.folders, arguments.balance, report=progress)
     if arguments.as_json:
-        show_text(json.dumps([side.to_dict() for side in sides], indent=2))
+        show_text(json.dumps([domain.to_dict() for domain in domains], indent=2))
     else:
-        show(*_table(sides, arguments.balance))
-    unreadable = [file for side in sides for file in side.unreadable]
+        show(*_table(domains, arguments.balance))
+    unreadable = [file for domain in domains for file in domain.unreadable]
     if unreadable:
         raise PartialError(
             f"{len(unreadable)} pictures cannot be read and were not counted, the first is {unreadable[0]}",
@@ -67,15 +67,15 @@ def _undo(arguments: Arguments) -> int:
     return 0
 
 
-def _table(sides: list[SideBalance], config: BalanceConfig) -> list[str]:
+def _table(domains: list[DomainBalance], config: BalanceConfig) -> list[str]:
     lines = [f"pictures with and without: {config.by} above {config.limit:g}"]
-    for side in sides:
-        for split, before in side.before.items():
-            line = f"  {side.name:<20} {split:<6} {_count(before)}"
-            after = side.after[split]
+    for domain in domains:
+        for split, before in domain.before.items():
+            line = f"  {domain.name:<20} {split:<6} {_count(before)}"
+            after = domain.after[split]
             if config.ratio is not None:
                 line += f"  ->  {_count(after)}"
-            if split in side.untouched:
+            if split in domain.untouched:
                 line += "  (left as it is: one kind is lacking)"
             lines.append(line)
     if config.ratio is None:

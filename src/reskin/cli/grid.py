@@ -76,7 +76,7 @@ def run(words: list[str]) -> int:
             styles,
             out=arguments.out,
             direction=direction,
-            side=arguments.size,
+            size=arguments.size,
             compute=choose_compute(arguments.device, arguments.precision),
             overwrite=arguments.overwrite,
             report=progress,

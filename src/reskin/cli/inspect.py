@@ -1,4 +1,4 @@
-"""`reskin inspect SET [SET]`: cards of data sets, what two of them differ in, every picture in one page."""
+"""`reskin inspect SET [SET]`: cards of datasets, what two of them differ in, every picture in one page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reskin.cli.streams import say, show, show_text
 from reskin.config import Settings, Spelled
 from reskin.curation.inspect.card import dataset_card, write_card
 from reskin.curation.inspect.contact_sheet import write_contact_sheet
-from reskin.curation.inspect.gap import GapReport, compare_sides, suggested_command
+from reskin.curation.inspect.gap import GapReport, compare_domains, suggested_command
 from reskin.curation.inspect.page import Inspection, thumbnail_edge, write_inspection
 from reskin.curation.inspect.sets import MeasuredSet, PictureSet, measure_set, open_sets
 from reskin.errors import PartialError, SettingsError, StorageError
@@ -19,9 +19,9 @@ from reskin.progress import Progress
 
 
 class Arguments(Settings):
-    """Look at one data set, or compare two: cards, gap report, contact sheets and a page with every picture.
+    """Look at one dataset, or compare two: cards, gap report, contact sheets and a page with every picture.
 
-    A folder with trainA and trainB holds both sides. A set needs no manifest. Nothing in it is changed; its
+    A folder with trainA and trainB holds both domains. A set needs no manifest. Nothing in it is changed; its
     card (dataset_card.json and .md) is written beside its pictures, all else beside the page.
 
     Examples:
@@ -41,11 +41,11 @@ class Arguments(Settings):
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     arguments = parse(Arguments, words, command="reskin inspect")
-    sides = open_sets(arguments.sets)
-    _check_out(arguments.out, sides)
-    measured = _measure(sides)
+    domains = open_sets(arguments.sets)
+    _check_out(arguments.out, domains)
+    measured = _measure(domains)
     cards = [dataset_card(one) for one in measured]
-    gap = compare_sides(*measured) if len(measured) == 2 else None
+    gap = compare_domains(*measured) if len(measured) == 2 else None
     command = suggested_command(gap, [one.of.root for one in measured]) if gap else ""
     missed = [missed for one, card in zip(measured, cards, strict=True) if (missed := _write_card(one, card))]
     sheets = [_sheet(one, arguments.out) for one in measured]
@@ -58,32 +58,32 @@ def run(words: list[str]) -> int:
     return _finish(measured, missed)
 
 
-def _check_out(out: Path, sides: list[PictureSet]) -> None:
+def _check_out(out: Path, domains: list[PictureSet]) -> None:
     """A contact sheet inside a set would be one of its pictures the next time."""
     if out.suffix.lower() not in (".html", ".htm"):
         raise SettingsError(f"the page {out} must end in .html", "Type for example --out inspect.html.")
-    for side in sides:
-        if out.resolve().is_relative_to(side.root.resolve()):
+    for domain in domains:
+        if out.resolve().is_relative_to(domain.root.resolve()):
             raise SettingsError(
-                f"{out} lies inside the set {side.root}, where its contact sheet would become a picture",
+                f"{out} lies inside the set {domain.root}, where its contact sheet would become a picture",
                 "Choose another place with --out.",
             )
 
 
-def _measure(sides: list[PictureSet]) -> list[MeasuredSet]:
-    """Every picture of all sides, under one counter."""
-    total = sum(len(side.manifest.frames) for side in sides)
+def _measure(domains: list[PictureSet]) -> list[MeasuredSet]:
+    """Every picture of all domains, under one counter."""
+    total = sum(len(domain.manifest.frames) for domain in domains)
     before, measured = 0, []
     with Progress("pictures") as progress:
-        for side in sides:
+        for domain in domains:
             measured.append(
                 measure_set(
-                    side,
+                    domain,
                     thumbnail_px=thumbnail_edge(total),
                     report=lambda done, _, before=before: progress(before + done, total),  # type: ignore[misc]
                 )
             )
-            before += len(side.manifest.frames)
+            before += len(domain.manifest.frames)
     return measured
 
 

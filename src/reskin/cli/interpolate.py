@@ -61,9 +61,9 @@ def run(words: list[str]) -> int:
     model = load(arguments.run, device=arguments.device, step=arguments.step)
     direction = arguments.direction or model.directions[0]
     model.check_direction(direction)
-    side = crop_size(arguments.run)
+    size = crop_size(arguments.run)
     first, last = (
-        example_style(model, path, direction, side=side) for path in (arguments.from_, arguments.to)
+        example_style(model, path, direction, size=size) for path in (arguments.from_, arguments.to)
     )
     with Progress("frames") as progress:
         interpolate(

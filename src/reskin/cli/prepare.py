@@ -1,4 +1,4 @@
-"""`reskin prepare KIND ...`: videos or pictures as a data set with splits that do not leak."""
+"""`reskin prepare KIND ...`: videos or pictures as a dataset with splits that do not leak."""
 
 from __future__ import annotations
 

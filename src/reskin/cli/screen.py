@@ -9,25 +9,25 @@ from typing import Annotated
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show, show_text
 from reskin.config import BASIC, Settings, Spelled
-from reskin.curation.screen.result import Finding, ScreenResult, SideResult
+from reskin.curation.screen.result import DomainResult, Finding, ScreenResult
 from reskin.curation.screen.screen import ScreenConfig, screen_sets, undo_screening
 from reskin.errors import PartialError, SettingsError
 from reskin.progress import Progress
 
 _EXAMPLES = 3
 _MOST_FAULTS = 5
-_TOLD_OF_MOST = "only told, since it is most of the set: change it, or make the set anew without"
-_TOLD = {
-    "bars": "only told, since it is most of the set: make it anew; `reskin prepare` cuts the bars of a film",
+_REPORTED_OF_MOST = "only reported, since it is most of the set: change it, or make the set anew without"
+_REPORTED = {
+    "bars": "only reported, since it is most of the set: make it anew; `reskin prepare` cuts bars",
     "combed": "only reported, since it is most of the set: prepare it anew with --deinterlace on",
-    "overlay": "only told: make the set anew and crop it away, or add --leave-out-overlay",
+    "overlay": "only reported: make the set anew and crop it away, or add --leave-out-overlay",
 }
 
 
 class Arguments(Settings):
     """Say what looks wrong in sets of pictures; with --apply, leave it out.
 
-    Each folder is one side. Without --apply nothing is left out. Nothing is ever deleted or moved: reasons
+    Each folder is one domain. Without --apply nothing is left out. Nothing is ever deleted or moved: reasons
     and scores stand in the folder's manifest, and --undo brings everything back. Scores are measured once.
 
     Examples:
@@ -63,7 +63,7 @@ def run(words: list[str]) -> int:
         show(*_table(result))
     for name in result.unused:
         say(f"fits no picture: {name}")
-    damaged = [f"{side.name}/{file}" for side in result.sides for file in side.faults]
+    damaged = [f"{domain.name}/{file}" for domain in result.domains for file in domain.faults]
     if damaged:
         raise PartialError(
             f"{_pictures(len(damaged))} cannot be read, the first is {damaged[0]}; the others were screened",
@@ -86,36 +86,36 @@ def _undo(arguments: Arguments) -> int:
 
 def _table(result: ScreenResult) -> list[str]:
     lines: list[str] = []
-    for side in result.sides:
-        lines += [*_side(side, is_applied=result.is_applied), ""]
-    if not result.is_applied and any(side.left_out for side in result.sides):
+    for domain in result.domains:
+        lines += [*_domain(domain, is_applied=result.is_applied), ""]
+    if not result.is_applied and any(domain.left_out for domain in result.domains):
         lines.append("Nothing is left out yet: look at the examples, then run the same with --apply.")
     return lines
 
 
-def _side(side: SideResult, *, is_applied: bool) -> list[str]:
+def _domain(domain: DomainResult, *, is_applied: bool) -> list[str]:
     verb = "left out" if is_applied else "to leave out"
-    stay = side.pictures - side.left_out
-    lines = [f"{side.name}: {_pictures(side.pictures)}, {side.left_out} {verb}, {stay} stay"]
-    for name, finding in side.findings.items():
-        count = f"{len(finding)} ({len(finding) / side.pictures:.1%})"
-        lines.append(f"  {name:<15} {count:>13}  {finding.rule.why}{_limit(finding)}")
+    stay = domain.pictures - domain.left_out
+    lines = [f"{domain.name}: {_pictures(domain.pictures)}, {domain.left_out} {verb}, {stay} stay"]
+    for name, finding in domain.findings.items():
+        count = f"{len(finding)} ({len(finding) / domain.pictures:.1%})"
+        lines.append(f"  {name:<16} {count:>13}  {finding.rule.why}{_limit(finding)}")
         examples = [f"{file} ({_score(finding, score)})" for file, score in finding.pictures[:_EXAMPLES]]
         if name.startswith("duplicate"):
-            examples = [f"{file} = {side.twins[file]}" for file, _ in finding.pictures[:_EXAMPLES]]
-        lines.append(f"  {'':<15} {'':>13}  e.g. {', '.join(examples)}")
-        if finding.only_told:
-            lines.append(f"  {'':<15} {'':>13}  ({_TOLD.get(name, _TOLD_OF_MOST)})")
-    for source, overlay in side.overlays.items():
+            examples = [f"{file} = {domain.duplicates[file]}" for file, _ in finding.pictures[:_EXAMPLES]]
+        lines.append(f"  {'':<16} {'':>13}  e.g. {', '.join(examples)}")
+        if finding.only_reported:
+            lines.append(f"  {'':<16} {'':>13}  ({_REPORTED.get(name, _REPORTED_OF_MOST)})")
+    for source, overlay in domain.overlays.items():
         boxes = "; ".join(f"{w:.0%} x {h:.0%} at {x:.0%}, {y:.0%}" for x, y, w, h in overlay.boxes)
         lines.append(
-            f"  {'overlay in':<15} {'':>13}  {source}: {boxes} of the picture, from its left and top"
+            f"  {'overlay in':<16} {'':>13}  {source}: {boxes} of the picture, from its left and top"
         )
-    if side.dropped:
-        lines.append(f"  {'by hand':<15} {len(side.dropped):>13}  dropped, e.g. {side.dropped[0]}")
-    if side.kept:
-        lines.append(f"  {'by hand':<15} {len(side.kept):>13}  kept against a rule, e.g. {side.kept[0]}")
-    faults = list(side.faults.values())
+    if domain.dropped:
+        lines.append(f"  {'by hand':<16} {len(domain.dropped):>13}  dropped, e.g. {domain.dropped[0]}")
+    if domain.kept:
+        lines.append(f"  {'by hand':<16} {len(domain.kept):>13}  kept against a rule, e.g. {domain.kept[0]}")
+    faults = list(domain.faults.values())
     lines += [f"  {fault}" for fault in faults[:_MOST_FAULTS]]
     if len(faults) > _MOST_FAULTS:
         lines.append(f"  and {len(faults) - _MOST_FAULTS} more that cannot be read")

@@ -1,4 +1,4 @@
-"""`reskin split FOLDER`: move the pictures of a data set between train, val and test."""
+"""`reskin split FOLDER`: move the pictures of a dataset between train, val and test."""
 
 from __future__ import annotations
 

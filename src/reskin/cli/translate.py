@@ -132,8 +132,8 @@ def chosen_styles(model: Method, arguments: StyleArguments, direction: Direction
         return styled(model).sample_styles(arguments.styles, arguments.seed)
     if not arguments.style:
         return None
-    side = crop_size(arguments.run)
-    return torch.stack([example_style(model, path, direction, side=side) for path in arguments.style])
+    size = crop_size(arguments.run)
+    return torch.stack([example_style(model, path, direction, size=size) for path in arguments.style])
 
 
 def finish(made: FolderResult | VideoResult | None, source: Path, out: Path) -> int:

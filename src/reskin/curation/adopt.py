@@ -1,4 +1,4 @@
-"""Any folder of pictures as a data set: a manifest made up from what lies there."""
+"""Any folder of pictures as a dataset: a manifest made up from what lies there."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from reskin.data.folders import layout_of, list_images, natural_key, split_folde
 from reskin.data.layout import Layout
 from reskin.data.manifest import ADOPTED, FrameRecord, Manifest, first_fault, read_manifest
 from reskin.errors import DataError
-from reskin.types import Side, Split
+from reskin.types import Domain, Split
 from reskin.version import __version__
 
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
-_SIDES: tuple[Side, ...] = ("a", "b")
+_DOMAINS: tuple[Domain, ...] = ("a", "b")
 
 
-def adopt_folder(root: Path | str, side: Side | None = "a") -> Manifest:
+def adopt_folder(root: Path | str, domain: Domain | None = "a") -> Manifest:
     """A manifest of the pictures in a folder; nothing is written, no picture is opened.
 
     The splits are those of the folder's layout (train, val, test, or trainA, testB and so on); pictures that
@@ -25,7 +25,7 @@ def adopt_folder(root: Path | str, side: Side | None = "a") -> Manifest:
 
     Args:
         root: the folder.
-        side: which domain of a folder with trainA and trainB; None for both.
+        domain: which domain of a folder with trainA and trainB; None for both.
 
     Raises:
         DataError: `root` is missing or no folder, or its layout cannot be read.
@@ -35,11 +35,11 @@ def adopt_folder(root: Path | str, side: Side | None = "a") -> Manifest:
     found: dict[str, Split] = {}
     # What is held out goes first: in a plain folder everything, a test folder too, lies below the root.
     for split in reversed(_SPLITS):
-        for one in _SIDES:
+        for one in _DOMAINS:
             folder = split_folder(root, one, split)
             for path in [] if folder is None else list_images(folder, within=root):
                 found.setdefault(path.relative_to(root).as_posix(), split)
-    files = [file for file in found if side is None or layout.domain_of(file) in (None, side)]
+    files = [file for file in found if domain is None or layout.domain_of(file) in (None, domain)]
     files.sort(key=lambda file: (_SPLITS.index(found[file]), natural_key(file)))
     try:
         frames = [FrameRecord(file=file, split=found[file]) for file in files]
@@ -51,7 +51,7 @@ def adopt_folder(root: Path | str, side: Side | None = "a") -> Manifest:
 
 
 def open_set(root: Path | str) -> Manifest:
-    """The manifest of a folder, or one made up for it, of both sides; nothing is written.
+    """The manifest of a folder, or one made up for it, of both domains; nothing is written.
 
     A made-up manifest that was written before is brought up to date: new pictures are added, those that are
     gone leave it, and what is known of the others stays.
@@ -66,7 +66,7 @@ def open_set(root: Path | str) -> Manifest:
     manifest = read_manifest(root)
     if manifest is None or manifest.settings == ADOPTED:
         known = {frame.file: frame for frame in manifest.frames} if manifest else {}
-        fresh = adopt_folder(root, side=None)
+        fresh = adopt_folder(root, domain=None)
         frames = [known.get(frame.file, frame) for frame in fresh.frames]
         manifest = (manifest or fresh).model_copy(update={"frames": frames})
     if not manifest.frames:
@@ -81,7 +81,7 @@ def layout_in(manifest: Manifest) -> Layout:
     return Layout.of({frame.file.rpartition("/")[0] for frame in manifest.frames})
 
 
-def domains_in(manifest: Manifest) -> list[Side | None]:
+def domains_in(manifest: Manifest) -> list[Domain | None]:
     """The domain of each picture; None where the dataset does not part them."""
     layout = layout_in(manifest)
     return [layout.domain_of(frame.file) for frame in manifest.frames]

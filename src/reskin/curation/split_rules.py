@@ -63,7 +63,7 @@ def assign_splits(
 ) -> list[list[Split | None]]:
     """The split of every frame of every source; a pure function of its arguments.
 
-    block: each source is cut into a few stretches of time; between stretches of different splits some frames
+    block: each source is cut into a few segments of time; between stretches of different splits some frames
     are left out (None). Every source with at least `FEWEST` frames gives at least one to the test (and to
     val, if the ratio has one). source: whole sources go to one split. none: everything is "train".
 
@@ -74,7 +74,7 @@ def assign_splits(
         seed: which stretches or sources are held out.
         guard: frames to leave out between stretches, at least 1, for each source or for all; never more than
             a quarter of a stretch.
-        first: number of the first of these sources in the data set; a source's blocks depend on its number,
+        first: number of the first of these sources in the dataset; a source's blocks depend on its number,
             not on what comes before or after.
 
     Raises:

@@ -36,7 +36,7 @@ from reskin.data.preprocess import DataConfig, centre_crop, fit, fit_pair, unenl
 from reskin.data.sampling import Sampler, Sampling
 from reskin.errors import DataError, ImageError
 from reskin.images import Picture, bytes_to_floats, read_image
-from reskin.types import Batch, Side, Split
+from reskin.types import Batch, Domain, Split
 
 __all__ = ["Batches", "DataConfig", "open_batches"]
 
@@ -118,7 +118,7 @@ class Batches:
             above, below = _halves([frame for clip in clips for frame in clip])
             return Batch(self._middles(above), self._middles(below))
         sides: list[list[list[Picture]]] = []
-        domains: tuple[tuple[Path, Side], ...] = ((config.a, "a"), (config.b, "b"))
+        domains: tuple[tuple[Path, Domain], ...] = ((config.a, "a"), (config.b, "b"))
         for root, side in domains:
             images: list[list[Source]] = [
                 [(path,) for path in split_images(root, side, split)] for split in HELD_OUT_SPLITS
@@ -147,7 +147,9 @@ class Batches:
             images = self._crops(pictures, chances, height, width)
         colours = ColourJitter(c.brightness, c.contrast, c.saturation, c.hue)
         if c.augment == "one_of_five":
-            images = one_of_five(images, chances[:, 2:6], colours, shares=c.augment_chances, frames=frames)
+            images = one_of_five(
+                images, chances[:, 2:6], colours, shares=c.augment_probabilities, frames=frames
+            )
         else:
             images = each(images, chances[:, 2:6], colours, flips=c.flip, frames=frames)
         return self._clips(images)

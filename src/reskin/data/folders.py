@@ -1,4 +1,4 @@
-"""Folders of pictures: what lies in them, in which order, for which side and split."""
+"""Folders of pictures: what lies in them, in which order, for which domain and split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reskin.data.layout import Layout
 from reskin.errors import DataError
 from reskin.images import IMAGE_SUFFIXES, is_image_name
 from reskin.paths import FOLLOW_VARIABLE, follows_links, stays_inside
-from reskin.types import Side, Split
+from reskin.types import Domain, Split
 
 _log = logging.getLogger("reskin")
 
@@ -136,13 +136,13 @@ def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
-def split_images(root: Path | str, side: Side, split: Split) -> list[Path]:
+def split_images(root: Path | str, domain: Domain, split: Split) -> list[Path]:
     """The pictures of one domain and split, whichever layout `root` has.
 
     Our own: `root/train`, `root/val`, `root/test`. A common one of those that `Layout` knows, such as
-    `root/trainA`, `root/trainB`, `root/testA`, of which `side` chooses. Or pictures anyhow: all are "train",
-    there is no "val" or "test". Where `root` is a picture itself, the domain is that one picture, such as the
-    style of a style network.
+    `root/trainA`, `root/trainB`, `root/testA`, of which `domain` chooses. Or pictures anyhow: all are
+    "train", there is no "val" or "test". Where `root` is a picture itself, the domain is that one picture,
+    such as the style of a style network.
 
     Returns:
         Paths in natural order; empty where the layout has no such split.
@@ -153,7 +153,7 @@ def split_images(root: Path | str, side: Side, split: Split) -> list[Path]:
     root = Path(root)
     if root.is_file() and is_image_name(root):
         return [root] if split == "train" else []
-    folder = split_folder(root, side, split)
+    folder = split_folder(root, domain, split)
     if folder is None:
         return []
     found = _without_left_out(root, list_images(folder, within=root))
@@ -186,7 +186,7 @@ def layout_of(root: Path) -> Layout:
     return Layout.of({part.folder.split("/", 1)[0] for part in layout.parts.values()})
 
 
-def split_folder(root: Path | str, side: Side, split: Split) -> Path | None:
+def split_folder(root: Path | str, domain: Domain, split: Split) -> Path | None:
     """The folder of one domain's and split's pictures: `root` itself where it has no layout, or None.
 
     Raises:
@@ -194,7 +194,7 @@ def split_folder(root: Path | str, side: Side, split: Split) -> Path | None:
     """
     root = _existing(Path(root))
     layout = layout_of(root)
-    if part := layout.find(side, split):
+    if part := layout.find(domain, split):
         return root / part.folder
     has_layout = any(part.split == "train" for part in layout.parts.values())
     return None if has_layout or split != "train" else root
@@ -218,25 +218,25 @@ def check_domains_differ(a: Path, b: Path, of_a: list[Path], of_b: list[Path]) -
     )
 
 
-def held_out_images(root: Path | str, side: Side) -> list[Path]:
-    """The pictures of one side that training does not see: test, else val, else (a plain folder) everything.
+def held_out_images(root: Path | str, domain: Domain) -> list[Path]:
+    """The pictures of one domain that training does not see: test, else val, else all.
 
     Raises:
         DataError: `root` is missing or no folder.
     """
     splits: tuple[Split, ...] = ("test", "val", "train")
-    return next((found for split in splits if (found := split_images(root, side, split))), [])
+    return next((found for split in splits if (found := split_images(root, domain, split))), [])
 
 
-def training_images(root: Path | str, side: Side) -> list[Path]:
-    """The pictures of one side to train on.
+def training_images(root: Path | str, domain: Domain) -> list[Path]:
+    """The pictures of one domain to train on.
 
     Raises:
         DataError: `root` is missing, no folder, or holds no picture for training.
     """
-    found = split_images(root, side, "train")
+    found = split_images(root, domain, "train")
     if not found:
         kinds = ", ".join(sorted(IMAGE_SUFFIXES))
-        what = f"no pictures for side {side.upper()} in {Path(root)}"
+        what = f"no pictures for domain {domain.upper()} in {Path(root)}"
         raise DataError(what, f"Put pictures ({kinds}) there, or make them with `reskin prepare frames`.")
     return found

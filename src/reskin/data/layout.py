@@ -12,7 +12,7 @@ from typing import Self
 
 from reskin.errors import DataError
 from reskin.paths import FOLLOW_VARIABLE, follows_links, stays_inside
-from reskin.types import Side, Split
+from reskin.types import Domain, Split
 
 _WORDS: dict[str, Split] = {
     "train": "train",
@@ -28,7 +28,7 @@ _SPLIT = re.compile(rf"({_WORD})(?:[-_. ]?([ab]))?", re.IGNORECASE)
 _TURNED = re.compile(rf"([ab])[-_. ]({_WORD})", re.IGNORECASE)
 _DOMAIN = re.compile(r"(?:domain[-_. ]?)?([ab])", re.IGNORECASE)
 
-_OTHER: dict[Side, Side] = {"a": "b", "b": "a"}
+_OTHER: dict[Domain, Domain] = {"a": "b", "b": "a"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Part:
     """
 
     folder: str
-    domain: Side | None
+    domain: Domain | None
     split: Split
 
 
@@ -75,7 +75,7 @@ class Layout:
         loose = bool(below.pop("", None) is not None)
         found = [part for top, names in below.items() for part in _by_split(top, names)]
         found += _by_domain(below, loose=loose)
-        taken: dict[tuple[Side | None, Split], Part] = {}
+        taken: dict[tuple[Domain | None, Split], Part] = {}
         for part in found:
             first = taken.setdefault((part.domain, part.split), part)
             if first is not part:
@@ -106,12 +106,12 @@ class Layout:
         first, second, *_ = [*file.split("/"), "", ""]
         return self.parts.get(f"{first}/{second}") or self.parts.get(first)
 
-    def domain_of(self, file: str) -> Side | None:
+    def domain_of(self, file: str) -> Domain | None:
         """Whose picture it is, by its path below the dataset; None where domains are not parted."""
         part = self.part_of(file)
         return part.domain if part else None
 
-    def find(self, domain: Side, split: Split) -> Part | None:
+    def find(self, domain: Domain, split: Split) -> Part | None:
         """The part that holds a domain's pictures of a split; None for none."""
         fitting = [part for part in self.parts.values() if part.split == split]
         own = [part for part in fitting if part.domain == domain]
@@ -154,29 +154,29 @@ def _like(word: str, split: Split) -> str:
     return split.upper() if word.isupper() else split.title() if word[0].isupper() else split
 
 
-def _side(letter: str) -> Side:
+def _domain(letter: str) -> Domain:
     return "a" if letter.lower() == "a" else "b"
 
 
 def _by_split(top: str, names: set[str]) -> list[Part]:
     """The parts in a folder that is called after a split."""
     if turned := _TURNED.fullmatch(top):
-        return [Part(top, _side(turned[1]), _WORDS[turned[2].lower()])]
+        return [Part(top, _domain(turned[1]), _WORDS[turned[2].lower()])]
     found = _SPLIT.fullmatch(top)
     if not found:
         return []
     split = _WORDS[found[1].lower()]
     if found[2]:
-        return [Part(top, _side(found[2]), split)]
+        return [Part(top, _domain(found[2]), split)]
     inner = {name: domain[1] for name in names if (domain := _DOMAIN.fullmatch(name))}
     if len(inner) == len(names) == 2 and {letter.lower() for letter in inner.values()} == {"a", "b"}:
-        return [Part(f"{top}/{name}", _side(letter), split) for name, letter in sorted(inner.items())]
+        return [Part(f"{top}/{name}", _domain(letter), split) for name, letter in sorted(inner.items())]
     return [Part(top, None, split)]
 
 
 def _by_domain(below: Mapping[str, set[str]], *, loose: bool) -> list[Part]:
     """The parts in folders that are called after the domains; both have to be there."""
-    tops = {top: _side(found[1]) for top in below if (found := _DOMAIN.fullmatch(top))}
+    tops = {top: _domain(found[1]) for top in below if (found := _DOMAIN.fullmatch(top))}
     if sorted(tops.values()) != ["a", "b"]:
         return []
     parts = []

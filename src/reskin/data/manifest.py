@@ -1,4 +1,4 @@
-"""The manifest: where every picture of a data set comes from, and with which settings it was made."""
+"""The manifest: where every picture of a dataset comes from, and with which settings it was made."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     FiniteFloat,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -32,6 +33,9 @@ MANIFEST_NAME = "manifest.json"
 
 ADOPTED: dict[str, Any] = {"adopted": True}
 """The settings of a manifest that was made up for pictures which were there before."""
+
+_RENAMED_REASONS = {"duplicate-side": "duplicate-domain"}
+"""Former name of a screening rule to its name; manifests of earlier versions hold the former ones."""
 
 _MOST = 1 << 53
 
@@ -124,19 +128,19 @@ class FrameRecord(Settings):
     file: RelativePath
     """Path below the manifest's folder, with forward slashes."""
     source: Number | None = None
-    """Place of its origin in the manifest's sources, from 0."""
+    """Position of its origin in the manifest's sources, from 0."""
     index: Number | None = None
-    """Place of the frame in its video, in the order of showing, from 0."""
+    """Position of the frame in its video, in the order of showing, from 0."""
     time: Exact | None = None
     """When it is shown, in seconds, as an exact fraction such as 1001/30000."""
     seconds: FiniteFloat | None = None
     """The same, rounded to a float."""
     split: Split = "train"
-    """The part of the data set it belongs to."""
+    """The part of the dataset it belongs to."""
     shot: Number | None = None
     """Number of its shot in its source, from 0."""
     clip: Number | None = None
-    """Number of the clip of consecutive frames that it belongs to, in the whole data set."""
+    """Number of the clip of consecutive frames that it belongs to, in the whole dataset."""
     origin: str | None = None
     """Path of the picture it was made from, below the folder that was given, with forward slashes."""
     sha256: str | None = None
@@ -147,6 +151,11 @@ class FrameRecord(Settings):
     """What screening measured, by name."""
     left_out: tuple[str, ...] | None = None
     """Why it is not used: names of screening rules, "dropped by hand", "balance". Absent: it is used."""
+
+    @field_validator("left_out")
+    @classmethod
+    def _name_reasons_as_today(cls, left_out: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return left_out and tuple(_RENAMED_REASONS.get(reason, reason) for reason in left_out)
 
 
 class Manifest(Settings):
@@ -283,8 +292,8 @@ def _without_collector() -> Iterator[None]:
 def first_fault(error: ValidationError) -> str:
     """What is wrong in the first of pydantic's complaints, in one line."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"]
 
 
 def is_prepared(folder: Path) -> bool:

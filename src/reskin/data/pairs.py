@@ -11,7 +11,7 @@ from PIL import Image
 from reskin.data.cache import Source
 from reskin.data.folders import split_folder, split_images
 from reskin.errors import DataError
-from reskin.types import Side, Split
+from reskin.types import Domain, Split
 
 _LOOKED_AT = 50
 _NARROWEST = 1.9
@@ -21,7 +21,7 @@ _log = logging.getLogger("reskin")
 def find_pairs(a: Path, b: Path, split: Split) -> tuple[list[Source], list[tuple[Path, str]]]:
     """The pairs of one split.
 
-    Where both sides come down to the same files, each file is a pair with A in its left and B in its right
+    Where both domains come down to the same files, each file is a pair with A in its left and B in its right
     half. Otherwise pictures belong together whose path below the split's folder is the same but for the
     ending.
 
@@ -63,8 +63,8 @@ def check_side_by_side(files: list[Path]) -> None:
             )
 
 
-def _by_name(paths: list[Path], root: Path, side: Side, split: Split) -> dict[str, Path]:
-    folder = split_folder(root, side, split)
+def _by_name(paths: list[Path], root: Path, domain: Domain, split: Split) -> dict[str, Path]:
+    folder = split_folder(root, domain, split)
     named: dict[str, Path] = {}
     for path in paths:
         below = path.relative_to(folder) if folder else path

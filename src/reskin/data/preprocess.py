@@ -1,4 +1,4 @@
-"""What is done to a picture before training sees it, as far as no chance is involved: fitting to size."""
+"""What is done to a picture before training sees it, without anything random: fitting to size."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from reskin.images import Picture
 Preprocess = Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
 
 MULTIPLE = 4
-"""Pictures that are not cropped to a set size have their sides rounded down to a multiple of this, in px."""
+"""Pictures that are not cropped to a set size are rounded down to a multiple of this, in px."""
 
 
 class DataConfig(Settings):
     """Which pictures to train on and what is done to them; the defaults are CycleGAN's."""
+
+    renamed = {"augment_chances": "augment_probabilities"}
 
     a: Path
     """Folder of domain A: pictures, or train/val/test, or trainA/trainB and so on; or one picture."""
@@ -41,20 +43,20 @@ class DataConfig(Settings):
     saturation: float = Field(default=0.0, ge=0.0, le=1.0)
     """Largest random change of saturation, as a share; 0 for none."""
     hue: float = Field(default=0.0, ge=0.0, le=0.5)
-    """Largest random turn of the hues, as a share of the colour circle; 0 for none."""
+    """Largest random shift of the hues, as a share of the colour circle; 0 for none."""
     rotate: float = Field(default=0.0, ge=0.0, le=180.0)
     """Largest random rotation before the crop, in degrees either way; edges are replicated. 0 for none."""
     rescale: float = Field(default=0.0, ge=0.0, le=0.5)
     """Largest random change of size before the crop, as a share; 0 for none."""
     augment: Literal["each", "one_of_five"] = "each"
-    """How chance changes a picture. each: a flip and all changes of colour; one_of_five: exactly one
+    """What is changed at random. each: a flip and all changes of colour; one_of_five: exactly one
     of nothing, a flip, an upside-down flip, a 3 px blur and the changes of colour (wants --no-flip)."""
-    augment_chances: tuple[float, float, float, float, float] = (0.2, 0.2, 0.2, 0.2, 0.2)
-    """Chances of the five in this order, for one_of_five; they add up to 1."""
+    augment_probabilities: tuple[float, float, float, float, float] = (0.2, 0.2, 0.2, 0.2, 0.2)
+    """Probabilities of the five in this order, for one_of_five; they add up to 1."""
     frame_step: int = Field(default=1, ge=1, le=100)
     """For methods that learn from clips: frames from one of a clip to the next; 2 takes every second one."""
     max_images: int | None = Field(default=None, ge=1)
-    """Use at most this many pictures of a side, spread evenly over it; None for all."""
+    """Use at most this many pictures of a domain, spread evenly over it; None for all."""
 
     @field_validator("crop_size")
     @classmethod
@@ -67,10 +69,14 @@ class DataConfig(Settings):
 
     @model_validator(mode="after")
     def _one_of_five_fits(self) -> Self:
-        if min(self.augment_chances) < 0:
-            raise ValueError(f"augment_chances holds {min(self.augment_chances):g}, which is below 0")
-        if abs(sum(self.augment_chances) - 1) > 1e-6:
-            raise ValueError(f"augment_chances must add up to 1, not {sum(self.augment_chances):g}")
+        if min(self.augment_probabilities) < 0:
+            raise ValueError(
+                f"augment_probabilities holds {min(self.augment_probabilities):g}, which is below 0"
+            )
+        if abs(sum(self.augment_probabilities) - 1) > 1e-6:
+            raise ValueError(
+                f"augment_probabilities must add up to 1, not {sum(self.augment_probabilities):g}"
+            )
         if self.augment == "one_of_five" and self.flip:
             raise ValueError("augment one_of_five flips by itself: add --no-flip (flip = false)")
         return self
@@ -103,8 +109,8 @@ def fitted_size(height: int, width: int, config: DataConfig) -> tuple[int, int]:
     return _rounded_down(height * scale), _rounded_down(width * scale)
 
 
-def _rounded_down(side: float) -> int:
-    return max(MULTIPLE, int(side + 1e-6) // MULTIPLE * MULTIPLE)
+def _rounded_down(length: float) -> int:
+    return max(MULTIPLE, int(length + 1e-6) // MULTIPLE * MULTIPLE)
 
 
 def fit(picture: Picture, config: DataConfig) -> Picture:

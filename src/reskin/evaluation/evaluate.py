@@ -38,7 +38,7 @@ FEATURES_EDGE_PX = 224
 """Edge of the squares that features are taken of: the network learnt at this size."""
 
 SWD_SIDE_PX = 256
-"""Largest side at which sets of pictures are compared."""
+"""Largest edge, px, at which sets of pictures are compared."""
 
 _BATCH_PIXELS = 4 * 256 * 256
 _DIRECTIONS: tuple[Direction, ...] = ("a2b", "b2a")
@@ -82,12 +82,12 @@ def evaluate(
     Args:
         model: on the device where it is to run; it is left as it was. One with styles is measured in the
             first style of seed 0; it has no cycle error, since the way back would need the input's style.
-        a: folder of side A in any layout that `data.folders` reads; test pictures, else val, else all.
-        b: folder of side B; may be the same folder as `a` where it holds testA and testB.
+        a: folder of domain A in any layout that `data.folders` reads; test pictures, else val, else all.
+        b: folder of domain B; may be the same folder as `a` where it holds testA and testB.
         truth_a2b: folder with the true translations of A, under the same file names.
         truth_b2a: folder with the true translations of B.
         metrics: some of `METRICS`; None for all that can be measured without `kid` and `lpips`.
-        size: shorter side in px to bring the pictures to first; None leaves them as they are.
+        size: shorter edge in px to bring the pictures to first; None leaves them as they are.
         max_images: of each domain, evenly spread; None for all.
 
     Returns:
@@ -108,14 +108,14 @@ def evaluate(
         model = model.with_style(model.sample_styles(1, seed=0)[0])
         chosen = [name for name in chosen if name != "cycle_l1"]  # the way back would need the input's style
     truth_a, truth_b = (Path(truth) if truth else None for truth in (truth_a2b, truth_b2a))
-    sides = {
+    domains = {
         "a": find_held_out(Path(a), "a", truth=truth_a, size=size, limit=max_images),
         "b": find_held_out(Path(b), "b", truth=truth_b, size=size, limit=max_images),
     }
-    check_domains_differ(Path(a), Path(b), sides["a"].paths, sides["b"].paths)
+    check_domains_differ(Path(a), Path(b), domains["a"].paths, domains["b"].paths)
     network = read_squeezenet(_features_file()) if set(_WITH_FEATURES) & set(chosen) else None
-    scores = _Evaluation(model, sides, chosen, network).run()
-    return Scores(scores, left_out=[each for pictures in sides.values() for each in pictures.left_out])
+    scores = _Evaluation(model, domains, chosen, network).run()
+    return Scores(scores, left_out=[each for pictures in domains.values() for each in pictures.left_out])
 
 
 def _features_file() -> Path:
@@ -156,24 +156,24 @@ class _Evaluation:
     def __init__(
         self,
         model: Translator,
-        sides: dict[str, HeldOut],
+        domains: dict[str, HeldOut],
         metrics: list[str],
         features: SqueezeNet | None = None,
     ) -> None:
-        self.model, self.sides, self.metrics = model, sides, metrics
+        self.model, self.domains, self.metrics = model, domains, metrics
         self.engines = {direction: Engine(model, direction) for direction in model.directions}
         self.device = next(iter(self.engines.values())).compute.device
         self.features = None if features is None else features.to(self.device)
         self.colours: dict[str, Colours] = {}
         self.swd_side = SWD_SIDE_PX
-        self.patches = swd.patches_for(min(len(pictures) for pictures in sides.values()))
+        self.patches = swd.patches_for(min(len(pictures) for pictures in domains.values()))
         self.scores: dict[str, Score] = {}
 
     def run(self) -> dict[str, Score]:
         """All scores, A to B first."""
         if set(self.metrics) - {"cycle_l1"}:
-            for side, pictures in self.sides.items():
-                self.colours[side] = measure(self._noting_size(pictures))
+            for domain, pictures in self.domains.items():
+                self.colours[domain] = measure(self._noting_size(pictures))
         for direction in _DIRECTIONS:
             if direction in self.engines:
                 self._score_direction(direction)
@@ -185,9 +185,9 @@ class _Evaluation:
             yield image
 
     def _score_direction(self, direction: Direction) -> None:
-        """Go through the pictures of one side once, and score everything that can be."""
+        """Go through the pictures of one domain once, and score everything that can be."""
         source, target = direction.split("2")
-        pictures = self.sides[source]
+        pictures = self.domains[source]
         compares = bool({"swd", "kid"} & set(self.metrics)) or bool(pictures.truths)
         values: dict[str, list[tuple[str, float]]] = {}
         sets: dict[str, swd.PatchSet] = {}
@@ -220,7 +220,7 @@ class _Evaluation:
             return self.features(square(images, FEATURES_EDGE_PX).to(self.device)).cpu()
 
     def _rivals(self, batch: Tensor, source: str, target: str) -> dict[str, Tensor]:
-        """What costs nothing: the input, and the input with the colours of the other side."""
+        """What costs nothing: the input, and the input with the colours of the other domain."""
         reinhard = Reinhard().fit(self.colours[target], self.colours[source])
         recoloured = [to_tensor(reinhard.transfer(image)) for image in to_image(batch)]
         return {"_input": batch.cpu(), "_reinhard": torch.cat(recoloured)}
@@ -300,7 +300,7 @@ class _Evaluation:
     def _add_distances(self, sets: dict[str, swd.PatchSet], direction: Direction) -> None:
         """Every set against all real pictures, and two halves of these against each other."""
         target = direction[-1]
-        paths = self.sides[target].paths
+        paths = self.domains[target].paths
         real = self._real(target, paths)
         for rival, patch_set in sets.items():
             self._add_distance(f"swd{rival}", direction, patch_set, real)
@@ -309,10 +309,10 @@ class _Evaluation:
             halves = self._real(target, paths[:middle]), self._real(target, paths[middle:])
             self._add_distance("swd_real", direction, *halves)
 
-    def _real(self, side: str, paths: list[Path]) -> swd.PatchSet:
+    def _real(self, domain: str, paths: list[Path]) -> swd.PatchSet:
         patch_set = swd.PatchSet(patches=self.patches)
         for path in paths:
-            patch_set.add(square(to_tensor(self.sides[side].read(path)), self.swd_side))
+            patch_set.add(square(to_tensor(self.domains[domain].read(path)), self.swd_side))
         return patch_set
 
     def _add_distance(
@@ -325,7 +325,7 @@ class _Evaluation:
 
     def _add_kernel_distances(self, vectors: dict[str, Tensor], direction: Direction) -> None:
         """KID of every set against all real pictures, and of two halves of these."""
-        pictures = self.sides[direction[-1]]
+        pictures = self.domains[direction[-1]]
         real = torch.cat([self._vectors(to_tensor(image)) for image in pictures])
         middle = len(real) // 2
         pairs = {f"kid{rival}": (found, real) for rival, found in vectors.items()}

@@ -14,18 +14,18 @@ from reskin.data.folders import held_out_images, list_images
 from reskin.errors import DataError, ImageError
 from reskin.images import Picture, read_image, to_image, to_tensor
 from reskin.spread import spread_ends
-from reskin.types import Side
+from reskin.types import Domain
 
 logger = logging.getLogger("reskin")
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Pictures of one side that training did not see.
+    """Pictures of one domain that training did not see.
 
     Attributes:
         paths: their files, in natural order.
-        size: shorter side in px that they are brought to, None for as they are.
+        size: shorter edge in px that they are brought to, None for as they are.
         truths: file to the file of its true translation; empty where none is known.
         folder: that they were found in.
         left_out: files that could not be read, and why.
@@ -66,22 +66,27 @@ class HeldOut:
 
 
 def find_held_out(
-    folder: Path, side: Side, *, truth: Path | None = None, size: int | None = None, limit: int | None = None
+    folder: Path,
+    domain: Domain,
+    *,
+    truth: Path | None = None,
+    size: int | None = None,
+    limit: int | None = None,
 ) -> HeldOut:
-    """The readable held-out pictures of one side, evenly spread where there are more than `limit`.
+    """The readable held-out pictures of one domain, evenly spread where there are more than `limit`.
 
     A file that cannot be read is named in a warning and left out.
 
     Raises:
         DataError: no readable picture, or `truth` is given and knows none of them.
     """
-    found = held_out_images(folder, side)
+    found = held_out_images(folder, domain)
     if limit is not None and len(found) > limit:
         found = [found[index] for index in spread_ends(len(found), limit)]
     faults = {path: fault for path in found if (fault := _fault(path)) is not None}
     paths = [path for path in found if path not in faults]
     if not paths:
-        raise DataError(f"no readable picture of side {side.upper()} in {folder}", "Give another folder.")
+        raise DataError(f"no readable picture of domain {domain.upper()} in {folder}", "Give another folder.")
     truths = {} if truth is None else _match(paths, truth)
     return HeldOut(paths, size, truths, folder, tuple(faults.items()))
 
@@ -123,7 +128,7 @@ def _match(paths: list[Path], truth: Path) -> dict[Path, Path]:
 
 
 def resized(image: Picture, size: int | None) -> Picture:
-    """The picture with its shorter side at `size` px, its shape kept; as it is where `size` is None."""
+    """The picture with its shorter edge at `size` px, its shape kept; as it is where `size` is None."""
     height, width = image.shape[:2]
     if size is None or size == min(height, width):
         return image
@@ -141,9 +146,9 @@ def resize(images: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(images, (height, width), mode="bicubic", align_corners=False, antialias=shrinks)
 
 
-def square(images: Tensor, side: int) -> Tensor:
-    """The middle of each picture (N, C, H, W) at (N, C, side, side)."""
+def square(images: Tensor, size: int) -> Tensor:
+    """The middle of each picture (N, C, H, W) at (N, C, size, size)."""
     height, width = images.shape[-2:]
     short = min(height, width)
     top, left = (height - short) // 2, (width - short) // 2
-    return resize(images[..., top : top + short, left : left + short], side, side)
+    return resize(images[..., top : top + short, left : left + short], size, size)

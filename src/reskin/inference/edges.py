@@ -11,7 +11,7 @@ from reskin.inference.rows import Edges
 from reskin.networks.antialias import BlurUpsample
 from reskin.networks.blocks import MirroredConv2d, ResizeConv2d
 from reskin.networks.fast_style import EdgeConv2d
-from reskin.networks.munit import MirroredHalving
+from reskin.networks.munit import MirroredDownsampling
 
 
 def kind_of(module: nn.Module) -> type:
@@ -45,7 +45,7 @@ EDGES: dict[type, Callable[[Any], Edges]] = {
     nn.Conv2d: plain_edges,
     MirroredConv2d: lambda conv: Edges.even(conv.margin, "reflect"),
     ResizeConv2d: lambda conv: Edges.even(conv.margin, "reflect"),
-    MirroredHalving: lambda conv: Edges.even(1, "reflect"),
+    MirroredDownsampling: lambda conv: Edges.even(1, "reflect"),
     EdgeConv2d: _layout_edges,
 }
 """The edges of each known kind of convolution."""

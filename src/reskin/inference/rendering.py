@@ -22,7 +22,7 @@ MASKS = "masks"
 """Folder, or ending of a file's name, of masks that were saved."""
 
 SMALLEST_EXAMPLE_PX = 32
-"""A style is not read from a picture with a shorter side than this."""
+"""A style is not read from a picture with a shorter edge than this."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,14 @@ def blend(
     return np.rint(share * translated + (1 - share) * source).astype(np.uint8)
 
 
-def example_style(model: Translator, path: Path, direction: Direction, *, side: int | None = None) -> Tensor:
+def example_style(model: Translator, path: Path, direction: Direction, *, size: int | None = None) -> Tensor:
     """The style of one example picture, (style_size,).
 
     Args:
         model: one that has styles.
-        path: a picture of the side that `direction` leads to.
+        path: a picture of the domain that `direction` leads to.
         direction: of the translation.
-        side: bring the picture's shorter side to this first, in px: styles are told best at the size that the
+        size: bring the picture's shorter edge to this first, in px: a style is read best at the size that the
             model learnt at.
 
     Raises:
@@ -140,12 +140,12 @@ def example_style(model: Translator, path: Path, direction: Direction, *, side: 
     if min(image.size) < SMALLEST_EXAMPLE_PX:
         raise ImageError(
             f"{path} is only {image.width}x{image.height} px",
-            f"Give a larger example: {SMALLEST_EXAMPLE_PX} px or more a side.",
+            f"Give a larger example: {SMALLEST_EXAMPLE_PX} px or more in height and width.",
         )
-    if side is not None and min(image.size) != side:
-        scale = side / min(image.size)
-        size = (max(side, round(image.width * scale)), max(side, round(image.height * scale)))
-        image = image.resize(size, Image.Resampling.BICUBIC)
+    if size is not None and min(image.size) != size:
+        scale = size / min(image.size)
+        wanted = (max(size, round(image.width * scale)), max(size, round(image.height * scale)))
+        image = image.resize(wanted, Image.Resampling.BICUBIC)
     device = next(model.parameters()).device
     pictures = pad_to_multiple(to_tensor(np.array(image)).to(device), model.size_multiple)
     with torch.inference_mode():

@@ -406,7 +406,7 @@ def _concatenating(block: ConcatBlock, features: Tensor) -> Tensor:
 
 
 def _resnet(net: ResnetGenerator, images: Tensor) -> Tensor:
-    check_input(images, channels=net.in_channels, multiple=net.size_multiple, smallest=net.smallest_side)
+    check_input(images, channels=net.in_channels, multiple=net.size_multiple, smallest=net.smallest_size)
     # One chain, since a module that is called keeps its input until it is done.
     return bounded(_chain(images, net.stem, net.down, net.blocks, net.up, net.head)[0])
 
@@ -424,7 +424,7 @@ def _unet(net: UnetGenerator, images: Tensor) -> Tensor:
 
 
 def _attention(net: AttentionGenerator, images: Tensor) -> Attended:
-    check_input(images, channels=3, multiple=net.size_multiple, smallest=net.smallest_side)
+    check_input(images, channels=3, multiple=net.size_multiple, smallest=net.smallest_size)
     inner = net.content
     features = [_chain(images, inner.stem, inner.down, inner.blocks)[0]]
     masks = at_least_float32(_chain(features[0], net.attention)[0]).softmax(dim=1)  # the smaller ones first

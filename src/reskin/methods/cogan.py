@@ -17,18 +17,18 @@ from reskin.methods.base import Adversary, Method, MethodConfig, frozen
 from reskin.networks.blocks import Norm
 from reskin.networks.cogan import NOISE_SIZE, invert, picture_discriminators, picture_generators
 from reskin.networks.init import initialise
-from reskin.types import Batch, Direction, Side, Step
+from reskin.types import Batch, Direction, Domain, Step
 
 
 class CoGANConfig(MethodConfig):
     """Settings of CoGAN; the defaults are those of the paper's networks for faces."""
 
     picture_size: Literal[32, 64, 128, 256] = 128
-    """Side of the pictures that are made, px; what comes in is resized to it, and the output back."""
+    """Height and width of generated pictures, px; what comes in is resized to it, and the output back."""
     width: int = Field(default=32, ge=1)
-    """Channels at full size, doubled at each halving, in every network."""
+    """Channels at full size, doubled at each downsampling, in every network."""
     sharing: float = Field(default=2 / 3, ge=0, le=1)
-    """Share of layers common to both sides: of generators from the noise on, of discriminators at the end."""
+    """Share of layers common to both domains: the first of generators, the last of discriminators."""
     norm: Norm = "batch"
     """Normalisation in all networks: batch (the paper) or instance."""
     weight_decay: float = Field(default=1e-4, ge=0)
@@ -46,8 +46,8 @@ class CoGANConfig(MethodConfig):
 class CoGAN(Method):
     """Two generators and two discriminators with common layers (g1, g2, f1, f2 in the paper).
 
-    It never sees which picture belongs to which: that a code means the same on both sides comes from the
-    common layers alone, and is lost where the sides differ in more than detail. So it is weak on rich
+    It never sees which picture belongs to which: that a code means the same in both domains comes from the
+    common layers alone, and is lost where the domains differ in more than detail. So it is weak on rich
     pictures, and slow to translate: each picture is a search.
     """
 
@@ -103,20 +103,20 @@ class CoGAN(Method):
         return _resized(images, (self.config.picture_size,) * 2)
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:
-        """Find the code whose picture of one side is nearest, and show its picture of the other side.
+        """Find the code whose picture of one domain is nearest, and show its picture of the other domain.
 
         The starts are the same for every picture, so the same picture always has the same translation.
         """
         c, source = self.config, torch.Generator().manual_seed(0)
         starts = (torch.rand(c.restarts, NOISE_SIZE, generator=source) * 2 - 1).to(images.device)
-        sides: tuple[Side, Side] = ("a", "b") if direction == "a2b" else ("b", "a")
-        here, there = sides
+        domains: tuple[Domain, Domain] = ("a", "b") if direction == "a2b" else ("b", "a")
+        here, there = domains
         was_training = self.gen.training
         self.gen.eval()  # a search must neither change the statistics of batch norm nor depend on the batch
         try:
             fitted = self._fitted(images)
             codes = [invert(self.gen, image, here, starts, steps=c.inversion_steps) for image in fitted]
-            translated = self.gen.one_side(torch.stack(codes), there)
+            translated = self.gen.one_domain(torch.stack(codes), there)
         finally:
             self.gen.train(was_training)
         return _resized(translated, images.shape[-2:]).clamp(-1, 1)

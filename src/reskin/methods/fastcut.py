@@ -29,13 +29,13 @@ from reskin.types import Batch, Direction, Step
 class FastCUTConfig(MethodConfig):
     """Settings of FastCUT; the defaults are the paper's."""
 
-    renamed = {"patches": "num_patches"}
+    renamed = {"patches": "num_patches", "mirror_chance": "flip_probability"}
 
     adversarial_weight: float = Field(default=1.0, ge=0)
     """Weight of the generator's adversarial loss; 0 for none, with no discriminator."""
     nce_weight: float = Field(default=10.0, ge=0)
     """Weight of the PatchNCE loss between a picture and its translation (lambda_X in eq. 5)."""
-    mirror_chance: float = Field(default=0.5, ge=0, le=1)
+    flip_probability: float = Field(default=0.5, ge=0, le=1)
     """Probability that a picture is mirrored before translation, and its features after it."""
     temperature: float = Field(default=0.07, gt=0)
     """Softmax temperature of the InfoNCE loss (tau); a lower one punishes hard negatives more."""
@@ -94,7 +94,7 @@ class FastCUT(Method):
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
-        is_mirrored = torch.rand(len(a), device=a.device) < c.mirror_chance
+        is_mirrored = torch.rand(len(a), device=a.device) < c.flip_probability
         fake_b, taps = self._translate(a, is_mirrored)
 
         losses, terms = {}, {}
@@ -122,7 +122,7 @@ class FastCUT(Method):
         """
         if not self.config.nce_weight:
             taps: dict[str, Tensor] = {}
-        elif not self.config.mirror_chance:
+        elif not self.config.flip_probability:
             return self.gen_a2b.translate_and_tap(a)
         else:
             with torch.no_grad():

@@ -56,11 +56,11 @@ class GatysConfig(Settings):
     steps: Annotated[int, BASIC] = Field(default=500, ge=1)
     """Times that the loss and its gradient are computed."""
     hires_size: int = Field(default=0, ge=0)
-    """Longest side of a second pass that starts from the first one's result, px; 0 for none."""
+    """Longest edge of a second pass that starts from the first one's result, px; 0 for none."""
     hires_steps: int = Field(default=200, ge=1)
     """As steps, of the second pass."""
     style_scale: float = Field(default=1.0, gt=0)
-    """Longest side of the style pictures, as a share of the size worked at: less for finer strokes."""
+    """Longest edge of the style pictures, as a share of the size worked at: less for finer strokes."""
     style_shares: tuple[float, ...] = ()
     """How much of each style picture, in their order; empty for equal parts."""
     keep_colour: Annotated[bool, BASIC] = False
@@ -115,7 +115,7 @@ class Gatys(Translator):
         config: the settings.
         features: has the layers that `config` names, see `read_features`.
         styles: pictures, each (1, 3, H, W) in [-1, 1], of any sizes from 32 px.
-        report: told about each step.
+        report: called after each step.
 
     Raises:
         SettingsError: no style picture, shares that do not fit them, or a layer that `features` has not.

@@ -7,7 +7,7 @@ projections (Rabin et al., "Wasserstein Barycenter and Its Application to Textur
 
 The protocol, all of which a reported number should state:
 
-- levels: full size, then halved while the shorter side stays at 16 px or more; the last one is the plain
+- levels: full size, then halved while the shorter edge stays at 16 px or more; the last one is the plain
   small picture.
 - patches: `PatchSet(patches=...)` of every level of every picture, at places that the seed alone decides.
 - scale: per level and channel, by mean and deviation of the *reference* patches, so that a wrong tint or
@@ -37,7 +37,7 @@ FACTS = Facts("swd", "set", better="lower", best=0.0, symmetric=False)
 PATCH_PX = 7
 """Side of a patch."""
 SMALLEST_LEVEL_PX = 16
-"""The pyramid ends before its shorter side falls below this."""
+"""The pyramid ends before its shorter edge falls below this."""
 PROJECTIONS = 256
 """Random lines that the patches are projected to."""
 SET_PATCHES = 8192
@@ -53,7 +53,7 @@ class SlicedWasserstein:
     """A distance between two sets of pictures; lower is closer.
 
     Attributes:
-        levels: shorter side of each pyramid level in px, largest first, to distance x 1000: the large levels
+        levels: shorter edge of each pyramid level in px, largest first, to distance x 1000: the large levels
             tell of fine grain, the smallest of colour and coarse layout.
         mean: of the levels.
     """
@@ -116,7 +116,7 @@ class PatchSet:
         return self._size
 
     def levels(self) -> dict[int, Tensor]:
-        """Shorter side in px to patches (P, 3, 49)."""
+        """Shorter edge in px to patches (P, 3, 49)."""
         return {side: torch.cat(parts) for side, parts in self._levels.items()}
 
 

@@ -66,7 +66,7 @@ class AttentionGenerator(nn.Module):
     11822949
     """
 
-    size_multiple, smallest_side = 4, 8
+    size_multiple, smallest_size = 4, 8
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class AttentionGenerator(nn.Module):
         Raises:
             ShapeError: another number of channels, or sides that are too small or no multiples of 4.
         """
-        check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_side)
+        check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_size)
         net = self.content
         features = net.blocks(net.down(net.stem(images)))
         contents = bounded(net.head(net.up(features))).unflatten(1, (-1, 3))
@@ -119,7 +119,7 @@ class OneMaskGenerator(nn.Module):
     7931332
     """
 
-    size_multiple, smallest_side = 4, 8
+    size_multiple, smallest_size = 4, 8
 
     def __init__(self, width: int = 64, blocks: int = 6, *, norm: Norm = "batch") -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class OneMaskGenerator(nn.Module):
 
     def forward(self, images: Tensor) -> Attended:
         """Translate a batch; as `AttentionGenerator`, but picture and contents may leave [-1, 1]."""
-        check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_side)
+        check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_size)
         content, logits = at_least_float32(self.layers(images)).split([3, 1], dim=1)
         mask = torch.sigmoid(logits)
         return attended(images, content[:, None], torch.cat([mask, 1 - mask], dim=1))

@@ -16,19 +16,19 @@ from reskin.errors import SettingsError, ShapeError
 from reskin.networks.blocks import Norm, bounded
 from reskin.networks.normalization import InstanceNorm2d
 from reskin.precision import at_least_float32
-from reskin.types import Side
+from reskin.types import Domain
 
 NOISE_SIZE = 100
 """Numbers in a code, from which a pair of pictures is made."""
 
 
 class CoupledGenerators(nn.Module):
-    """Makes a pair of pictures, one of each side, from one code; the layers near the code are one.
+    """Makes a pair of pictures, one of each domain, from one code; the layers near the code are one.
 
     Args:
-        shared: from (N, 100, 1, 1), for both sides.
-        last_a: from what `shared` gives to a picture of side A.
-        last_b: the same for side B.
+        shared: from (N, 100, 1, 1), for both domains.
+        last_a: from what `shared` gives to a picture of domain A.
+        last_b: the same for domain B.
         output: what holds the values in range: "tanh" to [-1, 1] or "sigmoid" to [0, 1].
     """
 
@@ -44,32 +44,32 @@ class CoupledGenerators(nn.Module):
         self.shared, self.last_a, self.last_b = shared, last_a, last_b
         self.output = output
 
-    def branch(self, side: Side) -> list[nn.Module]:
-        """The layers of one side's generator, from code to picture; some are the other side's too."""
-        return [*self.shared, *(self.last_a if side == "a" else self.last_b)]
+    def branch(self, domain: Domain) -> list[nn.Module]:
+        """The layers of one domain's generator, from code to picture; some are the other domain's too."""
+        return [*self.shared, *(self.last_a if domain == "a" else self.last_b)]
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """A picture of A and a picture of B for each of `codes`, (N, 100)."""
         features = self.shared(codes[:, :, None, None])
         return self._ranged(self.last_a(features)), self._ranged(self.last_b(features))
 
-    def one_side(self, codes: Tensor, side: Side) -> Tensor:
-        """The pictures of one side alone."""
+    def one_domain(self, codes: Tensor, domain: Domain) -> Tensor:
+        """The pictures of one domain alone."""
         features = self.shared(codes[:, :, None, None])
-        return self._ranged((self.last_a if side == "a" else self.last_b)(features))
+        return self._ranged((self.last_a if domain == "a" else self.last_b)(features))
 
     def _ranged(self, values: Tensor) -> Tensor:
         return bounded(values) if self.output == "tanh" else torch.sigmoid(at_least_float32(values))
 
 
 class CoupledDiscriminators(nn.Module):
-    """Judges pictures of both sides; the layers near the answer are one.
+    """Judges pictures of both domains; the layers near the answer are one.
 
     Args:
-        first_a: from pictures of side A.
-        first_b: from pictures of side B, to as many channels.
+        first_a: from pictures of domain A.
+        first_b: from pictures of domain B, to as many channels.
         shared: from there to two logits, "fake" and "real".
-        picture_size: the side of the pictures, px.
+        picture_size: the height and width of the pictures, px.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class CoupledDiscriminators(nn.Module):
         self.first_a, self.first_b, self.shared = first_a, first_b, shared
         self.picture_size = picture_size
 
-    def branch(self, side: Side) -> list[nn.Module]:
-        """The layers of one side's discriminator, from picture to logits; some are the other side's too."""
-        return [*(self.first_a if side == "a" else self.first_b), *self.shared]
+    def branch(self, domain: Domain) -> list[nn.Module]:
+        """The layers of one domain's discriminator, from picture to logits; some are also the other's."""
+        return [*(self.first_a if domain == "a" else self.first_b), *self.shared]
 
     def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """How real pictures of each side look; higher is more.
+        """How real pictures of each domain look; higher is more.
 
         Args:
-            a: (N, channels, picture_size, picture_size), of side A.
-            b: as many, of side B; they go through the shared layers together.
+            a: (N, channels, picture_size, picture_size), of domain A.
+            b: as many, of domain B; they go through the shared layers together.
 
         Returns:
             (N,) and (N,): logit of "real" less logit of "fake", so that cross-entropy over the two is
@@ -142,7 +142,7 @@ def picture_generators(
     Args:
         width: channels of the last features; each doubling before halves them.
         picture_size: a power of two, at least 8, in px; 128 is the paper's.
-        sharing: share of the layers, from the code on, that both sides have in common.
+        sharing: share of the layers, from the code on, that both domains have in common.
         norm: "batch" is the paper's.
 
     Raises:
@@ -176,7 +176,7 @@ def picture_discriminators(
     Args:
         width: channels after the first layer; each halving doubles them.
         picture_size: as in `picture_generators`.
-        sharing: share of the layers, from the logits back, that both sides have in common.
+        sharing: share of the layers, from the logits back, that both domains have in common.
         norm: "batch" is the paper's; the first layer has none.
 
     Raises:
@@ -208,8 +208,10 @@ def picture_discriminators(
     )
 
 
-def invert(generators: CoupledGenerators, image: Tensor, side: Side, starts: Tensor, *, steps: int) -> Tensor:
-    """The code whose picture of `side` is nearest to `image`, found by L-BFGS from several starts.
+def invert(
+    generators: CoupledGenerators, image: Tensor, domain: Domain, starts: Tensor, *, steps: int
+) -> Tensor:
+    """The code whose picture of `domain` is nearest to `image`, found by L-BFGS from several starts.
 
     The generators learn nothing from it and must be in evaluation mode. It may be called where gradients
     are switched off.
@@ -217,7 +219,7 @@ def invert(generators: CoupledGenerators, image: Tensor, side: Side, starts: Ten
     Args:
         generators: what makes pictures of codes.
         image: (C, H, W) of the size that the generators make.
-        side: whose picture it is.
+        domain: whose picture it is.
         starts: (K, 100); each is followed by itself, and the one that comes nearest is kept.
         steps: of L-BFGS, from each start.
 
@@ -227,13 +229,13 @@ def invert(generators: CoupledGenerators, image: Tensor, side: Side, starts: Ten
     device = image.device.type
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device, enabled=False):
         wanted = image.detach().clone()
-        found = [_descend(generators, wanted, side, start.clone(), steps) for start in starts]
+        found = [_descend(generators, wanted, domain, start.clone(), steps) for start in starts]
     distances = torch.stack([distance for distance, _ in found])
     return torch.stack([code for _, code in found])[distances.argmin()]
 
 
 def _descend(
-    generators: CoupledGenerators, wanted: Tensor, side: Side, code: Tensor, steps: int
+    generators: CoupledGenerators, wanted: Tensor, domain: Domain, code: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
     """The mean squared distance that L-BFGS reaches from `code`, and where."""
     code.requires_grad_()
@@ -241,13 +243,13 @@ def _descend(
 
     def distance() -> Tensor:
         search.zero_grad()
-        difference = (generators.one_side(code[None], side)[0] - wanted).square().mean()
+        difference = (generators.one_domain(code[None], domain)[0] - wanted).square().mean()
         (code.grad,) = torch.autograd.grad(difference, [code])  # of the code alone, not of the weights
         return difference
 
     search.step(distance)
     with torch.no_grad():
-        return (generators.one_side(code[None], side)[0] - wanted).square().mean(), code.detach()
+        return (generators.one_domain(code[None], domain)[0] - wanted).square().mean(), code.detach()
 
 
 def _up(

@@ -92,7 +92,7 @@ class FastStyleNetwork(nn.Module):
     """Two halvings, residual blocks at a quarter of the size, two doublings; see `fast_style_network`."""
 
     size_multiple = 4
-    smallest_side = 8  # At 4 px the blocks would see one pixel, which cannot be mirrored or normalised.
+    smallest_size = 8  # At 4 px the blocks would see one pixel, which cannot be mirrored or normalised.
 
     def __init__(
         self, width: int, blocks: int, *, layout: Layout, upsample: Upsample, output: Output
@@ -123,7 +123,7 @@ class FastStyleNetwork(nn.Module):
         Raises:
             ShapeError: not three channels, or sides that are too small or no multiples of 4.
         """
-        check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_side)
+        check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_size)
         levels = at_least_float32(self.head(self.up(self.blocks(self.down(self.stem(images))))))
         return 150 * torch.tanh(levels) + 127.5 if self.output == "tanh" else levels
 

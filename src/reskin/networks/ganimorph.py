@@ -117,7 +117,7 @@ class GanimorphGenerator(nn.Module):
     """
 
     size_multiple = 16
-    smallest_side = 32  # At 16 px the middle would be one pixel, which cannot be normalised.
+    smallest_size = 32  # At 16 px the middle would be one pixel, which cannot be normalised.
 
     def __init__(self, width: int = 64, blocks: int = 3) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class GanimorphGenerator(nn.Module):
         Raises:
             ShapeError: another number of channels, or sides that are too small or no multiples of 16.
         """
-        check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_side)
+        check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_size)
         skip1 = self.down1(self.stem(images))
         skip2 = self.down2(skip1)
         features = self.join2(torch.cat([self.up2(self.down3(skip2)), skip2], dim=1))
@@ -179,7 +179,7 @@ class LiteGenerator(nn.Module):
     """
 
     size_multiple = 8
-    smallest_side = 16  # At 8 px the middle would be one pixel, which cannot be normalised.
+    smallest_size = 16  # At 8 px the middle would be one pixel, which cannot be normalised.
 
     def __init__(
         self,
@@ -226,7 +226,7 @@ class LiteGenerator(nn.Module):
         Raises:
             ShapeError: another number of channels, or sides that are too small or no multiples of 8.
         """
-        check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_side)
+        check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_size)
         skip = self.down1(self.stem(images))
         features = self.up1(self.down2(skip))
         features = torch.cat([features, skip], dim=1) if self.concatenates else features + skip
@@ -260,7 +260,7 @@ class DilatedDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         bias, most = _has_bias(norm), 8 * width
-        self.smallest_side = 2 ** (downsamplings + 1)  # below, the small map is one pixel: no norm of that
+        self.smallest_size = 2 ** (downsamplings + 1)  # below, the small map is one pixel: no norm of that
         self.stem = nn.Sequential(
             nn.Conv2d(3, 2 * width, 4, stride=2, padding=1, bias=bias), nn.ReLU(inplace=True)
         )
@@ -281,9 +281,9 @@ class DilatedDiscriminator(nn.Module):
             Logits (N, 1, h, w), one for each patch, and the map after every layer that has a norm, in order.
 
         Raises:
-            ShapeError: another number of channels, or a side below `smallest_side`.
+            ShapeError: another number of channels, or a side below `smallest_size`.
         """
-        check_input(images, channels=3, multiple=1, smallest=self.smallest_side)
+        check_input(images, channels=3, multiple=1, smallest=self.smallest_size)
         features, maps = self.stem(images), []
         for layer in self.down:
             features = layer(features)

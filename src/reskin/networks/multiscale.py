@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError
 from reskin.networks.blocks import check_input
-from reskin.networks.munit import MirroredHalving
+from reskin.networks.munit import MirroredDownsampling
 
 
 class MultiscaleDiscriminator(nn.Module):
@@ -42,7 +42,7 @@ class MultiscaleDiscriminator(nn.Module):
         self.scales = nn.ModuleList(_one_scale(width, layers) for _ in range(scales))
         # Beyond the edge nothing is counted, so an even picture stays even.
         self.halve = nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False)
-        self.smallest_side = 2 ** (layers + scales - 1)
+        self.smallest_size = 2 ** (layers + scales - 1)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Judge a batch; higher means "looks real".
@@ -54,9 +54,9 @@ class MultiscaleDiscriminator(nn.Module):
             For each scale, largest picture first, raw logits (N, 1, h, w).
 
         Raises:
-            ShapeError: another number of channels, or a side below `smallest_side`.
+            ShapeError: another number of channels, or a side below `smallest_size`.
         """
-        check_input(images, channels=3, multiple=1, smallest=self.smallest_side)
+        check_input(images, channels=3, multiple=1, smallest=self.smallest_size)
         judged = []
         for number, scale in enumerate(self.scales):
             images = self.halve(images) if number else images
@@ -68,6 +68,6 @@ def _one_scale(width: int, layers: int) -> nn.Sequential:
     chain: list[nn.Module] = []
     now = 3
     for layer in range(layers):
-        chain += [MirroredHalving(now, width * 2**layer), nn.LeakyReLU(0.2, inplace=True)]
+        chain += [MirroredDownsampling(now, width * 2**layer), nn.LeakyReLU(0.2, inplace=True)]
         now = width * 2**layer
     return nn.Sequential(*chain, nn.Conv2d(now, 1, 1))

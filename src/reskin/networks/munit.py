@@ -16,7 +16,7 @@ from reskin.networks.resnet import ResidualBlock
 from reskin.precision import at_least_float32
 
 
-class MirroredHalving(nn.Conv2d):
+class MirroredDownsampling(nn.Conv2d):
     """A 4x4 convolution with mirrored edges that halves height and width (rounded down).
 
     Args:
@@ -53,7 +53,7 @@ class ContentEncoder(nn.Module):
             nn.ReLU(inplace=True),
         ]
         for now in (width, 2 * width):
-            layers += [MirroredHalving(now, 2 * now), InstanceNorm2d(2 * now), nn.ReLU(inplace=True)]
+            layers += [MirroredDownsampling(now, 2 * now), InstanceNorm2d(2 * now), nn.ReLU(inplace=True)]
         layers += [ResidualBlock(4 * width, norm="instance", has_dropout=False) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers)
 
@@ -90,7 +90,7 @@ class StyleEncoder(nn.Module):
         _check(width, style_size)
         layers: list[nn.Module] = [MirroredConv2d(3, width, 7), nn.ReLU(inplace=True)]
         for now, then in ((1, 2), (2, 4), (4, 4), (4, 4)):
-            layers += [MirroredHalving(now * width, then * width), nn.ReLU(inplace=True)]
+            layers += [MirroredDownsampling(now * width, then * width), nn.ReLU(inplace=True)]
         layers += [nn.AdaptiveAvgPool2d(1), nn.Conv2d(4 * width, style_size, 1), nn.Flatten()]
         self.layers = nn.Sequential(*layers)
 

@@ -19,13 +19,13 @@ class Discriminator(nn.Module):
     Args:
         layers: the chain, from `in_channels` channels to one.
         in_channels: channels of the pictures.
-        smallest_side: the least height and width that leave at least one logit, in pixels.
+        smallest_size: the least height and width that leave at least one logit, in pixels.
     """
 
-    def __init__(self, layers: list[nn.Module], *, in_channels: int, smallest_side: int) -> None:
+    def __init__(self, layers: list[nn.Module], *, in_channels: int, smallest_size: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(*layers)
-        self.in_channels, self.smallest_side = in_channels, smallest_side
+        self.in_channels, self.smallest_size = in_channels, smallest_size
 
     def forward(self, images: Tensor) -> Tensor:
         """Judge a batch; higher means "looks real".
@@ -37,9 +37,9 @@ class Discriminator(nn.Module):
             (N, 1, h, w) logits, one for each patch.
 
         Raises:
-            ShapeError: another number of channels, or a side below `smallest_side`.
+            ShapeError: another number of channels, or a side below `smallest_size`.
         """
-        check_input(images, channels=self.in_channels, multiple=1, smallest=self.smallest_side)
+        check_input(images, channels=self.in_channels, multiple=1, smallest=self.smallest_size)
         return self.layers(images)
 
 
@@ -90,7 +90,7 @@ def patch_discriminator(
         chain += [] if is_last else halving
         now = wider
     chain.append(nn.Conv2d(now, 1, 4, padding=1))
-    return Discriminator(chain, in_channels=in_channels, smallest_side=3 * 2**layers)
+    return Discriminator(chain, in_channels=in_channels, smallest_size=3 * 2**layers)
 
 
 def tower_discriminator(width: int = 64, layers: int = 4, *, norm: Norm = "batch") -> Discriminator:
@@ -127,7 +127,7 @@ def tower_discriminator(width: int = 64, layers: int = 4, *, norm: Norm = "batch
         now, smallest = wider, 2 * smallest + 2
     chain += [nn.Conv2d(now, now, 4), nn.LeakyReLU(0.01, inplace=True)]
     chain += [nn.AdaptiveAvgPool2d(1), nn.Conv2d(now, 1, 1)]
-    return Discriminator(chain, in_channels=3, smallest_side=smallest)
+    return Discriminator(chain, in_channels=3, smallest_size=smallest)
 
 
 def pixel_discriminator(width: int = 64, *, in_channels: int = 3, norm: Norm = "instance") -> Discriminator:
@@ -156,4 +156,4 @@ def pixel_discriminator(width: int = 64, *, in_channels: int = 3, norm: Norm = "
         nn.LeakyReLU(0.2, inplace=True),
         nn.Conv2d(2 * width, 1, 1, bias=bias),
     ]
-    return Discriminator(chain, in_channels=in_channels, smallest_side=2)
+    return Discriminator(chain, in_channels=in_channels, smallest_size=2)

@@ -11,7 +11,7 @@ SMALLEST_PX = 32
 
 
 def working_size(height: int, width: int, longest: int) -> tuple[int, int]:
-    """Height and width to work at: a longest side of at most `longest`, 0 for any; no side made below 32 px.
+    """Height and width to work at: a longest edge of at most `longest`, 0 for any; no side made below 32 px.
 
     >>> working_size(3000, 4000, 512), working_size(40, 4000, 512), working_size(100, 200, 512)
     ((384, 512), (32, 512), (100, 200))

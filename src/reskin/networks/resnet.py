@@ -54,7 +54,7 @@ class ResnetGenerator(nn.Module):
     """
 
     size_multiple = 4
-    smallest_side = 8  # At 4 px the blocks would see one pixel, which cannot be mirrored or normalised.
+    smallest_size = 8  # At 4 px the blocks would see one pixel, which cannot be mirrored or normalised.
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class ResnetGenerator(nn.Module):
             ShapeError: another number of channels, or sides that are too small or no multiples of 4.
         """
         check_input(
-            images, channels=self.in_channels, multiple=self.size_multiple, smallest=self.smallest_side
+            images, channels=self.in_channels, multiple=self.size_multiple, smallest=self.smallest_size
         )
         return bounded(self.head(self.up(self.blocks(self.down(self.stem(images))))))
 
@@ -140,7 +140,7 @@ class ResnetGenerator(nn.Module):
     def _to_last_tap(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The features at the last tap, and all taps by name."""
         check_input(
-            images, channels=self.in_channels, multiple=self.size_multiple, smallest=self.smallest_side
+            images, channels=self.in_channels, multiple=self.size_multiple, smallest=self.smallest_size
         )
         taps = {"padded": mirrored(images, 3)}
         features = self.stem(images)

@@ -72,7 +72,7 @@ class Vgg(nn.Module):
             _fill(convolution, weight, bias)
             self.convolutions[name] = convolution
         self.pool: nn.Module = nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2)
-        self.smallest_side = 2 ** (last[0] if file.convention == "normalised" else last[0] - 1)
+        self.smallest_size = 2 ** (last[0] if file.convention == "normalised" else last[0] - 1)
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -88,7 +88,7 @@ class Vgg(nn.Module):
         Raises:
             ShapeError: the pictures are not RGB, or too small for the deepest layer.
         """
-        check_input(images, channels=3, multiple=1, smallest=self.smallest_side)
+        check_input(images, channels=3, multiple=1, smallest=self.smallest_size)
         wanted, found = set(self.layers), {}
         features = self.prepare(images)
         for name, convolution in self.convolutions.items():

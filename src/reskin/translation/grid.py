@@ -37,7 +37,7 @@ def style_grid(  # noqa: PLR0913 - each is a choice of the caller
     *,
     out: Path,
     direction: Direction = "a2b",
-    side: int = 256,
+    size: int = 256,
     compute: Compute | None = None,
     overwrite: bool = False,
     report: Callable[[int, int], None] | None = None,
@@ -46,15 +46,15 @@ def style_grid(  # noqa: PLR0913 - each is a choice of the caller
 
     Args:
         model: one that has styles.
-        contents: pictures of the side that the direction starts from, one for each row.
+        contents: pictures of the domain that the direction starts from, one for each row.
         examples: what stands above each column: the example picture that the style is of, or a few words.
         styles: (K, style_size), one for each of `examples`.
         out: the picture to write.
         direction: one of the model's.
-        side: of a cell, px; pictures are scaled to fit into it.
+        size: of a cell, px; pictures are scaled to fit into it.
         compute: where and how.
         overwrite: replace `out` if it is there.
-        report: told how many of how many rows are made.
+        report: called with how many of how many rows are made.
 
     Raises:
         SettingsError: no contents, not one example for each style, the table would be too large, or `out` is
@@ -68,7 +68,7 @@ def style_grid(  # noqa: PLR0913 - each is a choice of the caller
     for source in [*contents, *(example for example in examples if not isinstance(example, str))]:
         check_target(source, out, overwrite=overwrite)
     columns, rows = len(styles) + 1, len(contents) + 1
-    cell = side + _GAP_PX
+    cell = size + _GAP_PX
     width, height = columns * cell + _GAP_PX, rows * cell + _GAP_PX + _LINE_PX
     if width * height > MOST_PIXELS:
         raise SettingsError(
@@ -77,44 +77,44 @@ def style_grid(  # noqa: PLR0913 - each is a choice of the caller
         )
     sheet = Image.new("RGB", (width, height), "white")
     for column, example in enumerate(examples, 1):
-        place = (_GAP_PX + column * cell, _LINE_PX + _GAP_PX)
-        _put(sheet, example if isinstance(example, str) else read_image(example), place, side)
+        corner = (_GAP_PX + column * cell, _LINE_PX + _GAP_PX)
+        _put(sheet, example if isinstance(example, str) else read_image(example), corner, size)
     _write_headings(sheet, cell)
     engines = [
         Engine(model, direction, compute, Rendering(part)) for part in torch.split(styles, _STYLES_AT_ONCE)
     ]
     for row, path in enumerate(contents, 1):
-        content = fitted(read_image(path), side)
+        content = fitted(read_image(path), size)
         looks = [look for engine in engines for look in engine.translate_parts(content[None])[:, 0]]
         for column, image in enumerate([content, *looks]):
-            _put(sheet, image, (_GAP_PX + column * cell, _LINE_PX + _GAP_PX + row * cell), side)
+            _put(sheet, image, (_GAP_PX + column * cell, _LINE_PX + _GAP_PX + row * cell), size)
         if report is not None:
             report(row, len(contents))
     write_image(out, np.asarray(sheet))
 
 
-def fitted(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """The picture scaled so that its longer side is `side` px.
+def fitted(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The picture scaled so that its longer edge is `size` px.
 
     >>> fitted(np.zeros((50, 100, 3), np.uint8), 40).shape
     (20, 40, 3)
     """
     height, width = image.shape[:2]
-    scale = side / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.array(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+    scale = size / max(height, width)
+    wanted = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.array(Image.fromarray(image).resize(wanted, Image.Resampling.BICUBIC))
 
 
-def _put(sheet: Image.Image, content: NDArray[np.uint8] | str, place: tuple[int, int], side: int) -> None:
+def _put(sheet: Image.Image, content: NDArray[np.uint8] | str, corner: tuple[int, int], size: int) -> None:
     """A picture, or a few words, in the middle of a cell."""
-    left, top = place
+    left, top = corner
     if isinstance(content, str):
-        font = ImageFont.load_default(size=max(10, side // 12))
-        middle = (left + side // 2, top + side // 2)
+        font = ImageFont.load_default(size=max(10, size // 12))
+        middle = (left + size // 2, top + size // 2)
         ImageDraw.Draw(sheet).text(middle, content, fill=_GREY, anchor="mm", font=font)
         return
-    image = Image.fromarray(fitted(content, side))
-    sheet.paste(image, (left + (side - image.width) // 2, top + (side - image.height) // 2))
+    image = Image.fromarray(fitted(content, size))
+    sheet.paste(image, (left + (size - image.width) // 2, top + (size - image.height) // 2))
 
 
 def _write_headings(sheet: Image.Image, cell: int) -> None:

@@ -47,7 +47,7 @@ def interpolate(  # noqa: PLR0913 - each is a choice of the caller
         frame_rate: frames a second.
         compute: where and how.
         overwrite: replace `out` if it is there.
-        report: told how many of how many frames are made.
+        report: called with how many of how many frames are made.
 
     Raises:
         SettingsError: fewer than 2 frames, or `out` is there already.

@@ -70,7 +70,7 @@ class Placement:
         return 90 * self.turns
 
     def within(self, longest_px: int) -> Placement:
-        """The same with the longer side scaled down to at most `longest_px`; never scaled up."""
+        """The same with the longer edge scaled down to at most `longest_px`; never scaled up."""
         longest = max(self.stored_width, self.stored_height)
         if longest <= longest_px:
             return self

@@ -67,7 +67,7 @@ class VideoReader:
 
     Args:
         path: a local file.
-        longest_px: frames are scaled down until their longer side has at most this many px; None: as filmed.
+        longest_px: frames are scaled down until their longer edge has at most this many px; None: as filmed.
         deinterlace: whether interlaced frames are filled, one for each: where the first is marked as
             interlaced and a look at some finds them combed (auto), all of them (on), or not (off).
 

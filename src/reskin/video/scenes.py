@@ -12,7 +12,7 @@ from reskin.errors import SettingsError
 from reskin.video.reader import VideoReader
 
 _LOOK_PX = 256
-"""Longer side at which frames are compared: enough for a cut, and a tenth of the work of 720p."""
+"""Longer edge at which frames are compared: enough for a cut, and a tenth of the work of 720p."""
 
 _SHORTEST_SECONDS = Fraction(1, 4)
 """No shot is shorter: two cuts within this time count as one."""

@@ -68,7 +68,7 @@ def test_both_sides_come_to_the_ratio_and_only_the_surplus_goes(tmp_path: Path) 
     assert {f"p{n:03d}.png" for n in range(8)}.isdisjoint(left_out(tmp_path / "b"))
     manifest = read_manifest(tmp_path / "b")
     assert manifest is not None and manifest.balance is not None
-    assert manifest.balance["sides"][1] == {
+    assert manifest.balance["domains"][1] == {
         "name": "b",
         "before": {"train": [8, 12]},
         "after": {"train": [8, 2]},

@@ -115,7 +115,7 @@ def test_a_folder_with_both_sides_and_plain_folders(tmp_path: Path) -> None:
     assert (a.name, b.card_name) == ("both A", "dataset_card_b")
     same = open_sets([tmp_path / "one" / "x" / "set", tmp_path / "two" / "y" / "set"])
     assert [one.name for one in same] == ["x/set", "y/set"]
-    with pytest.raises(SettingsError, match="both sides already"):
+    with pytest.raises(SettingsError, match="both domains already"):
         open_sets([tmp_path / "both", tmp_path / "one"])
     with pytest.raises(DataError, match="does not exist"):
         open_sets([tmp_path / "none"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reskin.curation.inspect.gap import accuracy, colour_distances, compare_sides, suggested_command
+from reskin.curation.inspect.gap import accuracy, colour_distances, compare_domains, suggested_command
 from reskin.curation.inspect.measure import LIGHT_BINS, OPPONENT_BINS, Look
 from reskin.curation.inspect.sets import MeasuredSet
 from reskin.data.manifest import FrameRecord
@@ -28,7 +28,7 @@ def histogram(light: int, red: int = 64, blue: int = 64) -> np.ndarray:
 
 
 def by_topic(a: MeasuredSet, b: MeasuredSet) -> dict[str, str]:
-    return {finding.topic: finding.level for finding in compare_sides(a, b).findings}
+    return {finding.topic: finding.level for finding in compare_domains(a, b).findings}
 
 
 def test_colour_distances_by_hand() -> None:
@@ -63,13 +63,13 @@ def test_a_rule_guesses_knows_or_says_nothing() -> None:
 def test_close_sides_are_warned_of(make: Make, looks: Looks) -> None:
     close = by_topic(make("a", looks(300, 1)), make("b", looks(300, 2)))
     apart = by_topic(make("a", looks(300, 1)), make("b", looks(300, 2, style=1.0, form=0.6)))
-    assert close["Distance of the sides"] == "warning" and apart["Distance of the sides"] == "good"
+    assert close["Distance of the domains"] == "warning" and apart["Distance of the domains"] == "good"
 
 
 def test_a_look_that_is_only_colour(make: Make, looks: Looks) -> None:
     a = looks(300, 1, histograms=histogram(40).astype(np.float32))
     b = looks(300, 2, style=2.0, histograms=histogram(60, 80, 60).astype(np.float32), brightness=80.0)
-    report = compare_sides(make("a", a), make("b", b))
+    report = compare_domains(make("a", a), make("b", b))
     found = next(finding for finding in report.findings if finding.topic == "Colour and brightness")
     assert found.level == "warning" and "Reinhard" in found.advice and "brighter" in found.difference
     form_too = looks(300, 2, style=2.0, form=2.0, histograms=histogram(60, 80, 60).astype(np.float32))
@@ -78,7 +78,7 @@ def test_a_look_that_is_only_colour(make: Make, looks: Looks) -> None:
 
 def test_sizes_that_are_squeezed_differently(make: Make, looks: Looks) -> None:
     wide, square = looks(210, 1, width=640, height=360), looks(210, 2, width=256, height=256)
-    report = compare_sides(make("a", wide), make("b", square))
+    report = compare_domains(make("a", wide), make("b", square))
     found = next(finding for finding in report.findings if finding.topic == "Size and aspect")
     assert found.level == "warning" and report.settings == {"preprocess": "scale_width_and_crop"}
     assert "--preprocess scale_width_and_crop" in suggested_command(report, [Path("x/got"), Path("x/fix")])
@@ -110,7 +110,7 @@ def test_faces_where_they_are_known(make: Make, looks: Looks) -> None:
     crop = Crop(matrix=(1, 0, 0, 0, 1, 0), frame_width=9, frame_height=9, box=(1, 1, 4, 4))
     cropped = [FrameRecord(file=f"{i}.png", crop=crop) for i in range(210)]
     many, few = make("a", looks(210, 1), rows(168)), make("b", looks(210, 2), rows(42))
-    report = compare_sides(many, few)
+    report = compare_domains(many, few)
     assert report.numbers["faces_share"] == [0.8, 0.2]
     assert next(f for f in report.findings if f.topic == "Faces").level == "warning"
     assert by_topic(make("a", looks(210, 1), cropped), make("b", looks(210, 2), rows(205)))["Faces"] == "good"
@@ -120,17 +120,17 @@ def test_faces_where_they_are_known(make: Make, looks: Looks) -> None:
 def test_shared_pictures_come_first_and_left_out_ones_do_not_count(make: Make, looks: Looks) -> None:
     a, b = looks(210, 1), looks(210, 2)
     b[5] = replace(b[5], hash=a[9].hash ^ 0b101)
-    report = compare_sides(make("a", a), make("b", b))
+    report = compare_domains(make("a", a), make("b", b))
     assert report.shared == [("train/a-9.png", "train/b-5.png", 2)]
     assert report.findings[0].level == "warning" and report.to_dict()["shared"][0]["bits"] == 2
     rows = [FrameRecord(file=f"{i}.png", left_out=("balance",) if i == 5 else None) for i in range(210)]
-    assert compare_sides(make("a", a), make("b", b, rows)).shared == []
+    assert compare_domains(make("a", a), make("b", b, rows)).shared == []
 
 
 def test_a_side_that_is_left_out_altogether(make: Make, looks: Looks) -> None:
     rows = [FrameRecord(file="0.png", left_out=("blur",))]
     with pytest.raises(DataError, match="every picture of b is left out"):
-        compare_sides(make("a", looks(5, 1)), make("b", looks(1, 2), rows))
+        compare_domains(make("a", looks(5, 1)), make("b", looks(1, 2), rows))
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_real_sides_lie_apart_and_halves_of_one_do_not(
     from reskin.curation.inspect.sets import measure_set, open_sets
 
     a, b = (measure_set(side) for side in open_sets([real_data / "unpaired" / name]))
-    told = compare_sides(a, b).numbers["told_apart"]["both"]
+    told = compare_domains(a, b).numbers["domain_accuracy"]["both"]
     assert low < told <= high
     half = [MeasuredSet(a.of, a.records[start::2], a.looks[start::2], [], a.leaks) for start in (0, 1)]
-    within = compare_sides(*half).numbers
-    assert within["told_apart"]["both"] < min(0.65, told)
-    assert within["colour_distance"]["all"] < compare_sides(a, b).numbers["colour_distance"]["all"]
+    within = compare_domains(*half).numbers
+    assert within["domain_accuracy"]["both"] < min(0.65, told)
+    assert within["colour_distance"]["all"] < compare_domains(a, b).numbers["colour_distance"]["all"]

@@ -1,4 +1,4 @@
-"""The page about data sets: whole, self-contained, escaped, and usable at 20,000 pictures."""
+"""The page about datasets: whole, self-contained, escaped, and usable at 20,000 pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from reskin.curation.inspect.card import dataset_card
-from reskin.curation.inspect.gap import compare_sides, suggested_command
+from reskin.curation.inspect.gap import compare_domains, suggested_command
 from reskin.curation.inspect.page import Inspection, thumbnail_edge, write_inspection
 from reskin.curation.inspect.sets import MeasuredSet, measure_set, open_sets
 from reskin.data.manifest import FrameRecord, Manifest, Origin, write_manifest
@@ -48,7 +48,7 @@ def fill(root: Path, count: int, start: int, *, name: str = "p") -> MeasuredSet:
 
 
 def page_of(sets: list[MeasuredSet], out: Path) -> str:
-    gap = compare_sides(*sets) if len(sets) == 2 else None
+    gap = compare_domains(*sets) if len(sets) == 2 else None
     command = suggested_command(gap, [one.of.root for one in sets]) if gap else ""
     return write_inspection(
         Inspection(sets, [dataset_card(one) for one in sets], gap, command), out
@@ -100,7 +100,7 @@ def test_one_set_near_duplicates_and_the_words_of_the_gap(tmp_path: Path) -> Non
         and 'id="near-duplicates"' not in single
     )
     both = page_of([one, fill(tmp_path / "b", 10, 4)], tmp_path / "two.html")
-    assert 'id="differences"' in both and "have a twin in b" in both
+    assert 'id="differences"' in both and "have a near-duplicate in b" in both
     assert both.count('class="pair"') >= 4 and 'data-set="1"' in both
     assert "reskin train cyclegan" in both
 

@@ -114,7 +114,7 @@ def test_new_pictures_are_added_and_old_ones_stay(crawl: Path, tmp_path: Path) -
     before = everything(tmp_path / "out")
     for number in range(10):
         draw(crawl / f"0{number}.png", 100 + number)
-    (crawl / "site0" / "0.png").unlink()  # what has gone from the crawl stays in the data set
+    (crawl / "site0" / "0.png").unlink()  # what has gone from the crawl stays in the dataset
     made = prepare_images(crawl, tmp_path / "out", config(size="16"))
     assert made.frames[:20] == first.frames and len(made.frames) == 30
     after = everything(tmp_path / "out")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reskin.curation.prepare.bars import SAMPLES, find_bars, sample_frames
-from reskin.curation.prepare.shape import Shape, shape_of, shaped, sides_of
+from reskin.curation.prepare.shape import Shape, lengths_of, shape_of, shaped
 
 
 def test_fits_by_hand() -> None:
@@ -29,7 +29,7 @@ def test_boxes_lie_inside_and_sizes_are_as_asked(width: int, height: int, size: 
         shape = shape_of(width, height, size=size, fit=fit)
         left, top, right, bottom = shape.box
         assert 0 <= left < right <= width + 1e-9 and 0 <= top < bottom <= height + 1e-9
-        sides = sides_of(size)
+        sides = lengths_of(size)
         if len(sides) == 1:
             assert min(shape.size) == sides[0]
         elif fit == "inside":
@@ -50,7 +50,7 @@ def test_cutting_keeps_pixels_and_covering_takes_the_middle() -> None:
 @pytest.mark.parametrize("size", ["0", "3x", "x3", "3x0", "99999", "1x2x3", "-1", "3 x 4", ""])
 def test_wrong_sizes(size: str) -> None:
     with pytest.raises(ValueError, match=r"size|side"):
-        sides_of(size)
+        lengths_of(size)
 
 
 def scene(seed: int, *, dark: bool = False) -> np.ndarray:

@@ -26,12 +26,12 @@ def test_the_training_copy_of_a_held_out_picture_goes() -> None:
 
 
 def test_the_first_side_keeps_what_it_shares() -> None:
-    assert found(Candidate(7, 1, "test"), Candidate(7, 0, "train")) == {0: (1, "duplicate-side")}
+    assert found(Candidate(7, 1, "test"), Candidate(7, 0, "train")) == {0: (1, "duplicate-domain")}
 
 
 def test_what_is_kept_by_hand_stays_and_the_other_goes() -> None:
     kept = Candidate(7, 1, "train", is_kept=True)
-    assert found(Candidate(7, 0, "test"), kept) == {0: (1, "duplicate-side")}
+    assert found(Candidate(7, 0, "test"), kept) == {0: (1, "duplicate-domain")}
     assert found(kept, kept) == {}
 
 
@@ -54,7 +54,7 @@ def test_no_candidates_have_no_duplicates() -> None:
 candidates = st.builds(
     Candidate,
     hash=st.integers(0, 255).map(lambda value: value * 0x0101010101010101 % 2**64),
-    side=st.integers(0, 1),
+    domain=st.integers(0, 1),
     split=st.sampled_from(["train", "val", "test"]),
     is_kept=st.booleans(),
 )

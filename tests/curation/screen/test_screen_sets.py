@@ -68,12 +68,12 @@ def planted(tmp_path: Path) -> Path:
 
 def test_each_planted_fault_is_found_and_no_clean_picture_is(planted: Path) -> None:
     result = screen_set(planted, CONFIG)
-    (side,) = result.sides
+    (side,) = result.domains
     found = {name: [file for file, _ in finding.pictures] for name, finding in side.findings.items()}
     assert found.pop("uniform") == ["z-dark.png"]
     assert found == {name: [f"z-{name}.png"] for name in found}
     assert set(found) == {"damaged", "dark", "blur", "bars", "grey", "aspect", "duplicate"}
-    assert side.twins == {"z-duplicate.png": "p2.png"}
+    assert side.duplicates == {"z-duplicate.png": "p2.png"}
     assert "cut short" in side.faults["z-damaged.png"]
     assert (side.pictures, side.left_out) == (13, 7)
 
@@ -132,7 +132,7 @@ def test_lists_by_hand_outlive_reruns(planted: Path) -> None:
     assert reasons(planted)["p0.png"] == ("dropped by hand",)
     result = screen_set(planted, CONFIG, apply=True)
     assert "z-blur.png" not in reasons(planted) and "p0.png" in reasons(planted)
-    assert result.sides[0].kept == ["z-blur.png"] and result.unused == ["nothing"]
+    assert result.domains[0].kept == ["z-blur.png"] and result.unused == ["nothing"]
     screen_set(planted, ScreenConfig(keep=(f"{planted}/p0.png",)), apply=True)
     assert "p0.png" not in reasons(planted)
     undo_screening([planted])
@@ -157,8 +157,8 @@ def test_of_a_picture_on_two_sides_the_first_keeps_it(tmp_path: Path) -> None:
     put(tmp_path / "a", CLEAN[:3])
     put(tmp_path / "b", [*CLEAN[3:], CLEAN[0]])
     result = screen_sets([tmp_path / "a", tmp_path / "b"], CONFIG, apply=True)
-    assert (reasons(tmp_path / "a"), reasons(tmp_path / "b")) == ({}, {"p3.png": ("duplicate-side",)})
-    assert result.sides[1].twins["p3.png"] == (tmp_path / "a" / "p0.png").as_posix()
+    assert (reasons(tmp_path / "a"), reasons(tmp_path / "b")) == ({}, {"p3.png": ("duplicate-domain",)})
+    assert result.domains[1].duplicates["p3.png"] == (tmp_path / "a" / "p0.png").as_posix()
 
 
 def test_one_folder_with_two_halves_has_two_sides(tmp_path: Path) -> None:
@@ -167,15 +167,15 @@ def test_one_folder_with_two_halves_has_two_sides(tmp_path: Path) -> None:
         tmp_path / "trainB", [np.array(Image.fromarray(one).convert("L").convert("RGB")) for one in CLEAN[1:]]
     )
     result = screen_set(tmp_path, CONFIG, apply=True)
-    assert [side.name for side in result.sides] == [f"{tmp_path.name} A", f"{tmp_path.name} B"]
+    assert [side.name for side in result.domains] == [f"{tmp_path.name} A", f"{tmp_path.name} B"]
     # A grey set is no set in colour with grey pictures; what both halves show is told.
-    assert set(result.sides[1].findings) == {"duplicate-side"}
+    assert set(result.domains[1].findings) == {"duplicate-domain"}
     assert len(split_images(tmp_path, "b", "train")) == 2
 
 
 def test_rules_can_be_turned_off(planted: Path) -> None:
     result = screen_set(planted, ScreenConfig(off=("blur", "duplicate", "dark", "uniform")))
-    assert set(result.sides[0].findings) == {"damaged", "bars", "grey", "aspect"}
+    assert set(result.domains[0].findings) == {"damaged", "bars", "grey", "aspect"}
 
 
 def test_a_logo_is_told_for_its_source_and_left_out_only_when_asked(tmp_path: Path) -> None:
@@ -185,11 +185,11 @@ def test_a_logo_is_told_for_its_source_and_left_out_only_when_asked(tmp_path: Pa
     put(tmp_path, clean, name="ep1-")
     put(tmp_path, pictures(4, seed=6), name="ep2-")
     result = screen_set(tmp_path, CONFIG, apply=True)
-    (side,) = result.sides
+    (side,) = result.domains
     assert list(side.overlays) == ["ep1"] and len(side.findings["overlay"]) == 14
     assert reasons(tmp_path) == {}
     again = screen_set(tmp_path, ScreenConfig(leave_out_overlay=True), apply=True)
-    assert again.sides[0].overlays == side.overlays
+    assert again.domains[0].overlays == side.overlays
     assert len(reasons(tmp_path)) == 14
     assert undo_screening([tmp_path]) == 14
 
@@ -224,7 +224,7 @@ def test_a_picture_that_the_manifest_names_and_that_is_gone_is_damaged(tmp_path:
     assert manifest is not None
     write_manifest(tmp_path, manifest.model_copy(update={"settings": {"every": 5}}))
     (tmp_path / "p3.png").unlink()
-    side = screen_set(tmp_path, CONFIG).sides[0]
+    side = screen_set(tmp_path, CONFIG).domains[0]
     assert [file for file, _ in side.findings["damaged"].pictures] == ["p3.png"]
 
 
@@ -271,8 +271,8 @@ def test_what_is_said_of_most_of_a_set_leaves_nothing_out(tmp_path: Path) -> Non
     for one in boxed[2:]:
         one[:12] = one[-12:] = 0
     put(tmp_path, boxed)
-    (side,) = screen_set(tmp_path, CONFIG, apply=True).sides
-    assert len(side.findings["bars"]) == 10 and side.findings["bars"].only_told
+    (side,) = screen_set(tmp_path, CONFIG, apply=True).domains
+    assert len(side.findings["bars"]) == 10 and side.findings["bars"].only_reported
     assert reasons(tmp_path) == {} and side.left_out == 0
 
 

@@ -1,1 +1,1 @@
-"""The same share of something on both sides of a dataset."""
+"""The same share of something in both domains of a dataset."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reskin.faces.detectors import FaceDetector
 
 Report = Callable[[int, int], None]
-"""Told after each picture how many of how many are done."""
+"""Called after each picture with how many of how many are done."""
 
 _MOST_TABLE_BYTES = 256 << 20
 """A table of a million pictures is a quarter of this."""
@@ -55,7 +55,7 @@ def measure_pictures(
         paths: pictures; read ahead in threads.
         attribute: one of `MEASURED`.
         detector: finds the faces; the best one that can be had by default.
-        report: told about progress.
+        report: called with the progress.
 
     Returns:
         For each picture its scores by name; empty for a picture that cannot be read.

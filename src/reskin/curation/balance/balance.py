@@ -1,6 +1,7 @@
-"""Balance: the same share of pictures with something (faces, daylight) on both sides, by leaving some out.
+"""Balance: the same share of pictures with something (faces, daylight) in both domains, by leaving some out.
 
-Where one side shows people in most pictures and the other hardly any, a network learns to paint people away.
+Where one domain shows people in most pictures and the other hardly any, a network learns to paint people
+away.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ class Count:
 
 
 @dataclass
-class SideBalance:
-    """One side, before and after.
+class DomainBalance:
+    """One domain, before and after.
 
     Attributes:
         name: the folder's, with A or B for a half of one.
@@ -143,17 +144,17 @@ def balance_sets(
     *,
     detector: FaceDetector | None = None,
     report: Report | None = None,
-) -> list[SideBalance]:
-    """Bring each split of each side to the same ratio, leaving out as few pictures as possible.
+) -> list[DomainBalance]:
+    """Bring each split of each domain to the same ratio, leaving out as few pictures as possible.
 
     What is left out has the reason "balance" in the manifest, in place of an earlier balancing; files stay
     where they are. What is measured is kept in the manifest. Without a ratio nothing is left out.
 
     Args:
-        folders: the sets; one with trainA and trainB holds two sides.
+        folders: the sets; one with trainA and trainB holds two domains.
         config: the attribute and the ratio.
         detector: finds faces; the best one that can be had by default.
-        report: told about progress.
+        report: called with the progress.
 
     Raises:
         DataError: a folder is missing or empty, the table is wrong, or training lacks one of the two kinds.
@@ -168,7 +169,7 @@ def balance_sets(
         raise SettingsError(f"'{config.by}' is not measured ({known} are)", "Give its table with --csv.")
     roots = [Path(folder) for folder in folders]
     if not roots or len({root.resolve() for root in roots}) < len(roots):
-        raise SettingsError("no folder, or one twice", "Give each side's folder once.")
+        raise SettingsError("no folder, or one twice", "Give each domain's folder once.")
     for root in roots:
         open_set(root)  # before anything is written: a name that is wrong must not leave a lock or a folder
     with ExitStack() as stack:
@@ -176,10 +177,10 @@ def balance_sets(
             stack.enter_context(lock(root))
         sets = [_Set(root, open_set(root)) for root in roots]
         _find_values(sets, config, detector, report)
-        sides = [side for one in sets for side in _balance(one, config, parts)]
+        domains = [domain for one in sets for domain in _balance(one, config, parts)]
         for one in sets:
-            _store(one, sides, config)
-    return sides
+            _store(one, domains, config)
+    return domains
 
 
 def undo_balance(folders: Sequence[Path]) -> int:
@@ -254,29 +255,29 @@ def _keep_scores(one: _Set, scores: Sequence[dict[str, float]]) -> None:
     one.manifest = one.manifest.model_copy(update={"frames": frames})
 
 
-def _balance(one: _Set, config: BalanceConfig, parts: tuple[int, int] | None) -> list[SideBalance]:
-    """Choose what goes of each side in a folder."""
+def _balance(one: _Set, config: BalanceConfig, parts: tuple[int, int] | None) -> list[DomainBalance]:
+    """Choose what goes of each domain in a folder."""
     frames = one.manifest.frames
-    domains = [domain == "b" for domain in domains_in(one.manifest)]
-    halves = sorted(set(domains))
-    sides = []
+    is_b = [domain == "b" for domain in domains_in(one.manifest)]
+    halves = sorted(set(is_b))
+    domains = []
     for half in halves:
         letter = f" {'B' if half else 'A'}" if True in halves else ""
-        side = SideBalance(f"{one.root.absolute().name}{letter}")
-        mine = [place for place in range(len(frames)) if domains[place] == half]
-        side.unreadable = [
+        domain = DomainBalance(f"{one.root.absolute().name}{letter}")
+        mine = [place for place in range(len(frames)) if is_b[place] == half]
+        domain.unreadable = [
             frames[place].file for place in mine if one.values[place] is None and not _others(frames[place])
         ]
         for split in _SPLITS:
             places = [place for place in mine if frames[place].split == split]
-            _balance_split(one, side, split, places, config, parts)
-        sides.append(side)
-    return sides
+            _balance_split(one, domain, split, places, config, parts)
+        domains.append(domain)
+    return domains
 
 
 def _balance_split(
     one: _Set,
-    side: SideBalance,
+    domain: DomainBalance,
     split: Split,
     places: Sequence[int],
     config: BalanceConfig,
@@ -293,17 +294,19 @@ def _balance_split(
             after = most_kept(before, parts)
         elif split == "train":
             lacking = "with" if without else "without"
-            what = f"no training picture of {side.name} is one {lacking} ({config.by} above {config.limit:g})"
+            what = (
+                f"no training picture of {domain.name} is one {lacking} ({config.by} above {config.limit:g})"
+            )
             raise DataError(what, "Choose another --by or --above, or add such pictures.")
         else:
-            side.untouched.append(split)
-    side.before[split], side.after[split] = before, after
+            domain.untouched.append(split)
+    domain.before[split], domain.after[split] = before, after
     rng = np.random.default_rng([config.seed % 2**64, _SPLITS.index(split)])
     for group, kept in ((with_it, after.with_it), (without, after.without)):
         one.left_out.update(group[int(at)] for at in rng.permutation(len(group))[kept:])
 
 
-def _store(one: _Set, sides: Sequence[SideBalance], config: BalanceConfig) -> None:
+def _store(one: _Set, domains: Sequence[DomainBalance], config: BalanceConfig) -> None:
     frames = []
     for place, frame in enumerate(one.manifest.frames):
         reasons = frame.left_out
@@ -313,7 +316,7 @@ def _store(one: _Set, sides: Sequence[SideBalance], config: BalanceConfig) -> No
     asked = config.model_dump(mode="json", exclude_none=True) | {"above": config.limit}
     if config.csv is not None:
         asked["csv"] = config.csv.name  # a path would tell others about this machine
-    balance = {"reskin": __version__, "settings": asked, "sides": [side.to_dict() for side in sides]}
+    balance = {"reskin": __version__, "settings": asked, "domains": [domain.to_dict() for domain in domains]}
     update: dict[str, Any] = {"frames": frames}
     if config.ratio is not None:
         update["balance"] = balance

@@ -74,7 +74,7 @@ def fetch(url: str, target: Path, *, hosts: frozenset[str], report: Report | Non
         url: http or https.
         target: the name of the complete file.
         hosts: where a redirection may lead.
-        report: told about progress.
+        report: called with the progress.
 
     Raises:
         DataError: no connection, the server refuses, or the connection broke `ATTEMPTS` times in a row.

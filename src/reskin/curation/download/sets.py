@@ -74,7 +74,7 @@ def download_set(
         out: the folder to make.
         archive: a file on this disk to use instead of a download; it is only read.
         cache: where the download and the checksums are kept; `cache_folder()` by default.
-        report: told about progress.
+        report: called with the progress.
 
     Raises:
         DataError: `out` holds something else, no connection, another checksum, or a hostile or damaged

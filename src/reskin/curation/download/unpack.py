@@ -60,7 +60,7 @@ def unpack_pictures(archive: Path, folder: Path, *, report: Report | None = None
     Args:
         archive: read only.
         folder: empty or new; on an error it holds a part, which the caller removes.
-        report: told about progress.
+        report: called with the progress.
 
     Raises:
         DataError: no such archive, damaged, a member with a path that leads elsewhere, a link or device,

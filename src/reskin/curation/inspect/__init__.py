@@ -1,1 +1,1 @@
-"""Looking at data sets: what they hold, what two sides differ in, and what that means for training."""
+"""Looking at datasets: what they hold, what two domains differ in, and what that means for training."""

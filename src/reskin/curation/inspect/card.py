@@ -1,4 +1,4 @@
-"""The card of a data set: what it holds and where it is from, for programs and for people."""
+"""The card of a dataset: what it holds and where it is from, for programs and for people."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from reskin.curation.inspect.columns import faces_share
 from reskin.curation.inspect.sets import MeasuredSet
-from reskin.curation.inspect.side import faces_share
 from reskin.storage import commit, read_json, write_json
 from reskin.version import __version__
 

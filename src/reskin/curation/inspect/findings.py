@@ -1,7 +1,7 @@
 """What the numbers of a comparison mean: the difference, its effect on training, and what to do about it.
 
-The lessons are those of the projects before this one: sides that are too close barely change; subjects that
-one side has more of leak into the other; a look that is only colour is had more cheaply; what one side is
+The lessons are those of the projects before this one: domains that are too close barely change; subjects that
+one domain has more of leak into the other; a look that is only colour is had more cheaply; what one domain is
 squeezed or blurred by, the model learns as if it were style.
 """
 
@@ -12,24 +12,24 @@ from typing import Literal
 
 import numpy as np
 
-from reskin.curation.inspect.side import Side
+from reskin.curation.inspect.columns import DomainColumns
 
 Level = Literal["good", "note", "warning"]
 
 CLOSE = 0.70
-"""A rule that is right less often than this can hardly tell the sides apart."""
+"""A rule that is right less often than this can hardly tell the domains apart."""
 FEW = 200
-"""A side with fewer pictures is learned by heart."""
+"""A domain with fewer pictures is learned by heart."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing in which the sides differ, or do not.
+    """One thing in which the domains differ, or do not.
 
     Attributes:
         topic: what was compared.
         level: good, note (to know) or warning (to act on).
-        difference: what the sides differ in.
+        difference: what the domains differ in.
         meaning: what that means for training.
         advice: what to do; empty for nothing.
     """
@@ -41,36 +41,36 @@ class Finding:
     advice: str = ""
 
 
-def about_shared(shared: int, a: Side, b: Side) -> Finding:
-    """Pictures that stand on both sides; `shared` of them."""
+def about_shared(shared: int, a: DomainColumns, b: DomainColumns) -> Finding:
+    """Pictures that are in both domains; `shared` of them."""
     if not shared:
         return Finding(
             "Shared pictures",
             "good",
-            "No picture stands on both sides.",
-            "Each side shows its own world only.",
+            "No picture is in both domains.",
+            "The domains share no content.",
         )
     count = f"{shared} picture{'s' * (shared != 1)} of {a.name}"
     return Finding(
         "Shared pictures",
         "warning",
-        f"{count} {'have' if shared != 1 else 'has'} a twin in {b.name}.",
-        "A picture on both sides teaches that nothing need change, and the discriminators learn noise.",
-        "Leave the twins out of one side: reskin screen with a --drop list of the pairs below.",
+        f"{count} {'have' if shared != 1 else 'has'} a near-duplicate in {b.name}.",
+        "A picture in both domains teaches that nothing need change, and the discriminators learn noise.",
+        "Leave the near-duplicates out of one domain: reskin screen with a --drop list of the pairs below.",
     )
 
 
-def about_count(a: Side, b: Side) -> Finding:
-    """How many pictures each side has."""
-    few = [side for side in (a, b) if side.count < FEW]
+def about_count(a: DomainColumns, b: DomainColumns) -> Finding:
+    """How many pictures each domain has."""
+    few = [domain for domain in (a, b) if domain.count < FEW]
     counts = f"{a.count:,} pictures against {b.count:,}."
     if few:
         return Finding(
             "Number of pictures",
             "warning",
             counts,
-            f"{' and '.join(side.name for side in few)} with fewer than {FEW} pictures will be learned by "
-            "heart: samples look good while new footage does not.",
+            f"{' and '.join(domain.name for domain in few)} with fewer than {FEW} pictures will be learned "
+            "by heart: samples look good while new footage does not.",
             "Take more frames of more scenes; faces get by with fewer pictures than landscapes.",
         )
     ratio = max(a.count, b.count) / min(a.count, b.count)
@@ -80,41 +80,43 @@ def about_count(a: Side, b: Side) -> Finding:
             "Number of pictures",
             "note",
             counts,
-            f"Each picture of {less.name} is seen {ratio:.0f} times as often as one of the other side; its "
+            f"Each picture of {less.name} is seen {ratio:.0f} times as often as one of the other domain; its "
             "discriminator overfits first.",
-            "More pictures on the small side help more than a longer training.",
+            "More pictures on the small domain help more than a longer training.",
         )
-    return Finding("Number of pictures", "good", counts, "The sides are of similar size.")
+    return Finding("Number of pictures", "good", counts, "The domains are of similar size.")
 
 
-def about_closeness(rules: dict[str, float | None], a: Side, b: Side) -> Finding | None:
-    """How far apart the sides are as a whole; None for too few pictures to say."""
+def about_closeness(rules: dict[str, float | None], a: DomainColumns, b: DomainColumns) -> Finding | None:
+    """How far apart the domains are as a whole; None for too few pictures to say."""
     both = rules["both"]
     if both is None:
         return None
     best = max(value for value in rules.values() if value is not None)
-    told = f"A simple rule knows the side of {best:.0%} of the pictures (50% is guessing)."
+    known = f"A simple rule knows the domain of {best:.0%} of the pictures (50% is guessing)."
     if best < CLOSE:
         return Finding(
-            "Distance of the sides",
+            "Distance of the domains",
             "warning",
-            told,
+            known,
             f"{a.name} and {b.name} are so close that a translation may barely change anything: that is what "
             "training on two sets of similar photographs gave.",
             "Choose footage that shows the look you want more strongly, or expect a small effect.",
         )
     if best > 0.97:
         return Finding(
-            "Distance of the sides",
+            "Distance of the domains",
             "note",
-            told,
+            known,
             "Discriminators have an easy time: they may win early and teach little afterwards.",
             "Watch the discriminators in the curves; if they fall to 0, use smaller crops or augmentation.",
         )
-    return Finding("Distance of the sides", "good", told, "There is a difference to learn, and overlap.")
+    return Finding("Distance of the domains", "good", known, "There is a difference to learn, and overlap.")
 
 
-def about_colour(colour: dict[str, float], rules: dict[str, float | None], a: Side, b: Side) -> Finding:
+def about_colour(
+    colour: dict[str, float], rules: dict[str, float | None], a: DomainColumns, b: DomainColumns
+) -> Finding:
     """Brightness and colours, and whether the look is more than that."""
     shift = b.median("brightness") - a.median("brightness")
     words = [f"{b.name} is {abs(shift):.0f} of 100 steps {'brighter' if shift > 0 else 'darker'}"]
@@ -137,8 +139,8 @@ def about_colour(colour: dict[str, float], rules: dict[str, float | None], a: Si
             "Colour and brightness",
             "warning",
             difference,
-            f"Colour tells the sides apart ({tint:.0%}), form hardly does ({form:.0%}): the look is mostly a "
-            "matter of colour.",
+            f"Colour tells the domains apart ({tint:.0%}), form hardly does ({form:.0%}): the look is mostly "
+            "a matter of colour.",
             "Try Reinhard colour transfer first (reskin evaluate scores it beside the model); train with a "
             "lower --identity-weight, which otherwise holds the colours back.",
         )
@@ -156,16 +158,16 @@ def about_colour(colour: dict[str, float], rules: dict[str, float | None], a: Si
         "Colour and brightness",
         "note",
         difference,
-        "Part of the gap is colour. The identity term keeps colours that both sides share.",
+        "Part of the gap is colour. The identity term keeps colours that both domains share.",
         "Compare with Reinhard colour transfer in the scores: a model should beat it.",
     )
 
 
-def about_size(a: Side, b: Side, settings: dict[str, str]) -> Finding:
-    """Sizes and forms; adds to `settings` what training should be told."""
-    ratios = [np.median(side.sizes[:, 0] / side.sizes[:, 1]) for side in (a, b)]
-    shorter = [float(np.median(side.sizes.min(axis=1))) for side in (a, b)]
-    sizes = [side.usual_size for side in (a, b)]
+def about_size(a: DomainColumns, b: DomainColumns, settings: dict[str, str]) -> Finding:
+    """Sizes and forms; adds to `settings` the settings of training that fit."""
+    ratios = [np.median(domain.sizes[:, 0] / domain.sizes[:, 1]) for domain in (a, b)]
+    shorter = [float(np.median(domain.sizes.min(axis=1))) for domain in (a, b)]
+    sizes = [domain.usual_size for domain in (a, b)]
     difference = (
         f"{a.name} is mostly {sizes[0][0]}x{sizes[0][1]} px, {b.name} {sizes[1][0]}x{sizes[1][1]} px."
     )
@@ -176,17 +178,17 @@ def about_size(a: Side, b: Side, settings: dict[str, str]) -> Finding:
             "Size and aspect",
             "warning",
             difference,
-            "The default makes every picture square: the two sides would be squeezed differently, and the "
+            "The default makes every picture square: the two domains would be squeezed differently, and the "
             "model would learn to stretch.",
-            "Train with --preprocess scale_width_and_crop, or prepare both sides with one --size.",
+            "Train with --preprocess scale_width_and_crop, or prepare both domains with one --size.",
         )
     if max(shorter) / max(min(shorter), 1.0) > 1.5:
         return Finding(
             "Size and aspect",
             "warning",
             difference,
-            "One side is enlarged or shrunk more than the other: blur becomes part of what the model learns.",
-            "Prepare both sides with the same --size, that of the smaller one.",
+            "One domain is enlarged or shrunk more than the other: the model will learn blur.",
+            "Prepare both domains with the same --size, that of the smaller one.",
         )
     if is_wide:
         settings["preprocess"] = "scale_width_and_crop"
@@ -194,19 +196,19 @@ def about_size(a: Side, b: Side, settings: dict[str, str]) -> Finding:
             "Size and aspect",
             "note",
             difference,
-            "The default squeezes these pictures into squares, both sides alike.",
+            "The default squeezes these pictures into squares, both domains alike.",
             "To keep shapes as they are, train with --preprocess scale_width_and_crop.",
         )
-    return Finding("Size and aspect", "good", difference, "Both sides reach the model in the same way.")
+    return Finding("Size and aspect", "good", difference, "Both domains reach the model in the same way.")
 
 
-def about_sharpness(a: Side, b: Side) -> Finding:
-    """How much fine detail each side has."""
+def about_sharpness(a: DomainColumns, b: DomainColumns) -> Finding:
+    """How much fine detail each domain has."""
     values = a.median("sharpness"), b.median("sharpness")
     ratio = float(np.sqrt(max(values) / max(min(values), 1e-3)))  # of amplitudes: sharpness is a power
     sharper = a.name if values[0] > values[1] else b.name
     if ratio < 1.3:
-        return Finding("Sharpness", "good", "Both sides are about equally sharp.", "Detail is comparable.")
+        return Finding("Sharpness", "good", "Both domains are about equally sharp.", "Detail is comparable.")
     difference = f"{sharper} holds {ratio:.1f} times as much fine detail (or noise or grain)."
     return Finding(
         "Sharpness",
@@ -214,17 +216,17 @@ def about_sharpness(a: Side, b: Side) -> Finding:
         difference,
         "The model will add detail in one direction and take it away in the other; made-up texture lands on "
         "flat areas such as sky and floor.",
-        "If it is no part of the look: prepare both sides with the same --size, and screen out blur.",
+        "If it is no part of the look: prepare both domains with the same --size, and screen out blur.",
     )
 
 
-def about_grey(a: Side, b: Side) -> Finding | None:
+def about_grey(a: DomainColumns, b: DomainColumns) -> Finding | None:
     """Pictures without colour; None where there are hardly any."""
     if max(a.grey_share, b.grey_share) < 0.01:
         return None
     difference = f"Without colour are {a.grey_share:.0%} of {a.name} and {b.grey_share:.0%} of {b.name}."
     if min(a.grey_share, b.grey_share) > 0.95:
-        return Finding("Greyscale", "good", difference, "Both sides are black and white throughout.")
+        return Finding("Greyscale", "good", difference, "Both domains are black and white throughout.")
     if max(a.grey_share, b.grey_share) > 0.95:
         return Finding(
             "Greyscale",
@@ -242,18 +244,18 @@ def about_grey(a: Side, b: Side) -> Finding | None:
     )
 
 
-def about_faces(a: Side, b: Side) -> Finding | None:
-    """How often each side shows a face; None where nobody looked."""
+def about_faces(a: DomainColumns, b: DomainColumns) -> Finding | None:
+    """How often each domain shows a face; None where nobody looked."""
     if a.faces is None or b.faces is None:
         return None
     difference = f"Faces are on {a.faces:.0%} of {a.name} and on {b.faces:.0%} of {b.name}."
     if abs(a.faces - b.faces) <= 0.1:
-        return Finding("Faces", "good", difference, "The sides show people about equally often.")
+        return Finding("Faces", "good", difference, "The domains show people about equally often.")
     return Finding(
         "Faces",
         "warning",
         difference,
-        "Subjects that one side has more of leak: the model paints faces where there are none, or takes "
+        "Subjects that one domain has more of leak: the model paints faces where there are none, or takes "
         "them away.",
         f"Match the shares: reskin balance {a.name} {b.name} --by faces --ratio 4:1.",
     )

@@ -1,10 +1,10 @@
-"""What two sides differ in, in numbers and in words, and what that means for training.
+"""What two domains differ in, in numbers and in words, and what that means for training.
 
 Colour is compared by the Wasserstein distance of each CIELAB channel: how far, in steps of lightness or of
-colour, one side's pixels would have to be moved to look like the other's. How far apart the sides are as a
-whole is asked of a simple rule (Fisher's linear discriminant): shown a picture that it was not fitted on,
-how often does it know the side? Once it sees colour only, once form only (edges and fineness of detail, free
-of colour and contrast). What it cannot tell apart, a discriminator has little to teach about either.
+colour, one domain's pixels would have to be moved to look like the other's. How far apart the domains are as
+a whole is asked of a simple rule (Fisher's linear discriminant): shown a picture that it was not fitted on,
+how often does it know the domain? Once it sees colour only, once form only (edges and fineness of detail,
+free of colour and contrast). What it cannot tell apart, a discriminator has little to teach about either.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reskin.curation.inspect import findings
+from reskin.curation.inspect.columns import columns_of
 from reskin.curation.inspect.findings import Finding
 from reskin.curation.inspect.measure import LIGHT_BINS, LIGHT_RANGE, OPPONENT_BINS, OPPONENT_RANGE
 from reskin.curation.inspect.sets import MeasuredSet
-from reskin.curation.inspect.side import side_of
 from reskin.curation.leakage import DISTANCE, nearest_hashes
 
 FOLDS = 5
 FEWEST_TO_COMPARE = 60
-"""With fewer pictures on a side, no rule is fitted."""
+"""With fewer pictures in a domain, no rule is fitted."""
 SHARED_PAIRS = 20
 
 
 @dataclass(frozen=True)
 class GapReport:
-    """What two sides differ in.
+    """What two domains differ in.
 
     Attributes:
-        names: of the two sides.
+        names: of the two domains.
         numbers: every number that the findings speak of, JSON-ready.
         findings: the most pressing first.
         settings: of `reskin train` that fit, by flag; empty where the defaults do.
-        shared: (picture of the first side, twin on the second, bits in which they differ), the closest first.
+        shared: (picture of the first domain, twin on the second, bits in which they differ), the closest
+            first.
     """
 
     names: tuple[str, str]
@@ -52,7 +53,7 @@ class GapReport:
         """The report as JSON shows it."""
         shared = [{"a": a, "b": b, "bits": bits} for a, b, bits in self.shared]
         return {
-            "sides": list(self.names),
+            "domains": list(self.names),
             "numbers": self.numbers,
             "findings": [asdict(finding) for finding in self.findings],
             "settings": self.settings,
@@ -60,17 +61,17 @@ class GapReport:
         }
 
 
-def compare_sides(first: MeasuredSet, second: MeasuredSet) -> GapReport:
-    """What the used pictures of two sides differ in.
+def compare_domains(first: MeasuredSet, second: MeasuredSet) -> GapReport:
+    """What the used pictures of two domains differ in.
 
     Args:
-        first: side A.
-        second: side B.
+        first: domain A.
+        second: domain B.
 
     Raises:
-        DataError: all pictures of a side are left out.
+        DataError: all pictures of a domain are left out.
     """
-    a, b = side_of(first), side_of(second)
+    a, b = columns_of(first), columns_of(second)
     colour = colour_distances(a.histograms, b.histograms)
     rules = {
         "colour": accuracy(a.style, b.style),
@@ -80,13 +81,15 @@ def compare_sides(first: MeasuredSet, second: MeasuredSet) -> GapReport:
     shared = shared_pictures(first, second)
     numbers: dict[str, Any] = {
         "pictures": [a.count, b.count],
-        "told_apart": {name: None if value is None else round(value, 3) for name, value in rules.items()},
+        "domain_accuracy": {
+            name: None if value is None else round(value, 3) for name, value in rules.items()
+        },
         "colour_distance": {name: round(value, 2) for name, value in colour.items()},
         "median": {name: [round(a.median(name), 3), round(b.median(name), 3)] for name in a.columns},
-        "size_px": [list(side.usual_size) for side in (a, b)],
-        "sizes": [len(np.unique(side.sizes, axis=0)) for side in (a, b)],
-        "greyscale_share": [round(side.grey_share, 4) for side in (a, b)],
-        "faces_share": [None if side.faces is None else round(side.faces, 4) for side in (a, b)],
+        "size_px": [list(domain.usual_size) for domain in (a, b)],
+        "sizes": [len(np.unique(domain.sizes, axis=0)) for domain in (a, b)],
+        "greyscale_share": [round(domain.grey_share, 4) for domain in (a, b)],
+        "faces_share": [None if domain.faces is None else round(domain.faces, 4) for domain in (a, b)],
         "shared": len(shared),
     }
     settings: dict[str, str] = {}
@@ -109,11 +112,11 @@ def colour_distances(first: NDArray[np.float64], second: NDArray[np.float64]) ->
     """Wasserstein distance of lightness (L) and the colour axes (a: green to red, b: blue to yellow).
 
     Args:
-        first: mean histogram of a side, (356,): shares over L*, a* and b*.
-        second: of the other side.
+        first: mean histogram of a domain, (356,): shares over L*, a* and b*.
+        second: of the other domain.
 
     Returns:
-        Distances in CIELAB steps, and their length as "all"; 0 where the sides are equal.
+        Distances in CIELAB steps, and their length as "all"; 0 where the domains are equal.
     """
     widths = {
         "L": (LIGHT_BINS, LIGHT_RANGE[1] - LIGHT_RANGE[0]),
@@ -129,20 +132,21 @@ def colour_distances(first: NDArray[np.float64], second: NDArray[np.float64]) ->
 
 
 def accuracy(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
-    """How often a linear rule knows the side of a picture that it was not fitted on: 0.5 guesses, 1 knows.
+    """How often a linear rule knows the domain of a picture that it was not fitted on: 0.5 guesses, 1 knows.
 
     Pictures are held out in stretches, in the order given, so that frames of one scene stay together.
 
     Args:
-        first: (N, F) numbers of each picture of a side.
+        first: (N, F) numbers of each picture of a domain.
         second: (M, F) of the other.
 
     Returns:
-        The mean of both sides' shares of right answers; None for fewer than `FEWEST_TO_COMPARE` on a side.
+        The mean of both domains' shares of right answers; None for fewer than `FEWEST_TO_COMPARE` in a
+        domain.
     """
     if min(len(first), len(second)) < FEWEST_TO_COMPARE:
         return None
-    folds_a, folds_b = (np.arange(len(side)) * FOLDS // len(side) for side in (first, second))
+    folds_a, folds_b = (np.arange(len(domain)) * FOLDS // len(domain) for domain in (first, second))
     right: list[tuple[float, float]] = []
     for fold in range(FOLDS):
         known_a, known_b = first[folds_a != fold], second[folds_b != fold]
@@ -162,7 +166,7 @@ def accuracy(first: NDArray[np.float64], second: NDArray[np.float64]) -> float |
 
 
 def shared_pictures(first: MeasuredSet, second: MeasuredSet) -> list[tuple[str, str, int]]:
-    """Pictures of one side that are also on the other, used ones only, the closest first."""
+    """Pictures of one domain that are also on the other, used ones only, the closest first."""
     used_a, used_b = first.used, second.used
     places, bits = nearest_hashes(first.hashes()[used_a], second.hashes()[used_b])
     found = [
@@ -173,7 +177,7 @@ def shared_pictures(first: MeasuredSet, second: MeasuredSet) -> list[tuple[str, 
 
 
 def suggested_command(report: GapReport, folders: Sequence[Path]) -> str:
-    """The training command that fits the two sides."""
+    """The training command that fits the two domains."""
     a, b = (folders[0], folders[-1])
     flags = "".join(f" --{name.replace('_', '-')} {value}" for name, value in report.settings.items())
     return f"reskin train cyclegan --a {a} --b {b} --out runs/{a.name}-{b.name}{flags}"

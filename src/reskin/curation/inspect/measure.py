@@ -1,6 +1,6 @@
 """What is measured of every picture of a set in one pass: size, light, colour, sharpness, form, thumbnail.
 
-All of it is seen at about the size that training sees (the shorter side at most 256 px), so that the numbers
+All of it is seen at about the size that training sees (the shorter edge at most 256 px), so that the numbers
 of a film in 1080p and of a folder of small photographs mean the same.
 """
 
@@ -24,12 +24,12 @@ from reskin.images import Picture, opened_image
 from reskin.threads import map_ahead
 
 Report = Callable[[int, int], None]
-"""Told after each picture how many of how many are done."""
+"""Called after each picture with how many of how many are done."""
 
 SEEN_SIDE_PX = 256
-"""Pictures are measured with their shorter side at most this long."""
+"""Pictures are measured with their shorter edge at most this long."""
 COLOUR_SIDE_PX = 96
-"""Colours are measured with the longer side at most this long."""
+"""Colours are measured with the longer edge at most this long."""
 FORM_SIDE_PX = 64
 """The form of a picture is measured in a square of this side."""
 GREY_CHROMA = 5.0
@@ -84,7 +84,7 @@ def look_at(image: Picture, *, thumbnail_px: int = 0) -> Look:
 
     Args:
         image: RGB, uint8, (H, W, 3).
-        thumbnail_px: longest side of the thumbnail; 0 for none.
+        thumbnail_px: longest edge of the thumbnail; 0 for none.
     """
     height, width = image.shape[:2]
     seen = _shrunk(Image.fromarray(image), shorter=SEEN_SIDE_PX)
@@ -115,8 +115,8 @@ def look_at_files(
 
     Args:
         files: pictures; read, never written.
-        thumbnail_px: longest side of the thumbnails; 0 for none.
-        report: told about progress.
+        thumbnail_px: longest edge of the thumbnails; 0 for none.
+        report: called with the progress.
     """
 
     def one(file: Path) -> Look | ImageError:

@@ -14,31 +14,31 @@ from reskin.curation.inspect.measure import Look, Report, look_at_files
 from reskin.curation.leakage import LeakReport, Prints, leaks_among
 from reskin.data.manifest import FrameRecord, Manifest
 from reskin.errors import DataError, ImageError, SettingsError
-from reskin.types import Side
+from reskin.types import Domain
 
 _SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class PictureSet:
-    """One side: a folder, or one half of a folder with trainA and trainB.
+    """One domain: a folder, or one half of a folder with trainA and trainB.
 
     Attributes:
         name: for people.
         root: the folder.
-        side: which half of it, or None for the whole.
+        domain: which half of it, or None for the whole.
         manifest: its own, or one made up for a folder without; of a half only that half's pictures.
     """
 
     name: str
     root: Path
-    side: Side | None
+    domain: Domain | None
     manifest: Manifest
 
     @property
     def card_name(self) -> str:
         """Name of the card's files, without an ending."""
-        return f"dataset_card_{self.side}" if self.side else "dataset_card"
+        return f"dataset_card_{self.domain}" if self.domain else "dataset_card"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class MeasuredSet:
 
 
 def open_sets(folders: Sequence[Path]) -> list[PictureSet]:
-    """The sides in one or two folders; one folder with trainA and trainB holds both.
+    """The domains in one or two folders; one folder with trainA and trainB holds both.
 
     Raises:
         SettingsError: not one or two folders.
@@ -78,10 +78,10 @@ def open_sets(folders: Sequence[Path]) -> list[PictureSet]:
     """
     if not 1 <= len(folders) <= 2:
         raise SettingsError(f"{len(folders)} folders were given", "Give one set, or two to compare.")
-    found = [one for folder in folders for one in _sides_of(Path(folder))]
+    found = [one for folder in folders for one in _domains_of(Path(folder))]
     if len(found) > 2:
         raise SettingsError(
-            "folders with trainA and trainB hold both sides already",
+            "folders with trainA and trainB hold both domains already",
             "Give one of them alone, or two plain sets.",
         )
     for one in found:
@@ -95,24 +95,26 @@ def open_sets(folders: Sequence[Path]) -> list[PictureSet]:
         parents = [f"{one.root.absolute().parent.name}/{one.name}" for one in found]
         labels = parents if parents[0] != parents[1] else [f"{name} {i}" for i, name in enumerate(names, 1)]
         found = [
-            PictureSet(label, one.root, one.side, one.manifest)
+            PictureSet(label, one.root, one.domain, one.manifest)
             for label, one in zip(labels, found, strict=True)
         ]
     return found
 
 
-def _sides_of(root: Path) -> list[PictureSet]:
+def _domains_of(root: Path) -> list[PictureSet]:
     manifest, name = open_set(root), root.absolute().name or "set"
     if not layout_in(manifest).has_domains:
         return [PictureSet(name, root, None, manifest)]
-    sides: tuple[Side, ...] = ("a", "b")
-    return [PictureSet(f"{name} {side.upper()}", root, side, _half(side, manifest)) for side in sides]
+    domains: tuple[Domain, ...] = ("a", "b")
+    return [
+        PictureSet(f"{name} {domain.upper()}", root, domain, _half(domain, manifest)) for domain in domains
+    ]
 
 
-def _half(side: Side, manifest: Manifest) -> Manifest:
-    """The manifest with the pictures of one side only."""
+def _half(domain: Domain, manifest: Manifest) -> Manifest:
+    """The manifest with the pictures of one domain only."""
     pairs = zip(manifest.frames, domains_in(manifest), strict=True)
-    return manifest.model_copy(update={"frames": [frame for frame, domain in pairs if domain == side]})
+    return manifest.model_copy(update={"frames": [frame for frame, its in pairs if its == domain]})
 
 
 def measure_set(one: PictureSet, *, thumbnail_px: int = 0, report: Report | None = None) -> MeasuredSet:
@@ -120,8 +122,8 @@ def measure_set(one: PictureSet, *, thumbnail_px: int = 0, report: Report | None
 
     Args:
         one: the set.
-        thumbnail_px: longest side of the thumbnails; 0 for none.
-        report: told about progress.
+        thumbnail_px: longest edge of the thumbnails; 0 for none.
+        report: called with the progress.
 
     Raises:
         DataError: not one picture can be read.

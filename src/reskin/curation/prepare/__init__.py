@@ -1,1 +1,1 @@
-"""From footage to data sets."""
+"""From footage to datasets."""

@@ -1,4 +1,4 @@
-"""Which split each picture of new videos belongs to, with regard to what the data set holds already."""
+"""Which split each picture of new videos belongs to, with regard to what the dataset holds already."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ Units = Sequence[Sequence[Unit]]
 def split_by(units: Units, config: VideoConfig, before: Manifest | None) -> SplitBy:
     """How to part the units.
 
-    As the data set was parted by `reskin split`; else as asked; else as it was parted when it was made; else
-    by shot where shots are known and there are enough of them, else by stretches of time.
+    As the dataset was parted by `reskin split`; else as asked; else as it was parted when it was made; else
+    by shot where shots are known and there are enough of them, else by segments of time.
     """
     if before is not None and before.splitting:
         by: SplitBy = before.splitting["by"]
@@ -63,8 +63,8 @@ def split_units(
         units: what to part.
         config: the ratio and the seed.
         by: from `split_by`.
-        before: what the data set holds.
-        least_guard: units to leave out at least between stretches of time.
+        before: what the dataset holds.
+        least_guard: units to leave out at least between segments of time.
 
     Raises:
         DataError: there are too few shots or sources to split by these.

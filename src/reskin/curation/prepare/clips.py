@@ -8,8 +8,8 @@ frames, named by their numbers:
                                 000122.png
 
 So the pictures of a clip are those of one folder in the order of their names, with or without the manifest,
-and whoever wants single pictures reads the whole as an ordinary data set. The manifest gives each picture its
-`clip` (a number over the whole data set), its `shot` and its exact time. A clip lies within one shot and one
+and whoever wants single pictures reads the whole as an ordinary dataset. The manifest gives each picture its
+`clip` (a number over the whole dataset), its `shot` and its exact time. A clip lies within one shot and one
 split; its frames follow each other without a gap.
 """
 

@@ -1,4 +1,4 @@
-"""Settings for turning videos and pictures into data sets."""
+"""Settings for turning videos and pictures into datasets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from reskin.config import BASIC, Settings
-from reskin.curation.prepare.shape import Fit, Shape, shape_of, sides_of
+from reskin.curation.prepare.shape import Fit, Shape, lengths_of, shape_of
 from reskin.curation.split_rules import SplitBy, parse_ratio
 from reskin.errors import DataError, SettingsError
 from reskin.types import Bars
@@ -18,7 +18,7 @@ class PictureConfig(Settings):
     """What the pictures become."""
 
     size: Annotated[str | None, BASIC] = None
-    """Size of the pictures in px: 640x360 for both sides, 256 for the shorter side; None as they are."""
+    """Size of the pictures in px: 640x360 for both sides, 256 for the shorter edge; None as they are."""
     fit: Annotated[Fit, BASIC] = "exact"
     """With both sides given: squeeze to exactly that (exact), fill it and crop the middle (cover), or scale
     to lie inside (inside)."""
@@ -33,7 +33,7 @@ class PictureConfig(Settings):
     @classmethod
     def _size_is_known(cls, size: str | None) -> str | None:
         if size is not None:
-            sides_of(size)
+            lengths_of(size)
         return size
 
     @field_validator("ratio")
@@ -82,7 +82,7 @@ class VideoConfig(PictureConfig):
     """Fill interlaced frames, one for each: where they are marked and seen to be combed (auto), all of them
     (on), or none (off)."""
     split: Annotated[SplitBy | None, BASIC] = None
-    """Part train, val and test by stretches of time (block), whole shots (shot), whole videos (source),
+    """Part train, val and test by segments of time (block), whole shots (shot), whole videos (source),
     picture by picture (random: neighbours leak into the test) or not at all (none); None for shot where shots
     are looked for, else block."""
 

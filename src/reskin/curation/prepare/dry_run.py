@@ -137,7 +137,7 @@ def dry_run_videos(
         out: the folder that would be made; with `options.add`, what it holds decides splits.
         config: size, fit, format, and what is skipped.
         choose: which frames; see `reskin.curation.prepare.videos`.
-        options: workers, whether to add, and who is told about progress.
+        options: workers, whether to add, and who is called with the progress.
 
     Raises:
         DataError: no videos, or settings that do not fit them.

@@ -28,7 +28,7 @@ class Job(Settings):
     video: str
     """The file."""
     out: str
-    """The folder of the data set."""
+    """The folder of the dataset."""
     state: str
     """The file that says what came out of it; where it exists the work is done."""
     files: dict[int, tuple[str, ...]]
@@ -57,7 +57,7 @@ def extract(job: Job, progress: Callable[[int, int], None]) -> Extracted:
 
     Args:
         job: what to do.
-        progress: told after each picture how many of how many are done.
+        progress: called after each picture with how many of how many are done.
 
     Raises:
         VideoError: nothing can be read, or the file was changed meanwhile.

@@ -150,7 +150,7 @@ class _Run:
         out: the folder to make.
         config: which faces, how to cut and to split them.
         pool: does the work, so that a reader that crashes costs its video only.
-        report: told about progress; see `Report`.
+        report: called with the progress; see `Report`.
     """
 
     def __init__(self, out: Path, config: FacesConfig, pool: ProcessPool, report: Report | None) -> None:

@@ -1,4 +1,4 @@
-"""A folder of pictures, of any sizes and kinds, as a data set: one size, one format, a split and a manifest.
+"""A folder of pictures, of any sizes and kinds, as a dataset: one size, one format, a split and a manifest.
 
 What each picture becomes is written down before the first is made, so that a run that was stopped goes on
 with the same names and splits. Pictures that come into the folder later are added by the same command; those
@@ -46,7 +46,7 @@ from reskin.version import __version__
 __all__ = ["ImagesConfig", "prepare_images"]
 
 Report = Callable[[int, int], None]
-"""Told after each picture how many of how many are done."""
+"""Called after each picture with how many of how many are done."""
 
 _log = logging.getLogger("reskin")
 
@@ -81,7 +81,7 @@ def prepare_images(
         folder: pictures; see `reskin.data.folders.list_images` for what counts.
         out: the folder to make; not inside `folder`.
         config: size, fit, format and split.
-        report: told about progress.
+        report: called with the progress.
         workers: threads; by default one for each core.
 
     Returns:

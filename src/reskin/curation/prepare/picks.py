@@ -50,7 +50,7 @@ def pick_frames(
         times: see `Times`.
         config: which frames.
         shots: for each video the first frame of each shot; needed for `per_shot`.
-        after: videos that the data set has already; another number draws other random frames.
+        after: videos that the dataset has already; another number draws other random frames.
     """
     inside = frames_used(times, config)
     if config.count is not None:

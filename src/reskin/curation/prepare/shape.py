@@ -44,7 +44,7 @@ class Shape:
         return self.size[0] * (bottom - top) / (self.size[1] * (right - left)) - 1
 
 
-def sides_of(size: str) -> list[int]:
+def lengths_of(size: str) -> list[int]:
     """The one or two numbers of a size such as 256 or 640x360, in px.
 
     Raises:
@@ -75,7 +75,7 @@ def shape_of(width: int, height: int, *, size: str | None, fit: Fit = "exact", b
     """
     left, top, right, bottom = bars[0], bars[1], width - bars[2], height - bars[3]
     width, height = right - left, bottom - top
-    sides = sides_of(size) if size else [width, height]
+    sides = lengths_of(size) if size else [width, height]
     if len(sides) == 1:
         return Shape(_scaled(width, height, sides[0] / min(width, height)), (left, top, right, bottom))
     if fit == "inside":

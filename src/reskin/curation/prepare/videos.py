@@ -64,14 +64,14 @@ class Pick:
     index: int
     """Number of the frame."""
     file: str
-    """Path of the picture below the data set's folder."""
+    """Path of the picture below the dataset's folder."""
     split: Split
     shot: int | None = None
     clip: int | None = None
 
 
 Choose = Callable[[list[Source], Manifest | None], tuple[list[list[Pick]], dict[str, Any]]]
-"""From the videos that can be read and what the data set holds: for each video its pictures, and what the
+"""From the videos that can be read and what the dataset holds: for each video its pictures, and what the
 manifest's settings should say besides the settings that were given."""
 
 
@@ -179,7 +179,7 @@ def _job(
 
 
 class _Run:
-    """One run over videos that the data set does not hold yet."""
+    """One run over videos that the dataset does not hold yet."""
 
     def __init__(
         self,
@@ -260,7 +260,7 @@ class _Run:
             )
 
     def _names(self) -> list[str]:
-        """What the pictures of each new video are called; no name that the data set uses already."""
+        """What the pictures of each new video are called; no name that the dataset uses already."""
         stems = clip_names([video.stem for video in self.videos])
         used = sorted({_name_of(frame) for frame in self.before.frames} if self.before else set())
         return unique_names([*used, *stems])[len(used) :]

@@ -12,7 +12,7 @@ from reskin.curation.screen.bars import BARS
 from reskin.curation.screen.blur import BLUR
 from reskin.curation.screen.colour import GREY
 from reskin.curation.screen.combing import COMBED
-from reskin.curation.screen.duplicates import DUPLICATE, DUPLICATE_SIDE, DUPLICATE_SPLIT
+from reskin.curation.screen.duplicates import DUPLICATE, DUPLICATE_DOMAIN, DUPLICATE_SPLIT
 from reskin.curation.screen.light import BRIGHT, DARK, UNIFORM
 from reskin.curation.screen.overlay import OVERLAY
 from reskin.curation.screen.rule import Rule
@@ -39,7 +39,7 @@ RULES: dict[str, Rule] = {
         OVERLAY,
         DUPLICATE,
         DUPLICATE_SPLIT,
-        DUPLICATE_SIDE,
+        DUPLICATE_DOMAIN,
     )
 }
 """All rules by name, in the order of the report."""
@@ -84,7 +84,7 @@ class ScreenConfig(Settings):
     aspect: Annotated[float, Field(ge=1)] = ASPECT.threshold
     """Another shape: wider or taller than most by more than this factor."""
     small: Share = SMALL.threshold
-    """Small: its shorter side is below this share of that of most."""
+    """Small: its shorter edge is below this share of that of most."""
     overlay: Annotated[float, Field(ge=0)] = OVERLAY.threshold
     """A logo in its source: edges that stay are stronger than this many levels per px, 0 to 255."""
     leave_out_overlay: bool = False
@@ -99,7 +99,7 @@ class ScreenConfig(Settings):
     """Pictures to leave out in any case, given likewise; what is kept by hand is not dropped."""
     by_hand: Path | None = None
     """A CSV file with the columns file and verdict (keep, drop or none): exact paths below the folder. It
-    takes the place of all that earlier runs were given to keep and to drop."""
+    replaces all that earlier runs were given to keep and to drop."""
 
     def threshold(self, rule: Rule) -> float:
         """The threshold of a rule."""

@@ -1,4 +1,4 @@
-"""Rules about duplicates: the same picture twice in a set, in two splits, or on two sides."""
+"""Rules about duplicates: the same picture twice in a set, in two splits, or in two domains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reskin.types import Split
 
 DUPLICATE = Rule("duplicate", "below", SAME, "nearly the same as another; the first stays")
 DUPLICATE_SPLIT = Rule("duplicate-split", "below", SAME, "nearly the same as one that is held out for tests")
-DUPLICATE_SIDE = Rule("duplicate-side", "below", SAME, "nearly the same as one of the other side")
+DUPLICATE_DOMAIN = Rule("duplicate-domain", "below", SAME, "nearly the same as one of the other domain")
 
 _HELD_OUT_FIRST: tuple[Split, ...] = ("test", "val", "train")
 
@@ -25,23 +25,23 @@ class Candidate:
 
     Attributes:
         hash: its perceptual hash.
-        side: number of its side, from 0; duplicates stay on the lower one.
+        domain: number of its domain, from 0; duplicates stay on the lower one.
         split: of test, val and train, duplicates stay in the first.
         is_kept: stays in any case.
     """
 
     hash: int
-    side: int
+    domain: int
     split: Split
     is_kept: bool = False
 
 
 @dataclass(frozen=True)
-class Twin:
+class Duplicate:
     """That a picture is a duplicate.
 
     Attributes:
-        of: place of the picture that stays.
+        of: index of the picture that stays.
         bits: in how many bits the two hashes differ.
         rule: `DUPLICATE` or one of the others.
     """
@@ -51,7 +51,7 @@ class Twin:
     rule: Rule
 
 
-def find_duplicates(candidates: Sequence[Candidate], distance: int = SAME) -> dict[int, Twin]:
+def find_duplicates(candidates: Sequence[Candidate], distance: int = SAME) -> dict[int, Duplicate]:
     """Which pictures can go so that no two of the rest are duplicates.
 
     A picture goes where it is near to one that stays; being near to one that went is no reason, so that a
@@ -62,7 +62,7 @@ def find_duplicates(candidates: Sequence[Candidate], distance: int = SAME) -> di
         distance: bits of 64 in which the hashes of duplicates may differ.
 
     Returns:
-        By place, for each picture that can go, the one that stays.
+        By index, for each picture that can go, the one that stays.
     """
     hashes = np.array([candidate.hash for candidate in candidates], dtype=np.uint64)
     different, numbers = np.unique(hashes, return_inverse=True)
@@ -71,30 +71,30 @@ def find_duplicates(candidates: Sequence[Candidate], distance: int = SAME) -> di
         near[one].append(other)
         near[other].append(one)
     stays: dict[int, int] = {}
-    twins: dict[int, Twin] = {}
-    for place in sorted(range(len(candidates)), key=lambda place: _order(candidates[place], place)):
-        number = int(numbers[place])
+    found: dict[int, Duplicate] = {}
+    for index in sorted(range(len(candidates)), key=lambda index: _order(candidates[index], index)):
+        number = int(numbers[index])
         others = [stays[other] for other in near[number] if other in stays]
-        if others and not candidates[place].is_kept:
-            twins[place] = _nearest(place, others, candidates, hashes)
+        if others and not candidates[index].is_kept:
+            found[index] = _nearest(index, others, candidates, hashes)
         elif number not in stays:
-            stays[number] = place
-    return twins
+            stays[number] = index
+    return found
 
 
-def _order(candidate: Candidate, place: int) -> tuple[bool, int, int, int]:
-    return not candidate.is_kept, candidate.side, _HELD_OUT_FIRST.index(candidate.split), place
+def _order(candidate: Candidate, index: int) -> tuple[bool, int, int, int]:
+    return not candidate.is_kept, candidate.domain, _HELD_OUT_FIRST.index(candidate.split), index
 
 
 def _nearest(
-    place: int, others: list[int], candidates: Sequence[Candidate], hashes: NDArray[np.uint64]
-) -> Twin:
-    bits = hamming(hashes[others], hashes[place])
+    index: int, others: list[int], candidates: Sequence[Candidate], hashes: NDArray[np.uint64]
+) -> Duplicate:
+    bits = hamming(hashes[others], hashes[index])
     of = others[int(bits.argmin())]
-    mine, its = candidates[place], candidates[of]
+    mine, its = candidates[index], candidates[of]
     rule = DUPLICATE
-    if mine.side != its.side:
-        rule = DUPLICATE_SIDE
+    if mine.domain != its.domain:
+        rule = DUPLICATE_DOMAIN
     elif mine.split != its.split:
         rule = DUPLICATE_SPLIT
-    return Twin(of, int(bits.min()), rule)
+    return Duplicate(of, int(bits.min()), rule)

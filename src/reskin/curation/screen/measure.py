@@ -15,7 +15,7 @@ from reskin.images import opened_image
 from reskin.threads import map_ahead
 
 Report = Callable[[int, int], None]
-"""Told after each picture how many of how many are done."""
+"""Called after each picture with how many of how many are done."""
 
 _DIGITS = 4
 

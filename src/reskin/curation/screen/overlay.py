@@ -62,7 +62,7 @@ NO_OVERLAY = Overlay(0.0, ())
 
 
 def small_grey(image: Picture) -> Picture:
-    """A picture as `find_overlay` wants it: grey, (H, W), its shorter side at most 160 px."""
+    """A picture as `find_overlay` wants it: grey, (H, W), its shorter edge at most 160 px."""
     return np.asarray(shrunk(image, _SIDE_PX).convert("L"))
 
 

@@ -12,27 +12,27 @@ from reskin.curation.screen.rule import Rule
 
 @dataclass
 class Finding:
-    """The pictures of a side for which one rule speaks.
+    """The pictures of a domain for which one rule speaks.
 
     Attributes:
         rule: the rule.
         threshold: the score from which on a picture is bad.
         pictures: (path below the folder, score), the worst first.
-        only_told: they are not left out for this reason.
+        only_reported: they are not left out for this reason.
     """
 
     rule: Rule
     threshold: float
     pictures: list[tuple[str, float]] = field(default_factory=list)
-    only_told: bool = False
+    only_reported: bool = False
 
     def __len__(self) -> int:
         return len(self.pictures)
 
 
 @dataclass
-class SideResult:
-    """What was found on one side.
+class DomainResult:
+    """What was found in one domain.
 
     Attributes:
         name: the folder's, with A or B for a half of one.
@@ -43,7 +43,7 @@ class SideResult:
         kept: pictures for which a rule speaks and that stay by hand.
         dropped: pictures that go by hand.
         overlays: by source, what stays in its pictures.
-        twins: by path of a duplicate, the picture that stays.
+        duplicates: by path of a duplicate, the picture that stays.
         faults: by path, why a picture cannot be read.
     """
 
@@ -55,7 +55,7 @@ class SideResult:
     kept: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     overlays: dict[str, Overlay] = field(default_factory=dict)
-    twins: dict[str, str] = field(default_factory=dict)
+    duplicates: dict[str, str] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class SideResult:
                     "bad": finding.rule.bad,
                     "threshold": finding.threshold,
                     "count": len(finding),
-                    "only_told": finding.only_told,
+                    "only_reported": finding.only_reported,
                     "pictures": [{"file": file, "score": score} for file, score in finding.pictures],
                 }
                 for name, finding in self.findings.items()
@@ -82,26 +82,26 @@ class SideResult:
                 source: {"score": overlay.score, "boxes": overlay.boxes}
                 for source, overlay in self.overlays.items()
             },
-            "duplicate_of": self.twins,
+            "duplicate_of": self.duplicates,
             "damaged": self.faults,
         }
 
 
 @dataclass
 class ScreenResult:
-    """What was found on all sides.
+    """What was found in all domains.
 
     Attributes:
-        sides: in the order given; a folder with trainA and trainB makes two.
+        domains: in the order given; a folder with trainA and trainB makes two.
         is_applied: whether the pictures are left out now.
         unused: names given by hand that fit no picture.
     """
 
-    sides: list[SideResult]
+    domains: list[DomainResult]
     is_applied: bool
     unused: list[str]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        sides = [side.to_dict() for side in self.sides]
-        return {"applied": self.is_applied, "sides": sides, "unused_names": self.unused}
+        domains = [domain.to_dict() for domain in self.domains]
+        return {"applied": self.is_applied, "domains": domains, "unused_names": self.unused}

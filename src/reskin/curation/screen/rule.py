@@ -15,7 +15,7 @@ from reskin.curation.combing import combed_share
 from reskin.images import Picture
 
 SIDE_PX = 256
-"""Pictures are judged with their shorter side at most this long, which is about what training sees."""
+"""Pictures are judged with their shorter edge at most this long, which is about what training sees."""
 
 
 class PictureView:
@@ -57,7 +57,7 @@ class PictureView:
 
 
 def shrunk(image: Picture, side: int) -> Image.Image:
-    """The picture with its shorter side at most `side` px; never larger than it was."""
+    """The picture with its shorter edge at most `side` px; never larger than it was."""
     opened = Image.fromarray(image)
     scale = side / min(opened.size)
     if scale >= 1:

@@ -1,4 +1,4 @@
-"""Screening: what looks wrong in sets of pictures, told first and left out only when asked for.
+"""Screening: what looks wrong in sets of pictures, reported first and left out only when asked for.
 
 Nothing is deleted or moved: a picture that is left out has its reasons in the manifest, and whoever reads the
 set passes it over. The scores stay in the manifest too, so that other thresholds cost no second look.
@@ -18,12 +18,12 @@ from typing import Any
 from reskin.curation.adopt import domains_in, open_set
 from reskin.curation.screen.colour import GREY, MOST_GREY
 from reskin.curation.screen.config import DAMAGED, DROPPED, RULES, ScreenConfig
-from reskin.curation.screen.duplicates import DUPLICATE, Candidate, Twin, find_duplicates
+from reskin.curation.screen.duplicates import DUPLICATE, Candidate, Duplicate, find_duplicates
 from reskin.curation.screen.light import DARK
 from reskin.curation.screen.manual import ByHand, Patterns, Verdict, read_patterns, read_verdicts
 from reskin.curation.screen.measure import Measured, Report, Scores, hash_of, measure_missing
 from reskin.curation.screen.overlay import MOST_PICTURES, OVERLAY, Overlay, find_overlay, small_grey
-from reskin.curation.screen.result import Finding, ScreenResult, SideResult
+from reskin.curation.screen.result import DomainResult, Finding, ScreenResult
 from reskin.curation.screen.size import ASPECT, SMALL, size_scores
 from reskin.data.manifest import FrameRecord, Manifest, write_manifest
 from reskin.errors import ImageError, SettingsError
@@ -35,9 +35,9 @@ from reskin.version import __version__
 __all__ = ["ScreenConfig", "ScreenResult", "screen_set", "screen_sets", "undo_screening"]
 
 MOST_LEFT_OUT = 0.5
-"""What a rule says of a larger share of a side is how the set is, and is told but leaves nothing out."""
+"""A rule that speaks for a larger share of a domain is reported, and leaves nothing out."""
 FEWEST_FOR_MOST = 10
-"""In a side with fewer pictures a majority says nothing."""
+"""In a domain with fewer pictures a majority says nothing."""
 
 _OURS = frozenset([*RULES, DROPPED])
 _log = logging.getLogger("reskin")
@@ -55,24 +55,24 @@ class _Set:
 
 @dataclass
 class _Picture:
-    """A picture while it is judged: the score of each rule that speaks, and the rules only told."""
+    """A picture while it is judged: the score of each rule that speaks, and which are only reported."""
 
     of: _Set
-    place: int
-    side: int
+    index: int
+    domain: int
     reasons: dict[str, float] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    only_reported: set[str] = field(default_factory=set)
     is_kept: bool = False
     is_dropped: bool = False
-    twin: _Picture | None = None
+    duplicate: _Picture | None = None
 
     @property
     def record(self) -> FrameRecord:
-        return self.of.manifest.frames[self.place]
+        return self.of.manifest.frames[self.index]
 
     @property
     def scores(self) -> Scores:
-        return self.of.measured.scores[self.place]
+        return self.of.measured.scores[self.index]
 
     @property
     def is_readable(self) -> bool:
@@ -82,7 +82,7 @@ class _Picture:
         """Why it goes; empty where it stays."""
         if self.is_kept:
             return ()
-        by_rule = [name for name in self.reasons if name not in self.told]
+        by_rule = [name for name in self.reasons if name not in self.only_reported]
         return (*by_rule, *([DROPPED] if self.is_dropped else []))
 
 
@@ -98,17 +98,17 @@ def screen_sets(
 ) -> ScreenResult:
     """Say what looks wrong in sets, and leave it out if `apply` is set.
 
-    Each folder is a side (one with trainA and trainB makes two). What is measured is kept in each folder's
+    Each folder is a domain (one with trainA and trainB makes two). What is measured is kept in each folder's
     manifest, which is made for a folder without; pictures are never changed. Run again, only new and changed
     pictures are looked at, and what was kept or dropped by hand before stays so. What a rule says of more
-    than half of a side, such as black bars in all of a film, is told but leaves nothing out.
+    than half of a domain, such as black bars in all of a film, is reported but leaves nothing out.
 
     Args:
         folders: the sets.
         config: thresholds and lists by hand.
-        apply: write the reasons into the manifests, so that the pictures are not used any more, in place of
+        apply: write the reasons into the manifests, so that the pictures are not used any more, instead of
             those of an earlier screening; otherwise only the scores are written.
-        report: told about progress.
+        report: called with the progress.
 
     Raises:
         DataError: a folder is missing, holds no pictures, or its manifest is damaged.
@@ -120,7 +120,7 @@ def screen_sets(
     if not roots:
         raise SettingsError("no folder was given", "Type: reskin screen FOLDER...")
     if len({root.resolve() for root in roots}) < len(roots):
-        raise SettingsError("a folder is given twice", "Give each side's folder once.")
+        raise SettingsError("a folder is given twice", "Give each domain's folder once.")
     verdicts = None if config.by_hand is None else read_verdicts(config.by_hand)
     lists = read_patterns(config.keep), read_patterns(config.drop)
     for root in roots:
@@ -135,19 +135,19 @@ def screen_sets(
             for one in sets:
                 _write(one, one.manifest.screening)  # so that what was measured need not be measured again
             raise
-        pictures, sides = _sides(sets)
+        pictures, domains = _domains(sets)
         unused = _mark_by_hand(sets, pictures)
-        for number, side in enumerate(sides):
-            mine = [picture for picture in pictures if picture.side == number]
-            side.overlays = _find_overlays(mine)
+        for number, domain in enumerate(domains):
+            mine = [picture for picture in pictures if picture.domain == number]
+            domain.overlays = _find_overlays(mine)
             _judge(mine, config)
         if "duplicate" not in config.off:
             _mark_duplicates(pictures, config)
-        _sum_up(pictures, sides, config)
+        _sum_up(pictures, domains, config)
         for one in sets:
             mine = [picture for picture in pictures if picture.of is one]
-            _store(one, mine, sides, config, apply=apply)
-    return ScreenResult(sides, apply, unused)
+            _store(one, mine, domains, config, apply=apply)
+    return ScreenResult(domains, apply, unused)
 
 
 def undo_screening(folders: Sequence[Path]) -> int:
@@ -192,25 +192,25 @@ def _open(
     return _Set(root, manifest, measured, by_hand.with_newer(*mine))
 
 
-def _sides(sets: Sequence[_Set]) -> tuple[list[_Picture], list[SideResult]]:
+def _domains(sets: Sequence[_Set]) -> tuple[list[_Picture], list[DomainResult]]:
     pictures: list[_Picture] = []
-    sides: list[SideResult] = []
+    domains: list[DomainResult] = []
     for one in sets:
         halves = [domain == "b" for domain in domains_in(one.manifest)]
         name = one.root.absolute().name
         parted = any(halves)
-        numbers = {half: len(sides) + place for place, half in enumerate(sorted(set(halves)))}
-        sides += [
-            SideResult(f"{name} {'B' if half else 'A'}" if parted else name, one.root) for half in numbers
+        numbers = {half: len(domains) + index for index, half in enumerate(sorted(set(halves)))}
+        domains += [
+            DomainResult(f"{name} {'B' if half else 'A'}" if parted else name, one.root) for half in numbers
         ]
-        pictures += [_Picture(one, place, numbers[half]) for place, half in enumerate(halves)]
+        pictures += [_Picture(one, index, numbers[half]) for index, half in enumerate(halves)]
     for picture in pictures:
-        side = sides[picture.side]
-        side.pictures += 1
-        fault = picture.of.measured.faults.get(picture.place)
+        domain = domains[picture.domain]
+        domain.pictures += 1
+        fault = picture.of.measured.faults.get(picture.index)
         if fault:
-            side.faults[picture.record.file] = fault
-    return pictures, sides
+            domain.faults[picture.record.file] = fault
+    return pictures, domains
 
 
 def _mark_by_hand(sets: Sequence[_Set], pictures: Sequence[_Picture]) -> list[str]:
@@ -233,7 +233,7 @@ def _mark_by_hand(sets: Sequence[_Set], pictures: Sequence[_Picture]) -> list[st
 
 
 def _find_overlays(pictures: Sequence[_Picture]) -> dict[str, Overlay]:
-    """What stays in each source of a side; its strength becomes a score of each of its pictures."""
+    """What stays in each source of a domain; its strength becomes a score of each of its pictures."""
     sources: dict[str, list[_Picture]] = {}
     for picture in pictures:
         if picture.is_readable:
@@ -254,8 +254,8 @@ def _find_overlays(pictures: Sequence[_Picture]) -> dict[str, Overlay]:
 
 
 def _greys(pictures: Sequence[_Picture]) -> Iterator[Any]:
-    for place in spread(len(pictures), MOST_PICTURES):
-        picture = pictures[place]
+    for index in spread(len(pictures), MOST_PICTURES):
+        picture = pictures[index]
         try:
             yield small_grey(read_image(picture.of.root / picture.record.file))
         except ImageError as error:  # it could be read a moment ago
@@ -273,7 +273,7 @@ def _source_name(picture: _Picture) -> str:
 
 
 def _judge(pictures: Sequence[_Picture], config: ScreenConfig) -> None:
-    """Mark the pictures of a side for which a rule speaks."""
+    """Mark the pictures of a domain for which a rule speaks."""
     for picture in pictures:
         if not picture.is_readable:
             picture.reasons[DAMAGED.name] = 1.0
@@ -296,17 +296,17 @@ def _judge(pictures: Sequence[_Picture], config: ScreenConfig) -> None:
                 continue
             if name != GREY.name or id(picture) in grey:
                 picture.reasons[name] = picture.scores[name]
-    _mark_told(readable, config)
+    _mark_only_reported(readable, config)
 
 
-def _mark_told(pictures: Sequence[_Picture], config: ScreenConfig) -> None:
+def _mark_only_reported(pictures: Sequence[_Picture], config: ScreenConfig) -> None:
     """Mark what is no reason to leave pictures out, because then hardly any would be left."""
-    told = set() if config.leave_out_overlay else {OVERLAY.name}
+    only = set() if config.leave_out_overlay else {OVERLAY.name}
     if len(pictures) >= FEWEST_FOR_MOST:
         counts = Counter(name for picture in pictures for name in picture.reasons if name != OVERLAY.name)
-        told |= {name for name, count in counts.items() if count > MOST_LEFT_OUT * len(pictures)}
+        only |= {name for name, count in counts.items() if count > MOST_LEFT_OUT * len(pictures)}
     for picture in pictures:
-        picture.told = told & picture.reasons.keys()
+        picture.only_reported = only & picture.reasons.keys()
 
 
 def _is_bad(picture: _Picture, name: str, config: ScreenConfig) -> bool:
@@ -315,38 +315,38 @@ def _is_bad(picture: _Picture, name: str, config: ScreenConfig) -> bool:
 
 
 def _mark_duplicates(pictures: Sequence[_Picture], config: ScreenConfig) -> None:
-    """Among the pictures that stay otherwise: a blurred first one must not cost its sharp twin."""
+    """Among the pictures that stay otherwise: a blurred first one must not cost its sharp near-duplicate."""
     good = [one for one in pictures if one.is_readable and (one.is_kept or not one.left_out())]
     candidates = [
-        Candidate(hash_of(picture.scores), picture.side, picture.record.split, picture.is_kept)
+        Candidate(hash_of(picture.scores), picture.domain, picture.record.split, picture.is_kept)
         for picture in good
     ]
-    twins: dict[int, Twin] = find_duplicates(candidates, config.duplicate)
-    for place, twin in twins.items():
-        if twin.rule is DUPLICATE and good[place].record.clip is not None:
+    found: dict[int, Duplicate] = find_duplicates(candidates, config.duplicate)
+    for index, duplicate in found.items():
+        if duplicate.rule is DUPLICATE and good[index].record.clip is not None:
             continue  # frames in order resemble each other, and are wanted for it
-        good[place].reasons[twin.rule.name] = float(twin.bits)
-        good[place].twin = good[twin.of]
+        good[index].reasons[duplicate.rule.name] = float(duplicate.bits)
+        good[index].duplicate = good[duplicate.of]
 
 
-def _sum_up(pictures: Sequence[_Picture], sides: Sequence[SideResult], config: ScreenConfig) -> None:
+def _sum_up(pictures: Sequence[_Picture], domains: Sequence[DomainResult], config: ScreenConfig) -> None:
     for picture in pictures:
-        side, file = sides[picture.side], picture.record.file
+        domain, file = domains[picture.domain], picture.record.file
         for name, score in picture.reasons.items():
             threshold = config.duplicate if name.startswith("duplicate") else config.threshold(RULES[name])
-            new = Finding(RULES[name], threshold, only_told=name in picture.told)
-            side.findings.setdefault(name, new).pictures.append((file, score))
+            new = Finding(RULES[name], threshold, only_reported=name in picture.only_reported)
+            domain.findings.setdefault(name, new).pictures.append((file, score))
         if picture.is_dropped:
-            side.dropped.append(file)
+            domain.dropped.append(file)
         if picture.is_kept and picture.reasons:
-            side.kept.append(file)
-        if picture.twin is not None:
-            same = picture.twin.of is picture.of
-            side.twins[file] = picture.twin.record.file if same else _shown(picture.twin)
-        side.left_out += bool(picture.left_out())
-    for side in sides:
-        side.findings = {name: side.findings[name] for name in RULES if name in side.findings}
-        for finding in side.findings.values():
+            domain.kept.append(file)
+        if picture.duplicate is not None:
+            same = picture.duplicate.of is picture.of
+            domain.duplicates[file] = picture.duplicate.record.file if same else _shown(picture.duplicate)
+        domain.left_out += bool(picture.left_out())
+    for domain in domains:
+        domain.findings = {name: domain.findings[name] for name in RULES if name in domain.findings}
+        for finding in domain.findings.values():
             finding.pictures.sort(key=lambda pair: pair[1], reverse=finding.rule.bad == "above")
 
 
@@ -355,14 +355,19 @@ def _shown(picture: _Picture) -> str:
 
 
 def _store(
-    one: _Set, pictures: Sequence[_Picture], sides: Sequence[SideResult], config: ScreenConfig, *, apply: bool
+    one: _Set,
+    pictures: Sequence[_Picture],
+    domains: Sequence[DomainResult],
+    config: ScreenConfig,
+    *,
+    apply: bool,
 ) -> None:
     """Write the manifest of one folder: scores always, reasons if asked for."""
-    mine = [side for number, side in enumerate(sides) if any(p.side == number for p in pictures)]
+    mine = [domain for number, domain in enumerate(domains) if any(p.domain == number for p in pictures)]
     overlays = {
         name: {"score": overlay.score, "boxes": [list(box) for box in overlay.boxes]}
-        for side in mine
-        for name, overlay in side.overlays.items()
+        for domain in mine
+        for name, overlay in domain.overlays.items()
     }
     screening = one.manifest.screening
     if apply:
@@ -375,12 +380,12 @@ def _store(
             for picture in pictures
         ]
         one.manifest = one.manifest.model_copy(update={"frames": frames})
-        twins = {file: twin for side in mine for file, twin in side.twins.items()}
+        duplicates = {file: other for domain in mine for file, other in domain.duplicates.items()}
         screening = {
             "reskin": __version__,
             "settings": config.model_dump(mode="json", exclude={"keep", "drop", "by_hand"}),
             **one.by_hand.to_dict(),
-            "duplicate_of": twins,
+            "duplicate_of": duplicates,
         }
         if one.manifest.balance is not None:
             _log.info("%s was balanced before; run `reskin balance` again for the same shares", one.root)

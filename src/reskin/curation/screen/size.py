@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from reskin.curation.screen.rule import Rule
 
 ASPECT = Rule("aspect", "above", 1.25, "another shape than most: wider or taller by this factor")
-SMALL = Rule("small", "below", 0.5, "smaller than most: its shorter side is this share of theirs")
+SMALL = Rule("small", "below", 0.5, "smaller than most: its shorter edge is this share of theirs")
 
 
 def size_scores(sizes: Sequence[tuple[float, float]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

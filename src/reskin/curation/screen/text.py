@@ -10,7 +10,7 @@ from reskin.curation.screen.rule import PictureView, Rule
 from reskin.images import Picture
 
 _STROKE_PX = 9
-"""Strokes of letters are thinner than this, where the shorter side has 256 px."""
+"""Strokes of letters are thinner than this, where the shorter edge has 256 px."""
 _CONTRAST = 48
 _LOWEST_PX = 3
 _HIGHEST = 0.12

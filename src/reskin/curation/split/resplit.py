@@ -1,4 +1,4 @@
-"""Splitting a data set that lies on the disk: pictures are moved between train, val and test.
+"""Splitting a dataset that lies on the disk: pictures are moved between train, val and test.
 
 A split is made once. Whoever has trained on it and then moves pictures from the test into training spoils
 every later score, so a second split has to be asked for. A kill at any moment leaves a folder that the next
@@ -36,7 +36,7 @@ class SplitConfig(Settings):
     """How to split a folder of pictures."""
 
     by: Literal["source", "shot", "block", "random"] = "block"
-    """Keep together whole videos (source), shots, stretches of time (block), or nothing (random: neighbours
+    """Keep together whole videos (source), shots, segments of time (block), or nothing (random: neighbours
     leak into the test)."""
     ratio: str = "8:1:1"
     """Shares of train:test or train:val:test."""

@@ -1,4 +1,4 @@
-"""One side of a comparison: the used pictures of a set as columns of numbers."""
+"""One domain of a comparison: the used pictures of a set as columns of numbers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FACE_SCORES = ("faces", "face_count", "num_faces", "face", "face_share", "faces_
 
 
 @dataclass(frozen=True)
-class Side:
-    """The used pictures of a side, as columns.
+class DomainColumns:
+    """The used pictures of a domain, as columns.
 
     Attributes:
-        name: of the side.
+        name: of the domain.
         sizes: (N, 2) width and height, px.
         columns: (N,) of brightness, contrast, saturation, sharpness.
         grey_share: share of pictures without colour.
@@ -57,7 +57,7 @@ class Side:
         return float(np.median(self.columns[column]))
 
 
-def side_of(measured: MeasuredSet) -> Side:
+def columns_of(measured: MeasuredSet) -> DomainColumns:
     """The used pictures of a set as columns.
 
     Raises:
@@ -67,7 +67,7 @@ def side_of(measured: MeasuredSet) -> Side:
     if not looks:
         raise DataError(f"every picture of {measured.of.name} is left out", "Screen it less strictly first.")
     names = ("brightness", "contrast", "saturation", "sharpness")
-    return Side(
+    return DomainColumns(
         name=measured.of.name,
         sizes=np.array([(look.width, look.height) for look in looks], dtype=np.int64).reshape(-1, 2),
         columns={name: np.array([getattr(look, name) for look in looks]) for name in names},
