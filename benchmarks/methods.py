@@ -26,8 +26,10 @@ from reskin.device import Compute, choose_compute
 from reskin.methods import find_trained, trained_names
 from reskin.methods.base import Method
 from reskin.methods.styled import Styled
+from reskin.parsing import parse
 from reskin.storage import write_json
 from reskin.training.loop import PlainStep
+from reskin.training.pretrained import load_features
 from reskin.types import Batch, Step
 
 SIDE = 256
@@ -77,9 +79,9 @@ def measure_method(name: str, compute: Compute, weights: Path, rounds: int) -> d
     kind = find_trained(name)
     has_features = "feature_weights" in kind.Config.model_fields
     torch.manual_seed(0)
-    method = kind(kind.Config.parse({"feature_weights": str(weights)} if has_features else {}))
+    method = kind(parse(kind.Config, {"feature_weights": str(weights)} if has_features else {}))
     compute.place(method)
-    method.prepare_training()
+    method.prepare_training(load_features)
     side = int(kind.defaults.get("crop_size", SIDE))
     frames = () if kind.clip_length == 1 else (kind.clip_length,)
     source = torch.Generator().manual_seed(0)

@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from reskin.device import Compute
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
+from reskin.parsing import parse
 from reskin.training.graph import GraphedStep
 from reskin.training.loop import PlainStep
 from reskin.types import Batch, Step
@@ -68,7 +69,7 @@ def demo_case() -> Case:
 def made(case: Case, compute: Compute) -> CycleGAN:
     """The networks of a case on their device."""
     torch.manual_seed(0)
-    method = CycleGAN(CycleGANConfig.parse(case.settings))
+    method = CycleGAN(parse(CycleGANConfig, case.settings))
     compute.place(method)
     return method
 

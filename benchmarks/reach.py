@@ -14,6 +14,8 @@ import io
 import tokenize
 from pathlib import Path
 
+from reskin.methods import names
+
 PACKAGE = Path(__file__).parents[1] / "src" / "reskin"
 
 
@@ -68,8 +70,7 @@ def code_lines(path: Path) -> int:
 
 def method_files() -> list[Path]:
     """The files of all methods, in alphabetical order."""
-    beside = ("__init__", "base", "styled", "translator")
-    return sorted(path for path in (PACKAGE / "methods").glob("*.py") if path.stem not in beside)
+    return [PACKAGE / "methods" / f"{name}.py" for name in names()]
 
 
 def main() -> None:

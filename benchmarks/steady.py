@@ -24,7 +24,9 @@ from reskin.images import to_tensor
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
 from reskin.metrics.psnr import psnr
 from reskin.metrics.warping_error import move_back, warping_error
+from reskin.parsing import parse
 from reskin.runs.ema import Ema
+from reskin.runs.schedule import set_learning_rate
 from reskin.storage import commit
 from reskin.training.loop import PlainStep, seed_step
 from reskin.types import Batch, Step
@@ -104,7 +106,7 @@ def train(seed: int, weight: float, seconds: float) -> tuple[CycleGAN, int]:
     chosen = choose_settings("cyclegan", CROP, is_gpu=False)
     own = {key: value for key, value in chosen.items() if key in CycleGANConfig.model_fields}
     torch.manual_seed(seed)
-    method = CycleGAN(CycleGANConfig.parse(own | {"equivariance_weight": weight}))
+    method = CycleGAN(parse(CycleGANConfig, own | {"equivariance_weight": weight}))
     ema = Ema(method, chosen["ema"])
     teach = PlainStep(method, choose_compute("cpu", "fp32"))
     drawn = batches(seed)
@@ -112,7 +114,7 @@ def train(seed: int, weight: float, seconds: float) -> tuple[CycleGAN, int]:
     while (share := (time.process_time() - begin) / seconds) < 1:
         step += 1
         seed_step(seed, step, 0)
-        method.set_learning_rate(min(1.0, 2 * (1 - share)))
+        set_learning_rate(method, min(1.0, 2 * (1 - share)))
         teach(batch, Step(step, step))
         ema.update(step)
         batch = next(drawn)

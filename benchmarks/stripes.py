@@ -28,6 +28,7 @@ from reskin.inference.rendering import Rendering
 from reskin.inference.stripes import striped
 from reskin.methods import find
 from reskin.methods.styled import Styled
+from reskin.parsing import parse
 from reskin.storage import write_json
 
 CELLS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -95,7 +96,7 @@ def _measure(name: str, size: str, way: str, out: Path) -> dict[str, Any]:
     kind, settings = CELLS[name]
     torch.manual_seed(0)
     method = find(kind)
-    model = method(method.Config.parse(settings)).eval()
+    model = method(parse(method.Config, settings)).eval()
     _draw(model)
     styles = model.sample_styles(1, seed=0) if isinstance(model, Styled) else None
     engine = Engine(model, model.directions[0], choose_compute("cpu", "fp32"), Rendering(styles))

@@ -36,8 +36,10 @@ from reskin.inference.engine import Engine
 from reskin.methods import find_trained, trained_names
 from reskin.methods.styled import Styled
 from reskin.methods.translator import Translator
+from reskin.parsing import parse
 from reskin.runs.load import load
 from reskin.storage import commit, read_json, write_json
+from reskin.training.pretrained import load_features
 from reskin.training.start import train_run
 from reskin.types import Batch, Step
 from reskin.worlds.footage import Footage
@@ -192,8 +194,8 @@ def seconds_a_step(name: str, weights: Path | None) -> float:
     """Median of a few steps on one thread, one method after the other, when no training runs."""
     torch.set_num_threads(1)
     kind = find_trained(name.partition(":")[0])
-    method = kind(kind.Config.parse(settings_of(name, weights)))
-    method.prepare_training()
+    method = kind(parse(kind.Config, settings_of(name, weights)))
+    method.prepare_training(load_features)
     a, b = torch.rand((2, BATCH, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(0)) * 2 - 1
     times = []
     for step in range(1, TIMED_STEPS + 3):

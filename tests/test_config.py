@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from reskin.config import Settings
 from reskin.errors import SettingsError
+from reskin.parsing import parse
 from reskin.storage import read_json, write_json
 
 
@@ -25,10 +26,10 @@ class Example(Settings):
 
 
 def test_absent_keys_take_their_defaults_and_json_brings_them_back() -> None:
-    example = Example.parse({"kind": "two"})
+    example = parse(Example, {"kind": "two"})
     assert (example.cycle_weight, example.kind) == (10.0, "two")
     assert example.to_dict() == {"cycle_weight": 10.0, "kind": "two", "folder": "a"}
-    assert Example.parse(example.to_dict()) == example
+    assert parse(Example, example.to_dict()) == example
     assert Example.model_fields["kind"].description == "Which kind."
 
 
@@ -60,7 +61,7 @@ def test_settings_do_not_change() -> None:
 )
 def test_what_is_wrong_is_said_in_one_line(values: dict[str, Any], line: str) -> None:
     with pytest.raises(SettingsError) as error:
-        Example.parse(values, source="my.json")
+        parse(Example, values, source="my.json")
     assert str(error.value) == line
 
 
@@ -103,10 +104,10 @@ class Renamed(Settings):
 
 
 def test_former_names_and_values_are_understood() -> None:
-    assert Renamed.parse({"halvings": 7, "schedule": "halving"}) == Renamed(downsamplings=7, schedule="step")
-    assert Renamed.parse({"schedule": "constant"}).schedule == "constant"
+    assert parse(Renamed, {"halvings": 7, "schedule": "halving"}) == Renamed(downsamplings=7, schedule="step")
+    assert parse(Renamed, {"schedule": "constant"}).schedule == "constant"
 
 
 def test_a_setting_under_both_of_its_names_is_refused() -> None:
     with pytest.raises(SettingsError, match="unknown key 'halvings'"):
-        Renamed.parse({"halvings": 7, "downsamplings": 8})
+        parse(Renamed, {"halvings": 7, "downsamplings": 8})

@@ -25,13 +25,15 @@ GROUND = [
     "progress",
     "online",
     "precision",
+    "parsing",
+    "unknown",
 ]
 """The lowest floor, whose modules may know each other; the test for cycles watches over them."""
 
 FLOORS: dict[str, list[list[str]]] = {
     "": [
         GROUND,
-        ["images", "networks", "losses", "video", "weights", "device", "processes"],
+        ["images", "networks", "losses", "video", "weights", "device", "processes", "averaging"],
         ["faces", "colour"],
         ["data", "metrics", "methods", "worlds"],
         ["runs", "inference"],

@@ -29,8 +29,6 @@ EXCEPTIONS: dict[str, dict[str, tuple[int, str]]] = {
         "curation/prepare/clips.py:prepare_clips": (7, OPTIONS),
         "curation/prepare/frames.py:prepare_frames": (7, OPTIONS),
         "evaluation/evaluate.py:evaluate": (8, OPTIONS),
-        "networks/resnet.py:ResnetGenerator.__init__": (7, OLD),
-        "networks/resnet.py:resnet_generator": (8, OLD),
         "translation/clips.py:translate_video": (10, OPTIONS),
         "translation/folders.py:translate_folder": (8, OPTIONS),
         "translation/grid.py:style_grid": (10, OPTIONS),

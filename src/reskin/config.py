@@ -1,18 +1,12 @@
-"""Settings: frozen pydantic models, to and from JSON values, with one-line errors."""
+"""Settings: frozen pydantic models whose docstrings are the help. `reskin.parsing` makes them from values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
-
-from reskin.errors import SettingsError, unknown_key
-
-FLAGS = "the command line"
-"""The source of values that were typed: errors name them as flags."""
+from pydantic import BaseModel, ConfigDict, Field
 
 BASIC: Any = Field(json_schema_extra={"basic": True})
 """In `Annotated[int, BASIC]`: one of the few settings that people turn; `--help` and forms show it first."""
@@ -44,126 +38,6 @@ class Settings(BaseModel):
     renamed_values: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """For a setting, former value to value."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _take_former_names(cls, values: Any) -> Any:
-        return cls.with_present_names(values) if isinstance(values, dict) else values
-
-    @classmethod
-    def with_present_names(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """`values` with the names that settings have today, where they come from an earlier version."""
-        named = {
-            key if (new := cls.renamed.get(key, key)) in values else new: value
-            for key, value in values.items()
-        }
-        for key, former in cls.renamed_values.items():
-            if isinstance(value := named.get(key), str):
-                named[key] = former.get(value, value)
-        return named
-
-    @classmethod
-    def parse(cls, values: dict[str, Any], *, source: str | Mapping[str, str] = "settings") -> Self:
-        """The settings in `values`; keys that are absent take their defaults.
-
-        Args:
-            values: field name to value, as read from JSON, keyword arguments or the command line.
-            source: where the values come from, named in the error; by field name where that differs.
-
-        Raises:
-            SettingsError: an unknown key (with the nearest known one) or a value out of range.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise _one_line(error, cls, source) from None
-
-    @classmethod
-    def parse_flat(cls, values: Mapping[str, Any], *, source: str = "settings") -> Self:
-        """As `parse`, where fields of groups inside are given by their own names; `None` counts as not given.
-
-        Raises:
-            SettingsError: as `parse`.
-        """
-        return cls.parse(_nested(cls, values), source=source)
-
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""
         return self.model_dump(mode="json")
-
-
-def spelling(name: str, info: FieldInfo) -> str:
-    """A field as it is typed: "--cycle-weight", or "RUN" for a word without a flag."""
-    for item in info.metadata:
-        if isinstance(item, Spelled):
-            return item.position or f"--{item.flag}"
-    return f"--{name.replace('_', '-')}"
-
-
-def is_basic(info: FieldInfo) -> bool:
-    """Whether the short help shows a field: it is required, or marked with `BASIC`."""
-    extra = info.json_schema_extra
-    return info.is_required() or (isinstance(extra, dict) and extra.get("basic") is True)
-
-
-def group_of(info: FieldInfo) -> type[Settings] | None:
-    """The class of a field that is a group of settings itself; None for an ordinary field."""
-    kind = info.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, Settings) else None
-
-
-def _nested(kind: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Flat values as `kind` holds them; a name that no group knows stays, for `parse` to refuse."""
-    given = {name: value for name, value in values.items() if value is not None}
-    inside: dict[str, Any] = {}
-    for name, info in kind.model_fields.items():
-        if (group := group_of(info)) is not None:
-            mine = _all_names(group) & given.keys()
-            inside[name] = _nested(group, {key: given.pop(key) for key in mine})
-    return given | inside
-
-
-def _all_names(kind: type[Settings]) -> set[str]:
-    groups = [group for info in kind.model_fields.values() if (group := group_of(info)) is not None]
-    return set(kind.model_fields).union(*map(_all_names, groups))
-
-
-def _one_line(
-    error: ValidationError, model: type[Settings], source: str | Mapping[str, str]
-) -> SettingsError:
-    """The first of pydantic's complaints as one line that says what to do about it."""
-    first = error.errors()[0]
-    names, info = _field_at(first["loc"], model)
-    key = ".".join(names)
-    where = source if isinstance(source, str) else source.get(names[0] if names else "", "")
-    if first["type"] == "extra_forbidden":
-        return unknown_key(key, model.model_fields, where or FLAGS)
-    complaint = first["msg"].removeprefix("Value error, ")
-    if not key or not where:  # the fault lies between several values, one of them a default
-        return SettingsError(complaint, "Change one of them.")
-    if where == FLAGS and info is not None:
-        got = first["input"]
-        typed = " ".join(map(str, got)) if isinstance(got, (list, tuple)) else got
-        return SettingsError(f"{spelling(names[-1], info)} {typed}: {complaint}")
-    return SettingsError(
-        f"'{key}' in {where}: {complaint} (got {_short(first['input'])})", "Change this value."
-    )
-
-
-def _short(value: Any) -> str:
-    """A value for a message; a file may hold any amount of it."""
-    said = repr(value)
-    return said if len(said) <= 200 else f"{said[:200]}..."
-
-
-def _field_at(where: tuple[int | str, ...], model: type[Settings]) -> tuple[list[str], FieldInfo | None]:
-    """The names that lead to the field a complaint is about, and the field; groups may lie in groups."""
-    names: list[str] = []
-    info: FieldInfo | None = None
-    kind: type[Settings] | None = model
-    for part in where:
-        if kind is None:
-            break
-        names.append(str(part))
-        info = kind.model_fields.get(str(part))
-        kind = group_of(info) if info is not None else None
-    return names, info

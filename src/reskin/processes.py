@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,3 @@ def lowest(number: int, device: torch.device) -> int:
     lowest_so_far = torch.tensor(number, device=device)
     dist.all_reduce(lowest_so_far, op=dist.ReduceOp.MIN)
     return int(lowest_so_far.item())
-
-
-def average_over_processes(tensors: Iterable[Tensor]) -> None:
-    """Replace each tensor by its mean over all training processes; nothing to do for a single one."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return
-    tensors = list(tensors)
-    flat = torch.cat([tensor.flatten() for tensor in tensors])
-    dist.all_reduce(flat)
-    flat /= dist.get_world_size()
-    for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-        tensor.copy_(mean.view_as(tensor))

@@ -28,15 +28,18 @@ from reskin.cli.main import main
 from reskin.data.batches import DataConfig
 from reskin.errors import SettingsError
 from reskin.losses.adversarial import Adversarial
-from reskin.methods import find, find_trained, trained_names
+from reskin.methods import SHARED, find, find_trained, trained_names
 from reskin.methods.base import Method, MethodConfig
 from reskin.methods.styled import Styled, styled
 from reskin.methods.translator import Stream, Translator
+from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
+from reskin.runs.schedule import set_learning_rate
 from reskin.runs.settings import TrainConfig, find_preset, sort_settings
 from reskin.training import health
 from reskin.training.loop import seed_step
+from reskin.training.pretrained import load_features
 from reskin.types import Batch, Direction, Step
 
 SAME_FOR_EVERYONE = {
@@ -169,7 +172,7 @@ def test_going_on_from_a_checkpoint_equals_never_stopping(name: str, tmp_path: P
 
     torch.manual_seed(123)
     rest = kind_of(name)(half.config)  # other first weights, nothing in its pools
-    rest.prepare_training()
+    rest.prepare_training(load_features)
     rest_ema = Ema(rest, 0.9)
     checkpoint.restore(rest, rest_ema, checkpoint.load(tmp_path / "two.safetensors")[0])
     assert learn(rest, range(3, 4)) == learn(whole, range(3, 4))
@@ -182,19 +185,19 @@ def test_going_on_from_a_checkpoint_equals_never_stopping(name: str, tmp_path: P
 
 def test_settings_survive_json(name: str) -> None:
     config = tiny(name).config
-    assert type(config).parse(json.loads(json.dumps(config.to_dict()))) == config
+    assert parse(type(config), json.loads(json.dumps(config.to_dict()))) == config
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest(name: str) -> None:
     with pytest.raises(SettingsError, match=r"'learning_rat'.*Did you mean 'learning_rate'"):
-        find(name).Config.parse({"learning_rat": 1})
+        parse(find(name).Config, {"learning_rat": 1})
 
 
 def test_every_setting_is_explained_and_its_default_is_in_range(name: str) -> None:
     config = find(name).Config
     for key, field in config.model_fields.items():
         assert field.description and field.description.strip().endswith("."), f"{key} has no docstring"
-    config.parse(config().to_dict())  # pydantic does not check defaults by itself
+    parse(config, config().to_dict())  # pydantic does not check defaults by itself
     shared = set(config.model_fields) & (set(DataConfig.model_fields) | set(TrainConfig.model_fields))
     assert not shared, "the three groups of settings share a name"
 
@@ -206,7 +209,7 @@ def test_the_file_is_short_and_names_its_paper(name: str) -> None:
     assert lines <= (275 if name == "cyclegan" else 250)  # it has the settings of its paper's ablations
     assert re.search(r"https://\S+", module.__doc__)
     imported = re.findall(r"from reskin\.methods\.(\w+)", Path(module.__file__).read_text(encoding="utf-8"))
-    assert set(imported) <= {"base", "styled", "translator"}, "a method imports no other method"
+    assert set(imported) <= set(SHARED), "a method imports no other method"
 
 
 def test_its_help_names_every_flag(
@@ -402,7 +405,7 @@ def comparable(name: str) -> Method:
     """
     has_pool = "pool_size" in find(name).Config.model_fields
     method = tiny(name, **({"pool_size": 50} if has_pool else {}))
-    method.set_learning_rate(1e-9)
+    set_learning_rate(method, 1e-9)
     return method
 
 

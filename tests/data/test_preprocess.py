@@ -12,6 +12,7 @@ from PIL import Image
 
 from reskin.data.preprocess import DataConfig, Preprocess, centre_crop, fit, fit_pair, fitted_size
 from reskin.errors import SettingsError
+from reskin.parsing import parse
 
 
 def config(preprocess: Preprocess, load_size: int = 286, crop_size: int = 256) -> DataConfig:
@@ -78,13 +79,13 @@ def test_pairs_side_by_side_and_in_two_files() -> None:
 
 def test_a_crop_larger_than_the_picture_is_refused() -> None:
     with pytest.raises(SettingsError, match="crop_size 256 is larger than load_size 128"):
-        DataConfig.parse({"a": "a", "b": "b", "load_size": 128})
-    DataConfig.parse({"a": "a", "b": "b", "load_size": 128, "preprocess": "crop"})
+        parse(DataConfig, {"a": "a", "b": "b", "load_size": 128})
+    parse(DataConfig, {"a": "a", "b": "b", "load_size": 128, "preprocess": "crop"})
 
 
 def test_settings_survive_json_and_are_described() -> None:
     settings = config("crop")
-    assert DataConfig.parse(settings.to_dict()) == settings
+    assert parse(DataConfig, settings.to_dict()) == settings
     assert all(field.description for field in DataConfig.model_fields.values())
 
 
@@ -100,7 +101,7 @@ def test_settings_survive_json_and_are_described() -> None:
 )
 def test_augmentation_that_cannot_be_is_refused(settings: dict[str, object], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
-        DataConfig.parse({"a": "a", "b": "b", **settings})
+        parse(DataConfig, {"a": "a", "b": "b", **settings})
 
 
 def test_augmentation_survives_json() -> None:
@@ -111,10 +112,10 @@ def test_augmentation_survives_json() -> None:
         "flip": False,
         "augment_probabilities": [0.4, 0, 0.2, 0.2, 0.2],
     }
-    settings = DataConfig.parse(given)
-    assert DataConfig.parse(settings.to_dict()) == settings and settings.augment_probabilities[0] == 0.4
+    settings = parse(DataConfig, given)
+    assert parse(DataConfig, settings.to_dict()) == settings and settings.augment_probabilities[0] == 0.4
 
 
 def test_the_former_name_of_the_probabilities_is_read() -> None:
     former = {"a": "a", "b": "b", "augment_chances": [0.4, 0, 0.2, 0.2, 0.2]}
-    assert DataConfig.parse(former).augment_probabilities == (0.4, 0, 0.2, 0.2, 0.2)
+    assert parse(DataConfig, former).augment_probabilities == (0.4, 0, 0.2, 0.2, 0.2)

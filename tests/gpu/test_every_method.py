@@ -12,6 +12,7 @@ from reskin.methods import trained_names
 from reskin.methods.base import Method
 from reskin.training.graph import GraphedStep
 from reskin.training.loop import PlainStep, seed_step
+from reskin.training.pretrained import load_features
 from reskin.types import Batch, Step
 
 pytestmark = [
@@ -23,7 +24,9 @@ pytestmark = [
 def on_gpu(name: str) -> Method:
     method = tiny(name)
     choose_compute("cuda", "fp32").place(method)
-    method.prepare_training()  # once more: pretrained features follow the weights to their device
+    method.prepare_training(
+        load_features
+    )  # once more: pretrained features follow the weights to their device
     return method
 
 

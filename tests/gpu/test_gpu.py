@@ -16,9 +16,11 @@ from reskin.device import Compute, Precision, choose_compute
 from reskin.errors import NotFiniteError, SettingsError
 from reskin.inference.engine import Engine
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
+from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
 from reskin.runs.load import load
+from reskin.runs.schedule import set_learning_rate
 from reskin.runs.settings import sort_settings
 from reskin.storage import read_lines
 from reskin.training.graph import GraphedStep
@@ -49,7 +51,7 @@ def compute(device: str = "cuda", precision: Precision = "fp32") -> Compute:
 
 def made(where: Compute, **settings: Any) -> CycleGAN:
     torch.manual_seed(0)
-    method = CycleGAN(CycleGANConfig.parse(settings or TINY))
+    method = CycleGAN(parse(CycleGANConfig, settings or TINY))
     where.place(method)
     return method
 
@@ -64,7 +66,7 @@ def taught(teach: PlainStep | GraphedStep, first: int, last: int) -> list[dict[s
     rows = []
     for step in range(first, last + 1):
         seed_step(0, step, 0)
-        teach.method.set_learning_rate(1 - step / 20)
+        set_learning_rate(teach.method, 1 - step / 20)
         rows.append({name: loss.item() for name, loss in teach(drawn(step), Step(step, 100)).items()})
     teach.method.raise_if_broken()
     return rows

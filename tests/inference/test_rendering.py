@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from reskin.errors import DataError, ImageError, SettingsError
 from reskin.images import read_image, write_image
 from reskin.inference.rendering import Rendering, example_style, read_mask
-from reskin.methods.styled import Masked, Styled
+from reskin.methods.masked import Masked
+from reskin.methods.styled import Styled
 from reskin.translation.clips import translate_video
 from reskin.translation.film import AS_IT_IS
 from reskin.translation.folders import translate_folder

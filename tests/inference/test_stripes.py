@@ -19,17 +19,18 @@ from reskin.inference.engine import Engine
 from reskin.inference.rendering import Rendering
 from reskin.inference.stripes import striped
 from reskin.methods import find, trained_names
-from reskin.methods.styled import Masked, Styled
+from reskin.methods.masked import Masked
+from reskin.methods.styled import Styled
 from reskin.networks.adain import LayerNorm, StyledBlock
 from reskin.networks.antialias import BlurDownsample, BlurUpsample
 from reskin.networks.attention import SelfAttention
 from reskin.networks.blocks import MirroredConv2d, ResizeConv2d
+from reskin.networks.concatenating import ConcatBlock
 from reskin.networks.fast_style import CutTransposed2d, EdgeConv2d, StyleBlock
-from reskin.networks.ganimorph import ConcatBlock
 from reskin.networks.munit import MirroredDownsampling
 from reskin.networks.normalization import InstanceNorm2d
 from reskin.networks.refiner import RefinerBlock
-from reskin.networks.resnet import ResidualBlock
+from reskin.networks.residual import ResidualBlock
 from reskin.networks.shared_latent import LatentBlock
 
 CPU = Compute(torch.device("cpu"), "fp32")

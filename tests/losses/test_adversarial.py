@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
-from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator, gradient_penalty
+from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
+from reskin.losses.gradient_penalty import gradient_penalty
 from reskin.losses.reconstruction import l1
 from reskin.networks.patchgan import patch_discriminator
 

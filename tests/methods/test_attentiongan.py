@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from reskin.errors import SettingsError
 from reskin.losses.reconstruction import l1
 from reskin.methods.attentiongan import AttentionGAN, AttentionGANConfig
+from reskin.parsing import parse
+from reskin.runs.schedule import set_learning_rate
 from reskin.training.loop import seed_step
 from reskin.types import Batch, Direction, Step
 
@@ -29,7 +31,7 @@ tiny = partial(small.tiny, AttentionGAN)
 def test_the_parameter_counts_are_the_published_ones() -> None:
     with torch.device("meta"):
         second = AttentionGAN(AttentionGANConfig())
-        first = AttentionGAN(AttentionGANConfig.parse(V1))
+        first = AttentionGAN(parse(AttentionGANConfig, V1))
 
     assert count(second.gen_a2b) == count(second.gen_b2a) == 11_822_949
     assert count(second.disc_a) == 2_764_737
@@ -128,7 +130,7 @@ def test_the_variants_run(settings: dict[str, Any]) -> None:
 
 def test_settings_that_leave_nothing_to_learn_are_refused() -> None:
     with pytest.raises(SettingsError, match="pixel_weight and tv_weight are all 0: nothing would be learnt"):
-        AttentionGANConfig.parse({"adversarial_weight": 0, "cycle_weight": 0})
+        parse(AttentionGANConfig, {"adversarial_weight": 0, "cycle_weight": 0})
 
 
 FIRST_LOSSES = {
@@ -151,11 +153,11 @@ def test_the_first_losses_are_what_they_were() -> None:
 def test_red_squares_become_blue_squares_where_they_are() -> None:
     torch.manual_seed(0)
     settings = {"width": 8, "blocks": 1, "disc_layers": 2, "pool_size": 10, "identity_weight": 0.1}
-    method = AttentionGAN(AttentionGANConfig.parse(settings | {"learning_rate": 1e-3}))
+    method = AttentionGAN(parse(AttentionGANConfig, settings | {"learning_rate": 1e-3}))
     steps = 500
     for step in range(1, steps + 1):
         seed_step(0, step, 0)
-        method.set_learning_rate(min(1.0, 2 - 2 * step / steps))
+        set_learning_rate(method, min(1.0, 2 - 2 * step / steps))
         a, b = squares(2, colour="red", seed=2 * step), squares(2, colour="blue", seed=2 * step + 1)
         method.training_step(Batch(a, b), Step(1, 1))
 

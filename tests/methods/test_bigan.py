@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError
 from reskin.methods.bigan import BiGAN, BiGANConfig, adversarial_other
+from reskin.parsing import parse
 from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, BiGAN)
@@ -134,7 +135,7 @@ def test_one_update_of_both_generators_equals_one_of_each() -> None:
 
 def test_only_the_two_games_of_label_0_and_1_are_offered() -> None:
     with pytest.raises(SettingsError, match="'adversarial'"):
-        BiGANConfig.parse({"adversarial": "hinge"})
+        parse(BiGANConfig, {"adversarial": "hinge"})
 
 
 @pytest.mark.parametrize("settings", [{"norm": "batch"}, {"adversarial": "bce"}, {"upsample": "nearest"}])

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError
 from reskin.methods.cogan import CoGAN, CoGANConfig
+from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
+from reskin.runs.schedule import set_learning_rate
 from reskin.training.loop import seed_step
 from reskin.types import Batch, Direction, Step
 
@@ -136,7 +138,7 @@ def test_with_batch_norm_going_on_equals_never_stopping(settings: dict[str, Any]
 
 def test_a_size_that_it_cannot_make_is_refused() -> None:
     with pytest.raises(SettingsError, match="picture_size"):
-        CoGANConfig.parse({"picture_size": 100})
+        parse(CoGANConfig, {"picture_size": 100})
 
 
 @pytest.mark.slow
@@ -144,10 +146,10 @@ def test_it_makes_pairs_and_translates_colours_with_the_place_about_right() -> N
     """A weak baseline, as in its paper: the square is blurred and may lie a pixel or two beside its place."""
     torch.manual_seed(0)
     settings = {"width": 8, "picture_size": 32, "inversion_steps": 60, "learning_rate": 1e-3}
-    method, steps = CoGAN(CoGANConfig.parse(settings)), 400
+    method, steps = CoGAN(parse(CoGANConfig, settings)), 400
     for step in range(1, steps + 1):
         seed_step(0, step, 0)
-        method.set_learning_rate(min(1.0, 2 - 2 * step / steps))
+        set_learning_rate(method, min(1.0, 2 - 2 * step / steps))
         a, b = squares(16, colour="red", seed=2 * step), squares(16, colour="blue", seed=2 * step + 1)
         method.training_step(Batch(a, b), Step(1, 1))
     method.eval()

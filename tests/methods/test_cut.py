@@ -18,6 +18,7 @@ from reskin.losses.equivariance import add_noise, equivariance, random_warp
 from reskin.methods.cut import CUT, CUTConfig
 from reskin.networks.antialias import BlurDownsample, BlurUpsample
 from reskin.networks.patch_projection import draw_locations
+from reskin.parsing import parse
 from reskin.types import Step
 
 tiny = partial(small.tiny, CUT)
@@ -50,7 +51,7 @@ def test_the_settings_are_the_papers() -> None:
 
 
 def test_all_networks_start_from_xavier_with_gain_002() -> None:
-    method = CUT(CUTConfig.parse({"width": 32, "blocks": 1}))
+    method = CUT(parse(CUTConfig, {"width": 32, "blocks": 1}))
     for weight, fans in (
         (method.gen_a2b.blocks[0].conv1.weight, 2 * 128 * 9),
         (method.disc_b.layers[3].weight, (32 + 64) * 16),
@@ -180,7 +181,7 @@ def test_places_are_drawn_anew_and_the_same_for_queries_and_keys() -> None:
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message) as error:
-        CUTConfig.parse(settings)
+        parse(CUTConfig, settings)
     assert "\n" not in str(error.value)
 
 
@@ -208,7 +209,7 @@ def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
 def test_red_squares_become_blue_squares_where_they_are() -> None:
     torch.manual_seed(2)
     settings = {"width": 8, "blocks": 1, "disc_layers": 2, "num_patches": 64, "learning_rate": 1e-3}
-    method = CUT(CUTConfig.parse(settings))
+    method = CUT(parse(CUTConfig, settings))
     train(method, 400)
     red = squares(64, colour="red", seed=7)
     with torch.no_grad():

@@ -17,8 +17,10 @@ from reskin.losses.equivariance import add_noise, equivariance, random_warp
 from reskin.losses.reconstruction import l1
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
 from reskin.networks.attention import SelfAttention, SpectralNorm
+from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
+from reskin.runs.schedule import set_learning_rate
 from reskin.runs.settings import sort_settings
 from reskin.training.loop import seed_step
 from reskin.types import Batch, Step
@@ -42,7 +44,10 @@ def test_the_parameter_counts_are_the_papers(full: CycleGAN) -> None:
 
 def test_six_blocks_are_the_generator_for_128_px() -> None:
     narrow = {"width": 4, "disc_layers": 1}
-    nine, six = CycleGAN(CycleGANConfig.parse(narrow)), CycleGAN(CycleGANConfig.parse(narrow | {"blocks": 6}))
+    nine, six = (
+        CycleGAN(parse(CycleGANConfig, narrow)),
+        CycleGAN(parse(CycleGANConfig, narrow | {"blocks": 6})),
+    )
     assert count(nine.gen_a2b) - count(six.gen_a2b) == 3 * 2 * (16 * 16 * 9 + 16)  # three blocks less
 
 
@@ -157,7 +162,7 @@ def test_the_presets_of_the_reports_are_cyclegans_own_settings() -> None:
 def test_settings_that_leave_nothing_to_learn_are_refused() -> None:
     for cycle in ({"cycle_weight": 0}, {"forward_cycle": 0, "backward_cycle": 0}):
         with pytest.raises(SettingsError, match="nothing would be learnt"):
-            CycleGANConfig.parse({"adversarial_weight": 0} | cycle)
+            parse(CycleGANConfig, {"adversarial_weight": 0} | cycle)
 
 
 def test_without_either_way_of_the_cycle_there_is_the_game_alone() -> None:
@@ -244,8 +249,8 @@ def blocks_of(network: nn.Module) -> list[str]:
 
 def test_the_parts_of_sagan_are_where_its_settings_put_them() -> None:
     with torch.device("meta"):
-        method = CycleGAN(CycleGANConfig.parse(SAGAN))
-        other = CycleGAN(CycleGANConfig.parse({"self_attention": "generator", "spectral_norm": True}))
+        method = CycleGAN(parse(CycleGANConfig, SAGAN))
+        other = CycleGAN(parse(CycleGANConfig, {"self_attention": "generator", "spectral_norm": True}))
     assert blocks_of(method.gen_a2b) == blocks_of(method.gen_b2a) == ["blocks.5"]
     assert blocks_of(method.disc_a) == blocks_of(method.disc_b) == ["layers.8"]
     assert count(method.gen_a2b) == 11_378_179 + 81_921
@@ -261,7 +266,7 @@ def test_the_parts_of_sagan_are_where_its_settings_put_them() -> None:
     )
     assert (gen_rate["lr"], disc_rate["lr"]) == (1e-4, 4e-4)
     assert gen_rate["betas"] == disc_rate["betas"] == (0.0, 0.9)
-    method.set_learning_rate(0.5)
+    set_learning_rate(method, 0.5)
     assert (gen_rate["lr"], disc_rate["lr"]) == (5e-5, 2e-4)
 
 
@@ -308,7 +313,7 @@ def test_with_the_parts_of_sagan_everything_moves_and_a_resumed_run_is_the_same(
 )
 def test_attention_where_it_cannot_be_is_refused(settings: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
-        CycleGANConfig.parse(settings)
+        parse(CycleGANConfig, settings)
 
 
 def test_the_penalty_of_wgan_gp_is_part_of_the_discriminators_loss(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -413,9 +418,9 @@ def test_red_squares_become_blue_squares_where_they_are() -> None:
     torch.manual_seed(0)
     source, steps = torch.Generator().manual_seed(0), 500
     settings = {"width": 8, "blocks": 1, "disc_layers": 2, "pool_size": 10, "identity_weight": 0.1}
-    method = CycleGAN(CycleGANConfig.parse(settings | {"learning_rate": 1e-3}))
+    method = CycleGAN(parse(CycleGANConfig, settings | {"learning_rate": 1e-3}))
     for step in range(steps):
-        method.set_learning_rate(min(1.0, 2 - 2 * step / steps))
+        set_learning_rate(method, min(1.0, 2 - 2 * step / steps))
         method.training_step(Batch(squares(RED, 2, source)[0], squares(BLUE, 2, source)[0]), Step(1, 1))
 
     palette = torch.tensor([(0.0, 0.0, 0.0), RED, BLUE]).view(1, 3, 3, 1, 1)

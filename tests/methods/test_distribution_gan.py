@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from reskin.errors import SettingsError
 from reskin.losses.adversarial import adversarial_generator
 from reskin.methods.distribution_gan import DistributionGAN, DistributionGANConfig, noise_of
+from reskin.parsing import parse
 from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, DistributionGAN)
@@ -119,7 +120,7 @@ def test_the_variants_run(settings: dict[str, Any]) -> None:
 
 def test_an_unknown_source_is_refused() -> None:
     with pytest.raises(SettingsError, match="'source'"):
-        DistributionGANConfig.parse({"source": "text"})
+        parse(DistributionGANConfig, {"source": "text"})
 
 
 def shuffled(images: Tensor) -> Tensor:

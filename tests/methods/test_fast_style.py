@@ -20,6 +20,7 @@ from reskin.errors import SettingsError, WeightsError
 from reskin.images import read_image, to_tensor, write_image
 from reskin.methods.fast_style import FastStyle, FastStyleConfig
 from reskin.networks.fast_style import fast_style_network
+from reskin.parsing import parse
 from reskin.runs.imports.fast_style import read_style_network
 from reskin.runs.settings import sort_settings
 from reskin.training.loop import seed_step
@@ -190,7 +191,7 @@ def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message) as error:
-        FastStyleConfig.parse(settings)
+        parse(FastStyleConfig, settings)
     assert "\n" not in str(error.value)
 
 
@@ -248,7 +249,7 @@ def test_missing_weights_are_one_line(
 
     style = tmp_path / "style.png"
     write_image(style, np.random.default_rng(1).integers(0, 255, (50, 40, 3), np.uint8))
-    monkeypatch.setattr("reskin.methods.fast_style.find_weights", unreachable)
+    monkeypatch.setattr("reskin.training.pretrained.find_weights", unreachable)
     words = [word for word in command(tmp_path, style) if word not in ("--feature-weights", str(drawn_vgg()))]
     assert main(words) == 2
     assert "vgg16 cannot be fetched" in capsys.readouterr().err.strip().splitlines()[-1]

@@ -17,6 +17,7 @@ from reskin.errors import SettingsError
 from reskin.losses.contrastive import patch_nce
 from reskin.methods.fastcut import FastCUT, FastCUTConfig
 from reskin.networks.patch_projection import draw_locations
+from reskin.parsing import parse
 from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, FastCUT)
@@ -124,7 +125,7 @@ def test_each_step_teaches_the_discriminator_first_and_each_network_by_its_own_l
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message) as error:
-        FastCUTConfig.parse(settings)
+        parse(FastCUTConfig, settings)
     assert "\n" not in str(error.value)
 
 
@@ -133,7 +134,7 @@ def test_red_squares_become_blue_squares_where_they_are() -> None:
     """One of four first sets of weights that were tried settled on wrong colours and stayed there."""
     torch.manual_seed(0)
     settings = {"width": 8, "blocks": 1, "disc_layers": 1, "num_patches": 64, "learning_rate": 5e-4}
-    method = FastCUT(FastCUTConfig.parse(settings))
+    method = FastCUT(parse(FastCUTConfig, settings))
     train(method, 200)
     red = squares(64, colour="red", seed=7)
     with torch.no_grad():
@@ -144,5 +145,5 @@ def test_red_squares_become_blue_squares_where_they_are() -> None:
 
 
 def test_former_names_of_settings_are_read() -> None:
-    config = FastCUT.Config.parse({"mirror_chance": 0.25, "patches": 64})
+    config = parse(FastCUT.Config, {"mirror_chance": 0.25, "patches": 64})
     assert (config.flip_probability, config.num_patches) == (0.25, 64)

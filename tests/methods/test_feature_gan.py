@@ -21,6 +21,7 @@ from reskin.cli.main import main
 from reskin.errors import SettingsError, WeightsError
 from reskin.images import write_image
 from reskin.methods.feature_gan import FeatureGAN, FeatureGANConfig
+from reskin.parsing import parse
 from reskin.types import Step
 
 tiny = partial(small.tiny, FeatureGAN)
@@ -168,7 +169,7 @@ def test_the_other_games_run(kind: str) -> None:
 
 def test_settings_that_leave_nothing_to_learn_are_refused() -> None:
     with pytest.raises(SettingsError, match="nothing would be learnt"):
-        FeatureGANConfig.parse({"adversarial_weight": 0, "feature_weight": 0})
+        parse(FeatureGANConfig, {"adversarial_weight": 0, "feature_weight": 0})
 
 
 def test_a_layer_that_no_vgg_has_is_refused() -> None:
@@ -177,7 +178,7 @@ def test_a_layer_that_no_vgg_has_is_refused() -> None:
 
 
 def test_without_the_feature_loss_no_weights_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reskin.methods.feature_gan.find_weights", pytest.fail)
+    monkeypatch.setattr("reskin.training.pretrained.find_weights", pytest.fail)
     losses = tiny(feature_weight=0.0, feature_weights=None).training_step(drawn(1), Step(1, 1))
     assert set(losses) == {"adversarial", "discriminator_b"}
 

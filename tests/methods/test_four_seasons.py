@@ -15,7 +15,9 @@ from reskin.images import to_image, to_tensor
 from reskin.methods.base import Method
 from reskin.methods.munit import MUNIT, MUNITConfig
 from reskin.methods.unit import UNIT, UNITConfig
+from reskin.parsing import parse
 from reskin.runs.ema import Ema
+from reskin.runs.schedule import set_learning_rate
 from reskin.training.loop import seed_step
 from reskin.types import Batch, Step
 from reskin.worlds.footage import SEASONS, Footage, Season
@@ -55,7 +57,7 @@ def learn(method: Method, sides: tuple[Tensor, Tensor], steps: int) -> None:
         if step % 2:
             a, b = a.flip(3), b.flip(3)
         seed_step(0, step, 0)
-        method.set_learning_rate(min(1.0, 2 * (1 - step / (steps + 1))))
+        set_learning_rate(method, min(1.0, 2 * (1 - step / (steps + 1))))
         method.training_step(Batch(a, b), Step(step, steps))
         ema.update(step)
     ema.swap()
@@ -86,7 +88,7 @@ def test_munit_reaches_several_seasons_and_that_of_an_example(
     seed_step(0, 0, 0)
     small = {"width": 16, "blocks": 2, "mlp_width": 64, "disc_width": 32, "disc_layers": 3, "scales": 2}
     weights = {"cycle_weight": 10.0, "adversarial_weight": 4.0, "style_weight": 4.0, "style_size": 3}
-    method = MUNIT(MUNITConfig.parse(small | weights | {"learning_rate": 1e-3}))
+    method = MUNIT(parse(MUNITConfig, small | weights | {"learning_rate": 1e-3}))
     with torch.enable_grad():
         learn(method, sides, 540)
     images, truths = contents
@@ -114,7 +116,7 @@ def test_unit_has_one_look(sides: tuple[Tensor, Tensor], contents: tuple[Tensor,
     seed_step(0, 0, 0)
     small = {"width": 24, "blocks": 3, "disc_width": 32, "disc_layers": 3}
     weights = {"adversarial": "lsgan", "adversarial_weight": 60.0, "learning_rate": 2e-3}
-    method = UNIT(UNITConfig.parse(small | weights))
+    method = UNIT(parse(UNITConfig, small | weights))
     with torch.enable_grad():
         learn(method, sides, 240)
     images, truths = contents

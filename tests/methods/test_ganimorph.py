@@ -16,6 +16,8 @@ from reskin.losses.matching import feature_distance
 from reskin.losses.normaliser import LossNormaliser
 from reskin.losses.structural import GANIMORPH, ssim
 from reskin.methods.ganimorph import GANimorph, GANimorphConfig, over_batch
+from reskin.parsing import parse
+from reskin.runs.schedule import set_learning_rate
 from reskin.runs.settings import find_preset, sort_settings
 from reskin.types import Step
 
@@ -43,7 +45,7 @@ def test_the_networks_are_the_papers() -> None:
 
 def test_weights_begin_as_in_the_published_code() -> None:
     """Evenly within the root of their inputs; Xavier for the dilated layers."""
-    method = GANimorph(GANimorphConfig.parse({"width": 16, "disc_width": 16, "blocks": 1}))
+    method = GANimorph(parse(GANimorphConfig, {"width": 16, "disc_width": 16, "blocks": 1}))
     for network in (method.gen_a2b, method.disc_a):
         for layer in network.modules():
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
@@ -225,7 +227,7 @@ def test_presets() -> None:
 def test_mistakes_are_refused() -> None:
     nothing = dict.fromkeys(("adversarial_weight", "matching_weight", "structure_weight", "cycle_weight"), 0)
     with pytest.raises(SettingsError, match="nothing would be learnt"):
-        GANimorphConfig.parse(nothing)
+        parse(GANimorphConfig, nothing)
     with pytest.raises(ShapeError, match=r"32 x 32 px at 5 scales .* Use 3 scales"):
         tiny(ssim_scales=5).training_step(drawn(), Step(1, 1))
 
@@ -234,9 +236,9 @@ def test_mistakes_are_refused() -> None:
 def test_red_squares_become_blue_squares_where_they_are() -> None:
     torch.manual_seed(0)
     settings = {"width": 8, "disc_width": 4, "blocks": 1, "ssim_scales": 2, "learning_rate": 1e-3}
-    method = GANimorph(GANimorphConfig.parse(settings))
+    method = GANimorph(parse(GANimorphConfig, settings))
     train(method, 400, batch=2)
-    method.set_learning_rate(0.2)
+    set_learning_rate(method, 0.2)
     train(method, 100, batch=2, seed=1)
     method.eval()
     for direction, colour in (("a2b", "red"), ("b2a", "blue")):

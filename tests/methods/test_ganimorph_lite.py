@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
 from reskin.methods.ganimorph_lite import GANimorphLite, GANimorphLiteConfig
+from reskin.parsing import parse
+from reskin.runs.schedule import set_learning_rate
 from reskin.runs.settings import find_preset, sort_settings
 from reskin.types import Batch, Step
 
@@ -46,7 +48,7 @@ def test_settings_choose_the_other_forms() -> None:
             ({"width": 32, "disc_width": 64}, 1_428_483, 11_157_889),
             ({"layout": "add"}, 5_742_723, 2_793_665),
         ):
-            method = GANimorphLite(GANimorphLiteConfig.parse(settings))
+            method = GANimorphLite(parse(GANimorphLiteConfig, settings))
             assert sum(p.numel() for p in method.gen_a2b.parameters()) == of_generator
             assert sum(p.numel() for p in method.disc_b.parameters()) == of_discriminator
 
@@ -95,7 +97,7 @@ def test_black_that_comes_back_white_costs_what_the_sheet_says() -> None:
 def test_discriminators_lose_the_sum_over_real_and_fake() -> None:
     method, batch = tiny(), drawn()
     method.gen_a2b, method.gen_b2a = Painted(), Painted()
-    method.set_learning_rate(1e-9)
+    set_learning_rate(method, 1e-9)
     with torch.no_grad():
         real, fake = method.disc_b(batch.b)[0], method.disc_b(batch.a)[0]
         wanted = -torch.sigmoid(real).log().mean() - (1 - torch.sigmoid(fake)).log().mean()
@@ -158,7 +160,7 @@ def test_held_out_pictures_are_judged_and_not_learnt() -> None:
 )
 def test_weights_that_do_not_add_up_to_one_are_refused(weights: dict[str, float]) -> None:
     with pytest.raises(SettingsError, match=r"add up to [\d.]+, not 1: give all three") as error:
-        GANimorphLiteConfig.parse(weights)
+        parse(GANimorphLiteConfig, weights)
     assert "\n" not in str(error.value)
 
 
@@ -166,7 +168,7 @@ def test_a_weight_may_be_zero_where_the_others_make_up_for_it() -> None:
     method = tiny(adversarial_weight=0.0, cycle_weight=0.6, input_l1_weight=0.4)
     assert set(method.training_step(drawn(), Step(1, 1))) == {"cycle", "input_l1"}
     assert 0.6 + 0.3 + 0.1 != 1  # the sum of floats may be a hair off
-    GANimorphLiteConfig.parse({"adversarial_weight": 0.6, "cycle_weight": 0.3, "input_l1_weight": 0.1})
+    parse(GANimorphLiteConfig, {"adversarial_weight": 0.6, "cycle_weight": 0.3, "input_l1_weight": 0.1})
 
 
 def test_pictures_too_small_for_the_comparison_are_refused() -> None:
@@ -183,9 +185,9 @@ def test_pictures_too_small_for_the_comparison_are_refused() -> None:
 def test_red_squares_become_blue_squares_where_they_are() -> None:
     torch.manual_seed(0)
     settings = {"width": 8, "disc_width": 4, "ssim_scales": 2}
-    method = GANimorphLite(GANimorphLiteConfig.parse(settings))
+    method = GANimorphLite(parse(GANimorphLiteConfig, settings))
     train(method, 270, batch=2)
-    method.set_learning_rate(0.2)
+    set_learning_rate(method, 0.2)
     train(method, 130, batch=2, seed=1)
     method.eval()
     for direction, colour in (("a2b", "red"), ("b2a", "blue")):

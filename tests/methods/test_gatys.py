@@ -20,6 +20,7 @@ from reskin.images import read_image, to_tensor
 from reskin.losses.style import gram
 from reskin.methods import find, find_trained
 from reskin.methods.gatys import Gatys, GatysConfig, Progress, luminance, read_features
+from reskin.parsing import parse
 from reskin.translation.folders import translate_folder
 from reskin.translation.pictures import translate_array
 
@@ -39,7 +40,7 @@ def picture(seed: int, height: int = 40, width: int = 48) -> Tensor:
 
 def gatys(styles: list[Tensor] | None = None, **settings: Any) -> Gatys:
     """Of four channels a layer, two blocks deep, with one style picture of another size."""
-    config = GatysConfig.parse(SHALLOW | settings)
+    config = parse(GatysConfig, SHALLOW | settings)
     features = read_features(drawn_vgg("vgg19"), config)
     return Gatys(config, features, [picture(1, 46, 36)] if styles is None else styles)
 
@@ -246,11 +247,11 @@ def test_a_weight_of_zero_leaves_its_term_out() -> None:
     assert gatys(style_weight=0).stylise(content).equal(content)
     assert gatys(content_weight=0)._loss(content, [content])(content).item() == 0
     with pytest.raises(SettingsError, match="both 0"):
-        GatysConfig.parse({"content_weight": 0, "style_weight": 0})
+        parse(GatysConfig, {"content_weight": 0, "style_weight": 0})
 
 
 def test_mistakes_are_one_line() -> None:
-    config = GatysConfig.parse(SHALLOW)
+    config = parse(GatysConfig, SHALLOW)
     features = read_features(drawn_vgg("vgg19"), config)
     with pytest.raises(SettingsError, match="no style picture was given"):
         Gatys(config, features, [])
@@ -261,13 +262,13 @@ def test_mistakes_are_one_line() -> None:
     with pytest.raises(ShapeError, match="at least 32 px"):
         gatys([torch.zeros(1, 3, 31, 64)])
     with pytest.raises(SettingsError, match="features have no relu3_1"):
-        Gatys(GatysConfig.parse(SHALLOW | {"content_layers": ("relu3_1",)}), features, [picture(1)])
+        Gatys(parse(GatysConfig, SHALLOW | {"content_layers": ("relu3_1",)}), features, [picture(1)])
     with pytest.raises(SettingsError, match="'style_weight' in settings"):
-        GatysConfig.parse({"style_weight": -1})
+        parse(GatysConfig, {"style_weight": -1})
     with pytest.raises(SettingsError, match="'content_layers' in settings"):
-        GatysConfig.parse({"content_layers": ()})
+        parse(GatysConfig, {"content_layers": ()})
     with pytest.raises(SettingsError, match="'relu9' is no layer"):
-        read_features(drawn_vgg("vgg19"), GatysConfig.parse(SHALLOW | {"content_layers": ("relu9",)}))
+        read_features(drawn_vgg("vgg19"), parse(GatysConfig, SHALLOW | {"content_layers": ("relu9",)}))
 
 
 def test_weights_that_end_early_name_the_flags_that_suit_them(tmp_path: Path) -> None:
@@ -294,14 +295,14 @@ def test_it_is_listed_but_not_trained(capsys: pytest.CaptureFixture[str]) -> Non
     assert "reskin stylize photo.jpg --style" in said  # it has no command of its name
     for key, field in GatysConfig.model_fields.items():
         assert field.description and field.description.endswith("."), key
-    GatysConfig.parse(GatysConfig().to_dict())
+    parse(GatysConfig, GatysConfig().to_dict())
 
 
 @pytest.mark.slow
 def test_real_features_bring_a_real_style_nearer(real_data: Path) -> None:
     """At 64 px with the real first layers: half the way or more in Gram matrices, and things in place."""
     layers = {"content_layers": ("relu3_1",), "style_layers": ("relu1_1", "relu2_1", "relu3_1")}
-    config = GatysConfig.parse({**layers, "size": 64, "steps": 60})
+    config = parse(GatysConfig, {**layers, "size": 64, "steps": 60})
     features = read_features(real_data / "weights" / "vgg19_normalised_relu3_1.pth", config)
     folder = real_data / "unpaired" / "summer2winter_yosemite"
     content, style = (

@@ -18,6 +18,8 @@ from reskin.losses.reconstruction import l1
 from reskin.methods import munit
 from reskin.methods.munit import MUNIT, MUNITConfig
 from reskin.networks.invariant_features import InvariantFeatures
+from reskin.networks.vgg import read_vgg
+from reskin.parsing import parse
 from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, MUNIT, disc_layers=2, scales=2)
@@ -80,7 +82,7 @@ def plain_losses(method: MUNIT, batch: Batch) -> dict[str, Tensor]:
     again_a, again_b = method.enc_content_b(fake_b), method.enc_content_a(fake_a)
     losses["content"] = l1(again_a, content_a) + l1(again_b, content_b)
     losses["cycle"] = l1(method.dec_a(again_a, style_a), a) + l1(method.dec_b(again_b, style_b), b)
-    see = InvariantFeatures(drawn_vgg())
+    see = InvariantFeatures(partial(read_vgg, drawn_vgg()))
     losses["features"] = (see(fake_b) - see(a)).square().mean() + (see(fake_a) - see(b)).square().mean()
     fooled = [*method.disc_a(fake_a), *method.disc_b(fake_b)]
     losses["adversarial"] = sum((logits - 1).square().mean() for logits in fooled)  # type: ignore[assignment]
@@ -189,11 +191,11 @@ def test_a_style_is_read_by_the_side_that_the_direction_leads_to() -> None:
 
 def test_wrong_settings_are_refused_in_one_line() -> None:
     with pytest.raises(SettingsError, match="nothing is learnt"):
-        MUNITConfig.parse({"image_weight": 0, "adversarial_weight": 0})
+        parse(MUNITConfig, {"image_weight": 0, "adversarial_weight": 0})
     with pytest.raises(SettingsError, match="'style_size'"):
-        MUNITConfig.parse({"style_size": 0})
+        parse(MUNITConfig, {"style_size": 0})
     with pytest.raises(SettingsError, match="'feature_layer'"):
-        MUNITConfig.parse({"feature_layer": "relu1_1"})
+        parse(MUNITConfig, {"feature_layer": "relu1_1"})
 
 
 def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:

@@ -19,6 +19,7 @@ from reskin.cli.main import main
 from reskin.errors import SettingsError
 from reskin.images import write_image
 from reskin.methods.pix2pix import Pix2Pix, Pix2PixConfig
+from reskin.parsing import parse
 from reskin.runs.load import load
 from reskin.types import Batch, Step
 
@@ -137,9 +138,9 @@ def test_l1_alone_has_no_discriminator() -> None:
 
 def test_settings_that_leave_nothing_to_learn_are_refused() -> None:
     with pytest.raises(SettingsError, match="nothing would be learnt"):
-        Pix2PixConfig.parse({"adversarial_weight": 0, "l1_weight": 0})
+        parse(Pix2PixConfig, {"adversarial_weight": 0, "l1_weight": 0})
     with pytest.raises(SettingsError, match="'adversarial'"):
-        Pix2PixConfig.parse({"adversarial": "wgan-gp"})
+        parse(Pix2PixConfig, {"adversarial": "wgan-gp"})
 
 
 def test_a_translation_repeats_itself_unless_it_is_to_have_noise() -> None:

@@ -19,7 +19,9 @@ from reskin.losses.reconstruction import l1
 from reskin.methods.recycle_gan import RecycleGAN, RecycleGANConfig
 from reskin.methods.translator import Stream
 from reskin.networks.predictor import Predictor, frame_predictor
-from reskin.networks.resnet import resnet_generator
+from reskin.networks.resnet import ResnetGenerator
+from reskin.parsing import parse
+from reskin.runs.schedule import set_learning_rate
 from reskin.training.loop import seed_step
 from reskin.types import Batch, Direction, Step
 
@@ -117,7 +119,7 @@ def test_small_networks_have_the_authors_shape(
 ) -> None:
     assert tuple(count(frame_predictor("unet", width, n)) for n in (5, 6, 7)) == of_predictors
     method = RecycleGAN(RecycleGANConfig(width=width, predictor_width=4, predictor_downsamplings=5))
-    assert count(method.gen_a2b) == of_generator == count(resnet_generator(width, 6))
+    assert count(method.gen_a2b) == of_generator == count(ResnetGenerator(width, 6))
     assert count(method.disc_a) == of_discriminator
 
 
@@ -274,7 +276,7 @@ def test_a_crop_that_the_predictors_cannot_take_is_named() -> None:
 
 def test_settings_that_teach_no_translation_are_refused() -> None:
     with pytest.raises(SettingsError, match="no translation would be learnt"):
-        RecycleGANConfig.parse({"adversarial_weight": 0, "recycle_weight": 0})
+        parse(RecycleGANConfig, {"adversarial_weight": 0, "recycle_weight": 0})
     with pytest.raises(SettingsError, match="predictor_share"):
         tiny().use_predictor(1.5)
 
@@ -348,7 +350,7 @@ def test_red_squares_that_move_become_blue_ones(kind: Literal["unet", "residual"
         a = moving_squares(4, colour="red", seed=2 * step)
         b = moving_squares(4, colour="blue", seed=2 * step + 1)
         seed_step(0, step, 0)
-        method.set_learning_rate(min(1.0, 2 - 2 * step / steps))
+        set_learning_rate(method, min(1.0, 2 - 2 * step / steps))
         losses.append(method.training_step(Batch(a, b), Step(step, steps)))
     clips = moving_squares(16, colour="red", seed=9_999_999)
     frames, truth = clips.flatten(0, 1), clips.flip(2).flatten(0, 1)

@@ -18,6 +18,7 @@ from reskin.errors import SettingsError
 from reskin.methods.simgan import SimGAN, SimGANConfig, local_loss
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.refiner import HistoryBuffer
+from reskin.parsing import parse
 from reskin.runs.settings import sort_settings
 from reskin.types import Batch, Step
 
@@ -173,7 +174,7 @@ def test_a_picture_can_be_refined_at_any_size() -> None:
 
 def test_steps_that_teach_nothing_are_refused() -> None:
     with pytest.raises(SettingsError, match="nothing for the first refiner_steps to learn"):
-        SimGANConfig.parse({"variant": "paper", "self_regularisation_weight": 0})
+        parse(SimGANConfig, {"variant": "paper", "self_regularisation_weight": 0})
     losses = paper(self_regularisation_weight=0, refiner_steps=0, discriminator_steps=0).training_step(
         drawn(), Step(1, 1)
     )

@@ -17,6 +17,8 @@ from reskin.errors import SettingsError
 from reskin.losses.reconstruction import l1
 from reskin.methods.unit import UNIT, UNITConfig
 from reskin.networks.invariant_features import InvariantFeatures
+from reskin.networks.vgg import read_vgg
+from reskin.parsing import parse
 from reskin.types import Batch, Step
 
 tiny = partial(small.tiny, UNIT, blocks=2, disc_layers=2, scales=2)
@@ -25,7 +27,7 @@ tiny = partial(small.tiny, UNIT, blocks=2, disc_layers=2, scales=2)
 def published(**settings: Any) -> UNITConfig:
     """The settings of the form that shares nothing, as its preset has them."""
     preset = UNIT.presets["munit_repo"].settings
-    return UNITConfig.parse({k: v for k, v in preset.items() if k in UNITConfig.model_fields} | settings)
+    return parse(UNITConfig, {k: v for k, v in preset.items() if k in UNITConfig.model_fields} | settings)
 
 
 def generators(method: UNIT) -> list[nn.Module]:
@@ -122,7 +124,7 @@ def plain_losses(method: UNIT, batch: Batch) -> dict[str, Tensor]:
     losses["cycle_kl"] = again_a.square().mean() + again_b.square().mean()
     z_b, z_a = noisy(again_b, again_a)
     losses["cycle"] = l1(dec_a(z_a), a) + l1(dec_b(z_b), b)
-    see = InvariantFeatures(drawn_vgg())
+    see = InvariantFeatures(partial(read_vgg, drawn_vgg()))
     losses["features"] = (see(fake_b) - see(a)).square().mean() + (see(fake_a) - see(b)).square().mean()
     losses["adversarial"] = softplus(-method.disc_a(fake_a)[0]).mean()
     losses["adversarial"] = losses["adversarial"] + softplus(-method.disc_b(fake_b)[0]).mean()
@@ -242,11 +244,11 @@ def test_both_forms_learn_with_all_their_weights(sharing: str, adversarial: str)
 
 def test_wrong_settings_are_refused_in_one_line() -> None:
     with pytest.raises(SettingsError, match="nothing is learnt"):
-        UNITConfig.parse({"image_weight": 0, "adversarial_weight": 0, "cycle_weight": 0})
+        parse(UNITConfig, {"image_weight": 0, "adversarial_weight": 0, "cycle_weight": 0})
     with pytest.raises(SettingsError, match="'sharing'"):
-        UNITConfig.parse({"sharing": "half"})
+        parse(UNITConfig, {"sharing": "half"})
     with pytest.raises(SettingsError, match="'disc_layers'"):
-        UNITConfig.parse({"disc_layers": 0})
+        parse(UNITConfig, {"disc_layers": 0})
 
 
 @pytest.mark.slow

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from tests.support.small import count
 from torch import Tensor, nn
 
-from reskin.errors import SettingsError
 from reskin.networks.antialias import BlurDownsample, BlurUpsample
+from reskin.networks.cut import CutGenerator
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
-from reskin.networks.resnet import resnet_generator
+from reskin.networks.resnet import ResnetGenerator
 
 
 def kernel(row: list[float], channels: int) -> Tensor:
@@ -53,7 +53,7 @@ def test_they_hold_nothing() -> None:
 
 def test_networks_with_blurs_have_as_many_weights_and_outputs() -> None:
     with torch.device("meta"):
-        gen, disc = resnet_generator(antialias=True), patch_discriminator(antialias=True)
+        gen, disc = CutGenerator(), patch_discriminator(shrink=BlurDownsample)
         assert (count(gen), len(gen.state_dict())) == (11_378_179, 48)
         assert (count(disc), len(disc.state_dict())) == (2_764_737, 10)
         assert disc(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30)
@@ -63,14 +63,17 @@ def test_networks_with_blurs_have_as_many_weights_and_outputs() -> None:
 @pytest.mark.parametrize("layers", range(1, 7))
 def test_a_blurring_discriminator_has_as_many_logits_at_any_size(layers: int) -> None:
     with torch.device("meta"):
-        plain, blurring = patch_discriminator(1, layers), patch_discriminator(1, layers, antialias=True)
+        plain, blurring = (
+            patch_discriminator(1, layers),
+            patch_discriminator(1, layers, shrink=BlurDownsample),
+        )
         for side in (plain.smallest_size, plain.smallest_size + 5):
             images = torch.zeros(1, 3, side, side + 1)
             assert blurring(images).shape == plain(images).shape
 
 
 def test_a_blurring_discriminator_has_its_layers_in_the_order_of_the_paper() -> None:
-    kinds = [type(layer).__name__ for layer in patch_discriminator(2, 3, antialias=True).layers]
+    kinds = [type(layer).__name__ for layer in patch_discriminator(2, 3, shrink=BlurDownsample).layers]
     first = ["Conv2d", "LeakyReLU", "BlurDownsample"]
     middle = ["Conv2d", "InstanceNorm2d", "LeakyReLU", "BlurDownsample"]
     assert kinds == [*first, *middle, *middle, "Conv2d", "InstanceNorm2d", "LeakyReLU", "Conv2d"]
@@ -81,9 +84,9 @@ def test_a_blurring_generator_moves_its_output_with_its_input() -> None:
     images = F.interpolate(torch.randn(2, 3, 24, 24), size=64, mode="bicubic").clamp(-1, 1)
     moved = images.roll((1, 1), dims=(2, 3))
     errors = []
-    for antialias in (False, True):
+    for kind in (ResnetGenerator, CutGenerator):
         torch.manual_seed(0)
-        network = resnet_generator(8, 1, antialias=antialias)
+        network = kind(8, 1)
         initialise(network, "kaiming")
         for module in network.modules():  # statistics of the whole picture would hide what is looked for
             if isinstance(module, nn.InstanceNorm2d):
@@ -95,8 +98,3 @@ def test_a_blurring_generator_moves_its_output_with_its_input() -> None:
     strided, blurred = errors
     assert strided > 0.05
     assert blurred < 0.6 * strided
-
-
-def test_blurs_and_another_way_of_growing_are_refused() -> None:
-    with pytest.raises(SettingsError, match="antialias with upsample 'nearest'"):
-        resnet_generator(4, 1, antialias=True, upsample="nearest")

@@ -18,7 +18,7 @@ from reskin.networks.attention import (
     without_norms,
 )
 from reskin.networks.patchgan import patch_discriminator
-from reskin.networks.resnet import resnet_generator
+from reskin.networks.resnet import ResnetGenerator
 
 
 def block(channels: int = 16, *, is_pooled: bool = True, gamma: float = 0.7) -> SelfAttention:
@@ -88,7 +88,7 @@ def test_a_single_place_cannot_be_pooled() -> None:
 
 
 def test_where_networks_attend() -> None:
-    nine, one = resnet_generator(4, 9), resnet_generator(4, 1)
+    nine, one = ResnetGenerator(4, 9), ResnetGenerator(4, 1)
     attend_in_generator(nine)
     attend_in_generator(one)
     assert [isinstance(layer, SelfAttention) for layer in nine.blocks].index(True) == 5

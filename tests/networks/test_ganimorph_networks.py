@@ -9,7 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
-from reskin.networks.ganimorph import ConcatBlock, DilatedDiscriminator, GanimorphGenerator, LiteGenerator
+from reskin.networks.concatenating import ConcatBlock
+from reskin.networks.dilated import DilatedDiscriminator
+from reskin.networks.ganimorph import GanimorphGenerator
+from reskin.networks.ganimorph_lite import LiteGenerator
 
 
 def lite_disc(width: int = 32, **settings: str) -> DilatedDiscriminator:

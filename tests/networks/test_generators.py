@@ -10,8 +10,9 @@ from torch import nn
 from reskin.errors import SettingsError, ShapeError
 from reskin.networks.blocks import MirroredConv2d, bounded, norm_layer, upsampling
 from reskin.networks.init import initialise
-from reskin.networks.resnet import ResidualBlock, resnet_generator
-from reskin.networks.unet import unet_generator
+from reskin.networks.residual import ResidualBlock
+from reskin.networks.resnet import ResnetGenerator
+from reskin.networks.unet import UnetGenerator
 
 
 def without_memory(make, *args, **settings) -> nn.Module:
@@ -31,7 +32,7 @@ def without_memory(make, *args, **settings) -> nn.Module:
     ],
 )
 def test_resnet_has_the_published_size(blocks: int, settings: dict, parameters: int, keys: int) -> None:
-    network = without_memory(resnet_generator, 64, blocks, **settings)
+    network = without_memory(ResnetGenerator, 64, blocks, **settings)
     assert (count(network), len(network.state_dict())) == (parameters, keys)
 
 
@@ -42,24 +43,24 @@ def test_resnet_has_the_published_size(blocks: int, settings: dict, parameters: 
         (8, {}, 54_409_603),
         (7, {"norm": "batch"}, 41_828_995),
         (7, {}, 41_825_667),
-        (8, {"norm": "batch", "in_channels": 6}, 54_417_027),
-        (8, {"in_channels": 6}, 54_412_675),
-        (7, {"in_channels": 6}, 41_828_739),
+        (8, {"norm": "batch", "channels": (6, 3)}, 54_417_027),
+        (8, {"channels": (6, 3)}, 54_412_675),
+        (7, {"channels": (6, 3)}, 41_828_739),
     ],
 )
 def test_unet_has_the_published_size(downsamplings: int, settings: dict, parameters: int) -> None:
-    assert count(without_memory(unet_generator, 64, downsamplings, **settings)) == parameters
+    assert count(without_memory(UnetGenerator, 64, downsamplings, **settings)) == parameters
 
 
 def test_unet_saves_as_many_tensors_as_published() -> None:
-    assert len(without_memory(unet_generator, norm="batch").state_dict()) == 82
-    assert len(without_memory(unet_generator).state_dict()) == 32
+    assert len(without_memory(UnetGenerator, norm="batch").state_dict()) == 82
+    assert len(without_memory(UnetGenerator).state_dict()) == 32
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 @pytest.mark.parametrize("side", [128, 256])
 def test_generators_keep_the_size_and_every_weight_learns(norm: str, side: int) -> None:
-    for network in (resnet_generator(2, 1, norm=norm), unet_generator(2, 7 if side == 128 else 8, norm=norm)):
+    for network in (ResnetGenerator(2, 1, norm=norm), UnetGenerator(2, 7 if side == 128 else 8, norm=norm)):
         images = torch.rand(1, 3, side, side) * 2 - 1
         made = network(images)
         assert made.shape == images.shape
@@ -72,23 +73,23 @@ def test_generators_keep_the_size_and_every_weight_learns(norm: str, side: int) 
 
 def test_channels_may_differ_between_input_and_output() -> None:
     images = torch.rand(2, 1, 32, 48)
-    assert resnet_generator(2, 1, in_channels=1, out_channels=4)(images).shape == (2, 4, 32, 48)
-    assert unet_generator(2, 4, in_channels=1, out_channels=4)(images).shape == (2, 4, 32, 48)
+    assert ResnetGenerator(2, 1, channels=(1, 4))(images).shape == (2, 4, 32, 48)
+    assert UnetGenerator(2, 4, channels=(1, 4))(images).shape == (2, 4, 32, 48)
 
 
 @pytest.mark.parametrize("size", [(30, 32), (32, 31), (33, 33)])
 def test_odd_sizes_are_refused_with_the_multiple_that_is_needed(size: tuple[int, int]) -> None:
     images = torch.zeros(1, 3, *size)
     with pytest.raises(ShapeError, match="multiples of 4"):
-        resnet_generator(2, 1)(images)
+        ResnetGenerator(2, 1)(images)
     with pytest.raises(ShapeError, match="multiples of 16"):
-        unet_generator(2, 4)(images)
+        UnetGenerator(2, 4)(images)
 
 
 def test_wrong_input_is_refused() -> None:
-    network = resnet_generator(2, 1)
+    network = ResnetGenerator(2, 1)
     assert network.size_multiple == 4
-    assert unet_generator(2, 5).size_multiple == 32
+    assert UnetGenerator(2, 5).size_multiple == 32
     for wrong in (torch.zeros(1, 4, 16, 16), torch.zeros(3, 16, 16)):
         with pytest.raises(ShapeError, match="takes"):
             network(wrong)
@@ -99,9 +100,9 @@ def test_wrong_input_is_refused() -> None:
 
 def test_unknown_settings_are_refused() -> None:
     with pytest.raises(SettingsError, match="width"):
-        resnet_generator(0)
+        ResnetGenerator(0)
     with pytest.raises(SettingsError, match="downsamplings"):
-        unet_generator(4, 1)
+        UnetGenerator(4, 1)
     with pytest.raises(SettingsError, match="norm"):
         norm_layer("layer", 3)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="upsample"):
@@ -109,7 +110,7 @@ def test_unknown_settings_are_refused() -> None:
 
 
 def test_resnet_layers_are_in_the_papers_order() -> None:
-    network = resnet_generator(4, 1)
+    network = ResnetGenerator(4, 1)
     x = torch.randn(2, 3, 16, 20)
     state = network.state_dict()
 
@@ -133,7 +134,7 @@ def test_resnet_layers_are_in_the_papers_order() -> None:
 
 
 def test_dropout_acts_only_in_training() -> None:
-    for network in (resnet_generator(4, 1, has_dropout=True), unet_generator(4, 6, has_dropout=True)):
+    for network in (ResnetGenerator(4, 1, has_dropout=True), UnetGenerator(4, 6, has_dropout=True)):
         x = torch.randn(1, 3, 64, 64)
         assert not network(x).equal(network(x))
         network.eval()
@@ -141,7 +142,7 @@ def test_dropout_acts_only_in_training() -> None:
 
 
 def test_unet_drops_out_in_the_levels_next_to_the_innermost() -> None:
-    network = without_memory(unet_generator, 4, 8, has_dropout=True)
+    network = without_memory(UnetGenerator, 4, 8, has_dropout=True)
     dropping = [level for level, layers in enumerate(network.up) if isinstance(layers[-1], nn.Dropout)]
     assert dropping == [4, 5, 6]
 
@@ -166,7 +167,7 @@ def test_mirrored_convolution_is_the_same_under_autocast_with_padding_left_in_bf
 
 
 def test_output_is_bounded_in_float32_even_in_bf16() -> None:
-    network, x = resnet_generator(4, 1), torch.randn(1, 3, 16, 16)
+    network, x = ResnetGenerator(4, 1), torch.randn(1, 3, 16, 16)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         made = network(x)
     assert made.dtype == torch.float32
@@ -186,7 +187,7 @@ def test_same_seed_same_weights_same_picture() -> None:
     made = []
     for _ in range(2):
         torch.manual_seed(3)
-        network = resnet_generator(4, 1, norm="batch")
+        network = ResnetGenerator(4, 1, norm="batch")
         initialise(network)
         made.append(network(torch.ones(1, 3, 16, 16)))
     assert made[0].equal(made[1])

@@ -11,11 +11,11 @@ from torch import nn
 from reskin.errors import SettingsError
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
-from reskin.networks.resnet import resnet_generator
+from reskin.networks.resnet import ResnetGenerator
 
 
 def test_normal_is_the_papers() -> None:
-    network = resnet_generator(16, 1, norm="batch")
+    network = ResnetGenerator(16, 1, norm="batch")
     initialise(network)
     state = network.state_dict()
     for name in ("stem.0", "down.3", "blocks.0.conv1", "up.0", "head"):

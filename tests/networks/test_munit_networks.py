@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from tests.support.drawn_vgg import drawn_vgg
@@ -145,7 +147,7 @@ def test_features_of_the_paper_are_relu4_3_without_mean_and_spread() -> None:
     spread, mean = torch.var_mean(plain, dim=(2, 3), correction=0, keepdim=True)
     expected = (plain - mean) / (spread + 1e-5).sqrt()
     torch.testing.assert_close(
-        InvariantFeatures(drawn_vgg())(images).double(), expected, atol=1e-5, rtol=1e-4
+        InvariantFeatures(partial(read_vgg, drawn_vgg()))(images).double(), expected, atol=1e-5, rtol=1e-4
     )
 
 
@@ -155,13 +157,16 @@ def test_features_of_the_code_leave_out_the_pool_before_block_five() -> None:
     features = read_vgg(drawn_vgg(), ["relu4_3"])(images)["relu4_3"]
     for place in (1, 2, 3):
         features = vgg.convolutions[f"conv5_{place}"](features).relu()
-    found = InvariantFeatures(drawn_vgg(), "relu5_3")(images)
+    found = InvariantFeatures(partial(read_vgg, drawn_vgg()), "relu5_3")(images)
     assert found.shape[-2:] == (8, 8)
     torch.testing.assert_close(found, nn.functional.instance_norm(features))
 
 
 def test_features_are_frozen_but_let_gradients_through() -> None:
-    network, images = InvariantFeatures(drawn_vgg(), "relu5_3"), torch.rand(1, 3, 32, 32, requires_grad=True)
+    network, images = (
+        InvariantFeatures(partial(read_vgg, drawn_vgg()), "relu5_3"),
+        torch.rand(1, 3, 32, 32, requires_grad=True),
+    )
     network(images).square().mul(torch.rand(4, 4)).sum().backward()
     assert images.grad is not None and images.grad.abs().max() > 0
     assert not any(parameter.requires_grad for parameter in network.parameters())

@@ -7,17 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
+from reskin.networks.cut import CutGenerator, TappedGenerator
 from reskin.networks.patch_projection import PatchProjection, draw_locations, mirror_locations
-from reskin.networks.resnet import resnet_generator
 
 
-@pytest.mark.parametrize("antialias", [False, True])
-def test_taps_are_what_the_layers_give(antialias: bool) -> None:
+@pytest.mark.parametrize("kind", [TappedGenerator, CutGenerator])
+def test_taps_are_what_the_layers_give(kind: type[TappedGenerator]) -> None:
     """Seen from outside, by hooks on the layers themselves."""
-    network, seen = resnet_generator(2, 6, antialias=antialias), {}
+    network, seen = kind(2, 6), {}
     layers = {
         "down1": network.down[0],
-        "down2": network.down[4 if antialias else 3],
+        "down2": network.down[4 if kind is CutGenerator else 3],
         "block1": network.blocks[0],
         "block5": network.blocks[4],
     }
@@ -41,7 +41,7 @@ def test_taps_are_what_the_layers_give(antialias: bool) -> None:
 
 
 def test_nothing_behind_the_last_tap_is_run() -> None:
-    network = resnet_generator(2, 6)
+    network = CutGenerator(2, 6)
     for layer in (network.blocks[5], network.up, network.head):
         layer.register_forward_hook(lambda *_: pytest.fail("it was run"))
     network.tap(torch.zeros(1, 3, 16, 16))
@@ -51,14 +51,14 @@ def test_nothing_behind_the_last_tap_is_run() -> None:
     ("blocks", "names"), [(0, []), (1, ["block1"]), (3, ["block1", "block3"]), (9, ["block1", "block5"])]
 )
 def test_the_last_block_stands_in_where_there_is_no_fifth(blocks: int, names: list[str]) -> None:
-    network = resnet_generator(2, blocks)
+    network = CutGenerator(2, blocks)
     assert list(network.tap_channels) == ["padded", "down1", "down2", *names]
     made, taps = network.translate_and_tap(torch.zeros(1, 3, 16, 16))
     assert taps.keys() == network.tap_channels.keys() and made.shape == (1, 3, 16, 16)
 
 
 def test_wrong_pictures_are_refused_before_they_are_tapped() -> None:
-    for way in (resnet_generator(2, 1).tap, resnet_generator(2, 1).translate_and_tap):
+    for way in (CutGenerator(2, 1).tap, CutGenerator(2, 1).translate_and_tap):
         with pytest.raises(ShapeError, match="multiples of 4"):
             way(torch.zeros(1, 3, 18, 16))
 
@@ -69,7 +69,7 @@ def drawn_taps() -> dict[str, Tensor]:
 
 def test_the_projection_has_the_published_size() -> None:
     with torch.device("meta"):
-        projection = PatchProjection(resnet_generator().tap_channels)
+        projection = PatchProjection(CutGenerator().tap_channels)
     assert sum(p.numel() for p in projection.parameters()) == 560_384
 
 

@@ -8,7 +8,8 @@ from tests.support.small import count
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
-from reskin.networks.patchgan import patch_discriminator, pixel_discriminator
+from reskin.networks.patchgan import patch_discriminator
+from reskin.networks.pixelgan import pixel_discriminator
 
 PUBLISHED = [
     # layers, receptive field, parameters, logits a side at 256 px, at 128 px
@@ -80,7 +81,7 @@ def test_logits_are_raw_and_every_weight_learns() -> None:
 
 
 @pytest.mark.parametrize("layers", range(1, 7))
-def test_the_smallest_side_leaves_one_logit(layers: int) -> None:
+def test_the_smallest_size_leaves_one_logit(layers: int) -> None:
     network = patch_discriminator(1, layers)
     side = network.smallest_size
     assert network(torch.zeros(1, 3, side, side)).shape == (1, 1, 1, 1)

@@ -10,6 +10,7 @@ from tests.parity import steps
 from torch import Tensor
 
 from reskin.methods import find_trained
+from reskin.parsing import parse
 from reskin.training.loop import seed_step
 from reskin.types import Batch, Step
 
@@ -52,7 +53,7 @@ def compare(name: str, *, count: int = 1, edge: int = 32, seed: int = 0) -> Pari
     with double_precision():
         kind = find_trained(name)
         seed_step(seed, 0, 0)
-        method = kind(kind.Config.parse(METHODS[name])).double()
+        method = kind(parse(kind.Config, METHODS[name])).double()
         source = torch.Generator().manual_seed(seed + 1)
         a, b = torch.rand((2, count, 3, edge, edge), generator=source) * 2 - 1
         start = {key: p.detach().clone() for key, p in method.named_parameters()}

@@ -14,6 +14,7 @@ from torch import nn
 
 from reskin.errors import CheckpointError, ReskinError, RunError
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
+from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.folder import RunFolder
 from reskin.runs.load import crop_size, load
@@ -23,7 +24,7 @@ SETTINGS = {"width": 4, "blocks": 1, "disc_layers": 1, "pool_size": 2}
 
 def model_folder(folder: Path, *, source: bool = False, **changes: Any) -> Path:
     """A folder with the weights of a small CycleGAN and a config.json that says what `changes` say."""
-    method = CycleGAN(CycleGANConfig.parse(SETTINGS))
+    method = CycleGAN(parse(CycleGANConfig, SETTINGS))
     state = {f"method.{key}": value for key, value in method.state_dict().items()}
     if source:
         state = {key: value for key, value in state.items() if key.startswith("method.gen_a2b.")}

@@ -12,6 +12,7 @@ import torch
 
 from reskin.errors import CheckpointError, RunError
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
+from reskin.parsing import parse
 from reskin.runs.ema import Ema
 from reskin.runs.folder import RunFolder
 from reskin.runs.run import Run, check_unchanged
@@ -25,7 +26,7 @@ def begun(folder: Path) -> tuple[Run, CycleGAN, Ema]:
     settings = sort_settings("cyclegan", {"a": "a", "b": "b", **SMALL})
     run = Run(folder, settings, {"steps": 10, "epoch_steps": 5, "precision": "fp32", "processes": 1})
     run.describe({})
-    method = CycleGAN(CycleGANConfig.parse(SMALL))
+    method = CycleGAN(parse(CycleGANConfig, SMALL))
     return run, method, Ema(method, 0.0)
 
 

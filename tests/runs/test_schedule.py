@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from reskin.errors import SettingsError
+from reskin.parsing import parse
 from reskin.runs.schedule import epoch_of, linear_multiplier
 from reskin.runs.settings import TrainConfig, sort_settings
 
@@ -51,7 +52,7 @@ def test_a_run_of_few_steps_goes_through_the_whole_schedule() -> None:
 )
 def test_lengths_that_make_no_sense_are_refused(values: dict[str, float], complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint):
-        TrainConfig.parse(values)
+        parse(TrainConfig, values)
 
 
 def train_config(**settings: Any) -> TrainConfig:

@@ -7,6 +7,7 @@ from tests.support.squares import squares
 from torch import Tensor
 
 from reskin.methods.base import Method
+from reskin.runs.schedule import set_learning_rate
 from reskin.training.loop import seed_step
 from reskin.types import Batch, Step
 
@@ -40,6 +41,6 @@ def train_looks(method: Method, steps: int, *, batch: int = 4) -> None:
     for step in range(1, steps + 1):
         a, (b, _) = red_squares(batch, seed=2 * step), many_looks(batch, seed=2 * step + 1)
         seed_step(0, step, 0)
-        method.set_learning_rate(min(1.0, 3 - 3 * step / steps))
+        set_learning_rate(method, min(1.0, 3 - 3 * step / steps))
         method.training_step(Batch(a, b), Step(step, steps))
     method.eval()

@@ -10,6 +10,8 @@ from tests.support.drawn_vgg import drawn_vgg
 from torch import Tensor, nn
 
 from reskin.methods.base import Method
+from reskin.parsing import parse
+from reskin.training.pretrained import load_features
 from reskin.types import Batch, Step
 
 SIZES: dict[str, Any] = {
@@ -49,9 +51,9 @@ def tiny(kind: type[Kind], *, ready: bool = True, **settings: Any) -> Kind:
     small = {key: value for key, value in SIZES.items() if key in fields}
     if "feature_weights" in fields:
         small["feature_weights"] = str(drawn_vgg())
-    method = kind(kind.Config.parse(small | settings))
+    method = kind(parse(kind.Config, small | settings))
     if ready:
-        method.prepare_training()
+        method.prepare_training(load_features)
     return method
 
 

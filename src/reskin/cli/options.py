@@ -17,8 +17,10 @@ from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from reskin.cli.streams import show_text
-from reskin.config import FLAGS, Settings, group_of, is_basic, spelling
-from reskin.errors import SettingsError, unknown
+from reskin.config import Settings
+from reskin.errors import SettingsError
+from reskin.parsing import FLAGS, group_of, is_basic, parse_flat, spelling
+from reskin.unknown import unknown
 
 T = TypeVar("T", bound=Settings)
 
@@ -108,7 +110,7 @@ def parse(
     with see_help(command):
         values = merge(given) if merge else given
         check_missing(options, values)
-        return kind.parse_flat(values, source=FLAGS)
+        return parse_flat(kind, values, source=FLAGS)
 
 
 def read_words(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from reskin.cli.options import check_missing, options_of, read_words, see_help
 from reskin.cli.streams import say, show, show_text
-from reskin.config import BASIC, FLAGS, Settings, Spelled
+from reskin.config import BASIC, Settings, Spelled
 from reskin.data.batches import DataConfig
 from reskin.errors import SettingsError
 from reskin.methods import find_trained, trained_names
+from reskin.parsing import FLAGS, parse
 from reskin.progress import in_words
 from reskin.runs.settings import RunSettings, TrainConfig, gather_settings
 
@@ -98,7 +99,7 @@ def read_arguments(name: str, words: list[str]) -> tuple[RunArguments, RunSettin
         check_missing(of_run if "config" in given else [*of_run, *of_data], given)
         about_run: dict[str, Any] = {option.name: given.pop(option.name, None) for option in of_run}
         about_run = {key: value for key, value in about_run.items() if value is not None}
-        start = RunArguments.parse(about_run, source=FLAGS)
+        start = parse(RunArguments, about_run, source=FLAGS)
         return start, gather_settings(name, start.config, given, preset=start.preset, source=FLAGS)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from reskin.data.folders import check_domains_differ
-from reskin.errors import DataError, SettingsError, WeightsError, unknown
+from reskin.errors import DataError, SettingsError, WeightsError
 from reskin.evaluation.pictures import HeldOut, find_held_out, square
 from reskin.evaluation.reinhard import Colours, Reinhard, measure
 from reskin.evaluation.scores import SUBJECTS, Score, Scores, Subject
@@ -26,6 +26,7 @@ from reskin.methods.translator import Translator
 from reskin.metrics import cycle, kid, lpips, psnr, ssim, swd
 from reskin.networks.squeezenet import SqueezeNet, read_squeezenet
 from reskin.types import Direction
+from reskin.unknown import unknown
 from reskin.weights import FOLDER_VARIABLE
 
 METRICS = ("psnr", "ssim", "lpips", "cycle_l1", "swd", "kid")

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from reskin.errors import DataError, unknown
+from reskin.errors import DataError
 from reskin.images import MAX_PIXELS, Picture
 from reskin.metrics.segmentation import IGNORED
 from reskin.paths import read_plain
+from reskin.unknown import unknown
 from reskin.worlds.materials import CLASSES
 
 Labels = NDArray[np.uint8]

@@ -20,7 +20,8 @@ from reskin.errors import ImageError, NotFiniteError, ShapeError
 from reskin.images import bytes_to_floats, to_image
 from reskin.inference.rendering import Rendering, blend, check_rendering
 from reskin.inference.stripes import striped
-from reskin.methods.styled import Masked, Styled
+from reskin.methods.masked import Masked
+from reskin.methods.styled import Styled
 from reskin.methods.translator import Stream, Translator
 from reskin.networks.padding import crop_to, pad_to_multiple
 from reskin.types import Direction

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from reskin.errors import DataError, ImageError, SettingsError
 from reskin.images import IMAGE_SUFFIXES, read_image, to_tensor
-from reskin.methods.styled import Masked, Styled, styled
+from reskin.methods.masked import Masked
+from reskin.methods.styled import Styled, styled
 from reskin.methods.translator import Translator
 from reskin.networks.padding import pad_to_multiple
 from reskin.types import Direction

@@ -37,11 +37,13 @@ from reskin.networks.antialias import BlurDownsample, BlurUpsample
 from reskin.networks.attention_generator import Attended, AttentionGenerator, attended
 from reskin.networks.bilateral_grid import GradeGenerator, apply_grade
 from reskin.networks.blocks import ResizeConv2d, bounded, check_input, mirrored
+from reskin.networks.concatenating import ConcatBlock
+from reskin.networks.cut import CutGenerator, TappedGenerator
 from reskin.networks.fast_style import CutTransposed2d, StyleBlock
-from reskin.networks.ganimorph import ConcatBlock
 from reskin.networks.normalization import InstanceNorm2d, instance_norm
 from reskin.networks.refiner import RefinerBlock
-from reskin.networks.resnet import ResidualBlock, ResnetGenerator
+from reskin.networks.residual import ResidualBlock
+from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.shared_latent import LatentBlock
 from reskin.networks.unet import UnetGenerator
 from reskin.precision import at_least_float32
@@ -464,6 +466,8 @@ _FORWARD: dict[type, Callable[..., Any]] = {
     StyledBlock: _styled,
     ConcatBlock: _concatenating,
     ResnetGenerator: _resnet,
+    TappedGenerator: _resnet,
+    CutGenerator: _resnet,
     UnetGenerator: _unet,
     AttentionGenerator: _attention,
     GradeGenerator: _graded,

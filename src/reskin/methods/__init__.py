@@ -11,20 +11,21 @@ import inspect
 import pkgutil
 from typing import TYPE_CHECKING
 
-from reskin.errors import SettingsError, unknown
+from reskin.errors import SettingsError
+from reskin.unknown import unknown
 
 if TYPE_CHECKING:
     from reskin.methods.base import Method
     from reskin.methods.translator import Translator
 
 
-_SHARED = ("base", "description", "styled", "translator")
+SHARED = ("base", "description", "masked", "styled", "translator")
 """Modules that methods are made of and that are none themselves."""
 
 
 def names() -> list[str]:
     """The names of all methods, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _SHARED)
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED)
 
 
 def trained_names() -> list[str]:

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
 from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
-from reskin.methods.styled import Masked
+from reskin.methods.masked import Masked
 from reskin.networks.attention_generator import Attended, AttentionGenerator, OneMaskGenerator
 from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
-from reskin.networks.patchgan import patch_discriminator, tower_discriminator
+from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.together import together
+from reskin.networks.tower import tower_discriminator
 from reskin.precision import at_least_float32
 from reskin.types import Batch, Direction, Step
 
@@ -135,19 +136,17 @@ class AttentionGAN(Masked, Method):
 
     def _generator(self) -> nn.Module:
         c = self.config
-        network: nn.Module
         if c.version == "v1":
-            network = OneMaskGenerator(c.width, c.blocks, norm=c.norm)
-        else:
-            network = AttentionGenerator(c.width, c.blocks, norm=c.norm, upsample=c.upsample)
-        initialise(network, c.init, c.init_gain)
-        return network
+            return self._initialised(OneMaskGenerator(c.width, c.blocks, norm=c.norm))
+        return self._initialised(AttentionGenerator(c.width, c.blocks, norm=c.norm, upsample=c.upsample))
 
     def _discriminator(self) -> nn.Module:
         c = self.config
         make = tower_discriminator if c.discriminator == "tower" else patch_discriminator
-        network = make(c.width, c.disc_layers, norm=c.norm)
-        initialise(network, c.init, c.init_gain)
+        return self._initialised(make(c.width, c.disc_layers, norm=c.norm))
+
+    def _initialised(self, network: nn.Module) -> nn.Module:
+        initialise(network, self.config.init, self.config.init_gain)
         return network
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
@@ -219,8 +218,7 @@ class AttentionGAN(Masked, Method):
             SettingsError: the direction is not offered.
         """
         self.check_direction(direction)
-        made: Attended = (self.gen_a2b if direction == "a2b" else self.gen_b2a)(images)
-        return made
+        return (self.gen_a2b if direction == "a2b" else self.gen_b2a)(images)
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:
         return self.attend(images, direction).picture.clamp(-1, 1)  # the contents of version 1 may go beyond

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from reskin.averaging import average_over_processes
 from reskin.config import Settings
 from reskin.errors import NotFiniteError
 from reskin.methods.description import Adversary, Preset
 from reskin.methods.translator import Translator
-from reskin.processes import average_over_processes
 from reskin.types import Batch, Step, Trouble
 
-__all__ = ["Adversary", "Method", "MethodConfig", "Preset", "frozen"]
+__all__ = ["Adversary", "FeatureLoader", "Method", "MethodConfig", "Preset", "frozen"]
+
+FeatureLoader = Callable[[Sequence[str], Path | None], Any]
+"""See `Method.prepare_training`."""
 
 
 class MethodConfig(Settings):
@@ -79,8 +83,12 @@ class Method(Translator):
             NotFiniteError: a loss or gradient is not finite; the networks that it trains were not changed.
         """
 
-    def prepare_training(self) -> None:
-        """Load what only training needs, such as pretrained features; called once, on the device.
+    def prepare_training(self, load_features: FeatureLoader) -> None:
+        """Make ready what only training needs, such as pretrained features; called once, on the device.
+
+        Args:
+            load_features: gives layers of a VGG (a `networks.features.FeatureNetwork`) from their names and
+                a file of weights; None for the file that the package knows.
 
         Raises:
             WeightsError: pretrained weights are not here and cannot be fetched.
@@ -110,27 +118,16 @@ class Method(Translator):
         parameters = list(dict.fromkeys(p for network in networks for p in network.parameters()))
         rate = self.rates[name] = self.config.learning_rate if learning_rate is None else learning_rate
         shared: dict[str, Any] = {"lr": rate, "weight_decay": weight_decay, "fused": True}
-        betas = (self.config.beta1, self.config.beta2)
-        self.optimizers[name] = (
-            torch.optim.SGD(parameters, **shared)
-            if kind == "sgd"
-            else torch.optim.Adam(parameters, betas=betas, **shared)
-        )
+        if kind == "sgd":
+            self.optimizers[name] = torch.optim.SGD(parameters, **shared)
+        else:
+            betas = (self.config.beta1, self.config.beta2)
+            self.optimizers[name] = torch.optim.Adam(parameters, betas=betas, **shared)
 
     def add_frozen(self, name: str, network: nn.Module) -> None:
         """Keep a pretrained network as attribute `name`; it learns nothing and is no part of the state."""
         network = network.requires_grad_(False).eval().to(next(self.parameters()).device)
         object.__setattr__(self, name, network)  # not as nn.Module would, so that no checkpoint holds it
-
-    def set_learning_rate(self, multiplier: float) -> None:
-        """Scale the learning rate of every optimizer to `multiplier` times its setting."""
-        for name, optimizer in self.optimizers.items():
-            rate = self.rates[name] * multiplier
-            for group in optimizer.param_groups:
-                if isinstance(group["lr"], Tensor):  # a captured step reads its rate from the device
-                    group["lr"].fill_(rate)
-                else:
-                    group["lr"] = rate
 
     def update(self, name: str, **terms: Tensor) -> None:
         """Change the networks of optimizer `name` to lower the sum of `terms`, weighted losses by name.

@@ -20,7 +20,7 @@ from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
-from reskin.networks.resnet import resnet_generator
+from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.together import together
 from reskin.precision import at_least_float32
 from reskin.types import Batch, Direction, Step
@@ -93,8 +93,8 @@ class BiGAN(Method):
     def __init__(self, config: BiGANConfig) -> None:
         super().__init__(config)
         c = config
-        self.gen_a2b = resnet_generator(c.width, c.blocks, norm=c.norm, upsample=c.upsample)
-        self.gen_b2a = resnet_generator(c.width, c.blocks, norm=c.norm, upsample=c.upsample)
+        self.gen_a2b = ResnetGenerator(c.width, c.blocks, norm=c.norm, upsample=c.upsample)
+        self.gen_b2a = ResnetGenerator(c.width, c.blocks, norm=c.norm, upsample=c.upsample)
         self.disc_pairs = patch_discriminator(c.width, c.disc_layers, in_channels=6, norm=c.norm)
         for network in (self.gen_a2b, self.gen_b2a, self.disc_pairs):
             initialise(network)

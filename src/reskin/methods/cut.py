@@ -20,10 +20,11 @@ from reskin.losses.adversarial import adversarial_discriminator, adversarial_gen
 from reskin.losses.contrastive import patch_nce
 from reskin.losses.equivariance import add_noise, equivariance, random_warp
 from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
+from reskin.networks.antialias import BlurDownsample
+from reskin.networks.cut import CutGenerator
 from reskin.networks.init import Init, initialise
 from reskin.networks.patch_projection import PatchProjection, draw_locations
 from reskin.networks.patchgan import patch_discriminator
-from reskin.networks.resnet import resnet_generator
 from reskin.networks.together import together
 from reskin.types import Batch, Direction, Step
 
@@ -100,8 +101,8 @@ class CUT(Method):
 
     def __init__(self, config: CUTConfig) -> None:
         super().__init__(config)
-        self.gen_a2b = resnet_generator(config.width, config.blocks, antialias=True)
-        self.disc_b = patch_discriminator(config.width, config.disc_layers, antialias=True)
+        self.gen_a2b = CutGenerator(config.width, config.blocks)
+        self.disc_b = patch_discriminator(config.width, config.disc_layers, shrink=BlurDownsample)
         self.projection = PatchProjection(self.gen_a2b.tap_channels)
         for network in (self.gen_a2b, self.disc_b, self.projection):
             initialise(network, config.init, config.init_gain)

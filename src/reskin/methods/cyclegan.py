@@ -11,13 +11,9 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from reskin.losses.adversarial import (
-    Adversarial,
-    adversarial_discriminator,
-    adversarial_generator,
-    gradient_penalty,
-)
+from reskin.losses.adversarial import Adversarial, adversarial_discriminator, adversarial_generator
 from reskin.losses.equivariance import add_noise, equivariance, random_warp
+from reskin.losses.gradient_penalty import gradient_penalty
 from reskin.losses.reconstruction import l1
 from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.attention import (
@@ -29,10 +25,11 @@ from reskin.networks.attention import (
 from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
-from reskin.networks.patchgan import patch_discriminator, pixel_discriminator
-from reskin.networks.resnet import resnet_generator
+from reskin.networks.patchgan import patch_discriminator
+from reskin.networks.pixelgan import pixel_discriminator
+from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.together import together
-from reskin.networks.unet import unet_generator
+from reskin.networks.unet import UnetGenerator
 from reskin.types import Batch, Direction, Step
 
 GOT = {"batch": 8, "epochs": 200, "decay_epochs": 100, "save_every": 5, "learning_rate": 2e-4}
@@ -185,9 +182,9 @@ class CycleGAN(Method):
         c = self.config
         network: nn.Module
         if c.generator == "unet":
-            network = unet_generator(c.width, c.downsamplings, norm=c.norm, has_dropout=c.has_dropout)
+            network = UnetGenerator(c.width, c.downsamplings, norm=c.norm, has_dropout=c.has_dropout)
         else:
-            network = resnet_generator(
+            network = ResnetGenerator(
                 c.width, c.blocks, norm=c.norm, has_dropout=c.has_dropout, upsample=c.upsample
             )
             if c.attends("generator"):

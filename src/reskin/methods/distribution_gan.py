@@ -20,7 +20,7 @@ from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.dcgan import SIDE, dcgan_discriminator, dcgan_generator
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
-from reskin.networks.resnet import resnet_generator
+from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.together import together
 from reskin.types import Batch, Direction, Step
 
@@ -85,7 +85,7 @@ class DistributionGAN(Method):
         if c.source == "noise":
             self.gen_a2b, self.disc_b = dcgan_generator(c.width, c.noise_size), dcgan_discriminator(c.width)
         else:
-            self.gen_a2b = resnet_generator(c.width, c.blocks, norm=c.norm, upsample=c.upsample)
+            self.gen_a2b = ResnetGenerator(c.width, c.blocks, norm=c.norm, upsample=c.upsample)
             self.disc_b = patch_discriminator(c.width, c.disc_layers, norm=c.norm)
             self.size_multiple = 4
         for network in (self.gen_a2b, self.disc_b):

@@ -18,15 +18,14 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from reskin.averaging import average_over_processes
 from reskin.errors import WeightsError
 from reskin.losses.style import content_loss, gram, style_loss, total_variation
-from reskin.methods.base import Method, MethodConfig, Preset
+from reskin.methods.base import FeatureLoader, Method, MethodConfig, Preset
 from reskin.networks.blocks import Upsample
 from reskin.networks.fast_style import Layout, Output, fast_style_network
-from reskin.networks.vgg import Convention, read_vgg
-from reskin.processes import average_over_processes
+from reskin.networks.features import Convention
 from reskin.types import Batch, Direction, Step
-from reskin.weights import find_weights
 
 HALF = 127.5
 """Between levels of 0 to 255 and pictures in [-1, 1]: levels = (picture + 1) * 127.5."""
@@ -120,19 +119,21 @@ class FastStyle(Method):
         )
         self.add_optimizer("generator", self.gen_a2b)
 
-    def prepare_training(self) -> None:
+    def prepare_training(self, load_features: FeatureLoader) -> None:
         c = self.config
-        path = c.feature_weights or find_weights("vgg16")
         content = [c.content_layer] if c.content_weight else []
         style = list(dict.fromkeys(c.style_layers)) if c.style_weight else []
         # Each goes no deeper than it must: the photograph is seen up to the layer of the content only.
         wanted = {"content": content, "style": style, "painted": list(dict.fromkeys(content + style))}
-        vggs = nn.ModuleDict({name: read_vgg(path, layers) for name, layers in wanted.items() if layers})
+        vggs = nn.ModuleDict(
+            {name: load_features(layers, c.feature_weights) for name, layers in wanted.items() if layers}
+        )
         self.add_frozen("vggs", vggs)
         found = vggs["painted"].convention
         if found != c.feature_convention:
+            file = c.feature_weights or "the VGG-16 of this package"
             raise WeightsError(
-                f"{path} is a VGG of the {found} convention, the loss weights are for {c.feature_convention}",
+                f"{file} is a VGG of the {found} convention, the loss weights are for {c.feature_convention}",
                 f"Give other --feature-weights, or tune the weights and add --feature-convention {found}.",
             )
 

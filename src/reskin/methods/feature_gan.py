@@ -16,18 +16,17 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from reskin.losses.adversarial import Adversarial, adversarial_discriminator, adversarial_generator
-from reskin.losses.adversarial import gradient_penalty as penalty_of
+from reskin.losses.gradient_penalty import gradient_penalty
 from reskin.losses.reconstruction import l1
-from reskin.methods.base import Adversary, Method, MethodConfig, frozen
+from reskin.methods.base import Adversary, FeatureLoader, Method, MethodConfig, frozen
 from reskin.networks.blocks import Upsample
+from reskin.networks.features import Convention, FeatureNetwork
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import Init, initialise
 from reskin.networks.patchgan import patch_discriminator
-from reskin.networks.resnet import resnet_generator
+from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.together import together
-from reskin.networks.vgg import Convention, Vgg, read_vgg
 from reskin.types import Batch, Direction, Step
-from reskin.weights import find_weights
 
 FEATURE_SCALE: dict[Convention, float] = {"caffe": 1.0, "torchvision": 57.6, "normalised": 1.0}
 """What distances between features are multiplied by, so that one feature_weight serves all kinds of weights.
@@ -92,7 +91,7 @@ class FeatureGAN(Method):
 
     Config = FeatureGANConfig
     config: FeatureGANConfig
-    vgg: Vgg
+    vgg: FeatureNetwork
     title = "Feature loss + GAN"
     paper = "Zhu et al. 2017 (baseline)"
     good_for = "photographs to photographs, one way, where the features of a VGG should stay; a baseline"
@@ -109,7 +108,7 @@ class FeatureGAN(Method):
 
     def __init__(self, config: FeatureGANConfig) -> None:
         super().__init__(config)
-        self.gen_a2b = resnet_generator(config.width, config.blocks, upsample=config.upsample)
+        self.gen_a2b = ResnetGenerator(config.width, config.blocks, upsample=config.upsample)
         self.disc_b = patch_discriminator(config.width, config.disc_layers)
         for network in (self.gen_a2b, self.disc_b):
             initialise(network, config.init, config.init_gain)
@@ -117,10 +116,10 @@ class FeatureGAN(Method):
         self.add_optimizer("generator", self.gen_a2b)
         self.add_optimizer("discriminator", self.disc_b)
 
-    def prepare_training(self) -> None:
+    def prepare_training(self, load_features: FeatureLoader) -> None:
         c = self.config
         if c.feature_weight:
-            self.add_frozen("vgg", read_vgg(c.feature_weights or find_weights("vgg16"), [c.feature_layer]))
+            self.add_frozen("vgg", load_features([c.feature_layer], c.feature_weights))
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
@@ -141,7 +140,9 @@ class FeatureGAN(Method):
             real, old = together(self.disc_b, b, pooled := self.pool_b(fake_b))
             losses["discriminator_b"] = adversarial_discriminator(c.adversarial, real, old)
             if c.adversarial == "wgan-gp":
-                losses["discriminator_b"] = losses["discriminator_b"] + penalty_of(self.disc_b, b, pooled)
+                losses["discriminator_b"] = losses["discriminator_b"] + gradient_penalty(
+                    self.disc_b, b, pooled
+                )
             self.update("discriminator", discriminator_b=losses["discriminator_b"])
         return {name: loss.detach() for name, loss in losses.items()}
 

@@ -14,15 +14,16 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from reskin.averaging import average_over_processes
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.matching import feature_distance
 from reskin.losses.normaliser import LossNormaliser
 from reskin.losses.reconstruction import l1
 from reskin.losses.structural import GANIMORPH, ms_ssim
 from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
-from reskin.networks.ganimorph import DilatedDiscriminator, GanimorphGenerator
+from reskin.networks.dilated import DilatedDiscriminator
+from reskin.networks.ganimorph import GanimorphGenerator
 from reskin.networks.together import together
-from reskin.processes import average_over_processes
 from reskin.types import Batch, Direction, Step
 
 TERMS = ("adversarial", "matching", "structure", "cycle")

@@ -13,10 +13,10 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from reskin.losses.adversarial import multiscale_discriminator, multiscale_generator
+from reskin.losses.multiscale import multiscale_discriminator, multiscale_generator
 from reskin.losses.perceptual import perceptual_loss
 from reskin.losses.reconstruction import l1
-from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
+from reskin.methods.base import Adversary, FeatureLoader, Method, MethodConfig, Preset, frozen
 from reskin.methods.styled import Styled
 from reskin.networks.init import initialise
 from reskin.networks.invariant_features import InvariantFeatures, InvariantLayer
@@ -24,7 +24,6 @@ from reskin.networks.multiscale import MultiscaleDiscriminator
 from reskin.networks.munit import ContentEncoder, StyledDecoder, StyleEncoder
 from reskin.networks.together import together
 from reskin.types import Batch, Direction, Step
-from reskin.weights import find_weights
 
 PIXELS_AT_ONCE = 8 * 256 * 256
 """Most output pixels of one call of a decoder when a picture is wanted in many styles."""
@@ -136,10 +135,12 @@ class MUNIT(Styled, Method):
         self.add_optimizer("generators", *generators, weight_decay=c.weight_decay)
         self.add_optimizer("discriminators", self.disc_a, self.disc_b, weight_decay=c.weight_decay)
 
-    def prepare_training(self) -> None:
+    def prepare_training(self, load_features: FeatureLoader) -> None:
         c = self.config
         if c.features_weight:
-            features = InvariantFeatures(c.feature_weights or find_weights("vgg16"), c.feature_layer)
+            features = InvariantFeatures(
+                lambda layers: load_features(layers, c.feature_weights), c.feature_layer
+            )
             self.add_frozen("features", features)
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from reskin.networks.blocks import Norm
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.together import together
-from reskin.networks.unet import unet_generator
+from reskin.networks.unet import UnetGenerator
 from reskin.types import Batch, Direction, Step
 
 
@@ -94,7 +94,7 @@ class Pix2Pix(Method):
     def __init__(self, config: Pix2PixConfig) -> None:
         super().__init__(config)
         c = config
-        self.gen_a2b = unet_generator(c.width, c.downsamplings, norm=c.norm, has_dropout=c.has_dropout)
+        self.gen_a2b = UnetGenerator(c.width, c.downsamplings, norm=c.norm, has_dropout=c.has_dropout)
         self.disc_b = patch_discriminator(c.width, c.disc_layers, in_channels=6, norm=c.norm)
         for network in (self.gen_a2b, self.disc_b):
             initialise(network)

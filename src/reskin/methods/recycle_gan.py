@@ -25,7 +25,7 @@ from reskin.networks.init import initialise
 from reskin.networks.padding import crop_to, pad_to_multiple
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.predictor import Predictor, PredictorKind, frame_predictor
-from reskin.networks.resnet import resnet_generator
+from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.together import together
 from reskin.types import Batch, Direction, Step
 
@@ -128,7 +128,7 @@ class RecycleGAN(Method):
     def __init__(self, config: RecycleGANConfig) -> None:
         super().__init__(config)
         c = config
-        self.gen_a2b, self.gen_b2a = (resnet_generator(c.width, c.blocks) for _ in "ab")
+        self.gen_a2b, self.gen_b2a = (ResnetGenerator(c.width, c.blocks) for _ in "ab")
         self.pred_a, self.pred_b = (
             frame_predictor(c.predictor, c.predictor_width, c.predictor_downsamplings) for _ in "ab"
         )

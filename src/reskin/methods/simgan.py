@@ -22,7 +22,7 @@ from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
 from reskin.networks.refiner import HistoryBuffer, local_discriminator, refiner
-from reskin.networks.resnet import resnet_generator
+from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.together import together
 from reskin.precision import at_least_float32
 from reskin.types import Batch, Direction, Step
@@ -133,7 +133,7 @@ class SimGAN(Method):
             self.add_optimizer("discriminator", self.disc_b, kind="sgd")
             return
         self.size_multiple = 4
-        self.gen_a2b = resnet_generator(c.width, c.blocks, norm=c.norm, upsample=c.upsample)
+        self.gen_a2b = ResnetGenerator(c.width, c.blocks, norm=c.norm, upsample=c.upsample)
         self.disc_b = patch_discriminator(c.width, c.disc_layers, norm=c.norm)
         for network in (self.gen_a2b, self.disc_b):
             initialise(network)

@@ -1,4 +1,4 @@
-"""The halves of a method that can do more than translate: in one of several styles, or with a mask."""
+"""The half of a method that translates in one of several styles."""
 
 from __future__ import annotations
 
@@ -108,14 +108,6 @@ class InStyle(Translator):
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:
         return self.model.translate(images, direction, self.style)
-
-
-class Masked(Translator):
-    """A translator that knows where it changes an image; a method inherits it before `Method`."""
-
-    @abstractmethod
-    def masks(self, images: Tensor, direction: Direction) -> Tensor:
-        """Where the look changes: (N, 1, H, W) in [0, 1] for images as in `Translator.translate`."""
 
 
 def styled(model: Translator) -> Styled:

@@ -13,10 +13,10 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from reskin.losses.adversarial import multiscale_discriminator, multiscale_generator
+from reskin.losses.multiscale import multiscale_discriminator, multiscale_generator
 from reskin.losses.perceptual import perceptual_loss
 from reskin.losses.reconstruction import l1
-from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
+from reskin.methods.base import Adversary, FeatureLoader, Method, MethodConfig, Preset, frozen
 from reskin.networks.init import initialise
 from reskin.networks.invariant_features import InvariantFeatures, InvariantLayer
 from reskin.networks.multiscale import MultiscaleDiscriminator
@@ -30,7 +30,6 @@ from reskin.networks.shared_latent import (
 from reskin.networks.together import together
 from reskin.precision import at_least_float32
 from reskin.types import Batch, Direction, Step
-from reskin.weights import find_weights
 
 Codes = tuple[Tensor, Tensor]
 """Something of domain A and of domain B, each (N, C, h, w)."""
@@ -168,10 +167,12 @@ class UNIT(Method):
             return DownsamplingDiscriminator(c.disc_width, c.disc_layers or 6)
         return MultiscaleDiscriminator(c.disc_width, c.disc_layers or 4, c.scales)
 
-    def prepare_training(self) -> None:
+    def prepare_training(self, load_features: FeatureLoader) -> None:
         c = self.config
         if c.features_weight:
-            features = InvariantFeatures(c.feature_weights or find_weights("vgg16"), c.feature_layer)
+            features = InvariantFeatures(
+                lambda layers: load_features(layers, c.feature_weights), c.feature_layer
+            )
             self.add_frozen("features", features)
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:

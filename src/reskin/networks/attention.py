@@ -81,8 +81,8 @@ class SelfAttention(nn.Module):
 def attend_in_generator(generator: ResnetGenerator) -> None:
     """Give a ResNet generator self-attention after its fifth block, or after the last if it has fewer.
 
-    >>> from reskin.networks.resnet import resnet_generator
-    >>> generator = resnet_generator(4, 6)
+    >>> from reskin.networks.resnet import ResnetGenerator
+    >>> generator = ResnetGenerator(4, 6)
     >>> attend_in_generator(generator)
     >>> type(generator.blocks[5]).__name__
     'SelfAttention'

@@ -22,7 +22,7 @@ from reskin.networks.blocks import (
     upsampling,
 )
 from reskin.networks.normalization import InstanceNorm2d
-from reskin.networks.resnet import resnet_generator
+from reskin.networks.resnet import ResnetGenerator
 from reskin.precision import at_least_float32
 
 
@@ -78,8 +78,8 @@ class AttentionGenerator(nn.Module):
         upsample: Upsample = "transposed",
     ) -> None:
         super().__init__()
-        self.content = resnet_generator(
-            width, blocks, out_channels=3 * num_contents, norm=norm, upsample=upsample
+        self.content = ResnetGenerator(
+            width, blocks, channels=(3, 3 * num_contents), norm=norm, upsample=upsample
         )
         self.attention = nn.Sequential()
         for many, few in ((4 * width, 2 * width), (2 * width, width)):
@@ -123,7 +123,7 @@ class OneMaskGenerator(nn.Module):
 
     def __init__(self, width: int = 64, blocks: int = 6, *, norm: Norm = "batch") -> None:
         super().__init__()
-        base = resnet_generator(width, blocks)
+        base = ResnetGenerator(width, blocks)
         layers: list[nn.Module] = [base.stem, base.down, base.blocks]
         for many, few in ((4 * width, 2 * width), (2 * width, width)):
             layers += [MirroredConv2d(many, few, 3), InstanceNorm2d(few), nn.ReLU(inplace=True)]

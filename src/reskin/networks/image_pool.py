@@ -6,6 +6,7 @@ https://arxiv.org/abs/1612.07828, section 2.3.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -77,52 +78,37 @@ class ImagePool(nn.Module):
                 f"the pool keeps pictures of {tuple(self.images.shape[1:])}, got {tuple(images.shape[1:])}",
                 "Train with pictures of one size, or with a batch of 1.",
             )
+        if differs and not self.edges.numel():
+            self.edges = self.count.new_tensor(self.images.shape[-2:]).repeat(self.size, 1)
         heads = torch.rand(len(images), device=images.device) < 0.5
         choices = torch.randint(self.size, (len(images),), device=images.device)
-        if differs or self.edges.numel():
-            return torch.cat(
-                [self._exchange_sized(*one) for one in zip(images.split(1), heads, choices, strict=True)]
-            )
+        exchange = self._exchange_sized if self.edges.numel() else partial(self._exchange, self.images)
+        given = []
         # One after the other: a picture may be exchanged for one that came earlier in the same batch.
-        given = [
-            self._exchange(images[i : i + 1], heads[i : i + 1], choices[i : i + 1])
-            for i in range(len(images))
-        ]
+        for image, head, choice in zip(images.split(1), heads.split(1), choices.split(1), strict=True):
+            given.append(exchange(image, head, choice))
+            self.count.add_(self.count < self.size)
         return torch.cat(given)
 
-    def _exchange(self, image: Tensor, head: Tensor, choice: Tensor) -> Tensor:
-        """One picture in, one out; `head` and `choice` are the draws, all (1, ...)."""
+    def _exchange_sized(self, image: Tensor, head: Tensor, choice: Tensor) -> Tensor:
+        """One picture in, one out, where the pool keeps several sizes."""
+        below, right = (
+            kept - new for kept, new in zip(self.images.shape[-2:], image.shape[-2:], strict=True)
+        )
+        self.images = F.pad(self.images, (0, max(0, -right), 0, max(0, -below)))
+        image_in_room = F.pad(image, (0, max(0, right), 0, max(0, below)))
+        edges = self._exchange(self.edges, self.edges.new_tensor([image.shape[-2:]]), head, choice)
+        height, width = edges[0].tolist()
+        return self._exchange(self.images, image_in_room, head, choice)[..., :height, :width]
+
+    def _exchange(self, memory: Tensor, newest: Tensor, head: Tensor, choice: Tensor) -> Tensor:
+        """`newest` into `memory`, and what is given back; `head` and `choice` are draws, all (1, ...)."""
         is_full = self.count >= self.size
         slot = torch.where(is_full, choice, self.count)
-        kept = self.images.index_select(0, slot)
-        shape = [1] * image.dim()
-        is_swapped = is_full & head
-        is_stored = ~is_full | head
-        given = torch.where(is_swapped.view(shape), kept, image)
-        self.images.index_copy_(0, slot, torch.where(is_stored.view(shape), image, kept))
-        self.count.add_(~is_full)
-        return given
-
-    def _exchange_sized(self, image: Tensor, head: Tensor, choice: Tensor) -> Tensor:
-        """As `_exchange`, for a pool of several sizes."""
-        height, width = image.shape[-2:]
-        if not self.edges.numel():
-            self.edges = self.count.new_tensor(self.images.shape[-2:]).repeat(self.size, 1)
-        missing = [
-            max(0, new - kept) for new, kept in zip(image.shape[-2:], self.images.shape[-2:], strict=True)
-        ]
-        if any(missing):
-            self.images = F.pad(self.images, (0, missing[1], 0, missing[0]))
-        is_full = bool(self.count >= self.size)
-        if is_full and not head:
-            return image
-        slot = int(choice if is_full else self.count)
-        kept_height, kept_width = self.edges[slot].tolist()
-        given = self.images[slot : slot + 1, ..., :kept_height, :kept_width].clone() if is_full else image
-        self.images[slot, ..., :height, :width] = image[0]
-        self.edges[slot] = self.edges.new_tensor([height, width])
-        self.count.add_(not is_full)
-        return given
+        kept = memory.index_select(0, slot)
+        shape = [1] * memory.dim()
+        memory.index_copy_(0, slot, torch.where((~is_full | head).view(shape), newest, kept))
+        return torch.where((is_full & head).view(shape), kept, newest)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Make room for the pictures of a saved pool before torch copies them."""

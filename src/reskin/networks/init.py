@@ -33,10 +33,11 @@ def initialise(network: nn.Module, kind: Init = "normal", gain: float = 0.02) ->
     >>> bool(layer.bias.eq(0).all()), round(layer.weight.std().item(), 2)
     (True, 0.02)
     """
-    draw = _drawing(kind, gain)
+    if kind not in _DRAW:
+        raise SettingsError(f"unknown init '{kind}'", "Known: kaiming, normal, orthogonal, xavier.")
     for module in network.modules():
         if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            draw(module.weight)
+            _DRAW[kind](module.weight, gain)
         elif isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d)) and module.affine:
             nn.init.normal_(module.weight, 1.0, gain)
         else:
@@ -45,14 +46,10 @@ def initialise(network: nn.Module, kind: Init = "normal", gain: float = 0.02) ->
             nn.init.zeros_(module.bias)
 
 
-def _drawing(kind: Init, gain: float) -> Callable[[Tensor], object]:
-    """The function that fills one weight."""
-    if kind == "normal":
-        return lambda weight: nn.init.normal_(weight, 0.0, gain)
-    if kind == "xavier":
-        return lambda weight: nn.init.xavier_normal_(weight, gain)
-    if kind == "kaiming":
-        return lambda weight: nn.init.kaiming_normal_(weight, a=0.0, mode="fan_in")
-    if kind == "orthogonal":
-        return lambda weight: nn.init.orthogonal_(weight, gain)
-    raise SettingsError(f"unknown init '{kind}'", "Known: kaiming, normal, orthogonal, xavier.")
+_DRAW: dict[str, Callable[[Tensor, float], object]] = {
+    "normal": lambda weight, gain: nn.init.normal_(weight, 0.0, gain),
+    "xavier": nn.init.xavier_normal_,
+    "kaiming": lambda weight, _: nn.init.kaiming_normal_(weight, a=0.0, mode="fan_in"),
+    "orthogonal": nn.init.orthogonal_,
+}
+"""What fills one weight, given the gain."""

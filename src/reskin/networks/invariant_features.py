@@ -6,14 +6,14 @@ https://arxiv.org/abs/1804.04732.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
 
 from reskin.networks.blocks import check_input
+from reskin.networks.features import FeatureNetwork
 from reskin.networks.normalization import instance_norm
-from reskin.networks.vgg import read_vgg
 from reskin.precision import at_least_float32
 
 InvariantLayer = Literal["relu4_3", "relu5_3"]
@@ -24,19 +24,18 @@ class InvariantFeatures(nn.Module):
     """Features of a VGG-16, instance-normalised: contrast and colour cast of a side are taken out.
 
     Args:
-        path: weights, as `read_vgg` takes them.
+        load: gives the layers of a VGG-16 by their names.
         layer: which features.
-
-    Raises:
-        WeightsError: there is no such file, it is no VGG, or it ends before the layer.
     """
 
-    def __init__(self, path: Path | str, layer: InvariantLayer = "relu4_3") -> None:
+    def __init__(
+        self, load: Callable[[Sequence[str]], FeatureNetwork], layer: InvariantLayer = "relu4_3"
+    ) -> None:
         super().__init__()
-        self.vgg = read_vgg(path, ["relu4_3"])
+        self.vgg = load(["relu4_3"])
         self.rest = nn.Sequential()
         if layer == "relu5_3":
-            convolutions = read_vgg(path, ["relu5_3"]).convolutions
+            convolutions = load(["relu5_3"]).convolutions
             for place in (1, 2, 3):
                 self.rest.append(convolutions[f"conv5_{place}"]).append(nn.ReLU())
         self.requires_grad_(False).eval()

@@ -12,7 +12,7 @@ from reskin.errors import SettingsError, ShapeError
 from reskin.networks.adain import LayerNorm, StyledBlock
 from reskin.networks.blocks import MirroredConv2d, bounded, check_input, mirrored
 from reskin.networks.normalization import InstanceNorm2d
-from reskin.networks.resnet import ResidualBlock
+from reskin.networks.residual import ResidualBlock
 from reskin.precision import at_least_float32
 
 
@@ -46,7 +46,7 @@ class ContentEncoder(nn.Module):
 
     def __init__(self, width: int = 64, blocks: int = 4) -> None:
         super().__init__()
-        _check(width, blocks)
+        check_sizes(width, blocks)
         layers: list[nn.Module] = [
             MirroredConv2d(3, width, 7),
             InstanceNorm2d(width),
@@ -87,7 +87,7 @@ class StyleEncoder(nn.Module):
 
     def __init__(self, width: int = 64, style_size: int = 8) -> None:
         super().__init__()
-        _check(width, style_size)
+        check_sizes(width, style_size)
         layers: list[nn.Module] = [MirroredConv2d(3, width, 7), nn.ReLU(inplace=True)]
         for now, then in ((1, 2), (2, 4), (4, 4), (4, 4)):
             layers += [MirroredDownsampling(now * width, then * width), nn.ReLU(inplace=True)]
@@ -140,7 +140,7 @@ class Decoder(nn.Module):
 
     def __init__(self, width: int = 64, blocks: int = 4) -> None:
         super().__init__()
-        _check(width, blocks)
+        check_sizes(width, blocks)
         self.blocks = nn.Sequential(
             *(ResidualBlock(4 * width, norm="instance", has_dropout=False) for _ in range(blocks))
         )
@@ -165,7 +165,7 @@ class StyledDecoder(nn.Module):
         self, width: int = 64, blocks: int = 4, *, style_size: int = 8, mlp_width: int = 256
     ) -> None:
         super().__init__()
-        _check(width, blocks, style_size, mlp_width)
+        check_sizes(width, blocks, style_size, mlp_width)
         self.blocks = nn.ModuleList(StyledBlock(4 * width) for _ in range(blocks))
         self.enlarger = Enlarger(width)
         self.mlp = nn.Sequential(
@@ -199,6 +199,7 @@ class StyledDecoder(nn.Module):
         return self.enlarger(features)
 
 
-def _check(*sizes: int) -> None:
+def check_sizes(*sizes: int) -> None:
+    """Refuse (SettingsError) a width or number of layers below 1."""
     if min(sizes) < 1:
         raise SettingsError(f"a network of the sizes {sizes}", "Use at least 1 for each of them.")

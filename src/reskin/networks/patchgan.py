@@ -6,10 +6,11 @@ https://arxiv.org/abs/1611.07004.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError
-from reskin.networks.antialias import BlurDownsample
 from reskin.networks.blocks import Norm, check_input, needs_bias, norm_layer
 
 
@@ -49,7 +50,7 @@ def patch_discriminator(
     *,
     in_channels: int = 3,
     norm: Norm = "instance",
-    antialias: bool = False,
+    shrink: Callable[[], nn.Module] | None = None,
 ) -> Discriminator:
     """PatchGAN: each logit sees a square of 16, 34, 70, 142, 286 or 574 px for 1 to 6 `layers`.
 
@@ -60,8 +61,9 @@ def patch_discriminator(
         layers: convolutions that halve the size, 1 to 6; 3 is the 70 px one of CycleGAN and pix2pix.
         in_channels: channels of the pictures (6 for a pair that is judged together).
         norm: "instance" is CycleGAN's, "batch" is pix2pix's.
-        antialias: halve by a blur after the activation instead of by the convolution, as CUT does; as many
-            weights and logits, and each logit sees a little more of the picture.
+        shrink: makes the layer that halves the size after each activation, instead of the convolution, such
+            as CUT's `BlurDownsample`; as many weights and logits, and each logit sees a little more of the
+            picture.
 
     Raises:
         SettingsError: `layers` is not 1 to 6, `width` is below 1, or `norm` is unknown.
@@ -75,7 +77,7 @@ def patch_discriminator(
     if not 1 <= layers <= 6 or width < 1:
         raise SettingsError(f"a discriminator of width {width} with {layers} layers", "Use 1 to 6 layers.")
     bias = needs_bias(norm)
-    stride, halving = (1, [BlurDownsample()]) if antialias else (2, [])
+    stride, halving = (1, [shrink()]) if shrink else (2, [])
     chain: list[nn.Module] = [
         nn.Conv2d(in_channels, width, 4, stride=stride, padding=1),
         nn.LeakyReLU(0.2, inplace=True),
@@ -91,69 +93,3 @@ def patch_discriminator(
         now = wider
     chain.append(nn.Conv2d(now, 1, 4, padding=1))
     return Discriminator(chain, in_channels=in_channels, smallest_size=3 * 2**layers)
-
-
-def tower_discriminator(width: int = 64, layers: int = 4, *, norm: Norm = "batch") -> Discriminator:
-    """The discriminator of AttentionGAN's first version: one logit for a whole picture.
-
-    4x4 convolutions of stride 2 without padding, one of stride 1, the mean over all positions and a 1x1
-    convolution. Its convolutions have a bias before a norm too.
-
-    Args:
-        width: channels after the first layer; later ones have 2, 4 and then 8 times as many.
-        layers: downsamplings.
-        norm: "batch" is the published one.
-
-    Raises:
-        SettingsError: `layers` is not 1 to 6, `width` is below 1, or `norm` is unknown.
-
-    >>> import torch
-    >>> tower_discriminator()(torch.zeros(1, 3, 256, 256)).shape
-    torch.Size([1, 1, 1, 1])
-    >>> sum(p.numel() for p in tower_discriminator().parameters())
-    6953793
-    """
-    if not 1 <= layers <= 6 or width < 1:
-        raise SettingsError(f"a discriminator of width {width} with {layers} layers", "Use 1 to 6 layers.")
-    chain: list[nn.Module] = []
-    now, smallest = 3, 4
-    for layer in range(layers):
-        wider = width * min(2**layer, 8)
-        chain += [
-            nn.Conv2d(now, wider, 4, stride=2),
-            norm_layer(norm, wider),
-            nn.LeakyReLU(0.01, inplace=True),
-        ]
-        now, smallest = wider, 2 * smallest + 2
-    chain += [nn.Conv2d(now, now, 4), nn.LeakyReLU(0.01, inplace=True)]
-    chain += [nn.AdaptiveAvgPool2d(1), nn.Conv2d(now, 1, 1)]
-    return Discriminator(chain, in_channels=3, smallest_size=smallest)
-
-
-def pixel_discriminator(width: int = 64, *, in_channels: int = 3, norm: Norm = "instance") -> Discriminator:
-    """PixelGAN: judges every pixel by its colour alone.
-
-    Args:
-        width: channels after the first layer.
-        in_channels: channels of the pictures.
-        norm: "instance" or "batch".
-
-    Raises:
-        SettingsError: `width` is below 1 or `norm` is unknown.
-
-    >>> import torch
-    >>> pixel_discriminator(4)(torch.zeros(1, 3, 8, 9)).shape
-    torch.Size([1, 1, 8, 9])
-    """
-    if width < 1:
-        raise SettingsError(f"a discriminator of width {width}", "Use a width of at least 1.")
-    bias = needs_bias(norm)
-    chain: list[nn.Module] = [
-        nn.Conv2d(in_channels, width, 1),
-        nn.LeakyReLU(0.2, inplace=True),
-        nn.Conv2d(width, 2 * width, 1, bias=bias),
-        norm_layer(norm, 2 * width),
-        nn.LeakyReLU(0.2, inplace=True),
-        nn.Conv2d(2 * width, 1, 1, bias=bias),
-    ]
-    return Discriminator(chain, in_channels=in_channels, smallest_size=2)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from reskin.networks.blocks import MirroredConv2d, bounded, norm_layer
-from reskin.networks.unet import unet_generator
+from reskin.networks.unet import UnetGenerator
 
 PredictorKind = Literal["unet", "residual", "framewise"]
 """A U-Net on both frames; the same, added to the newest frame; or features of each frame first."""
@@ -59,7 +59,7 @@ class FramewiseNetwork(nn.Module):
         super().__init__()
         n = width
         self.frame = nn.Sequential(*_mirrored(3, n), *_convolved(n, 2 * n), *_convolved(2 * n, 4 * n))
-        self.unet = unet_generator(16 * n, downsamplings, in_channels=8 * n, out_channels=4 * n)
+        self.unet = UnetGenerator(16 * n, downsamplings, channels=(8 * n, 4 * n))
         self.image = nn.Sequential(*_convolved(4 * n, 2 * n), *_convolved(2 * n, n), MirroredConv2d(n, 3, 7))
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def frame_predictor(kind: PredictorKind, width: int = 64, downsamplings: int = 8
     if kind == "framewise":
         network = FramewiseNetwork(max(1, width // 8), downsamplings)
     else:
-        network = unet_generator(width, downsamplings, in_channels=6)
+        network = UnetGenerator(width, downsamplings, channels=(6, 3))
     return Predictor(network, is_residual=kind == "residual")
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from reskin.errors import SettingsError
 from reskin.networks.blocks import bounded, check_input
+from reskin.networks.munit import check_sizes
 from reskin.networks.normalization import InstanceNorm2d
 
 SLOPE = 0.01
@@ -55,7 +55,7 @@ class PrivateEncoder(nn.Module):
 
     def __init__(self, width: int = 64, blocks: int = 3) -> None:
         super().__init__()
-        _check(width, blocks + 1)
+        check_sizes(width, blocks + 1)
         layers: list[nn.Module] = [nn.Conv2d(3, width, 7, padding=3), nn.LeakyReLU(SLOPE, inplace=True)]
         for now in (width, 2 * width):
             layers += [nn.Conv2d(now, 2 * now, 3, stride=2, padding=1)]
@@ -91,7 +91,7 @@ class PrivateDecoder(nn.Module):
 
     def __init__(self, width: int = 64, blocks: int = 3) -> None:
         super().__init__()
-        _check(width, blocks + 1)
+        check_sizes(width, blocks + 1)
         layers: list[nn.Module] = [LatentBlock(4 * width) for _ in range(blocks)]
         for now in (4 * width, 2 * width):
             layers += [nn.ConvTranspose2d(now, now // 2, 3, 2, padding=1, output_padding=1)]
@@ -120,7 +120,7 @@ class DownsamplingDiscriminator(nn.Module):
 
     def __init__(self, width: int = 64, layers: int = 6) -> None:
         super().__init__()
-        _check(width, layers)
+        check_sizes(width, layers)
         chain: list[nn.Module] = []
         now = 3
         for layer in range(layers):
@@ -143,8 +143,3 @@ class DownsamplingDiscriminator(nn.Module):
         """
         check_input(images, channels=3, multiple=1, smallest=1)
         return [self.layers(images)]
-
-
-def _check(*sizes: int) -> None:
-    if min(sizes) < 1:
-        raise SettingsError(f"a network of the sizes {sizes}", "Use at least 1 for each of them.")

@@ -14,16 +14,43 @@ from reskin.networks.blocks import Norm, bounded, check_input, needs_bias, norm_
 
 
 class UnetGenerator(nn.Module):
-    """`downsamplings` 4x4 convolutions down, as many transposed ones up; see `unet_generator`.
+    """`downsamplings` 4x4 convolutions down, as many transposed ones up, with PyTorch's own initial weights.
 
     `down[k]` and `up[k]` are the two ends of level k, counted from the outside. Between them lies everything
     deeper, and `up[k]` also sees what `down[k]` gave.
+
+    Args:
+        width: channels after the first layer; deeper ones have 2, 4 and then 8 times as many.
+        downsamplings: how often the size is halved: 8 for 256 px, 7 for 128 px. Height and width must be
+            multiples of 2**downsamplings.
+        channels: of the pictures that go in and that come out.
+        norm: pix2pix uses "batch".
+        has_dropout: drop half of the values in the inner levels while training; acts from 6 downsamplings on.
+
+    Raises:
+        SettingsError: `width` is below 1, `downsamplings` below 2, or a name is unknown.
+
+    >>> UnetGenerator(4, 3)(torch.zeros(1, 3, 16, 24)).shape
+    torch.Size([1, 3, 16, 24])
+    >>> sum(p.numel() for p in UnetGenerator(norm="batch").parameters())
+    54413955
     """
 
     def __init__(
-        self, width: int, downsamplings: int, *, channels: tuple[int, int], norm: Norm, has_dropout: bool
+        self,
+        width: int = 64,
+        downsamplings: int = 8,
+        *,
+        channels: tuple[int, int] = (3, 3),
+        norm: Norm = "instance",
+        has_dropout: bool = False,
     ) -> None:
         super().__init__()
+        if width < 1 or downsamplings < 2:
+            raise SettingsError(
+                f"a U-Net of width {width} with {downsamplings} downsamplings",
+                "Use a width of at least 1 and 2 downsamplings or more.",
+            )
         self.in_channels, self.out_channels = channels
         self.size_multiple = 2**downsamplings
         bias = needs_bias(norm)
@@ -71,41 +98,3 @@ class UnetGenerator(nn.Module):
         for layer in reversed(self.up[:-1]):
             features = layer(torch.cat([skips.pop(), features], dim=1))
         return bounded(features)
-
-
-def unet_generator(
-    width: int = 64,
-    downsamplings: int = 8,
-    *,
-    in_channels: int = 3,
-    out_channels: int = 3,
-    norm: Norm = "instance",
-    has_dropout: bool = False,
-) -> UnetGenerator:
-    """The generator of pix2pix, with PyTorch's own initial weights (see `networks.init.initialise`).
-
-    Args:
-        width: channels after the first layer; deeper ones have 2, 4 and then 8 times as many.
-        downsamplings: how often the size is halved: 8 for 256 px, 7 for 128 px. Sides must be multiples of
-            2**downsamplings.
-        in_channels: channels of the pictures that go in.
-        out_channels: channels of the pictures that come out.
-        norm: pix2pix uses "batch".
-        has_dropout: drop half of the values in the inner levels while training; acts from 6 downsamplings on.
-
-    Raises:
-        SettingsError: `width` is below 1, `downsamplings` below 2, or a name is unknown.
-
-    >>> unet_generator(4, 3)(torch.zeros(1, 3, 16, 24)).shape
-    torch.Size([1, 3, 16, 24])
-    >>> sum(p.numel() for p in unet_generator(norm="batch").parameters())
-    54413955
-    """
-    if width < 1 or downsamplings < 2:
-        raise SettingsError(
-            f"a U-Net of width {width} with {downsamplings} downsamplings",
-            "Use a width of at least 1 and 2 downsamplings or more.",
-        )
-    return UnetGenerator(
-        width, downsamplings, channels=(in_channels, out_channels), norm=norm, has_dropout=has_dropout
-    )

@@ -24,10 +24,7 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError, WeightsError
 from reskin.networks.blocks import MirroredConv2d, check_input
-
-Convention = Literal["torchvision", "caffe", "normalised"]
-"""Which pictures the weights were trained on: RGB by ImageNet's mean and deviation; BGR in 0 to 255 less the
-mean; or the same rescaled so that every channel is 1 on average, with mirrored edges (style transfer)."""
+from reskin.networks.features import Convention, FeatureNetwork
 
 Pooling = Literal["max", "average"]
 """How a block of layers halves the picture: the largest of four values, or their mean."""
@@ -45,7 +42,7 @@ IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN = (103.939, 116.779, 123.68)
 
 
-class Vgg(nn.Module):
+class Vgg(FeatureNetwork):
     """The layers of a VGG that were asked for; frozen, and not a network that learns.
 
     A layer is called "conv3_1" before and "relu3_1" after its ReLU: the first convolution of the third block.

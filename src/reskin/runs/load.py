@@ -16,6 +16,7 @@ from reskin.device import choose_compute
 from reskin.errors import CheckpointError, ReskinError, RunError
 from reskin.methods import find_trained
 from reskin.methods.base import Method, MethodConfig
+from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.folder import RunFolder
 from reskin.types import Direction
@@ -109,7 +110,7 @@ def _model_of(
             f"'directions' in {files.config} is {directions!r:.60}",
             'It must be ["a2b", "b2a"] or one of both.',
         )
-    settings = method_class.Config.parse(values, source=str(files.config))
+    settings = parse(method_class.Config, values, source=str(files.config))
     return method_class, settings, tuple(dict.fromkeys(directions))
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from reskin.errors import CheckpointError, RunError
 from reskin.methods.base import Method
 from reskin.networks.image_pool import ImagePool
+from reskin.parsing import with_present_names
 from reskin.processes import lowest
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
@@ -295,7 +296,9 @@ def _present_names(before: dict[str, Any], settings: RunSettings, steps: int) ->
     """The settings a run was begun with under the names they have today."""
     groups = {"method": settings.method, "data": settings.data, "train": settings.train}
     begun = as_group(before.get("settings"))
-    named = {name: group.with_present_names(as_group(begun.get(name))) for name, group in groups.items()}
+    named = {
+        name: with_present_names(type(group), as_group(begun.get(name))) for name, group in groups.items()
+    }
     old = _flat(named)
     # Versions before wrote 100,000 here into every run, whatever its schedule and length.
     if settings.train.schedule != "step" or old.get("decay_steps") == -(-steps // 10):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
+from reskin.methods.base import Method
+
 
 def epoch_of(step: int, *, steps: int, epochs: int) -> int:
     """The epoch, 1-based, that `step` (1-based) of `steps` belongs to.
@@ -39,3 +43,14 @@ def step_multiplier(step: int, *, decay_steps: int) -> float:
     [1.0, 1.0, 0.5, 0.25]
     """
     return 0.5 ** ((step - 1) // decay_steps)
+
+
+def set_learning_rate(method: Method, multiplier: float) -> None:
+    """Scale the learning rate of every optimizer of a method to `multiplier` times its setting."""
+    for name, optimizer in method.optimizers.items():
+        rate = method.rates[name] * multiplier
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):  # a captured step reads its rate from the device
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate

@@ -12,11 +12,13 @@ from pydantic import Field, model_validator
 from reskin.config import BASIC, Settings
 from reskin.data.batches import DataConfig
 from reskin.device import Precision
-from reskin.errors import SettingsError, unknown, unknown_key
+from reskin.errors import SettingsError
 from reskin.methods import find_trained
 from reskin.methods.base import Method, MethodConfig, Preset
+from reskin.parsing import parse
 from reskin.runs.schedule import epoch_of, linear_multiplier, step_multiplier
 from reskin.storage import read_json
+from reskin.unknown import unknown, unknown_key
 
 _MOST_BYTES = 10_000_000
 
@@ -206,9 +208,9 @@ def _sorted(method_class: type[Method], values: dict[str, Any], sources: Mapping
         groups[known[name]][name] = value
     return RunSettings(
         method_class,
-        method_class.Config.parse(groups[method_class.Config], source=sources),
-        DataConfig.parse(groups[DataConfig], source=sources),
-        TrainConfig.parse(groups[TrainConfig], source=sources),
+        parse(method_class.Config, groups[method_class.Config], source=sources),
+        parse(DataConfig, groups[DataConfig], source=sources),
+        parse(TrainConfig, groups[TrainConfig], source=sources),
     )
 
 

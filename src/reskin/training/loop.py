@@ -14,6 +14,7 @@ from reskin.errors import InterruptedRunError, NotFiniteError
 from reskin.methods.base import Method
 from reskin.runs.ema import Ema
 from reskin.runs.run import Run
+from reskin.runs.schedule import set_learning_rate
 from reskin.training.graph import GraphedStep
 from reskin.training.monitor import Monitor
 from reskin.training.signals import StopRequest
@@ -44,7 +45,7 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
     with StopRequest() as stop:
         for step in range(first, last + 1):
             seed_step(config.seed, step, run.rank)
-            method.set_learning_rate(config.multiplier(step, last))
+            set_learning_rate(method, config.multiplier(step, last))
             try:
                 monitor.watch.mark()
                 batch = batches.at(step)

@@ -18,6 +18,7 @@ from reskin.runs.settings import RunSettings, gather_settings
 from reskin.storage import free_bytes, lock
 from reskin.training.estimate import Estimate, estimate, steps_in
 from reskin.training.loop import seed_step, train
+from reskin.training.pretrained import load_features
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ def build(settings: RunSettings, compute: Compute) -> Method:
         for network in method.children():
             if any(True for _ in network.parameters()):
                 network.compile()
-    method.prepare_training()
+    method.prepare_training(load_features)
     return method
 
 

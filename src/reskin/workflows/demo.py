@@ -14,6 +14,7 @@ from pydantic import Field
 
 from reskin import progress
 from reskin.config import Settings
+from reskin.parsing import parse_flat
 from reskin.progress import Report
 from reskin.storage import read_json, write_json
 from reskin.workflows.make import STAGES, MakeConfig, run_make
@@ -87,7 +88,7 @@ def demo(out: Path | str = "demo", *, report: Report | None = None, **settings: 
     Raises:
         RunError: `out` was begun with another length, or is in use.
     """
-    return run_demo(DemoConfig.parse_flat({**settings, "out": out}), report)
+    return run_demo(parse_flat(DemoConfig, {**settings, "out": out}), report)
 
 
 def run_demo(config: DemoConfig, report: Report | None = None) -> Shown:

@@ -16,6 +16,7 @@ from pydantic import Field
 from reskin import progress
 from reskin.config import BASIC, Settings, Spelled
 from reskin.errors import RunError, SettingsError
+from reskin.parsing import parse, parse_flat
 from reskin.paths import inside
 from reskin.progress import Report, in_words, silent
 from reskin.storage import read_json, write_json
@@ -113,7 +114,7 @@ def make(
         InterruptedRunError: a signal came during the training; everything is saved.
     """
     given = {"source": _as_paths(source), "like": _as_paths(like), "out": out}
-    return run_make(MakeConfig.parse_flat({**settings, **given}), report)
+    return run_make(parse_flat(MakeConfig, {**settings, **given}), report)
 
 
 def run_make(config: MakeConfig, report: Report | None = None) -> Made:
@@ -377,7 +378,7 @@ def _prepare(given: Sequence[Path], out: Path, plan: dict[str, Any], report: Rep
     # Borders are cut, since those of the clip are given back untouched in the end.
     size, letterbox = str(plan["short_side"]), plan["letterbox"]
     wanted = {"count": max(1, min(FRAMES, frames)), "size": size, "letterbox": letterbox}
-    config = FramesConfig.parse(wanted, source=str(out.parents[1] / "make.json"))
+    config = parse(FramesConfig, wanted, source=str(out.parents[1] / "make.json"))
     made = prepare_frames(given, out, config, report=lambda done, total: report(done, total, "frames"))
     return list(made.damaged)
 
@@ -408,7 +409,7 @@ def _frame_seconds(
 
     method_class = find(method)
     known = {key: value for key, value in train.items() if key in method_class.Config.model_fields}
-    model = method_class(method_class.Config.parse(known)).eval()
+    model = method_class(parse(method_class.Config, known)).eval()
     film = Film(Engine(model, "a2b", compute), FilmOptions(work_size=edge), [])
     picture = np.zeros((size[1], size[0], 3), np.uint8)
     times = []

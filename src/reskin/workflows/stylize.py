@@ -14,6 +14,7 @@ from reskin.config import BASIC, Settings, Spelled
 from reskin.errors import ImageError, SettingsError
 from reskin.methods.gatys import Gatys, GatysConfig, Progress, read_features
 from reskin.networks.resizing import SMALLEST_PX, working_size
+from reskin.parsing import parse_flat
 from reskin.progress import Report, silent
 from reskin.workflows.translate import FilmSettings, translate_any
 
@@ -85,7 +86,7 @@ def stylize(
         ImageError: a picture cannot be read or written, or is too small.
         WeightsError: the network's weights are not here and cannot be fetched.
     """
-    return run_stylize(StylizeConfig.parse_flat({**settings, "source": source, "out": out}), report)
+    return run_stylize(parse_flat(StylizeConfig, {**settings, "source": source, "out": out}), report)
 
 
 def run_stylize(config: StylizeConfig, report: Report | None = None) -> FolderResult | VideoResult | None:

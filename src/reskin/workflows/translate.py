@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from reskin import progress
-from reskin.config import BASIC, Settings, spelling
+from reskin.config import BASIC, Settings
 from reskin.errors import SettingsError
+from reskin.parsing import spelling
 from reskin.progress import Report
 
 if TYPE_CHECKING:

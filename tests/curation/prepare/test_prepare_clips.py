@@ -15,6 +15,7 @@ from reskin.curation.prepare.config import ClipsConfig
 from reskin.data.folders import list_images
 from reskin.data.manifest import Manifest, read_manifest
 from reskin.errors import DataError, SettingsError
+from reskin.parsing import parse
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config(**values: Any) -> ClipsConfig:
-    return ClipsConfig.parse(values)
+    return parse(ClipsConfig, values)
 
 
 def clips_of(manifest: Manifest) -> list[list[Any]]:

@@ -31,6 +31,7 @@ from reskin.data.manifest import Manifest, read_manifest
 from reskin.errors import DataError, RunError, SettingsError, VideoError
 from reskin.faces.alignment import put_back
 from reskin.images import read_image
+from reskin.parsing import parse
 from reskin.storage import lock
 from reskin.video.reader import VideoReader
 
@@ -38,7 +39,7 @@ EASY: dict[str, Any] = {"size": 32, "smallest": 16, "margin": 0.0, "every": 1}
 
 
 def config(**values: Any) -> FacesConfig:
-    return FacesConfig.parse({**EASY, **values})
+    return parse(FacesConfig, {**EASY, **values})
 
 
 def walk(count: int, side: int = 40) -> list[list[Place]]:
@@ -308,7 +309,7 @@ def face(index: int = 0, **values: Any) -> FaceCandidate:
         "turned": 0.1,
         "outside": 0.0,
     }
-    return FaceCandidate.parse(known | values)
+    return parse(FaceCandidate, known | values)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +343,7 @@ def test_choice_is_spread_over_videos_and_time() -> None:
 @pytest.mark.parametrize("split", ["block", "shot", "source"])
 def test_splits_do_not_part_neighbours(split: str) -> None:
     videos = [[face(i) for i in range(600)] for _ in range(12)]
-    choices = choose(videos, FacesConfig.parse({"count": 600, "split": split}))
+    choices = choose(videos, parse(FacesConfig, {"count": 600, "split": split}))
     share = Counter(part for choice in choices for _, part in choice.taken)
     assert sum(share.values()) == 600 and share["train"] > 400 and min(share["val"], share["test"]) >= 30
     for choice in choices:
@@ -377,7 +378,7 @@ def test_shares_by_hand() -> None:
 )
 def test_wrong_settings_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
-        FacesConfig.parse(values)
+        parse(FacesConfig, values)
 
 
 def test_manifest_holds_no_path_of_this_machine(clips: list[Path], tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from reskin.data.folders import list_images, split_images
 from reskin.data.manifest import Manifest, read_manifest
 from reskin.errors import DataError, SettingsError, VideoError
 from reskin.images import Picture, read_image, write_image
+from reskin.parsing import parse
 from reskin.version import __version__
 from reskin.video import reader as reader_module
 
@@ -72,7 +73,7 @@ def everything(out: Path) -> dict[str, bytes]:
 
 
 def config(**values: Any) -> FramesConfig:
-    return FramesConfig.parse(values)
+    return parse(FramesConfig, values)
 
 
 def test_pictures_manifest_and_splits_agree(clips: list[Path], tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from reskin.data.folders import list_images
 from reskin.data.manifest import read_manifest
 from reskin.errors import DataError, RunError
 from reskin.images import read_image, write_image
+from reskin.parsing import parse
 from reskin.storage import lock
 
 
@@ -41,7 +42,7 @@ def crawl(tmp_path: Path) -> Path:
 
 
 def config(**values: Any) -> ImagesConfig:
-    return ImagesConfig.parse(values)
+    return parse(ImagesConfig, values)
 
 
 def test_all_become_one_size_and_are_accounted_for(crawl: Path, tmp_path: Path) -> None:

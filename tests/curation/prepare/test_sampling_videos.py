@@ -28,6 +28,7 @@ from reskin.data.folders import list_images
 from reskin.data.manifest import Manifest, read_manifest
 from reskin.errors import DataError, NotAVideoError, RunError, SettingsError, StorageError, VideoError
 from reskin.images import read_image
+from reskin.parsing import parse
 from reskin.storage import lock
 
 LENGTHS = [20, 15, 30, 12]
@@ -45,7 +46,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def config(**values: Any) -> FramesConfig:
-    return FramesConfig.parse(values)
+    return parse(FramesConfig, values)
 
 
 def test_picks_per_shot_and_time_ranges_by_hand() -> None:

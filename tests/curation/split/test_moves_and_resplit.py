@@ -19,6 +19,7 @@ from reskin.data.folders import list_images, split_images
 from reskin.data.manifest import FrameRecord, Manifest, read_manifest, write_manifest
 from reskin.errors import DataError, RunError
 from reskin.images import write_image
+from reskin.parsing import parse
 from reskin.storage import lock
 
 
@@ -65,7 +66,7 @@ def check(root: Path, manifest: Manifest) -> None:
 
 
 def config(**values: Any) -> SplitConfig:
-    return SplitConfig.parse(values)
+    return parse(SplitConfig, values)
 
 
 @pytest.mark.parametrize("by", ["source", "shot", "block", "random"])

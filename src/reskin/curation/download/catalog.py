@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from reskin.errors import SettingsError, unknown
+from reskin.errors import SettingsError
+from reskin.unknown import unknown
 
 _HOST = "efrosgans.eecs.berkeley.edu"
 _HOSTS = frozenset({_HOST, "people.eecs.berkeley.edu"})

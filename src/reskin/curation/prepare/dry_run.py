@@ -29,6 +29,7 @@ from reskin.data.manifest import read_manifest
 from reskin.errors import DataError, ImageError
 from reskin.faces.detectors import open_detector
 from reskin.images import opened_image, write_image
+from reskin.parsing import parse
 from reskin.spread import spread
 from reskin.threads import num_cores
 from reskin.types import NO_BARS, Bars, Split
@@ -293,7 +294,7 @@ class _Looking:
             for number, video in enumerate(self.videos)
         ]
         progress = TotalProgress(options.scanning, [max(1, one["size_bytes"]) for one in self._prints])
-        scans = [Scan.parse(values) for values in self._pool.run(tasks, progress.update)]
+        scans = [parse(Scan, values) for values in self._pool.run(tasks, progress.update)]
         self._scan_seconds = time.perf_counter() - start
         return scans
 
@@ -320,7 +321,7 @@ class _Looking:
             config=config,
         )
         seconds, values = self._timed(extract_task(job))
-        bad = Extracted.parse(values).bad
+        bad = parse(Extracted, values).bad
         sizes = [path.stat().st_size for path in folder.glob(f"*.{config.format}")]
         return seconds, sum(sizes) / max(1, len(sizes)), bad
 

@@ -14,6 +14,7 @@ from reskin.curation.prepare.shape import shaped
 from reskin.data.manifest import Exact, Number
 from reskin.errors import DamagedVideoError
 from reskin.images import Picture, write_image
+from reskin.parsing import parse
 from reskin.storage import read_json, watched, write_json
 from reskin.threads import map_ahead
 from reskin.types import NO_BARS, Bars
@@ -65,7 +66,7 @@ def extract(job: Job, progress: Callable[[int, int], None]) -> Extracted:
     """
     state, out, total = Path(job.state), Path(job.out), len(job.files)
     if state.exists():
-        known = Extracted.parse(read_json(state), source=str(state))
+        known = parse(Extracted, read_json(state), source=str(state))
         if all((out / name).exists() for index, _ in known.frames for name in job.files.get(index, ())):
             progress(total, total)
             return known

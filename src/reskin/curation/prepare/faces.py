@@ -46,6 +46,7 @@ from reskin.data.manifest import (
 )
 from reskin.errors import DataError
 from reskin.faces.detectors import open_detector
+from reskin.parsing import parse
 from reskin.storage import lock
 from reskin.types import NO_BARS, Split
 from reskin.version import __version__
@@ -173,7 +174,7 @@ class _Run:
             scan_task(video, state.with_suffix(".scan.json"), shots=True, bars=True)
             for video, state in zip(videos, states, strict=True)
         ]
-        scans = [Scan.parse(values) for values in self.pool.run(tasks, lambda *_: None)]
+        scans = [parse(Scan, values) for values in self.pool.run(tasks, lambda *_: None)]
         refuse_if_all_bad([scan.bad for scan in scans], self.out)
         total = sum(len(scan.ticks) for scan in scans)
         every = self.config.every or max(1, total // (_LOOKS_PER_FACE * self.config.count))
@@ -186,7 +187,7 @@ class _Run:
         results = self._do("frames searched", tasks, [len(search.indices()) for search in searches])
         found = [_Found(scan, FoundFaces()) for scan in scans]
         for number, values in zip(good, results, strict=True):
-            faces = FoundFaces.parse(values)
+            faces = parse(FoundFaces, values)
             found[number] = _Found(scans[number] if faces.bad is None else Scan(bad=faces.bad), faces)
         refuse_if_all_bad([one.scan.bad for one in found], self.out)
         return found, every
@@ -216,7 +217,7 @@ class _Run:
             tasks.append(face_cut_task(FaceCut(**where, bars=bars, pictures=pictures)))
         results = self._do("faces cut", tasks, [len(pictures) for _, pictures in sorted(missing.items())])
         for number, values in zip(sorted(missing), results, strict=True):
-            if reason := FacesCut.parse(values).bad:
+            if reason := parse(FacesCut, values).bad:
                 _log.warning("%s: %s", videos[number].name, reason)
         lost = Counter(record.source for record in manifest.frames if not (self.out / record.file).exists())
         if not lost:

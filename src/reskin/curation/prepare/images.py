@@ -37,6 +37,7 @@ from reskin.data.manifest import (
 )
 from reskin.errors import DataError, ImageError
 from reskin.images import opened_image, write_image
+from reskin.parsing import parse
 from reskin.paths import inside
 from reskin.storage import file_digest, lock, read_json, remove_leftovers, write_json
 from reskin.threads import map_ahead
@@ -137,7 +138,7 @@ def _known(out: Path, before: Manifest | None, config: ImagesConfig) -> dict[str
     plan_file = out / STATE / "plan.json"
     known: dict[str, _Place] = {}
     if plan_file.exists():
-        plan = _Plan.parse(read_json(plan_file), source=str(plan_file))
+        plan = parse(_Plan, read_json(plan_file), source=str(plan_file))
         _check_settings(plan.settings, config, out)
         known = {origin: _Place(*values) for origin, values in plan.pictures.items()}
         for part in sorted({PurePosixPath(place.file).parent.as_posix() for place in known.values()} - {"."}):

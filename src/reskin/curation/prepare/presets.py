@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reskin.errors import unknown
+from reskin.unknown import unknown
 
 
 @dataclass(frozen=True)

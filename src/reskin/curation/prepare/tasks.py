@@ -12,6 +12,7 @@ from reskin.curation.prepare.face_cut import FaceCut, FacesCut, cut_faces
 from reskin.curation.prepare.face_search import FaceSearch, FoundFaces, search_faces
 from reskin.curation.prepare.scan import Scan, scan_video
 from reskin.errors import VideoError
+from reskin.parsing import parse
 from reskin.storage import read_json, write_json
 
 Progress = Callable[[int, int], None]
@@ -50,8 +51,8 @@ def crash_result(task: dict[str, Any], reason: str) -> dict[str, Any]:
         "cut faces": FacesCut,
     }
     if task["task"] == "extract":
-        _remove_pictures(Job.parse(task["job"]))
-    return results[task["task"]].parse({"bad": reason}).to_dict()
+        _remove_pictures(parse(Job, task["job"]))
+    return parse(results[task["task"]], {"bad": reason}).to_dict()
 
 
 def perform(task: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -69,11 +70,11 @@ def perform(task: dict[str, Any], progress: Progress) -> dict[str, Any]:
         if task["task"] == "scan":
             return _kept(task, lambda: scan_video(Path(task["video"]), **task["options"], progress=progress))
         if task["task"] == "search faces":
-            search = FaceSearch.parse(task["search"])
+            search = parse(FaceSearch, task["search"])
             return _kept(task, lambda: search_faces(search, progress))
         if task["task"] == "cut faces":
-            return cut_faces(FaceCut.parse(task["cut"]), progress).to_dict()
-        return extract(Job.parse(task["job"]), progress).to_dict()
+            return cut_faces(parse(FaceCut, task["cut"]), progress).to_dict()
+        return extract(parse(Job, task["job"]), progress).to_dict()
     except VideoError as error:
         result = crash_result(task, str(error))
         if "state" in task:

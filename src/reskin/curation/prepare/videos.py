@@ -36,6 +36,7 @@ from reskin.curation.prepare.tasks import extract_task, scan_task
 from reskin.data.folders import unique_names
 from reskin.data.manifest import FrameRecord, Manifest, Origin, check_made, read_manifest, write_manifest
 from reskin.errors import DataError
+from reskin.parsing import parse
 from reskin.storage import lock, remove_leftovers
 from reskin.types import NO_BARS, Split
 from reskin.version import __version__
@@ -237,7 +238,7 @@ class _Run:
         sizes = [max(1, print_["size_bytes"]) for print_ in self.plan["sources"]]
         progress = TotalProgress(self.options.scanning, sizes)
         found = self.pool.run(tasks, progress.update)
-        scans = [Scan.parse(values) for values in found]
+        scans = [parse(Scan, values) for values in found]
         for video, scan in zip(self.videos, scans, strict=True):
             self._say(video, scan)
         return scans
@@ -279,7 +280,7 @@ class _Run:
         progress = TotalProgress(self.options.report, counts, is_exact=True)
         found = self.pool.run(tasks, progress.update)
         for number, values in zip(todo, found, strict=True):
-            results[number] = Extracted.parse(values)
+            results[number] = parse(Extracted, values)
             if results[number].bad:
                 _log.warning("%s is left out: %s", self.videos[number].name, results[number].bad)
         return results

@@ -22,8 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from reskin.errors import CheckpointError
-from reskin.networks.resnet import resnet_generator
-from reskin.networks.unet import unet_generator
+from reskin.networks.cut import CutGenerator
+from reskin.networks.resnet import ResnetGenerator
+from reskin.networks.unet import UnetGenerator
 from reskin.paths import open_plain
 
 _WANTED = "Give a generator such as latest_net_G_A.pth or latest_net_G.pth."
@@ -44,7 +45,8 @@ class ImportedGenerator:
         settings: "generator" ("resnet" or "unet"), "blocks" or "downsamplings", "width", "norm",
             "has_dropout", "in_channels" and "out_channels"; one of CUT also "antialias". A U-Net file does
             not say whether it was trained with dropout, so `has_dropout` is False there.
-        state: the state_dict of `resnet_generator` or `unet_generator` with those settings, float32.
+        state: the state_dict of `ResnetGenerator`, `CutGenerator` or `UnetGenerator` with those settings,
+            float32.
         sha256: of the file, in hexadecimal.
     """
 
@@ -82,8 +84,15 @@ def build_generator(settings: Mapping[str, Any]) -> nn.Module:
     >>> build_generator({"generator": "resnet", "width": 4, "blocks": 1}).size_multiple
     4
     """
-    rest = {key: value for key, value in settings.items() if key != "generator"}
-    return resnet_generator(**rest) if settings["generator"] == "resnet" else unet_generator(**rest)
+    shared: dict[str, Any] = {
+        "channels": (settings.get("in_channels", 3), settings.get("out_channels", 3)),
+        "norm": settings.get("norm", "instance"),
+        "has_dropout": settings.get("has_dropout", False),
+    }
+    if settings["generator"] == "unet":
+        return UnetGenerator(settings["width"], settings["downsamplings"], **shared)
+    kind = CutGenerator if settings.get("antialias") else ResnetGenerator
+    return kind(settings["width"], settings["blocks"], **shared)
 
 
 def checksum(path: Path) -> str:

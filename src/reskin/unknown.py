@@ -1,0 +1,42 @@
+"""Errors for a name that is not known, with the nearest of those that are."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from reskin.errors import SettingsError
+
+
+def unknown(kind: str, name: str, known: Iterable[str], *, what: str = "", fix: str = "") -> SettingsError:
+    """The error for a name that is not known, with the nearest of those that are.
+
+    Args:
+        kind: what the name should have been, such as "method".
+        name: what was given.
+        known: all names of this kind.
+        what: what is wrong, in place of "unknown kind 'name'".
+        fix: what to type next, in place of the list of known names.
+
+    >>> str(unknown("method", "cyclgan", ["cut", "cyclegan"]))
+    "unknown method 'cyclgan'. Did you mean 'cyclegan'? Known: cut, cyclegan."
+    >>> str(unknown("key", "btach", ["batch"], what="unknown key 'btach' in my.json", fix="See the manual."))
+    "unknown key 'btach' in my.json. Did you mean 'batch'? See the manual."
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    rest = fix or (f"Known: {', '.join(names)}." if names else "None is known.")
+    hint = f"Did you mean '{near[0]}'? " if near else ""
+    return SettingsError(what or f"unknown {kind} '{name}'", f"{hint}{rest}")
+
+
+def unknown_key(key: str, known: Iterable[str], source: str) -> SettingsError:
+    """The error for a setting that is not known, with the nearest of those that are, or else all of them.
+
+    >>> str(unknown_key("btach", ["batch", "seed"], "my.json"))
+    "unknown key 'btach' in my.json. Did you mean 'batch'?"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(key, names, n=1)
+    fix = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(names)}."
+    return SettingsError(f"unknown key '{key}' in {source}", fix)
