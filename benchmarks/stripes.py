@@ -34,7 +34,7 @@ from reskin.storage import write_json
 CELLS: dict[str, tuple[str, dict[str, Any]]] = {
     "cyclegan": ("cyclegan", {}),
     "cyclegan nearest, width 24": ("cyclegan", {"upsample": "nearest", "width": 24}),
-    "cyclegan U-Net": ("cyclegan", {"generator": "unet"}),
+    "cyclegan U-Net": ("cyclegan_unet", {}),
     "cut": ("cut", {}),
     "attentiongan": ("attentiongan", {}),
     "fast_style": ("fast_style", {}),

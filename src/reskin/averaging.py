@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 
-def average_over_processes(tensors: Iterable[Tensor]) -> None:
+def average_over_processes(tensors: Sequence[Tensor]) -> None:
     """Replace each tensor by its mean over all training processes; nothing to do for a single one."""
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return
-    tensors = list(tensors)
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()

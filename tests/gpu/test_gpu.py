@@ -15,7 +15,8 @@ from reskin.data.batches import Batches
 from reskin.device import Compute, Precision, choose_compute
 from reskin.errors import NotFiniteError, SettingsError
 from reskin.inference.engine import Engine
-from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
+from reskin.methods.cyclegan import CycleGAN
+from reskin.methods.cyclegan_unet import CycleGANUnet
 from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
@@ -35,7 +36,7 @@ pytestmark = [
 
 TINY = {"width": 8, "blocks": 2, "disc_layers": 2, "pool_size": 2}
 # Without mirrored edges, whose gradient CUDA sums in any order: every step is the same to the last bit.
-REPEATABLE = {"generator": "unet", "downsamplings": 5, "has_dropout": True, "width": 8, "pool_size": 2}
+REPEATABLE = {"downsamplings": 5, "has_dropout": True, "width": 8, "pool_size": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +50,10 @@ def compute(device: str = "cuda", precision: Precision = "fp32") -> Compute:
     return choose_compute(device, precision)
 
 
-def made(where: Compute, **settings: Any) -> CycleGAN:
+def made(where: Compute, **settings: Any) -> CycleGAN | CycleGANUnet:
     torch.manual_seed(0)
-    method = CycleGAN(parse(CycleGANConfig, settings or TINY))
+    kind = CycleGANUnet if "downsamplings" in settings else CycleGAN
+    method = kind(parse(kind.Config, settings or TINY))
     where.place(method)
     return method
 
@@ -208,7 +210,9 @@ def pictures(tmp_path: Path) -> Path:
 def trained(pictures: Path, name: str, **settings: Any) -> Path:
     small: dict[str, Any] = {**REPEATABLE, "crop_size": 32, "load_size": 36, "ema": 0.9}
     length = {"steps": 6, "log_every": 1, "device": "cuda", "precision": "bf16", "cuda_graph": True}
-    return train_run("cyclegan", out=pictures / name, a=pictures, b=pictures, **(small | length | settings))
+    return train_run(
+        "cyclegan_unet", out=pictures / name, a=pictures, b=pictures, **(small | length | settings)
+    )
 
 
 def test_a_run_with_a_graph_stopped_and_gone_on_with_ends_the_same(

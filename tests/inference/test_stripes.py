@@ -170,7 +170,7 @@ VARIANTS = [
     *((name, {}) for name in trained_names()),
     ("cyclegan", {"upsample": "nearest"}),
     ("cyclegan", {"upsample": "bilinear", "norm": "batch"}),
-    ("cyclegan", {"generator": "unet"}),
+    ("cyclegan_unet", {"generator": "resnet"}),
     ("attentiongan", {"version": "v1"}),
     ("ganimorph_lite", {"layout": "add"}),
     ("fast_style", {"layout": "tensorflow"}),

@@ -121,5 +121,3 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         warp(torch.zeros(2, 3, 8, 8))
     with pytest.raises(ShapeError, match="translations of shapes"):
         equivariance(images(2), images(1), warp)
-    with pytest.raises(ShapeError, match="a warp of angles"):
-        make_warp(torch.zeros(2), torch.zeros(1), torch.zeros(2, 2, *SIZE))

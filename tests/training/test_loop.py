@@ -438,9 +438,9 @@ def test_a_run_that_has_learnt_nothing_may_be_begun_with_other_settings(
     """A refused size leaves config.json behind; the corrected command must not be refused for it."""
     run = tmp_path / "run"
     with pytest.raises(ShapeError, match="multiples of 512"):
-        start.train_run("cyclegan", out=run, **tiny_cyclegan | {"generator": "unet", "downsamplings": 9})
+        start.train_run("cyclegan_unet", out=run, **tiny_cyclegan | {"downsamplings": 9})
     assert (run / "config.json").exists()
-    start.train_run("cyclegan", out=run, **tiny_cyclegan | {"steps": 1})
+    start.train_run("cyclegan_unet", out=run, **tiny_cyclegan | {"downsamplings": 5, "steps": 1})
     assert RunFolder(run).last_step == 1
 
 

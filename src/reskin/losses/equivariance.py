@@ -81,17 +81,7 @@ def make_warp(angle: Tensor, zoom: Tensor, displacement: Tensor) -> Warp:
             way.
         zoom: (N,), the share by which distances from the middle grow where they are read: 0 for none.
         displacement: (N, 2, H, W), px, x before y, added to where each pixel is read.
-
-    Raises:
-        ShapeError: shapes that do not fit.
     """
-    count = len(angle)
-    if displacement.ndim != 4 or displacement.shape[:2] != (count, 2) or zoom.shape != (count,):
-        raise ShapeError(
-            f"a warp of angles {tuple(angle.shape)}, zooms {tuple(zoom.shape)} and displacements "
-            f"{tuple(displacement.shape)}",
-            "Wanted (N,), (N,) and (N, 2, H, W).",
-        )
     height, width = displacement.shape[2:]
     x = torch.arange(width, device=angle.device, dtype=angle.dtype) - (width - 1) / 2
     y = (torch.arange(height, device=angle.device, dtype=angle.dtype) - (height - 1) / 2)[:, None]

@@ -6,7 +6,7 @@ Adversarial Networks", ICCV 2017, https://arxiv.org/abs/1703.10593.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -16,20 +16,12 @@ from reskin.losses.equivariance import add_noise, equivariance, random_warp
 from reskin.losses.gradient_penalty import gradient_penalty
 from reskin.losses.reconstruction import l1
 from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
-from reskin.networks.attention import (
-    add_spectral_norm,
-    attend_in_discriminator,
-    attend_in_generator,
-    without_norms,
-)
 from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.image_pool import ImagePool
-from reskin.networks.init import initialise
+from reskin.networks.init import Init, initialise
 from reskin.networks.patchgan import patch_discriminator
-from reskin.networks.pixelgan import pixel_discriminator
 from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.together import together
-from reskin.networks.unet import UnetGenerator
 from reskin.types import Batch, Direction, Step
 
 GOT = {"batch": 8, "epochs": 200, "decay_epochs": 100, "save_every": 5, "learning_rate": 2e-4}
@@ -38,18 +30,6 @@ GOT = {"batch": 8, "epochs": 200, "decay_epochs": 100, "save_every": 5, "learnin
 TABLES = {"identity_weight": 0.0, "blocks": 6, "load_size": 143, "crop_size": 128}
 """What the five runs of tables 4 and 5 share: Cityscapes at 128 px, no identity loss."""
 
-SAGAN = {
-    "self_attention": "both",
-    "spectral_norm": True,
-    "adversarial": "hinge",
-    "beta1": 0.0,
-    "beta2": 0.9,
-    "learning_rate": 1e-4,
-    "disc_learning_rate": 4e-4,
-}
-"""Self-attention and the optimizer of SAGAN, which has spectral norm in its generator too."""
-
-
 STEADY = {"equivariance_weight": 5.0}
 """For films, where textures must move with what they are on."""
 
@@ -57,7 +37,10 @@ STEADY = {"equivariance_weight": 5.0}
 class CycleGANConfig(MethodConfig):
     """Settings of CycleGAN; the defaults are the paper's."""
 
-    renamed = {"halvings": "downsamplings"}
+    retired: ClassVar[dict[str, Any]] = {
+        **{"generator": "resnet", "downsamplings": ..., "halvings": ..., "discriminator": "patch"},
+        **{"self_attention": "none", "spectral_norm": False, "disc_learning_rate": None},
+    }
 
     cycle_weight: float = Field(default=10.0, ge=0)
     """Weight of the cycle-consistency loss |gen_b2a(gen_a2b(a)) - a|, in both directions (eq. 3)."""
@@ -73,34 +56,22 @@ class CycleGANConfig(MethodConfig):
     """Form of the adversarial loss: least squares (the paper), cross-entropy, hinge or WGAN-GP."""
     pool_size: int = Field(default=50, ge=0)
     """Size of the image pool: earlier fakes that a discriminator sees; 0 for none."""
-    generator: Literal["resnet", "unet"] = "resnet"
-    """Generator: residual blocks (the paper) or a U-Net."""
     width: int = Field(default=64, ge=1)
     """Channels after the first layer of every network."""
     blocks: int = Field(default=9, ge=1)
-    """Residual blocks in a ResNet generator: 9 for 256 px, 6 for 128 px."""
-    downsamplings: int = Field(default=8, ge=5, le=10)
-    """Downsamplings of a U-Net generator: 8 for 256 px, 7 for 128 px."""
+    """Residual blocks in a generator: 9 for 256 px, 6 for 128 px."""
     upsample: Upsample = "transposed"
-    """Upsampling in a ResNet: a transposed convolution, or a nearest or bilinear resize-convolution."""
+    """Upsampling in a generator: a transposed convolution, or a nearest or bilinear resize-convolution."""
     norm: Norm = "instance"
     """Normalisation in all networks."""
     has_dropout: bool = False
     """Dropout of one half inside the generators."""
-    discriminator: Literal["patch", "pixel"] = "patch"
-    """Discriminator: PatchGAN, or PixelGAN, which sees single pixels."""
     disc_layers: int = Field(default=3, ge=1, le=6)
-    """Downsamplings of a patch discriminator: 3 give a receptive field of 70 px, 1 of 16 px."""
-    init: Literal["normal", "xavier", "kaiming", "orthogonal"] = "normal"
+    """Downsamplings of a discriminator: 3 give a receptive field of 70 px, 1 of 16 px."""
+    init: Init = "normal"
     """Initialisation of the weights."""
     init_gain: float = Field(default=0.02, gt=0)
     """Standard deviation or scale of the initial weights."""
-    self_attention: Literal["none", "generator", "discriminator", "both"] = "none"
-    """Which networks have a block of self-attention, as in SAGAN (Zhang et al. 2019)."""
-    spectral_norm: bool = False
-    """Spectral norm in the discriminators, in place of `norm` (Miyato et al. 2018)."""
-    disc_learning_rate: float | None = Field(default=None, gt=0)
-    """Learning rate of the discriminators; learning_rate by default."""
     equivariance_weight: float = Field(default=0.0, ge=0)
     """Weight of the equivariance loss: the translation of a slightly warped and noisy picture is the warped
     translation, in both directions, so that films hold still; 0 for none (the paper), 5 in preset steady."""
@@ -109,12 +80,6 @@ class CycleGANConfig(MethodConfig):
     def _has_a_goal(self) -> Self:
         if not (self.adversarial_weight or self.has_cycle):
             raise ValueError("adversarial_weight and the cycle's weights are all 0: nothing would be learnt")
-        if self.attends("generator") and self.generator != "resnet":
-            raise ValueError("self_attention in the generator needs generator resnet")
-        if self.attends("discriminator") and self.discriminator != "patch":
-            raise ValueError("self_attention in the discriminator needs discriminator patch")
-        if self.attends("discriminator") and self.adversarial == "wgan-gp":
-            raise ValueError("wgan-gp has no slope of attention: use adversarial hinge with self_attention")
         return self
 
     @property
@@ -122,16 +87,13 @@ class CycleGANConfig(MethodConfig):
         """Whether there is a cycle-consistency loss."""
         return bool(self.cycle_weight and (self.forward_cycle or self.backward_cycle))
 
-    def attends(self, part: Literal["generator", "discriminator"]) -> bool:
-        """Whether these networks have self-attention."""
-        return self.self_attention in (part, "both")
-
 
 class CycleGAN(Method):
     """Two generators and two discriminators (G, F, D_Y, D_X in the paper)."""
 
     Config = CycleGANConfig
     config: CycleGANConfig
+    size_multiple = 4
     title = "CycleGAN"
     paper = "Zhu et al. 2017"
     good_for = "any two domains whose shapes agree; the reference that others are compared with"
@@ -155,17 +117,14 @@ class CycleGAN(Method):
         "gan_forward": Preset("Tables 4 and 5: only the cycle A, B, A.", TABLES | {"backward_cycle": 0.0}),
         "gan_backward": Preset("Tables 4 and 5: only the cycle B, A, B.", TABLES | {"forward_cycle": 0.0}),
         "full": Preset("Tables 4 and 5: adversarial loss and both cycles.", TABLES),
-        "attention_and_spectral_norm": Preset(
-            "Self-attention, spectral norm in the discriminators alone, hinge loss, two learning rates.",
-            SAGAN,
-        ),
         "steady": Preset("For films: pictures that move a little are translated alike.", STEADY),
     }
     former_presets = {
         "got_castle2building_web": "Use got_castle2building: its settings are the same.",
         "youtube_pair_cyclegan": "Leave --preset out: its settings are the defaults.",
         "s2w_cyclegan": "Leave --preset out: its settings are the defaults.",
-        "sagan_parts": "It is called attention_and_spectral_norm now.",
+        "attention_and_spectral_norm": "Train cyclegan_attention: its defaults are these.",
+        "sagan_parts": "Train cyclegan_attention: its defaults are these.",
     }
 
     def __init__(self, config: CycleGANConfig) -> None:
@@ -173,38 +132,21 @@ class CycleGAN(Method):
         self.gen_a2b, self.gen_b2a = self._generator(), self._generator()
         self.disc_a, self.disc_b = self._discriminator(), self._discriminator()
         self.pool_a, self.pool_b = ImagePool(config.pool_size), ImagePool(config.pool_size)
-        self.size_multiple = 4 if config.generator == "resnet" else 2**config.downsamplings
         self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
-        rate = config.disc_learning_rate
-        self.add_optimizer("discriminators", self.disc_a, self.disc_b, learning_rate=rate)
+        self.add_optimizer("discriminators", self.disc_a, self.disc_b)
 
     def _generator(self) -> nn.Module:
         c = self.config
-        network: nn.Module
-        if c.generator == "unet":
-            network = UnetGenerator(c.width, c.downsamplings, norm=c.norm, has_dropout=c.has_dropout)
-        else:
-            network = ResnetGenerator(
-                c.width, c.blocks, norm=c.norm, has_dropout=c.has_dropout, upsample=c.upsample
-            )
-            if c.attends("generator"):
-                attend_in_generator(network)
+        network = ResnetGenerator(
+            c.width, c.blocks, norm=c.norm, has_dropout=c.has_dropout, upsample=c.upsample
+        )
         initialise(network, c.init, c.init_gain)
         return network
 
     def _discriminator(self) -> nn.Module:
         c = self.config
-        norm: Norm = "instance" if c.spectral_norm else c.norm
-        if c.discriminator == "pixel":
-            network = pixel_discriminator(c.width, norm=norm)
-        else:
-            network = patch_discriminator(c.width, c.disc_layers, norm=norm)
-        if c.attends("discriminator"):
-            attend_in_discriminator(network)
+        network = patch_discriminator(c.width, c.disc_layers, norm=c.norm)
         initialise(network, c.init, c.init_gain)
-        if c.spectral_norm:
-            without_norms(network)
-            add_spectral_norm(network)
         return network
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:

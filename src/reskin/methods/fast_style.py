@@ -164,7 +164,7 @@ class FastStyle(Method):
             looks = {
                 layer: gram(features, "values").mean(0, keepdim=True) for layer, features in seen.items()
             }
-        average_over_processes(looks.values())
+        average_over_processes(list(looks.values()))
         return looks
 
     def _paint(self, images: Tensor) -> Tensor:

@@ -37,7 +37,8 @@ REPORT = {
     "saturation": 0.2,
     "hue": 0.05,
 }
-"""What both runs of the report share, beside the defaults of the settings below; the strengths of the changes of colour are ours."""
+"""What both runs of the report share, beside the defaults of the settings below; the strengths of the changes
+of colour are ours."""
 
 FRAMES = {"epochs": 40, "adversarial_weight": 0.5, "cycle_weight": 0.3, "input_l1_weight": 0.2}
 

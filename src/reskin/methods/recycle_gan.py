@@ -16,6 +16,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from reskin.errors import SettingsError
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1, squared
 from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
@@ -140,12 +141,10 @@ class RecycleGAN(Method):
         self.add_optimizer("discriminators", self.disc_a, self.disc_b)
 
     def use_predictor(self, share: float) -> None:
-        """Translate videos with this share of the prediction, 0 to 1, from the next stream on.
-
-        Raises:
-            SettingsError: the share is out of range.
-        """
-        self.config = type(self.config).parse(self.config.to_dict() | {"predictor_share": share})
+        """Translate videos with this share of the prediction, 0 to 1, from the next stream on."""
+        if not 0 <= share <= 1:
+            raise SettingsError(f"predictor_share is {share:g}", "Give a share from 0 to 1.")
+        self.config = self.config.model_copy(update={"predictor_share": share})
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b = batch.a.unbind(1), batch.b.unbind(1)  # three frames, (N, 3, H, W) each

@@ -42,8 +42,8 @@ def together(call: Callable[..., T], *batches: Inputs) -> tuple[T, ...]:
     if len(given) == 1 or differ or any(isinstance(layer, _BatchNorm) for layer in network.modules()):
         return tuple(call(*each) for each in given)
     made = call(*(torch.cat(parts) for parts in zip(*given, strict=True)))
-    ends = list(accumulate(len(each[0]) for each in given))
-    return tuple(_part(made, slice(start, end)) for start, end in pairwise([0, *ends]))
+    ends = accumulate((len(each[0]) for each in given), initial=0)
+    return tuple(_part(made, slice(start, end)) for start, end in pairwise(ends))
 
 
 def _part(made: Any, pictures: slice) -> Any:

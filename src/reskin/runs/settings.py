@@ -16,6 +16,7 @@ from reskin.errors import SettingsError
 from reskin.methods import find_trained
 from reskin.methods.base import Method, MethodConfig, Preset
 from reskin.parsing import parse
+from reskin.runs.former import present_method
 from reskin.runs.schedule import epoch_of, linear_multiplier, step_multiplier
 from reskin.storage import read_json
 from reskin.unknown import unknown, unknown_key
@@ -163,6 +164,9 @@ def gather_settings(
     for name, layer in layers:
         values = overruled(values, layer)
         sources |= {key: name for key, value in layer.items() if value is not None}
+    if (present := present_method(method, values)) != method:
+        what = f"{method} has no other networks, attention or spectral norm any more"
+        raise SettingsError(what, f"They are in a method of their own: reskin train {present} ...")
     missing = [f"--{domain}" for domain in ("a", "b") if values.get(domain) is None]
     if missing:
         raise SettingsError(
@@ -201,7 +205,9 @@ def overruled(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
 
 def _sorted(method_class: type[Method], values: dict[str, Any], sources: Mapping[str, str]) -> RunSettings:
     groups: dict[type[Settings], dict[str, Any]] = {method_class.Config: {}, DataConfig: {}, TrainConfig: {}}
-    known = {name: group for group in groups for name in (*group.model_fields, *group.renamed)}
+    known = {
+        name: group for group in groups for name in (*group.model_fields, *group.renamed, *group.retired)
+    }
     for name, value in values.items():
         if name not in known:
             raise unknown_key(name, known, sources[name])

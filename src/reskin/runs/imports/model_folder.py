@@ -50,7 +50,8 @@ def import_model(file: Path, out: Path, direction: Direction) -> dict[str, Any]:
         _check_cut(found, file, direction)
         _write(found, "cut", file, out, direction)
     else:
-        _write(found, "cyclegan", file, out, direction)
+        method = "cyclegan_unet" if found.settings["generator"] == "unet" else "cyclegan"
+        _write(found, method, file, out, direction)
     return found.settings
 
 
