@@ -27,6 +27,7 @@ GROUND = [
     "precision",
     "parsing",
     "unknown",
+    "exits",
 ]
 """The lowest floor, whose modules may know each other; the test for cycles watches over them."""
 

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 BASIC: Any = Field(json_schema_extra={"basic": True})
 """In `Annotated[int, BASIC]`: one of the few settings that people turn; `--help` and forms show it first."""
-
-
-@dataclass(frozen=True)
-class Spelled:
-    """How a field is typed on the command line, where that is not `--its-name VALUE`.
-
-    Attributes:
-        flag: another name of the flag, without the dashes.
-        position: for a word without a flag, its name in the usage line, such as "RUN".
-    """
-
-    flag: str = ""
-    position: str = ""
 
 
 class Settings(BaseModel):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from reskin.config import Settings, Spelled
+from reskin.config import Settings
 from reskin.errors import SettingsError
 from reskin.unknown import unknown_key
 
@@ -16,6 +17,19 @@ S = TypeVar("S", bound=Settings)
 
 FLAGS = "the command line"
 """The source of values that were typed: errors name them as flags."""
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """How a field is typed on the command line, where that is not `--its-name VALUE`.
+
+    Attributes:
+        flag: another name of the flag, without the dashes.
+        position: for a word without a flag, its name in the usage line, such as "RUN".
+    """
+
+    flag: str = ""
+    position: str = ""
 
 
 def parse(kind: type[S], values: dict[str, Any], *, source: str | Mapping[str, str] = "settings") -> S:

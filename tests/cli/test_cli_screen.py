@@ -10,7 +10,8 @@ import pytest
 
 from reskin.cli import balance, screen
 from reskin.data.folders import split_images
-from reskin.errors import PartialError, SettingsError
+from reskin.errors import SettingsError
+from reskin.exits import PartialError
 from reskin.images import write_image
 
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from reskin.cli import inspect
-from reskin.errors import DataError, PartialError, SettingsError
+from reskin.errors import DataError, SettingsError
+from reskin.exits import PartialError
 from reskin.images import write_image
 
 

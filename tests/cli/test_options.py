@@ -11,9 +11,10 @@ from pydantic import Field
 
 from reskin.cli.main import COMMANDS, main
 from reskin.cli.options import parse
-from reskin.config import BASIC, Settings, Spelled
+from reskin.config import BASIC, Settings
 from reskin.errors import SettingsError
 from reskin.methods import trained_names
+from reskin.parsing import Spelled
 
 WORDS = [
     *([command] for command in COMMANDS if command not in ("train", "prepare")),

@@ -11,7 +11,8 @@ import pytest
 
 from reskin.cli import prepare, split
 from reskin.data.manifest import read_manifest
-from reskin.errors import DataError, PartialError, SettingsError
+from reskin.errors import DataError, SettingsError
+from reskin.exits import PartialError
 from reskin.images import write_image
 from reskin.video.writer import VideoWriter
 

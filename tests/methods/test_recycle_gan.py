@@ -275,7 +275,7 @@ def test_a_crop_that_the_predictors_cannot_take_is_named() -> None:
 
 
 def test_settings_that_teach_no_translation_are_refused() -> None:
-    with pytest.raises(SettingsError, match="no translation would be learnt"):
+    with pytest.raises(SettingsError, match="nothing would be learnt"):
         parse(RecycleGANConfig, {"adversarial_weight": 0, "recycle_weight": 0})
     with pytest.raises(SettingsError, match="predictor_share"):
         tiny().use_predictor(1.5)

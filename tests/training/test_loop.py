@@ -307,7 +307,7 @@ register()
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from reskin.errors import InterruptedRunError
+from reskin.exits import InterruptedRunError
 from reskin.runs.run import Run
 from reskin.training.start import train_run
 write = Run.write_losses

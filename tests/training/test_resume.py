@@ -16,7 +16,7 @@ from tests.support.toys import COMMAND, environment
 from torch import Tensor
 
 from reskin.data.batches import Batches
-from reskin.errors import InterruptedRunError
+from reskin.exits import InterruptedRunError
 from reskin.runs import checkpoint
 from reskin.runs.folder import list_checkpoints
 from reskin.runs.run import Run

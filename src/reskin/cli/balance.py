@@ -8,9 +8,11 @@ from typing import Annotated
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show, show_text
-from reskin.config import Settings, Spelled
+from reskin.config import Settings
 from reskin.curation.balance.balance import BalanceConfig, Count, DomainBalance, balance_sets, undo_balance
-from reskin.errors import PartialError, SettingsError
+from reskin.errors import SettingsError
+from reskin.exits import PartialError
+from reskin.parsing import Spelled
 from reskin.progress import Progress
 
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from reskin.cli.options import parse
 from reskin.cli.streams import show, show_text
-from reskin.config import Settings, Spelled
+from reskin.config import Settings
+from reskin.parsing import Spelled
 from reskin.version import __version__
 
 if TYPE_CHECKING:

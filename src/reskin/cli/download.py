@@ -10,10 +10,11 @@ from typing import Annotated
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show_text
-from reskin.config import Settings, Spelled
+from reskin.config import Settings
 from reskin.curation.download.catalog import SETS, find_set
 from reskin.curation.download.sets import Downloaded, download_set
 from reskin.errors import SettingsError
+from reskin.parsing import Spelled
 from reskin.progress import Progress
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from reskin.cli.options import parse
 from reskin.cli.streams import show_text, table_text
-from reskin.config import Settings, Spelled
-from reskin.errors import PartialError
+from reskin.config import Settings
+from reskin.exits import PartialError
+from reskin.parsing import Spelled
 
 if TYPE_CHECKING:
     from reskin.evaluation.scores import Scores

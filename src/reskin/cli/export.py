@@ -10,8 +10,9 @@ from pydantic import Field
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say
-from reskin.config import BASIC, Settings, Spelled
+from reskin.config import BASIC, Settings
 from reskin.errors import SettingsError
+from reskin.parsing import Spelled
 from reskin.types import Direction
 
 if TYPE_CHECKING:

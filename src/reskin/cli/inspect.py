@@ -8,13 +8,15 @@ from typing import Annotated, Any
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show, show_text
-from reskin.config import Settings, Spelled
+from reskin.config import Settings
 from reskin.curation.inspect.card import dataset_card, write_card
 from reskin.curation.inspect.contact_sheet import write_contact_sheet
 from reskin.curation.inspect.gap import GapReport, compare_domains, suggested_command
 from reskin.curation.inspect.page import Inspection, thumbnail_edge, write_inspection
 from reskin.curation.inspect.sets import MeasuredSet, PictureSet, measure_set, open_sets
-from reskin.errors import PartialError, SettingsError, StorageError
+from reskin.errors import SettingsError, StorageError
+from reskin.exits import PartialError
+from reskin.parsing import Spelled
 from reskin.progress import Progress
 
 

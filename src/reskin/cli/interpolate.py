@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say
-from reskin.config import Settings, Spelled
+from reskin.config import Settings
 from reskin.errors import SettingsError
+from reskin.parsing import Spelled
 from reskin.progress import Progress
 from reskin.types import Direction
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from reskin import online
 from reskin.cli.signals import Stopped, stoppable
 from reskin.cli.streams import abandon, prepared_streams, say, show, show_text, silence_libtiff
-from reskin.errors import InterruptedRunError, ReskinError, StorageError
+from reskin.errors import ReskinError, StorageError
+from reskin.exits import InterruptedRunError
 from reskin.progress import emit_begin, emit_end
 from reskin.unknown import unknown
 from reskin.version import __version__

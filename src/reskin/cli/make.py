@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say
-from reskin.errors import PartialError
+from reskin.exits import PartialError
 from reskin.progress import Progress
 from reskin.workflows.make import MakeConfig, run_make
 

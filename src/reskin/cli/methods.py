@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 from reskin.cli.options import parse
 from reskin.cli.streams import show, show_text, table_text
-from reskin.config import Settings, Spelled
+from reskin.config import Settings
 from reskin.data.batches import DataConfig
 from reskin.methods import find, names
 from reskin.methods.base import Method
 from reskin.methods.translator import Translator
+from reskin.parsing import Spelled
 from reskin.runs.settings import TrainConfig
 
 

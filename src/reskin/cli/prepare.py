@@ -11,7 +11,7 @@ from typing import Annotated
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show, show_text
-from reskin.config import BASIC, Settings, Spelled
+from reskin.config import BASIC, Settings
 from reskin.curation.prepare.clips import ClipsConfig, choose_clips, prepare_clips
 from reskin.curation.prepare.dry_run import DryRun, Expected, dry_run_images, dry_run_videos
 from reskin.curation.prepare.frames import FramesConfig, choose_frames, prepare_frames
@@ -19,7 +19,9 @@ from reskin.curation.prepare.images import ImagesConfig, prepare_images
 from reskin.curation.prepare.presets import FRAMES, with_preset
 from reskin.curation.prepare.videos import Options, Report
 from reskin.data.manifest import Manifest
-from reskin.errors import PartialError, SettingsError
+from reskin.errors import SettingsError
+from reskin.exits import PartialError
+from reskin.parsing import Spelled
 from reskin.progress import Progress
 
 HELP = """usage: reskin prepare KIND SOURCE... --out FOLDER [OPTIONS]

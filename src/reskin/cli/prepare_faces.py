@@ -11,12 +11,13 @@ from typing import Annotated
 from reskin.cli.options import parse
 from reskin.cli.prepare import show_dry_run
 from reskin.cli.streams import say, show_text
-from reskin.config import BASIC, Settings, Spelled
+from reskin.config import BASIC, Settings
 from reskin.curation.prepare.dry_run import dry_run_faces
 from reskin.curation.prepare.faces import NOT_STATED, FacesConfig, prepare_faces
 from reskin.curation.prepare.presets import FACES, with_preset
 from reskin.data.manifest import Manifest, read_manifest
-from reskin.errors import PartialError
+from reskin.exits import PartialError
+from reskin.parsing import Spelled
 from reskin.progress import Progress
 
 COMMAND = "reskin prepare faces"

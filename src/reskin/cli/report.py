@@ -7,7 +7,8 @@ from typing import Annotated
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say
-from reskin.config import Settings, Spelled
+from reskin.config import Settings
+from reskin.parsing import Spelled
 
 
 class Arguments(Settings):

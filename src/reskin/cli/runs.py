@@ -8,8 +8,9 @@ from typing import Annotated
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show_text, table_text
-from reskin.config import Settings, Spelled
+from reskin.config import Settings
 from reskin.errors import SettingsError
+from reskin.parsing import Spelled
 from reskin.runs.listing import RunSummary, list_runs
 
 

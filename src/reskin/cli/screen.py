@@ -8,10 +8,12 @@ from typing import Annotated
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show, show_text
-from reskin.config import BASIC, Settings, Spelled
+from reskin.config import BASIC, Settings
 from reskin.curation.screen.result import DomainResult, Finding, ScreenResult
 from reskin.curation.screen.screen import ScreenConfig, screen_sets, undo_screening
-from reskin.errors import PartialError, SettingsError
+from reskin.errors import SettingsError
+from reskin.exits import PartialError
+from reskin.parsing import Spelled
 from reskin.progress import Progress
 
 _EXAMPLES = 3

@@ -9,8 +9,9 @@ from typing import Annotated
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show_text
-from reskin.config import Settings, Spelled
+from reskin.config import Settings
 from reskin.curation.split.resplit import BETWEEN, SplitConfig, resplit
+from reskin.parsing import Spelled
 
 
 class Arguments(Settings):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from reskin.cli.options import check_missing, options_of, read_words, see_help
 from reskin.cli.streams import say, show, show_text
-from reskin.config import BASIC, Settings, Spelled
+from reskin.config import BASIC, Settings
 from reskin.data.batches import DataConfig
 from reskin.errors import SettingsError
 from reskin.methods import find_trained, trained_names
-from reskin.parsing import FLAGS, parse
+from reskin.parsing import FLAGS, Spelled, parse
 from reskin.progress import in_words
 from reskin.runs.settings import RunSettings, TrainConfig, gather_settings
 

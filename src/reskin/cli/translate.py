@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from reskin.cli.options import parse
 from reskin.cli.streams import say
-from reskin.config import BASIC, Settings, Spelled
-from reskin.errors import PartialError, SettingsError
+from reskin.config import BASIC, Settings
+from reskin.errors import SettingsError
+from reskin.exits import PartialError
+from reskin.parsing import Spelled
 from reskin.progress import Progress, in_words
 from reskin.types import Direction
 from reskin.workflows.translate import FilmSettings

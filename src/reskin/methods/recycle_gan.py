@@ -9,7 +9,7 @@ three square frames side by side in each picture. The defaults are those of the 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Literal, Self
 
 import torch
@@ -72,9 +72,7 @@ class RecycleGANConfig(MethodConfig):
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
         if not (self.adversarial_weight or self.recycle_weight):
-            raise ValueError(
-                "adversarial_weight and recycle_weight are both 0: no translation would be learnt"
-            )
+            raise ValueError("adversarial_weight and recycle_weight are both 0: nothing would be learnt")
         return self
 
 
@@ -170,12 +168,8 @@ class RecycleGAN(Method):
 
         if "adversarial" in losses or "prediction_adversarial" in losses:
             real_vs_fake = {
-                "discriminator_a": _real_vs_fake(
-                    self.disc_a, a, [self.pool_a(f) for f in (*fakes_a, next_a)]
-                ),
-                "discriminator_b": _real_vs_fake(
-                    self.disc_b, b, [self.pool_b(f) for f in (*fakes_b, next_b)]
-                ),
+                "discriminator_a": _real_vs_fake(self.disc_a, a, map(self.pool_a, (*fakes_a, next_a))),
+                "discriminator_b": _real_vs_fake(self.disc_b, b, map(self.pool_b, (*fakes_b, next_b))),
             }
             self.update("discriminators", **real_vs_fake)
             losses |= real_vs_fake
@@ -242,7 +236,7 @@ def _fools(disc: nn.Module, *fakes: Tensor) -> Tensor:
     return torch.stack([adversarial_generator("lsgan", logits) for logits in together(disc, *fakes)]).sum()
 
 
-def _real_vs_fake(disc: nn.Module, real: Frames, fakes: Sequence[Tensor]) -> Tensor:
+def _real_vs_fake(disc: nn.Module, real: Frames, fakes: Iterable[Tensor]) -> Tensor:
     """The discriminator's loss on three frames, each beside its fake, and the third beside its prediction."""
     judged = together(disc, *real, *fakes)
     pairs = zip((*judged[:3], judged[2]), judged[3:], strict=True)

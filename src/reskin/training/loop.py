@@ -10,7 +10,8 @@ from torch import Tensor
 
 from reskin.data.batches import Batches
 from reskin.device import Compute
-from reskin.errors import InterruptedRunError, NotFiniteError
+from reskin.errors import NotFiniteError
+from reskin.exits import InterruptedRunError
 from reskin.methods.base import Method
 from reskin.runs.ema import Ema
 from reskin.runs.run import Run

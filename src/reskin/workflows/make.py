@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from reskin import progress
-from reskin.config import BASIC, Settings, Spelled
+from reskin.config import BASIC, Settings
 from reskin.errors import RunError, SettingsError
-from reskin.parsing import parse, parse_flat
+from reskin.parsing import Spelled, parse, parse_flat
 from reskin.paths import inside
 from reskin.progress import Report, in_words, silent
 from reskin.storage import read_json, write_json

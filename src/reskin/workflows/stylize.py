@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from reskin.config import BASIC, Settings, Spelled
+from reskin.config import BASIC, Settings
 from reskin.errors import ImageError, SettingsError
 from reskin.methods.gatys import Gatys, GatysConfig, Progress, read_features
 from reskin.networks.resizing import SMALLEST_PX, working_size
-from reskin.parsing import parse_flat
+from reskin.parsing import Spelled, parse_flat
 from reskin.progress import Report, silent
 from reskin.workflows.translate import FilmSettings, translate_any
 
