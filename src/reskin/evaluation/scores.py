@@ -36,6 +36,8 @@ class Score:
         against: what it was compared with; None there.
         unit: of the value, for people; empty where it has none.
         pictures: name, relative to the folder, and value of each picture; empty where only a set has a value.
+        spread: standard error of the value over the pictures; None where it follows from `pictures`, or where
+            nothing is known.
     """
 
     value: float
@@ -48,6 +50,7 @@ class Score:
     against: Against | None = None
     unit: str = ""
     pictures: tuple[tuple[str, float], ...] = ()
+    spread: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values.
@@ -55,6 +58,8 @@ class Score:
         JSON has no word for a value that is not finite: it becomes null, and the note says which the mean is.
         """
         row = asdict(self)
+        if self.spread is None:
+            del row["spread"]
         row["pictures"] = [[name, value if math.isfinite(value) else None] for name, value in self.pictures]
         if not math.isfinite(self.value):
             note = "; ".join(filter(None, [self.note, f"the value is {self.value}"]))

@@ -115,6 +115,17 @@ class PatchSet:
         """(H, W) of the pictures, None before the first."""
         return self._size
 
+    def resampled(self, seed: int) -> PatchSet:
+        """As many of the pictures, drawn with replacement, with the patches that they have."""
+        generator = torch.Generator().manual_seed(seed)
+        chosen = torch.randint(self.pictures, (self.pictures,), generator=generator)
+        drawn = PatchSet(patches=self.patches, seed=self.seed)
+        drawn._size, drawn.pictures = self._size, self.pictures
+        for side, patches in self.levels().items():
+            of_pictures = patches.unflatten(0, (self.pictures, -1))
+            drawn._levels[side] = [of_pictures[chosen].flatten(0, 1)]
+        return drawn
+
     def levels(self) -> dict[int, Tensor]:
         """Shorter edge in px to patches (P, 3, 49)."""
         return {side: torch.cat(parts) for side, parts in self._levels.items()}
@@ -153,6 +164,12 @@ def distance(
     return SlicedWasserstein(
         {side: 1000 * _sliced(found[side], wanted[side], directions, own_scale) for side in wanted}
     )
+
+
+def bootstrap_error(images: PatchSet, reference: PatchSet, *, resamples: int = 8) -> float:
+    """Deviation of the mean distance over bootstrap samples of the judged pictures, x 1000."""
+    values = [distance(images.resampled(seed), reference).mean for seed in range(resamples)]
+    return float(np.std(values, ddof=1))
 
 
 def swd(images: Tensor, reference: Tensor, *, own_scale: bool = False, seed: int = 0) -> SlicedWasserstein:

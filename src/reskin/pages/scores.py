@@ -23,6 +23,27 @@ _MEANINGS = {
     "lpips": ("LPIPS", "perceptual distance to the true image"),
     "swd": ("SWD × 1000", "distance of the set's patches from real ones"),
     "kid": ("KID", "distance of the set's features from real ones"),
+    "ms_ssim": ("MS-SSIM", "structural similarity at several sizes to the true image"),
+    "fid": ("FID", "Fréchet distance of the set's Inception features from real ones"),
+    "frechet_squeezenet": (
+        "Fréchet distance, SqueezeNet",
+        "not FID: the same formula on SqueezeNet's features",
+    ),
+    "density": ("Density", "how often outputs lie in the neighbourhoods of real images"),
+    "coverage": ("Coverage", "share of real images with an output in their neighbourhood"),
+    "domain_share": ("Domain classifier", "share taken for the target domain"),
+    "nearer_than_real": ("Copies", "share suspiciously near to a training image"),
+    "named_share": ("Named classes", "share that a classifier puts into the classes asked for"),
+    "noise_probe": ("Hidden information", "growth of the cycle error with unseen noise"),
+    "diversity": ("LPIPS diversity", "distance between outputs of one input"),
+    "is_nats": ("IS, nats", "mean divergence of an output's classes from those of all outputs"),
+    "cis_nats": ("CIS, nats", "the same from those of the input's outputs"),
+    "fcn_pixel": ("FCN-score, pixel", "accuracy of classes segmented in the generated photo"),
+    "fcn_class": ("FCN-score, class", "the same class by class, then the mean"),
+    "fcn_iou": ("FCN-score, IoU", "intersection over union, mean over classes"),
+    "label_pixel": ("Photo → labels, pixel", "accuracy of generated labels"),
+    "label_class": ("Photo → labels, class", "the same class by class, then the mean"),
+    "label_iou": ("Photo → labels, IoU", "intersection over union, mean over classes"),
     "cycle_l1": ("Cycle error", "distance to the reconstruction, on [-1, 1]"),
     "cycle_l1_8bit": ("Cycle error, 8 bits", "the same, the translation rounded to a file's 256 levels"),
 }
@@ -142,6 +163,9 @@ def _cell(score: Mapping[str, Any] | None, subject: str, is_best: bool) -> Cell:
         return Cell(_HEADINGS[subject])
     interval = mean_interval(list(images_of(score).values()))
     words = f"{digits(interval[0])} to {digits(interval[1])}" if interval else ""
+    spread = finite({"spread": score.get("spread")}).get("spread")
+    if not words and spread is not None:
+        words = f"± {digits(spread)}"
     return Cell(_HEADINGS[subject], _number(score), words, is_best)
 
 
