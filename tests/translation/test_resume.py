@@ -203,7 +203,7 @@ def stop(self, number, segment, state):
     if {when!r} == "after" and number == {number}:
         os.kill(os.getpid(), signal.SIGKILL)
 clips.Job.save = stop
-clips.translate_video(Restless(), {source!r}, {out!r}, "a2b", film=clips.FilmOptions(steady=0.0))
+clips.translate_video(Restless(), {source!r}, {out!r}, "a2b", film=clips.FilmOptions())
 """
 
 
@@ -220,8 +220,8 @@ def test_a_killed_process_loses_no_whole_segment(tmp_path: Path, drawn: Path, wh
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     again = Restless()
-    translate_video(again, drawn, out, "a2b", film=FilmOptions(steady=0.0))
-    translate_video(Restless(), drawn, tmp_path / "whole.mp4", "a2b", film=FilmOptions(steady=0.0))
+    translate_video(again, drawn, out, "a2b", film=FilmOptions())
+    translate_video(Restless(), drawn, tmp_path / "whole.mp4", "a2b", film=FilmOptions())
     assert out.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     assert again.count == max(0, FRAMES - 20 * (number + (when == "after")))
     assert leftovers(tmp_path) == ["out.mp4", "whole.mp4"]

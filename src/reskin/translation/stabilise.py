@@ -10,8 +10,6 @@ Temporal Consistency for Image-Based Graphics Applications", SIGGRAPH 2012; the 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +27,9 @@ _NARROWEST, _WIDEST = 10.0, 30.0
 
 _NOISE_SHARE, _NOISE_OFFSET = 3.0, 8.0
 """That difference is this many times the film's noise level and this many levels more."""
+
+_LEAST_FLOW_PX = 32
+"""Smaller edges are continued to this: below it OpenCV's estimator gives NaN or leaves its memory."""
 
 _OUTSIDE = (255, 0, 255, 0)
 """What comes from outside of the frame before: a colour that nothing agrees with."""
@@ -94,22 +95,31 @@ class Stabiliser:
         output = with_alpha(translation)
         if self._output is not None and self._output.shape == output.shape:
             assert self._grey is not None and self._film is not None
-            flow = _estimator(is_small).calc(grey, self._grey, None)
+            flow = _flow(grey, self._grey, is_small=is_small)
             share = np.float32(self.strength) * _confidence(looked_at, self._film, flow)
             output = _blended(output, self._output, flow, share)
         self._grey, self._film, self._output = grey, looked_at, output
         return np.asarray(cv2.cvtColor(output, cv2.COLOR_RGBA2RGB), np.uint8)
 
 
-def _estimator(is_small: bool) -> Any:
-    """The flow estimator: the medium preset is worth its time on small frames only.
+def _flow(film: Picture, before: Picture, *, is_small: bool) -> Flow:
+    """Where each pixel of a grey frame (H, W) was in the frame before.
 
-    A new one for each pair of frames, so that its buffers carry nothing from one pair to the next.
+    The medium preset is worth its time on small frames only. A new estimator for each pair of frames, so that
+    its buffers carry nothing from one pair to the next.
     """
     import cv2
 
+    height, width = film.shape
+    below, right = max(0, _LEAST_FLOW_PX - height), max(0, _LEAST_FLOW_PX - width)
+    if below or right:
+        film, before = (
+            np.asarray(cv2.copyMakeBorder(grey, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+            for grey in (film, before)
+        )
     preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if is_small else cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
-    return cv2.DISOpticalFlow.create(preset)
+    flow = cv2.DISOpticalFlow.create(preset).calc(film, before, None)
+    return np.ascontiguousarray(flow[:height, :width], np.float32)
 
 
 def with_alpha(picture: Picture) -> Picture:
