@@ -14,10 +14,12 @@ from reskin.data.manifest import (
     FrameRecord,
     Manifest,
     Origin,
+    framing_of,
     read_manifest,
     write_manifest,
 )
 from reskin.errors import DataError
+from reskin.types import Framing
 
 
 def manifest(frames: list[FrameRecord]) -> Manifest:
@@ -34,6 +36,18 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
     write_manifest(tmp_path, written)
     assert read_manifest(tmp_path) == written
     assert gc.isenabled()
+
+
+def test_it_says_how_faces_are_framed(tmp_path: Path) -> None:
+    made = manifest([])
+    faces = {"kind": "faces", "margin": 0.4, "align": "box", "size": 64, "per_source": []}
+    write_manifest(tmp_path, made.model_copy(update={"settings": faces}))
+    (tmp_path / "train").mkdir()
+    assert framing_of(tmp_path) == framing_of(tmp_path / "train") == Framing(margin=0.4, align="box")
+    write_manifest(tmp_path / "train", made)
+    assert framing_of(tmp_path / "train") is None and framing_of(tmp_path / "missing.png") is None
+    write_manifest(tmp_path, made.model_copy(update={"settings": {"kind": "frames", "margin": 3}}))
+    assert framing_of(tmp_path) is None
 
 
 @pytest.mark.parametrize(

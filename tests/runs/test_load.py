@@ -18,6 +18,7 @@ from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.folder import RunFolder
 from reskin.runs.load import crop_size, load
+from reskin.types import Framing
 
 SETTINGS = {"width": 4, "blocks": 1, "disc_layers": 1, "pool_size": 2}
 
@@ -46,6 +47,16 @@ def test_a_model_is_loaded(tmp_path: Path, source: bool) -> None:
     model = load(model_folder(tmp_path, source=source), device="cpu")
     assert model.directions == ("a2b",) and not model.training
     assert crop_size(tmp_path) == 32
+
+
+def test_it_says_how_its_faces_were_framed(tmp_path: Path) -> None:
+    framing = {"a": {"margin": 0.4, "align": "box"}, "b": None}
+    model = load(model_folder(tmp_path / "run", data={"framing": framing}), device="cpu")
+    assert model.framings == {"a": Framing(margin=0.4, align="box")}
+    assert not load(model_folder(tmp_path / "old"), device="cpu").framings
+    wrong = model_folder(tmp_path / "wrong", data={"framing": {"a": {"margin": -1}}})
+    with pytest.raises(ReskinError, match=r"'margin' in .*config\.json"):
+        load(wrong, device="cpu")
 
 
 def method_settings(**values: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -25,9 +25,10 @@ from pydantic import (
 from reskin.config import Settings
 from reskin.errors import DataError, StorageError
 from reskin.faces.crop import Crop
+from reskin.faces.framing import read_framing
 from reskin.paths import FOLLOW_VARIABLE, follows_links, read_plain, relative_fault, stays_inside
 from reskin.storage import from_json, write_json
-from reskin.types import Split
+from reskin.types import Framing, Split
 
 MANIFEST_NAME = "manifest.json"
 
@@ -338,3 +339,21 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         StorageError: the disk refuses the write.
     """
     write_json(folder / MANIFEST_NAME, manifest.model_dump(exclude_none=True))
+
+
+def framing_of(folder: Path) -> Framing | None:
+    """How the faces of a dataset that `reskin prepare faces` made are framed; None for any other one.
+
+    Args:
+        folder: the dataset, or one of its splits.
+
+    Raises:
+        DataError: its manifest is damaged.
+        SettingsError: its manifest states a framing that there is not.
+    """
+    is_split = folder.name in get_args(Split) and not (folder / MANIFEST_NAME).exists()
+    for root in (folder, *([folder.parent] if is_split else [])):
+        manifest = read_manifest(root) if root.is_dir() else None
+        if manifest is not None and manifest.settings.get("kind") == "faces":
+            return read_framing(manifest.settings, str(root / MANIFEST_NAME))
+    return None

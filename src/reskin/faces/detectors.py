@@ -10,17 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from reskin.errors import WeightsError
 from reskin.images import Picture
 from reskin.storage import file_digest
+from reskin.types import DetectorName
 from reskin.weights import find_weights, local_weights
-
-DetectorName = Literal["auto", "yunet", "dlib"]
-"""Which detector: the best one that can be had, or one by name."""
 
 LONGEST_SIDE = 960
 """A larger frame is made smaller for the detector, in px; places are given in px of the frame itself."""

@@ -41,12 +41,12 @@ def detect_turned(detector: FaceDetector, image: Picture, *, first: Iterable[int
     begin = list(dict.fromkeys(first))
     found = [face for turn in begin for face in detect_at(detector, image, turn)]
     for turn in TURNS:
-        kept = _without_overlaps(found)
+        kept = without_overlaps(found)
         if kept and all(face.score >= CERTAIN for face in kept):
             return kept
         if turn not in begin:
             found += detect_at(detector, image, turn)
-    return _without_overlaps(found)
+    return without_overlaps(found)
 
 
 def detect_at(detector: FaceDetector, image: Picture, turn: int) -> list[Face]:
@@ -80,7 +80,7 @@ def _point_back(x: float, y: float, turn: int, width: int, height: int) -> tuple
     return y, height - 1 - x
 
 
-def _without_overlaps(faces: list[Face]) -> list[Face]:
+def without_overlaps(faces: list[Face]) -> list[Face]:
     """The surest of detections that overlap, the surest first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score - _UPRIGHT_BONUS * (face.turn == 0)):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reskin.faces.detectors import Face, FaceDetector
-from reskin.faces.orientation import detect_at, detect_turned
+from reskin.faces.orientation import detect_at, detect_turned, without_overlaps
 from reskin.images import Picture
 
 Box = tuple[float, float, float, float]
@@ -69,16 +69,30 @@ class FaceTracker:
         detector: finds faces in a picture.
         every: search the whole frame at every Nth frame that is given.
         shots: the first frame of each shot, rising, the first 0; see `reskin.video.scenes.find_shots`.
+        patience: a face that was lost for at most so many frames keeps its track.
+        first_track: number of the first track.
+        turns_every: look for heads that are turned by a quarter or more in every Nth search of a whole frame;
+            in between only at the turns of the faces that are known.
     """
 
-    def __init__(self, detector: FaceDetector, *, every: int = 3, shots: Sequence[int] = (0,)) -> None:
+    def __init__(
+        self,
+        detector: FaceDetector,
+        *,
+        every: int = 3,
+        shots: Sequence[int] = (0,),
+        patience: int = 0,
+        first_track: int = 0,
+        turns_every: int = 1,
+    ) -> None:
         self.detector = detector
-        self.every = every
+        self.every, self.patience, self.turns_every = every, patience, turns_every
         self.shot = 0
         self._shots = list(shots)
         self._tracks: list[_Track] = []
-        self._count = 0
+        self._count = first_track
         self._since_search = every
+        self._searches = 0
 
     def follow(self, image: Picture, index: int) -> list[TrackedFace]:
         """The faces in the next frame.
@@ -92,13 +106,27 @@ class FaceTracker:
         """
         shot = max(0, bisect_right(self._shots, index) - 1)
         if shot != self.shot:
-            self.shot, self._tracks, self._since_search = shot, [], self.every
+            self.cut(shot)
         faces = None if self._since_search >= self.every else self._near(image, index)
         if faces is None:
-            known = [track.face.turn for track in self._tracks] or [0]
-            faces, self._since_search = detect_turned(self.detector, image, first=known), 0
+            faces, self._since_search = self._everywhere(image), 0
         self._since_search += 1
         return self._matched(faces, index)
+
+    def cut(self, shot: int) -> None:
+        """Forget the faces so far: a new shot, number `shot`, begins with the next frame."""
+        self.shot, self._tracks, self._since_search, self._searches = shot, [], self.every, 0
+
+    def _everywhere(self, image: Picture) -> list[Face]:
+        """The faces in the whole frame."""
+        known = [track.face.turn for track in self._tracks] or [0]
+        looks_for_turns = self._searches % self.turns_every == 0
+        self._searches += 1
+        if looks_for_turns:
+            return detect_turned(self.detector, image, first=known)
+        return without_overlaps(
+            [face for turn in dict.fromkeys(known) for face in detect_at(self.detector, image, turn)]
+        )
 
     def _near(self, image: Picture, index: int) -> list[Face] | None:
         """The known faces, each found again near its expected place; None where one is lost."""
@@ -114,7 +142,8 @@ class FaceTracker:
         return found
 
     def _matched(self, faces: list[Face], index: int) -> list[TrackedFace]:
-        """Give each face its track; the pairs that overlap most come first. Tracks without a face end."""
+        """Give each face its track; the pairs that overlap most come first. Tracks without a face end, the
+        later the more patience there is."""
         pairs = [
             (overlap(track.expected(index).box, face.box), -t, -f)
             for t, track in enumerate(self._tracks)
@@ -132,7 +161,9 @@ class FaceTracker:
             else:
                 owner[f] = _Track(self._count, face, index)
                 self._count += 1
-        self._tracks = [owner[f] for f in range(len(faces))]
+        lost = [track for t, track in enumerate(self._tracks) if t not in taken]
+        waiting = [track for track in lost if index - track.index <= self.patience]
+        self._tracks = [owner[f] for f in range(len(faces))] + waiting
         return [TrackedFace(face, owner[f].number, self.shot) for f, face in enumerate(faces)]
 
 

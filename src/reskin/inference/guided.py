@@ -1,11 +1,12 @@
 """Bringing a translation made at work size to the size of the frame, guided by the frame itself.
 
 He et al., "Guided Image Filtering", ECCV 2010, section 3 (colour guide), with the coefficients computed at
-work
-size and only enlarged, as in He and Sun, "Fast Guided Filter", 2015, https://arxiv.org/abs/1505.00996.
+work size and only enlarged, as in He and Sun, "Fast Guided Filter", 2015, https://arxiv.org/abs/1505.00996.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,23 +57,91 @@ def guided_upsample(
     """
     import cv2
 
-    if source.shape != translation.shape or source.ndim != 3:
-        raise ShapeError(f"a translation of {translation.shape} for a source of {source.shape}")
-    guide, wanted = _planes(source), _planes(translation)
-    slopes, shifts = _coefficients(guide, wanted, radius, epsilon)
-    maps = [plane for row in slopes for plane in row] + shifts
+    fit = fit_maps(source, translation, radius=radius, epsilon=epsilon)
     height, width = frame.shape[:2]
-    full = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in maps]
-    residual = _residual(guide, wanted, slopes, shifts, (width, height)) if detail > 0 else None
+    full = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in fit.maps]
+    residual = None
+    if detail > 0:
+        residual = np.asarray(cv2.resize(fit.residual(), (width, height), interpolation=cv2.INTER_CUBIC))
     out = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, _STRIP_ROWS):
         rows = slice(top, min(height, top + _STRIP_ROWS))
-        colours = [plane[rows] for plane in full]
-        strip = _applied(frame[rows], colours)
+        strip = apply_maps(frame[rows], [plane[rows] for plane in full])
         if residual is not None:
             strip += np.float32(255 * detail) * residual[rows]
         np.copyto(out[rows], cv2.convertScaleAbs(np.maximum(strip, 0, out=strip)))
     return out
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A translation as affine maps of its source's colours.
+
+    Attributes:
+        maps: twelve planes (h, w): the slopes of each output channel by input channel, then the three shifts,
+            for values in [0, 1].
+        guide: the three planes of the source, in [0, 1].
+        wanted: those of the translation.
+    """
+
+    maps: list[Plane]
+    guide: list[Plane]
+    wanted: list[Plane]
+
+    def residual(self) -> Plane:
+        """What the maps leave out of the translation, (h, w, 3), for values in [0, 1]."""
+        import cv2
+
+        left = []
+        for out, plane in enumerate(self.wanted):
+            row, shift = self.maps[3 * out : 3 * out + 3], self.maps[9 + out]
+            guide = self.guide
+            left.append(plane - shift - row[0] * guide[0] - row[1] * guide[1] - row[2] * guide[2])
+        return np.asarray(cv2.merge(left), np.float32)
+
+
+def fit_maps(
+    source: Picture, translation: Picture, *, radius: int = RADIUS_PX, epsilon: float = EPSILON
+) -> Fit:
+    """The affine maps of colour that come nearest to a translation in every window.
+
+    Args:
+        source: (h, w, 3) uint8.
+        translation: (h, w, 3) uint8, of `source`.
+        radius: of the window, px.
+        epsilon: regularisation, for values in [0, 1].
+
+    Raises:
+        ShapeError: source and translation differ in size.
+    """
+    if source.shape != translation.shape or source.ndim != 3:
+        raise ShapeError(f"a translation of {translation.shape} for a source of {source.shape}")
+    guide, wanted = _planes(source), _planes(translation)
+    slopes, shifts = _coefficients(guide, wanted, radius, epsilon)
+    return Fit([plane for row in slopes for plane in row] + shifts, guide, wanted)
+
+
+def fit_change(source: Picture, translation: Picture) -> Fit:
+    """As `fit_maps`, where it is the change from the source that is fitted.
+
+    Where nothing in a window varies, `fit_maps` gives one colour and this one a shift of all colours, so that
+    the grain of what the maps are applied to stays. What does not change is given back exactly.
+
+    Args:
+        source: (h, w, 3) uint8.
+        translation: (h, w, 3) uint8, of `source`.
+
+    Raises:
+        ShapeError: source and translation differ in size.
+    """
+    if source.shape != translation.shape or source.ndim != 3:
+        raise ShapeError(f"a translation of {translation.shape} for a source of {source.shape}")
+    guide, wanted = _planes(source), _planes(translation)
+    changes = [plane - own for plane, own in zip(wanted, guide, strict=True)]
+    slopes, shifts = _coefficients(guide, changes, RADIUS_PX, EPSILON)
+    for channel in range(3):
+        slopes[channel][channel] += np.float32(1)
+    return Fit([plane for row in slopes for plane in row] + shifts, guide, wanted)
 
 
 def _planes(picture: Picture) -> list[Plane]:
@@ -126,8 +195,16 @@ def _box(plane: Plane, radius: int) -> Plane:
     return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
-def _applied(frame: Picture, maps: list[Plane]) -> Plane:
-    """(rows, W, 3) of 0 to 255: the maps (slopes row by row, then shifts) at each pixel of `frame`."""
+def apply_maps(frame: Picture, maps: list[Plane]) -> Plane:
+    """The colours of a picture after the maps of its pixels.
+
+    Args:
+        frame: (H, W, 3) uint8.
+        maps: twelve planes (H, W); see `Fit`.
+
+    Returns:
+        (H, W, 3) float32, about 0 to 255.
+    """
     import cv2
 
     planes = [plane.astype(np.float32) for plane in cv2.split(frame)]
@@ -138,19 +215,3 @@ def _applied(frame: Picture, maps: list[Plane]) -> Plane:
             plane += maps[3 * out + channel] * planes[channel]
         made.append(plane)
     return np.asarray(cv2.merge(made), np.float32)
-
-
-def _residual(
-    guide: list[Plane],
-    wanted: list[Plane],
-    slopes: list[list[Plane]],
-    shifts: list[Plane],
-    size: tuple[int, int],
-) -> Plane:
-    """(H, W, 3): what the maps leave out of the translation, enlarged to `size` (width, height)."""
-    import cv2
-
-    left = []
-    for out, row, shift in zip(wanted, slopes, shifts, strict=True):
-        left.append(out - shift - row[0] * guide[0] - row[1] * guide[1] - row[2] * guide[2])
-    return np.asarray(cv2.resize(cv2.merge(left), size, interpolation=cv2.INTER_CUBIC), np.float32)

@@ -14,12 +14,13 @@ from torch.nn.modules import module as registry
 
 from reskin.device import choose_compute
 from reskin.errors import CheckpointError, ReskinError, RunError
+from reskin.faces.framing import read_framing
 from reskin.methods import find_trained
 from reskin.methods.base import Method, MethodConfig
 from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.folder import RunFolder
-from reskin.types import Direction
+from reskin.types import Direction, Domain, Framing
 
 _SLACK_PARTS, _SLACK_NUMBERS = 2000, 10_000_000
 """Building stops at so many more tensors, and numbers in them, than eight times those of the file.
@@ -61,6 +62,7 @@ def load(folder: Path | str, *, device: str = "auto", step: int | None = None) -
     state |= {f"method.{key.removeprefix('ema.')}": v for key, v in state.items() if key.startswith("ema.")}
     method = method_class(settings)
     method.directions, method.trained_edge = directions, trained_edge(config)
+    method.framings = framings(config, str(files.config))
     checkpoint.load_networks(method, state, "method.", partly=is_part)
     choose_compute(device).place(method)
     method.eval()
@@ -89,6 +91,26 @@ def crop_size(folder: Path | str) -> int | None:
     data = settings.get("data") if isinstance(settings, dict) else None
     size = data.get("crop_size") if isinstance(data, dict) else None
     return size if type(size) is int and size > 0 else None
+
+
+def framings(config: Mapping[str, Any], source: str) -> dict[Domain, Framing]:
+    """How the faces that a run learnt from are framed, by domain; empty where it learnt from something else.
+
+    Args:
+        config: of the run.
+        source: the file it comes from, for errors.
+
+    Raises:
+        SettingsError: it states a framing that there is not.
+    """
+    data = config.get("data")
+    stated = data.get("framing") if isinstance(data, dict) else None
+    found: dict[Domain, Framing] = {}
+    for domain in get_args(Domain):
+        values = stated.get(domain) if isinstance(stated, dict) else None
+        if isinstance(values, dict):
+            found[domain] = read_framing(values, source)
+    return found
 
 
 def _model_of(

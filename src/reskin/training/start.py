@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from reskin.data.batches import Batches, open_batches
+from reskin.data.manifest import framing_of
 from reskin.data.sampling import Sampling
 from reskin.device import Compute, choose_compute
 from reskin.methods.base import Method
@@ -152,6 +153,7 @@ def _train(
                 "pictures": batches.length,
                 "left_out": len(batches.unreadable),
                 "shorter_edge": batches.shorter_edge,
+                "framing": _framings(settings),
             },
         }
     )
@@ -163,6 +165,13 @@ def _train(
     run.log(f"training {run.steps} steps ({epochs:.3g} epochs) of {config.batch} on {compute.describe()}")
     whole_from = config.falls_from(run.steps) if method.whole_when_rate_falls else None
     train(method, replace(batches, whole_from=whole_from), run, compute)
+
+
+def _framings(settings: RunSettings) -> dict[str, Any]:
+    """How the faces of each domain are framed, so that those of a film are cut out alike; None for no
+    faces."""
+    framings = {"a": framing_of(settings.data.a), "b": framing_of(settings.data.b)}
+    return {domain: framing and asdict(framing) for domain, framing in framings.items()}
 
 
 def _recorded_steps(out: Path, settings: RunSettings) -> int | None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering
 from reskin.methods.translator import Translator
+from reskin.translation.face_search import FilmFaces
 from reskin.translation.film import Film, FilmOptions, Frames
 from reskin.translation.job import SEGMENT_SECONDS, Job, open_job
 from reskin.translation.part import Part, part_of_film
@@ -45,12 +47,14 @@ class VideoProgress:
         frames: frames in all, or None where the file does not say; a guess in damaged files.
         seconds: since the start.
         before: of `frame`, how many an earlier process had translated when this one began.
+        what: what is counted: frames translated, or, before that, frames searched for faces.
     """
 
     frame: int
     frames: int | None
     seconds: float
     before: int = 0
+    what: str = "frames"
 
     @property
     def seconds_left(self) -> float | None:
@@ -125,26 +129,35 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
         raise SettingsError(f"a batch of {batch} frames", "Give 1 or more.")
     engine = Engine(model, direction, compute, rendering)
     _check_rendering(engine.rendering)
+    faces = FilmFaces.open(film.faces) if film.faces is not None else None
     with VideoReader(source, deinterlace=film.deinterlace) as reader:
         part = part_of_film(reader, film)
         writer = _writer(reader, out, film.encoding, part)
         treated = Film(engine, film, [])
         _check_work_size(treated, reader)
-        with open_job(out, _key(engine, film, source, out, batch)) as job:
+        more = [batch, *([*faces.facts(), repr(treated.framing)] if faces is not None else [])]
+        with open_job(out, _key(engine, film, source, out, more)) as job:
             _find_shots(treated, reader, part, job)
+            if faces is not None:
+                faces.find(treated, reader, part.numbers, job, report=partial(_tell_search, report))
             with writer:
                 work = _Translation(treated, reader, part, writer, job)
                 work.take_up()
                 work.run(report, batch)
                 writer.ends_at(part.end)
             job.clear()
-        notes = [*reader.notes, *writer.notes]
+        notes = [*reader.notes, *writer.notes, *([faces.note(work.done)] if faces is not None else [])]
         return VideoResult(work.done, time.monotonic() - started, notes, list(reader.damaged))
 
 
-def _key(engine: Engine, film: FilmOptions, source: Path, out: Path, batch: int | None) -> str:
+def _tell_search(report: Callable[[VideoProgress], None] | None, done: int, total: int) -> None:
+    if report is not None:
+        report(VideoProgress(done, total, 0.0, what="frames searched for faces"))
+
+
+def _key(engine: Engine, film: FilmOptions, source: Path, out: Path, more: list[object]) -> str:
     """Digest of everything that the encoded pictures depend on."""
-    facts: list[object] = [engine.identity(), repr(film), out.suffix.lower(), batch]
+    facts: list[object] = [engine.identity(), repr(film), out.suffix.lower(), more]
     for path in (source, engine.rendering.mask):
         if path is not None:
             status = path.stat()
@@ -156,7 +169,9 @@ def _find_shots(film: Film, reader: VideoReader, part: Part, job: Job) -> None:
     """Have the film cut at its shots, where anything depends on them; a stopped job knows them already."""
     options = film.options
     if job.shots is None:
-        needs_shots = options.has_bars or options.steady > 0 or film.engine.remembers
+        needs_shots = (
+            options.has_bars or options.steady > 0 or film.engine.remembers or options.faces is not None
+        )
         part_shots = survey(reader.path, part=part.numbers, has_bars=options.has_bars) if needs_shots else []
         job.keep_shots(part_shots)
     film.cut_at(job.shots or [])
@@ -164,7 +179,7 @@ def _find_shots(film: Film, reader: VideoReader, part: Part, job: Job) -> None:
 
 def _check_work_size(film: Film, reader: VideoReader) -> None:
     edge = min(reader.info.width, reader.info.height)
-    if film.is_grading or not isinstance(film.work_size, int) or film.work_size <= edge:
+    if film.is_grading or film.options.faces or not isinstance(film.work_size, int) or film.work_size <= edge:
         return
     fix = f"Give --work-size full, or {edge} or less."
     if film.options.work_size is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import groupby
@@ -30,8 +30,10 @@ from reskin.inference.guided import guided_upsample
 from reskin.inference.rendering import blend, read_mask
 from reskin.networks.bilateral_grid import LOOK_PX, Grade
 from reskin.networks.grid_slicing import grade_picture
+from reskin.translation.face_film import CutFace, FaceSetting, FaceWork
+from reskin.translation.face_plan import DEFAULT_CROP_PX, FaceOptions, PlacedFace
 from reskin.translation.stabilise import STRENGTH, Stabiliser
-from reskin.types import Bars, Direction
+from reskin.types import Bars, Direction, Domain, Framing
 from reskin.video.deinterlace import Deinterlace
 from reskin.video.encoding import Encoding
 from reskin.video.survey import Shot
@@ -56,26 +58,28 @@ class FilmOptions:
         work_size: shorter edge at which the model sees a frame, px; "full" for the frame's own; None for that
             of its training, and full where that is not known.
         detail: share of what the model draws anew (texture, shapes) that is kept when its translation is
-        enlarged.
+            enlarged; None for 0, and for 1 where faces are translated.
         steady: strength of the stabiliser, 0 (off) to 1.
         has_bars: whether the borders of a film are found and left as they are; else they are translated too.
         encoding: codec and quality of the pictures; by default those of the container.
         deinterlace: whether interlaced frames are filled; see `reskin.video.reader.VideoReader`.
         start: seconds from the beginning of the film at which to begin.
         seconds: how much of the film to translate, in seconds; None for all that follows `start`.
+        faces: which faces to translate in place of whole frames; None for whole frames.
 
     Raises:
         SettingsError: a value is out of range.
     """
 
     work_size: int | Literal["full"] | None = None
-    detail: float = 0.0
+    detail: float | None = None
     steady: float = STRENGTH
     has_bars: bool = True
     encoding: Encoding = field(default_factory=Encoding)
     deinterlace: Deinterlace = "auto"
     start: float = 0.0
     seconds: float | None = None
+    faces: FaceOptions | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < math.inf:
@@ -87,13 +91,21 @@ class FilmOptions:
                 f"a work size of {self.work_size} px", f"Give {_LEAST_WORK_PX} to {_MOST_WORK_PX}, or full."
             )
         for name in ("detail", "steady"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingsError(f"--{name} {getattr(self, name):g}", "Give 0 to 1.")
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise SettingsError(f"--{name} {value:g}", "Give 0 to 1.")
+        if self.faces is not None and self.work_size == "full":
+            raise SettingsError("--work-size full for faces", "Give px, such as 128, or leave it out.")
 
     @property
     def is_part(self) -> bool:
         """Whether only a part of the film is translated."""
         return self.start > 0 or self.seconds is not None
+
+    @property
+    def kept_detail(self) -> float:
+        """`detail`, or what stands for it."""
+        return float(self.faces is not None) if self.detail is None else self.detail
 
 
 AS_IT_IS = FilmOptions(work_size="full", steady=0.0, has_bars=False)
@@ -120,6 +132,7 @@ class Frames:
         small: what the model is shown: the picture inside of the borders, at work size.
         made: what it made of that.
         grades: of each frame, in place of `made`, for a model that grades.
+        faces: of each frame, in place of `small` and `made`, where only faces are translated.
         result: as written, each of the size of its source.
         is_last: whether they are the last ones of a segment of the film.
         state: what the stages remember behind these frames, where `is_last`.
@@ -132,6 +145,7 @@ class Frames:
     small: list[Picture] = field(default_factory=list)
     made: list[Picture] = field(default_factory=list)
     grades: list[Grade] = field(default_factory=list)
+    faces: list[list[CutFace]] = field(default_factory=list)
     result: list[Picture] = field(default_factory=list)
     is_last: bool = False
     state: dict[str, Tensor] = field(default_factory=dict)
@@ -157,6 +171,7 @@ class Film:
         self.work_size = engine.model.trained_edge if options.work_size is None else options.work_size
         self._stabiliser = Stabiliser(options.steady)
         self._smoothed: Grade | None = None
+        self._faces: FaceWork | None = None
         self._mask: NDArray[np.float32] | None = None
         self._translated_shot = self._finished_shot = -1
 
@@ -169,6 +184,25 @@ class Film:
         """Take these shots for those of the film."""
         self.shots, self._starts = list(shots), [shot.first for shot in shots]
 
+    def take_faces(self, faces_at: Callable[[int, Picture], Sequence[PlacedFace]]) -> None:
+        """Translate faces in place of whole frames, those that `faces_at` finds in a frame of a number."""
+        options = self.options
+        assert options.faces is not None, "the options say whether faces are translated"
+        setting = FaceSetting(self.face_size, self.framing.margin, options.steady, options.kept_detail)
+        self._faces = FaceWork(self.engine, setting, faces_at)
+
+    @property
+    def face_size(self) -> int:
+        """Edge of the square pictures of faces that the model sees, in px."""
+        return self.work_size if isinstance(self.work_size, int) else DEFAULT_CROP_PX
+
+    @property
+    def framing(self) -> Framing:
+        """How faces are cut out: as the options say, else as the model learnt them."""
+        asked = self.options.faces.framing if self.options.faces is not None else None
+        domain: Domain = "a" if self.engine.direction == "a2b" else "b"
+        return asked or self.engine.model.framings.get(domain) or Framing()
+
     @property
     def is_grading(self) -> bool:
         """Whether the model grades, so that every frame is treated at its own size."""
@@ -177,6 +211,9 @@ class Film:
     def shrink(self, frames: Frames) -> Frames:
         """First stage: what the model is shown."""
         for number, picture in zip(frames.numbers, frames.source, strict=True):
+            if self._faces is not None:
+                frames.faces.append(self._faces.cut(number, picture, self._bars(self._shot_of(number))))
+                continue
             inside = self._inside(picture, self._shot_of(number))
             frames.small.append(self._seen_by_the_model(picture[inside]))
         return frames
@@ -184,6 +221,9 @@ class Film:
     def translate(self, frames: Frames) -> Frames:
         """Second stage: the model."""
         model = self.engine.model
+        if self._faces is not None:
+            self._faces.translate(frames.faces)
+            return frames
         if isinstance(model, Grader):
             frames.grades = [self._grade(model, picture) for picture in frames.small]
             return frames
@@ -203,21 +243,33 @@ class Film:
             if shot != self._finished_shot:
                 self._stabiliser.reset()
                 self._smoothed, self._finished_shot = None, shot
-            inside = self._inside(picture, shot)
-            if frames.grades:
-                made = grade_picture(picture[inside], self._smooth(frames.grades[offset]))
-            else:
-                made = self._enlarged(picture[inside], frames.small[offset], frames.made[offset])
-            result = put_inside(picture, made, inside, self._bars(shot))
-            frames.result.append(self._masked(picture, result))
+            frames.result.append(self._masked(picture, self._finished(frames, offset, shot)))
         return frames
+
+    def _finished(self, frames: Frames, offset: int, shot: int) -> Picture:
+        """One of the frames, (H, W, 3) uint8."""
+        picture, bars = frames.source[offset], self._bars(shot)
+        if self._faces is not None:
+            return self._faces.put_back(picture, frames.faces[offset], bars)
+        inside = self._inside(picture, shot)
+        if frames.grades:
+            made = grade_picture(picture[inside], self._smooth(frames.grades[offset]))
+        else:
+            made = self._enlarged(picture[inside], frames.small[offset], frames.made[offset])
+        return put_inside(picture, made, inside, bars)
 
     def keep_model(self, frames: Frames) -> None:
         """Put what the model remembers into `frames`; to be called behind `translate`, in its thread."""
+        if self._faces is not None:
+            frames.state |= self._faces.model_state()
+            return
         frames.state |= {f"{_MODEL}{name}": value for name, value in self.engine.state().items()}
 
     def keep_finish(self, frames: Frames) -> None:
         """Put what the third stage remembers into `frames`; to be called behind `finish`, in its thread."""
+        if self._faces is not None:
+            frames.state |= self._faces.finish_state()
+            return
         for name, picture in self._stabiliser.state().items():
             frames.state[f"{_STABILISER}{name}"] = torch.from_numpy(np.ascontiguousarray(picture)).clone()
         if self._smoothed is not None:
@@ -228,6 +280,9 @@ class Film:
     def restore(self, state: dict[str, Tensor], last: int) -> None:
         """Go on behind frame number `last`, with what the stages remembered there."""
         self._translated_shot = self._finished_shot = self._shot_of(last)
+        if self._faces is not None:
+            self._faces.restore(state)
+            return
         self.engine.restore(_part_of(state, _MODEL))
         pictures = _part_of(state, _STABILISER)
         self._stabiliser.restore({name: np.asarray(value.numpy()) for name, value in pictures.items()})
@@ -291,7 +346,7 @@ class Film:
         made = self._stabiliser.step(small, made)
         if small.shape == picture.shape:
             return made
-        return guided_upsample(picture, small, made, detail=self.options.detail)
+        return guided_upsample(picture, small, made, detail=self.options.kept_detail)
 
 
 def _part_of(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -82,6 +83,24 @@ class Job:
         rows = [[shot.first, *shot.bars] for shot in shots]
         write_json(self.folder / _FACTS, {"key": self.key, "shots": rows})
 
+    def keep_faces(self, number: int, values: dict[str, Any]) -> None:
+        """Keep part `number` of what the search for faces found.
+
+        Raises:
+            StorageError: the disk refuses the write.
+        """
+        write_json(self._faces_path(number), values)
+
+    def faces(self) -> Iterator[dict[str, Any]]:
+        """The parts of the search for faces that are there, in order."""
+        number = 0
+        while (path := self._faces_path(number)).exists():
+            try:
+                yield read_json(path)
+            except SettingsError:
+                return  # damaged on the disk: searched anew from here on
+            number += 1
+
     def clear(self) -> None:
         """Remove all that is kept."""
         for path in self.folder.iterdir():
@@ -90,13 +109,16 @@ class Job:
         self.shots = None
 
     def clear_if_nothing_is_whole(self) -> None:
-        """Leave nothing where not one segment is whole."""
-        if not self._path(0).exists():
+        """Leave nothing where not one segment and no part of a search for faces is whole."""
+        if not self._path(0).exists() and not self._faces_path(0).exists():
             with suppress(OSError):  # moved or removed meanwhile, which the error in flight says
                 self.clear()
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.segment"
+
+    def _faces_path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.faces.json"
 
 
 def _content(path: Path) -> bytes:

@@ -13,10 +13,12 @@ from reskin.config import BASIC, Settings
 from reskin.errors import SettingsError
 from reskin.parsing import spelling
 from reskin.progress import Report
+from reskin.types import DetectorName, Framing
 
 if TYPE_CHECKING:
     from reskin.methods.translator import Translator
     from reskin.translation.clips import VideoProgress, VideoResult
+    from reskin.translation.face_plan import FaceOptions
     from reskin.translation.film import FilmOptions
     from reskin.translation.folders import FolderResult
     from reskin.types import Direction
@@ -29,8 +31,9 @@ class FilmSettings(Settings):
 
     work_size: Annotated[int | Literal["full"] | None, BASIC] = None
     """Shorter edge in px at which the model sees a frame, or full; by default that of its training."""
-    detail: float = Field(default=0.0, ge=0, le=1)
-    """Share of the texture and shapes that the model draws itself which is kept in enlarging, 0 to 1."""
+    detail: float | None = Field(default=None, ge=0, le=1)
+    """Share of the texture and shapes that the model draws itself which is kept in enlarging, 0 to 1; by
+    default 0, with --faces 1."""
     steady: Annotated[float, BASIC] = Field(default=0.8, ge=0, le=1)
     """Strength of the stabiliser, 0 (off) to 1."""
     bars: Literal["keep", "translate"] = "keep"
@@ -42,6 +45,15 @@ class FilmSettings(Settings):
     """Where in the film to begin, in seconds or mm:ss, such as 90 or 1:30."""
     seconds: Annotated[float | None, BASIC] = Field(default=None, gt=0)
     """Translate only so many seconds, for a preview."""
+    faces: Annotated[bool, BASIC] = False
+    """Translate faces only, each cut out as the model learnt them and put back; the rest stays as it is."""
+    only: Annotated[str | None, BASIC] = None
+    """With --faces, whose: all, largest, or a picture of the person, best a frame of this film."""
+    face_margin: float | None = Field(default=None, ge=0, le=2)
+    """With --faces, room around a face as a share of its height; by default that of the model's training."""
+    detector: DetectorName = "auto"
+    """With --faces, what finds them: yunet (with landmarks), dlib (without; needs reskin[faces]), or what
+    there is."""
     codec: Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1"] | None = None
     """Codec of the pictures; by default H.264, in .webm VP9."""
     quality: int | None = Field(default=None, ge=0, le=51)
@@ -65,7 +77,8 @@ class FilmSettings(Settings):
         """The same as `translate_video` takes it.
 
         Raises:
-            SettingsError: a value is out of range.
+            SettingsError: a value is out of range, an option for faces is given without --faces, or the
+                picture of a person is not there.
         """
         from reskin.translation.film import FilmOptions
         from reskin.video.encoding import Encoding
@@ -79,7 +92,33 @@ class FilmSettings(Settings):
             deinterlace=self.deinterlace,
             start=self.start,
             seconds=self.seconds,
+            faces=self._faces(),
         )
+
+    def _faces(self) -> FaceOptions | None:
+        from reskin.translation.face_plan import FaceOptions
+
+        if not self.faces:
+            for name in ("only", "face_margin", "detector"):
+                if name in self.model_fields_set:
+                    flag = spelling(name, type(self).model_fields[name])
+                    raise SettingsError(f"{flag} without --faces", "Add --faces, or leave it out.")
+            return None
+        framing = None if self.face_margin is None else Framing(margin=self.face_margin)
+        return FaceOptions(self._only(), framing, self.detector)
+
+    def _only(self) -> Literal["all", "largest"] | Path:
+        if self.only is None or self.only == "all":
+            return "all"
+        if self.only == "largest":
+            return "largest"
+        path = Path(self.only)
+        if not path.is_file():
+            raise SettingsError(
+                f"--only {self.only} is neither all nor largest, and no such picture is there",
+                "Give all, largest, or a picture of the person to follow.",
+            )
+        return path
 
     def refuse_for_pictures(self, source: Path) -> None:
         """Refuse what was given by hand where no video is translated (SettingsError)."""
@@ -135,7 +174,7 @@ def translate_any(
         def show(at: VideoProgress) -> None:
             if isinstance(report, progress.Progress):
                 report.start = at.before  # what was there already says nothing about the speed
-            report(at.frame, at.frames, "frames")
+            report(at.frame, at.frames, at.what)
 
         made = translate_video(model, source, out, direction, report=show, film=film.options(), **options)
     else:

@@ -16,15 +16,14 @@ from reskin.curation.sharpness import sharpness
 from reskin.data.manifest import Exact, Number
 from reskin.faces.alignment import (
     Matrix,
-    box_matrix,
     cut_out,
-    landmark_matrix,
     share_outside,
     turned_away,
 )
 from reskin.faces.detectors import Face, FaceDetector, open_detector
+from reskin.faces.framing import framed
 from reskin.faces.tracks import FaceTracker, TrackedFace, rounded
-from reskin.types import Bars
+from reskin.types import Bars, Framing
 
 if TYPE_CHECKING:
     from reskin.video.reader import Frame
@@ -73,7 +72,7 @@ class FaceCandidate(Settings):
     def matrix(self, config: FacesConfig) -> Matrix:
         """The map from frame px to the px of the picture that the settings ask for."""
         face = Face(self.box, self.score, self.landmarks, self.turn)
-        return _matrix(face, config, size=config.size, margin=config.margin)
+        return framed(face, config.framing(), config.size)
 
 
 class FaceSearch(Settings):
@@ -148,8 +147,8 @@ def search_faces(
 def _measured(seen: TrackedFace, frame: Frame, config: FacesConfig, bars: Bars) -> FaceCandidate:
     face = seen.face
     height, width = frame.image.shape[:2]
-    cut = _matrix(face, config, size=config.size, margin=config.margin)
-    close = _matrix(face, config, size=_MEASURE_PX, margin=0.0)
+    cut = framed(face, config.framing(), config.size)
+    close = framed(face, Framing(0.0, config.align), _MEASURE_PX)
     grey = cut_out(frame.image, close, size=_MEASURE_PX, bars=bars).mean(axis=2)
     outside = share_outside(cut, size=config.size, width=width, height=height, bars=bars)
     face_outside = share_outside(close, size=_MEASURE_PX, width=width, height=height, bars=bars)
@@ -170,9 +169,3 @@ def _measured(seen: TrackedFace, frame: Frame, config: FacesConfig, bars: Bars) 
         outside=round(outside, 3),
         face_outside=round(face_outside, 3),
     )
-
-
-def _matrix(face: Face, config: FacesConfig, *, size: int, margin: float) -> Matrix:
-    if config.align == "landmarks" and face.landmarks is not None:
-        return landmark_matrix(face.landmarks, size=size, margin=margin)
-    return box_matrix(face.box, size=size, margin=margin, turn=face.turn)

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from reskin.config import BASIC, Settings
 from reskin.curation.split_rules import parse_ratio
 from reskin.errors import DataError
-from reskin.faces.detectors import DetectorName
+from reskin.types import Align, DetectorName, Framing
 
 FaceSplit = Literal["block", "source", "shot", "none"]
 
@@ -23,7 +23,7 @@ class FacesConfig(Settings):
     """Edge of the square pictures, in px."""
     margin: float = Field(default=0.25, ge=0.0, le=2.0)
     """Room around the face, as a share of its height."""
-    align: Annotated[Literal["landmarks", "box"], BASIC] = "landmarks"
+    align: Annotated[Align, BASIC] = "landmarks"
     """Turn and scale each face so that eyes, nose and mouth coincide (landmarks), or cut a square (box)."""
     faces: Annotated[Literal["one", "all"], BASIC] = "one"
     """Take the largest good face of a frame, or all good ones."""
@@ -75,3 +75,7 @@ class FacesConfig(Settings):
     def making(self) -> dict[str, Any]:
         """The settings that decide what the pictures are: all but the words about licence and consent."""
         return {key: value for key, value in self.to_dict().items() if key not in ("licence", "consent")}
+
+    def framing(self) -> Framing:
+        """How the pictures show their faces."""
+        return Framing(margin=self.margin, align=self.align)

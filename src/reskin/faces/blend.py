@@ -1,0 +1,143 @@
+"""Putting a translated face back into its frame without a seam: a soft mask, and its border in the frame's
+colours.
+
+The border is matched by a membrane, as in Pérez et al., "Poisson Image Editing", SIGGRAPH 2003: what the
+translation differs by on a ring around the face is continued smoothly inwards and added. It is filled in by
+pulling up and pushing down a pyramid (Gortler et al., "The Lumigraph", SIGGRAPH 1996), which is not the exact
+membrane and costs a hundredth of it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reskin.errors import ShapeError
+from reskin.faces.alignment import Matrix
+from reskin.images import Picture
+from reskin.types import NO_BARS, Bars
+
+Plane = NDArray[np.float32]
+
+HALF_WIDTH, HALF_HEIGHT = 0.56, 0.68
+"""Half axes of the ellipse that is put back, in heights of the face from brow to chin."""
+
+FEATHER = 0.25
+"""The mask falls from 1 to 0 between this share of the half axes inside of the ellipse and outside of it."""
+
+INWARD = 0.5
+"""Share of the border's correction that reaches the middle of the face: with 1 the face takes on the light
+of the film, with 0 it keeps that of the model and stands out."""
+
+
+@lru_cache(maxsize=8)
+def face_mask(size: int, margin: float) -> Plane:
+    """How much of a square picture of a face is put back, (size, size), 1 on the face, 0 at the picture's
+    edge.
+
+    Args:
+        size: edge of the picture, in px.
+        margin: room around the face, in heights of the face; with little room the mask is smaller.
+    """
+    half = 0.5 + margin
+    fits = min(1.0, 0.98 * half / ((1 + FEATHER) * HALF_HEIGHT))
+    places = ((np.arange(size) + 0.5) / size - 0.5) * 2 * half
+    x, y = places[None, :] / (HALF_WIDTH * fits), places[:, None] / (HALF_HEIGHT * fits)
+    depth = np.clip((1 + FEATHER - np.hypot(x, y)) / (2 * FEATHER), 0, 1)
+    mask = np.asarray(depth * depth * (3 - 2 * depth), np.float32)
+    mask.flags.writeable = False  # it is shared by all who ask for it
+    return mask
+
+
+def border_correction(source: Picture, made: Picture, mask: Plane) -> Plane:
+    """What to add to a translated face so that it goes over into its source at the border.
+
+    Args:
+        source: (S, S, 3) uint8, the face as it was cut out.
+        made: (S, S, 3) uint8, its translation.
+        mask: (S, S), see `face_mask`.
+
+    Returns:
+        (S, S, 3) float32, in levels: the difference on the outer half of the mask's border, continued
+        inwards.
+
+    Raises:
+        ShapeError: the three differ in size.
+    """
+    if source.shape != made.shape or mask.shape != source.shape[:2]:
+        raise ShapeError(f"a face of {source.shape}, its translation of {made.shape}, a mask of {mask.shape}")
+    difference = source.astype(np.float32) - made.astype(np.float32)
+    ring = np.where(mask < 0.5, np.float32(1), np.float32(0)) * (mask > 0)
+    filled = _filled(difference * ring[..., None], ring)
+    inward = np.clip(2 * mask - 1, 0, 1)[..., None]
+    return np.asarray(filled * (1 - np.float32(1 - INWARD) * inward), np.float32)
+
+
+def _filled(values: Plane, weights: Plane) -> Plane:
+    """Values where there are any, continued smoothly everywhere else.
+
+    Args:
+        values: (H, W, 3), times their weights.
+        weights: (H, W).
+    """
+    import cv2
+
+    height, width = weights.shape
+    if min(height, width) <= 2:
+        total = float(weights.sum())
+        mean = values.sum(axis=(0, 1)) / total if total > 0 else np.zeros(3)
+        return np.broadcast_to(np.asarray(mean, np.float32), values.shape).copy()
+    coarse = _filled(
+        np.asarray(cv2.pyrDown(values), np.float32), np.asarray(cv2.pyrDown(weights), np.float32)
+    )
+    around = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    share = np.minimum(weights, np.float32(1))[..., None]
+    own = values / np.maximum(weights, np.float32(1e-6))[..., None]
+    return np.asarray(share * own + (1 - share) * around, np.float32)
+
+
+def region_of(
+    matrix: Matrix, size: int, width: int, height: int, *, bars: Bars = NO_BARS
+) -> tuple[slice, slice]:
+    """Rows and columns of a frame that a square picture covers; empty where it lies outside.
+
+    Args:
+        matrix: the map from frame px to picture px.
+        size: edge of the picture, in px.
+        width: of the frame, in px.
+        height: of the frame, in px.
+        bars: px of border at the left, top, right and bottom, which are not covered.
+    """
+    turned = np.linalg.inv(matrix[:, :2])
+    corners = np.array([(x, y) for x in (-0.5, size - 0.5) for y in (-0.5, size - 0.5)])
+    places = (corners - matrix[:, 2]) @ turned.T
+    left, top = np.floor(places.min(axis=0)).astype(int)
+    right, bottom = np.ceil(places.max(axis=0)).astype(int) + 1
+    rows = slice(max(bars[1], int(top)), min(height - bars[3], int(bottom)))
+    columns = slice(max(bars[0], int(left)), min(width - bars[2], int(right)))
+    return rows, columns
+
+
+def seen_in(planes: Plane, matrix: Matrix, region: tuple[slice, slice], *, repeats: bool) -> Plane:
+    """Planes of a square picture as they lie in a region of its frame, by bilinear interpolation.
+
+    Args:
+        planes: (S, S) or (S, S, C), C from 1 to 4.
+        matrix: the map from frame px to picture px.
+        region: rows and columns of the frame, not empty.
+        repeats: whether the picture's edge is repeated outside of it; if not, there is 0.
+
+    Returns:
+        (H, W) or (H, W, C), float32.
+    """
+    import cv2
+
+    rows, columns = region
+    there = matrix.copy()
+    there[:, 2] += matrix[:, :2] @ (columns.start, rows.start)
+    border = cv2.BORDER_REPLICATE if repeats else cv2.BORDER_CONSTANT
+    area = (columns.stop - columns.start, rows.stop - rows.start)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(planes, there, area, flags=flags, borderMode=border), np.float32)
