@@ -35,7 +35,7 @@ test: $(READY)       ## the fast tests
 numbers: $(READY)    ## the tests that compute, for runs under other instruction sets (ATEN_CPU_CAPABILITY=default)
 	$(PYTEST) tests/contract tests/methods tests/networks tests/losses tests/training
 
-two-processes: $(READY)  ## every method in two processes; the fast tests have one of them
+two-processes: $(READY)  ## every method in two processes; the fast tests have a small one
 	$(BIN)/python -m pytest -m slow tests/contract -k two_processes
 
 check: $(READY)      ## lint, format and types

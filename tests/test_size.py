@@ -6,8 +6,10 @@ out.
 
 from __future__ import annotations
 
+import functools
+
 import pytest
-from benchmarks.size import cycles, functions_in, import_graph, imports_in, sources
+from benchmarks.size import Function, cycles, functions_in, import_graph, imports_in, sources
 
 LIMITS = {"lines": 60, "nesting": 3, "parameters": 6}
 FILE_LINES = 500
@@ -43,12 +45,16 @@ EXCEPTIONS: dict[str, dict[str, tuple[int, str]]] = {
 KNOWN_CYCLES = [["reskin.video.probe", "reskin.video.source"]]
 
 
+@functools.cache
+def functions() -> list[Function]:
+    """Every function of the package; reading them all takes a second."""
+    return [each for file, text in sources() for each in functions_in(text, file)]
+
+
 @pytest.mark.parametrize("measure", list(LIMITS))
 def test_functions_are_small(measure: str) -> None:
     allowed = EXCEPTIONS[measure]
-    found = {
-        each.name: getattr(each, measure) for file, text in sources() for each in functions_in(text, file)
-    }
+    found = {each.name: getattr(each, measure) for each in functions()}
     assert len(found) > 1000
     too_large = {
         name: size for name, size in found.items() if size > allowed.get(name, (LIMITS[measure],))[0]

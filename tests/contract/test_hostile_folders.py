@@ -324,14 +324,14 @@ FEW = [("a", "screen-apply"), ("half-images", "again"), ("half-faces", "again"),
 def test_files_of_another_kind(
     datasets: Folders, folder: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert replaced(datasets, folder, command, capsys, most=8) == []
+    assert replaced(datasets, folder, command, capsys, most=4) == []
 
 
 @pytest.mark.parametrize(("folder", "command"), FEW)
 def test_values_of_another_kind(
     datasets: Folders, folder: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert mistyped(datasets, folder, command, capsys, most=8) == []
+    assert mistyped(datasets, folder, command, capsys, most=4) == []
 
 
 @pytest.mark.slow

@@ -37,14 +37,16 @@ NAMES = [name for name in EVERY if facts_of(name).kind != "numbers"]
 """Those that measure images; what measures features, probabilities or labels has tests of its own."""
 
 
+@functools.cache  # the network of a metric need not be drawn again for each test
 def measure_of(name: str) -> Measure:
     """The metric as a number for pictures (N, 3, H, W) and what they should be."""
     facts = facts_of(name)
     function = getattr(module_of(name), facts.name)
     if facts.needs_features:
-        network = SqueezeNet().eval().requires_grad_(False)
-        torch.manual_seed(0)
-        initialise(network, "kaiming")
+        with torch.random.fork_rng([]):  # whichever test asks first, the seed of each stays as it is
+            torch.manual_seed(0)
+            network = SqueezeNet().eval().requires_grad_(False)
+            initialise(network, "kaiming")
         given = {"taps": network.taps} if facts.kind == "pair" else {"features": network}
         function = functools.partial(function, **given)
     if facts.kind == "set":

@@ -12,7 +12,7 @@ from reskin.methods import find, trained_names
 from reskin.training.loop import seed_step
 from reskin.types import Batch, Step
 
-SIZES = [((32, 48), (64, 32)), ((64, 32), (32, 32)), ((32, 32), (32, 64)), ((32, 48), (48, 32))]
+SIZES = [((32, 64), (64, 32)), ((64, 32), (32, 32)), ((32, 32), (32, 64))]
 """Height and width of A and of B in each step."""
 
 WITHOUT = {"ganimorph": {"matching_weight": 0.0}}

@@ -261,8 +261,14 @@ def sound_packets(path: Path) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
 
 
-# The container matters for the sound; for pictures one of each family is enough.
-WRITTEN = [(kind, suffix) for kind in KINDS for suffix in (".mp4", ".mkv")]
+# The container matters for the sound and for times; for pictures one of each family is enough.
+WRITTEN: list[Any] = [(kind, ".mp4") for kind in KINDS]
+WRITTEN += [
+    pytest.param(
+        kind, ".mkv", marks=() if kind.sound or kind.name in ("ntsc", "uneven") else pytest.mark.slow
+    )
+    for kind in KINDS
+]
 WRITTEN += [(kind, suffix) for kind in KINDS if kind.sound for suffix in (".mov", ".webm")]
 
 

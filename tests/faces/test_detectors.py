@@ -149,6 +149,7 @@ def test_no_face_in_scenery(yunet: YuNetDetector, real_data: Path) -> None:
     assert [face for face in yunet.detect(image) if face.score >= FacesConfig().sure] == []
 
 
+@pytest.mark.slow
 def test_real_faces_are_cut_upright(yunet: YuNetDetector, real_data: Path, tmp_path: Path) -> None:
     """Eyes, nose and mouth of a new search in the crops lie where the template says."""
     live = real_data / "video" / "live"

@@ -255,6 +255,7 @@ def test_missing_weights_are_one_line(
     assert "vgg16 cannot be fetched" in capsys.readouterr().err.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_it_fits_one_picture() -> None:
     """With the photograph as its own style there is one right answer: the picture itself."""
     method = tiny(width=8, content_weight=1.0, style_weight=1.0, learning_rate=5e-3)

@@ -159,7 +159,7 @@ def test_matching_features_alone_moves_the_generators() -> None:
 
 def test_discriminators_learn_in_every_second_step() -> None:
     method, batch = tiny(), drawn()
-    for step in range(1, 5):
+    for step in (1, 2, 3):
         order = list(terms_of(method, batch, Step(step, 100)))
         assert order == (["discriminators", "generators"] if step % 2 == 0 else ["generators"])
 
@@ -195,12 +195,14 @@ def test_the_running_mean_begins_at_one_and_is_not_learnt_through() -> None:
 
 def test_raw_losses_are_reported_and_normalised_ones_learnt() -> None:
     batch = drawn()
-    plain, divided = tiny(), tiny()
-    divided.normaliser.divisors.copy_(torch.tensor([1.0, 2.0, 4.0, 8.0]))
-    assert plain.training_step(batch, Step(1, 1)) == divided.training_step(batch, Step(1, 1))
     one, other = tiny(), tiny()
+    reported = []
+    for method in (one, other):
+        step = method.training_step
+        method.training_step = lambda *given, step=step: reported.append(step(*given))  # type: ignore[method-assign]
     other.normaliser.divisors.copy_(torch.tensor([1.0, 2.0, 4.0, 8.0]))
     terms, fewer = terms_of(one, batch)["generators"], terms_of(other, batch)["generators"]
+    assert reported[0] == reported[1]
     for name, divisor in zip(("adversarial", "matching", "structure", "cycle"), (1, 2, 4, 8), strict=True):
         assert terms[name] == pytest.approx(divisor * fewer[name], rel=1e-5)
     assert {"normaliser.means", "normaliser.divisors"} <= set(one.state_dict())

@@ -135,6 +135,7 @@ def test_plain_sequence_with_mirrored_edges(tmp_path: Path) -> None:
         torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_real_weights_give_means_of_one(real_data: Path) -> None:
     """They were rescaled so that a channel is 1 on average over photographs; a wrong channel order shows."""
     names = ["relu1_1", "relu2_1", "relu3_1"]

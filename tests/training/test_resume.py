@@ -28,20 +28,27 @@ Differences = Callable[[Path, Path], list[str]]
 Words = Callable[[dict[str, Any]], list[str]]
 
 
-def stopped(settings: dict[str, Any], out: Path, at: int, *, method: str = "toy") -> str:
+def stopped(
+    settings: dict[str, Any],
+    out: Path,
+    at: int,
+    *,
+    method: str = "toy",
+    number: signal.Signals = signal.SIGTERM,
+) -> str:
     """Begin a run and stop it by a signal in step `at`; what it says."""
     write = Run.write_losses
 
     def signalling(run: Run, step: int, losses: dict[str, float]) -> None:
         write(run, step, losses)
         if step == at:
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "write_losses", signalling)
         with pytest.raises(InterruptedRunError) as error:
             train_run(method, out=out, **settings)
-    assert error.value.exit_code == 143
+    assert error.value.exit_code == 128 + number
     assert list_checkpoints(out)[-1].stem == f"{at:08d}"
     return str(error.value)
 
@@ -64,15 +71,19 @@ def test_stopped_twice_it_ends_in_the_same_bits(
 ) -> None:
     said = stopped(tiny, tmp_path / "run", 5)
     assert "stopped and saved after step 5 of 12. Go on with: " in said
-    stopped(tiny, tmp_path / "run", 8)
+    stopped(tiny, tmp_path / "run", 8, number=signal.SIGINT)
     train_run("toy", out=tmp_path / "run", **tiny)
     assert differences(whole, tmp_path / "run") == []
 
 
 @pytest.mark.parametrize(
     ("method", "changes"),
-    [("cyclegan", SMALL_CYCLEGAN | {"precision": "bf16"}), ("toy", {"norm": "batch", "batch": 2})],
-    ids=["bf16", "batch norm"],
+    [
+        ("toy", {"precision": "bf16"}),
+        ("toy", {"norm": "batch", "batch": 2}),
+        pytest.param("cyclegan", SMALL_CYCLEGAN | {"precision": "bf16"}, marks=pytest.mark.slow),
+    ],
+    ids=["bf16", "batch norm", "bf16 with instance norms"],
 )
 def test_the_same_holds_in_other_settings(
     tiny: dict[str, Any], tmp_path: Path, differences: Differences, method: str, changes: dict[str, Any]
@@ -203,36 +214,31 @@ def begin(method: str, settings: dict[str, Any], out: Path, words_of: Words) -> 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-def test_signals_from_outside_save_and_say_how_to_go_on(
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_signal_from_outside_saves_and_says_how_to_go_on(
+    number: signal.Signals,
     tiny: dict[str, Any],
     tmp_path: Path,
     differences: Differences,
     words_of: Words,
 ) -> None:
     settings = tiny | {"steps": 100_000, "sample_every": 10**6, "save_every": 10**4}
-    runs = {signal.SIGTERM: tmp_path / "terminated", signal.SIGINT: tmp_path / "interrupted"}
-    processes = {number: begin("toy", settings, out, words_of) for number, out in runs.items()}
-    waiting, deadline = dict(runs), time.monotonic() + 120
-    while waiting and time.monotonic() < deadline:
-        for number, out in list(waiting.items()):
-            if (out / "losses.jsonl").exists():
-                processes[number].send_signal(number)
-                del waiting[number]
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    process = begin("toy", settings, run, words_of)
+    while process.poll() is None and not (run / "losses.jsonl").exists():
         time.sleep(0.005)
-    for number, process in processes.items():
-        _, said = process.communicate(timeout=120)
-        assert process.returncode == 128 + number, said
-        last = list_checkpoints(runs[number])[-1]
-        wanted = f"reskin: stopped and saved after step {int(last.stem)} of 100000. Go on with: reskin train"
-        assert wanted in said
-        assert f"--out {runs[number]}" in said and "Traceback" not in said
-        assert not (runs[number] / ".lock").exists()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 128 + number, said
+    end = int(list_checkpoints(run)[-1].stem)
+    wanted = f"reskin: stopped and saved after step {end} of 100000. Go on with: reskin train"
+    assert wanted in said
+    assert f"--out {run}" in said and "Traceback" not in said
+    assert not (run / ".lock").exists()
 
-    resumed, whole = runs[signal.SIGTERM], tmp_path / "whole"
-    end = int(list_checkpoints(resumed)[-1].stem) + 3
-    stopped(settings, whole, end)
-    stopped(settings, resumed, end)
-    assert differences(whole, resumed) == []
+    stopped(settings, whole, end + 3)
+    stopped(settings, run, end + 3)
+    assert differences(whole, run) == []
 
 
 @pytest.mark.slow

@@ -108,16 +108,22 @@ def leftovers(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("model", "film"),
+    ("model", "film", "whole"),
     [
-        (Restless, FilmOptions()),
-        (Remembering, FilmOptions()),
-        (Restless, FilmOptions(work_size=40)),
-        (Restless, FilmOptions(steady=0, has_bars=False)),
-        (Restless, FilmOptions(start=2, encoding=Encoding(quality=30))),
+        (Restless, FilmOptions(), 1),
+        (Remembering, FilmOptions(), 2),
+        (Restless, FilmOptions(work_size=40), 1),
+        (Restless, FilmOptions(steady=0, has_bars=False), 2),
+        (Restless, FilmOptions(start=2, encoding=Encoding(quality=30)), 1),
+        pytest.param(Restless, FilmOptions(), 2, marks=pytest.mark.slow),
+        pytest.param(Remembering, FilmOptions(), 1, marks=pytest.mark.slow),
+        pytest.param(Restless, FilmOptions(work_size=40), 2, marks=pytest.mark.slow),
+        pytest.param(Restless, FilmOptions(steady=0, has_bars=False), 1, marks=pytest.mark.slow),
+        pytest.param(
+            Restless, FilmOptions(start=2, encoding=Encoding(quality=30)), 2, marks=pytest.mark.slow
+        ),
     ],
 )
-@pytest.mark.parametrize("whole", [1, 2])
 def test_what_was_stopped_equals_what_was_not(
     tmp_path: Path, drawn: Path, model: type[Restless], film: FilmOptions, whole: int
 ) -> None:
@@ -208,7 +214,16 @@ clips.translate_video(Restless(), {source!r}, {out!r}, "a2b", film=clips.FilmOpt
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-@pytest.mark.parametrize(("when", "number"), [("before", 0), ("after", 0), ("before", 1), ("after", 2)])
+@pytest.mark.parametrize(
+    ("when", "number"),
+    [
+        ("before", 1),
+        *(
+            pytest.param(when, number, marks=pytest.mark.slow)
+            for when, number in (("before", 0), ("after", 0), ("after", 2))
+        ),
+    ],
+)
 def test_a_killed_process_loses_no_whole_segment(tmp_path: Path, drawn: Path, when: str, number: int) -> None:
     out = tmp_path / "out.mp4"
     root = Path(__file__).parents[Restless.__module__.count(".")]

@@ -34,7 +34,18 @@ CLIPS = {
 }
 
 
-@pytest.mark.parametrize("name", CLIPS)
+FAST = {
+    "live/signer_man.mkv",
+    "odd/rotated_90_phone_audio.mov",
+    "odd/vfr_dropped_frames.mp4",
+    "odd/hevc_10bit.mp4",
+}
+"""Short and small ones, of four kinds; the others take seconds."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in CLIPS]
+)
 def test_a_sound_clip_gives_every_frame(name: str, real_data: Path) -> None:
     reader = VideoReader(real_data / "video" / name)
     count, width, height, rotation = CLIPS[name]
@@ -101,8 +112,8 @@ def stamped_packets(path: Path) -> list[tuple[Fraction, bytes]]:
     "name",
     [
         "odd/rotated_90_phone_audio.mov",
-        "odd/rotated_180_vfr_phone_audio.mp4",
-        "cg/film_sintel_cliff_audio.mp4",
+        pytest.param("odd/rotated_180_vfr_phone_audio.mp4", marks=pytest.mark.slow),
+        pytest.param("cg/film_sintel_cliff_audio.mp4", marks=pytest.mark.slow),
     ],
 )
 def test_e06_frames_times_and_sound_packets_survive(name: str, real_data: Path, tmp_path: Path) -> None:

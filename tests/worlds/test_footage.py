@@ -21,9 +21,9 @@ def same(one: WorldFrame, two: WorldFrame) -> bool:
 
 
 def test_a_frame_does_not_depend_on_what_was_drawn_before() -> None:
-    straight, jumping = (Footage("film", seed=4, frames=40, size=(64, 48), scene_frames=12) for _ in range(2))
+    straight, jumping = (Footage("film", seed=4, frames=13, size=(48, 32), scene_frames=4) for _ in range(2))
     in_order = list(straight)
-    for index in (39, 0, 25, 11, 12, 26, 3):
+    for index in (12, 0, 8, 3, 4, 9, 1):
         assert same(jumping.frame(index), in_order[index])
 
 
@@ -62,7 +62,7 @@ def test_shapes_and_types_at_many_sizes(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(64, 64), (96, 32), (32, 96)])
 def test_scenery_fills_the_frame_all_through_a_scene(size: tuple[int, int]) -> None:
     """Where no piece lies the canvas is black; no painted surface of the game is that dark."""
-    for seed in range(4):
+    for seed in range(2):
         footage = Footage("game", seed=seed, frames=40, size=size, scene_frames=40)
         for time in (0, 1, 20, 38, 39):
             image = footage.frame(time).image
@@ -71,6 +71,7 @@ def test_scenery_fills_the_frame_all_through_a_scene(size: tuple[int, int]) -> N
             assert footage.frame(time).labels[-1, :].min() >= CLASSES.index("grass")
 
 
+@pytest.mark.slow
 def test_largest_size() -> None:
     frame = Footage("game", seed=1, frames=1, size=(1024, 1024)).frame(0)
     assert frame.image.shape == (1024, 1024, 3)
@@ -144,7 +145,9 @@ def interior(frame: WorldFrame, after: WorldFrame, places: np.ndarray) -> np.nda
     )
 
 
-@pytest.mark.parametrize("size", [(128, 128), (192, 108), (320, 240)])
+@pytest.mark.parametrize(
+    "size", [(128, 128), *(pytest.param(size, marks=pytest.mark.slow) for size in ((192, 108), (320, 240)))]
+)
 def test_flow_leads_to_the_same_thing_in_the_next_frame(size: tuple[int, int]) -> None:
     footage = Footage("game", seed=9, frames=12, size=size)
     grid = np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1])), axis=-1).astype(np.float32)
@@ -162,7 +165,7 @@ def test_flow_leads_to_the_same_thing_in_the_next_frame(size: tuple[int, int]) -
 
 def test_flow_of_each_band_is_that_of_its_depth() -> None:
     """The sky stands still, the road moves with the camera, the verge before it faster."""
-    footage = Footage("game", seed=3, frames=30, size=(128, 128))
+    footage = Footage("game", seed=3, frames=12, size=(128, 128))
     ways = {name: [] for name in ("sky", "road")}
     verge = []
     for frame in list(footage)[:-1]:

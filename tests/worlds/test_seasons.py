@@ -54,6 +54,7 @@ def test_the_game_has_no_seasons() -> None:
         assert np.array_equal(frame.other, truths_of_48(3)[season])
 
 
+@functools.cache
 def truths_of_48(seed: int) -> dict[Season, np.ndarray]:
     return Footage("game", seed=seed, frames=1, size=(48, 48)).in_seasons(0)
 
@@ -91,13 +92,13 @@ def test_seasons_take_turns_scene_by_scene() -> None:
 
 
 def test_seasons_are_clearly_different_and_change_colours_alone() -> None:
-    for seed in range(6):
-        known = truths(seed)
+    for seed in range(3):
+        known = truths(seed, index=20)
         for season, picture in known.items():
             others = {other: d for other, d in season_distances(picture, known).items() if other != season}
             assert min(others.values()) > 35, (seed, season)
         # The strongest edges of one season are edges of all: what is where does not change.
-        labels = Footage("game", seed=seed, frames=1, size=(64, 64)).frame(0).labels
+        labels = Footage("game", seed=seed, frames=21, size=(64, 64)).frame(20).labels
         border = labels[:, 1:] != labels[:, :-1]
         for picture in known.values():
             step = np.abs(np.diff(picture.astype(int), axis=1)).sum(axis=2)
@@ -134,7 +135,7 @@ def test_what_winter_and_spring_do() -> None:
 @pytest.mark.parametrize("season", SEASONS)
 def test_imperfect_translations_are_told_by_their_truths(season: Season) -> None:
     source = np.random.default_rng(0)
-    for seed in range(8):
+    for seed in range(3):
         known = truths(seed, index=20)
         truth = known[season].astype(float)
         noisy = truth + source.normal(0, 25, truth.shape)
