@@ -24,6 +24,7 @@ GROUND = [
     "spread",
     "progress",
     "online",
+    "image_formats",
     "precision",
     "parsing",
     "unknown",

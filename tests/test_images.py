@@ -20,9 +20,10 @@ from PIL import Image
 
 from reskin import images
 from reskin.errors import ImageError, ShapeError
+from reskin.image_formats import is_image_name, why_not_read
 from reskin.images import (
+    WRITABLE,
     bytes_to_floats,
-    is_image_name,
     opened_image,
     read_image,
     read_image_alpha,
@@ -482,3 +483,93 @@ def test_endings_of_browsers_and_old_programs_are_pictures(suffix: str, tmp_path
     assert is_image_name(path)
     write_image(path, picture)
     assert np.abs(read_image(path).astype(int) - picture).max() <= (8 if "j" in suffix.lower() else 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(
+            ("a.pgm", "PPM"),
+            ("a.pnm", "PPM"),
+            ("a.jp2", "JPEG2000"),
+            ("a.j2k", "JPEG2000"),
+            ("a.JPX", "JPEG2000"),
+        ),
+        *(("a.dib", "DIB"), ("a.apng", "PNG"), ("a.mpo", "MPO"), ("a.avif", "AVIF"), ("a.jpf", "JPEG2000")),
+    ],
+)
+def test_endings_that_are_only_read(name: str, kind: str, tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:24, :32]
+    picture = np.repeat((rows * 5 + columns * 4)[..., None], 3, 2).astype(np.uint8)
+    image = Image.fromarray(picture)
+    (image.convert("L") if name.endswith("gm") else image).save(tmp_path / name, kind)
+    assert is_image_name(name) and Path(name).suffix.lower() not in WRITABLE
+    assert np.abs(read_image(tmp_path / name).astype(int) - picture).max() <= 6
+    with pytest.raises(ImageError, match="cannot be written as a picture"):
+        write_image(tmp_path / f"new{name}", picture)
+
+
+@pytest.mark.parametrize("name", ["deep.pgm", "deep.jp2", "deep.pfm"])
+def test_other_depths_of_grey(name: str, tmp_path: Path) -> None:
+    levels = np.linspace(0, 65535, 24 * 32).reshape(24, 32).astype(np.uint16)
+    image = Image.fromarray(levels)
+    if name == "deep.pfm":
+        image = Image.fromarray((levels / 65535).astype(np.float32))
+    image.save(tmp_path / name)
+    read = read_image(tmp_path / name)
+    assert np.abs(read[..., 0].astype(int) - np.rint(levels / 257).astype(int)).max() <= 1
+
+
+def test_transparency_of_the_formats_that_are_only_read(tmp_path: Path) -> None:
+    picture = np.full((16, 16, 4), (200, 100, 50, 255), np.uint8)
+    picture[:8, :, 3] = 0
+    for name in ("a.avif", "a.jp2"):
+        Image.fromarray(picture).save(tmp_path / name)
+        read, alpha = read_image_alpha(tmp_path / name)
+        assert alpha is not None and (alpha[:8] == 0).all() and (alpha[8:] == 255).all()
+        assert (read[:6] == 255).all() and np.abs(read[10:].astype(int) - (200, 100, 50)).max() < 6
+
+
+def test_first_frames_are_named_and_not_each_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    frames = [Image.fromarray(np.full((4, 4, 3), level, np.uint8)) for level in (200, 30)]
+    names = ["m.gif", "m.tif", "m.png", "m.webp", "m.avif"]
+    for name in names:
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        read_image(tmp_path / name)
+        read_image(tmp_path / name)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        f"{tmp_path / name} holds several frames or pages: only the first is taken" for name in names
+    ]
+    for name in ("n.gif", "o.gif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        read_image(tmp_path / name)
+    assert len(caplog.records) == 6 and "more pictures" in caplog.records[-1].getMessage()
+    caplog.clear()
+    frames[0].save(tmp_path / "one.gif")
+    frames[0].save(tmp_path / "camera.jpg", "MPO", save_all=True, append_images=frames[1:])  # with a preview
+    read_image(tmp_path / "one.gif")
+    read_image(tmp_path / "camera.jpg")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("IMG_1.HEIC", b"\0\0\0\x18ftypheic", "HEIC cannot be read"),
+        ("a.jxl", b"\xff\x0a", "JPEG XL cannot be read"),
+        ("a.nef", b"II*\0" + bytes(40), "raw file cannot be read"),
+        ("photo", b"\xff\xd8\xff\xe0" + bytes(40), "its name does not end like one"),
+        ("photo.jpg_large", b"\xff\xd8\xff\xe0" + bytes(40), "its name does not end like one"),
+        ("x.bin", b"\0\0\0\x18ftypmif1", "HEIC cannot be read"),
+        ("notes.txt", b"BM is how a text may begin", None),
+        ("paper.pdf", b"%PDF-1.7", None),
+        ("empty", b"", None),
+    ],
+)
+def test_why_a_file_is_no_picture_that_is_read(
+    name: str, data: bytes, said: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    why = why_not_read(tmp_path / name)
+    assert why is None if said is None else why is not None and said in why

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageCms, TiffImagePlugin
 
 from reskin.errors import ImageError, ShapeError
+from reskin.image_formats import FORMATS, kind_of
 from reskin.storage import commit
 from reskin.threads import Budget
 
@@ -32,14 +33,6 @@ if TYPE_CHECKING:
 
 Picture = NDArray[np.uint8]
 """RGB, uint8, (H, W, 3)."""
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "TGA")
-"""The decoders a file may reach; EPS, PSD, PDF, SVG and the rest are refused unread."""
-
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".tga"}
-)
-"""Names with these endings (in any case) are taken for pictures."""
 
 MAX_PIXELS = 100_000_000
 """A picture with more pixels than this is refused before it is decoded."""
@@ -61,22 +54,13 @@ _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".tif": ("TIFF", {"compression": "tiff_deflate"}),
     ".tiff": ("TIFF", {"compression": "tiff_deflate"}),
 }
+WRITABLE = frozenset(_WRITERS)
+"""Endings of pictures that can be written; the others are only read."""
+
 _WITH_ALPHA = frozenset({".png", ".webp", ".tif", ".tiff"})
 
-_REFUSED = {  # first bytes (from the given offset) of formats people try, so that the error can name them
-    (0, b"%!PS"): "EPS",
-    (0, b"\xc5\xd0\xd3\xc6"): "EPS",
-    (0, b"8BPS"): "PSD",
-    (0, b"%PDF"): "PDF",
-    (0, b"<svg"): "SVG",
-    (0, b"<?xml"): "SVG or XML",
-    (0, b"\xff\x0a"): "JPEG XL",
-    (4, b"JXL "): "JPEG XL",
-    (4, b"jP  "): "JPEG 2000",
-    (4, b"ftyphei"): "HEIC",
-    (4, b"ftypmif1"): "HEIC",
-    (4, b"ftypavi"): "AVIF",
-}
+_NAMED = 5
+"""Pictures of several frames that are named for each folder."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -93,14 +77,8 @@ _CLEAR, _OPAQUE = np.uint8(0), np.uint8(255)
 
 _log = logging.getLogger("reskin")
 
-
-def is_image_name(path: Path | str) -> bool:
-    """Whether the name ends like a picture's.
-
-    >>> is_image_name("a/B.JPG"), is_image_name("notes.txt")
-    (True, False)
-    """
-    return Path(path).suffix.lower() in IMAGE_SUFFIXES
+_several: dict[Path, set[Path]] = {}
+"""Pictures of several frames in each folder that were said to hold more than is taken."""
 
 
 def read_image(path: Path | str) -> Picture:
@@ -150,6 +128,7 @@ def _decoded(path: Path) -> Iterator[tuple[Picture, Picture | None]]:
         try:
             with Image.open(path, formats=FORMATS) as opened:
                 _check_size(path, opened.size)
+                _say_if_several(path, opened)
                 held.enter_context(DECODING.take(opened.width * opened.height))
                 opened.load()
                 picture, alpha = _to_srgb(path, _upright(_as_seen(opened)))
@@ -290,17 +269,27 @@ def _unreadable(path: Path, error: Exception) -> ImageError:
     if isinstance(error, PermissionError):
         return ImageError(f"{path} may not be read ({error.strerror})", "Check its permissions.")
     if isinstance(error, Image.UnidentifiedImageError):
-        kind = _refused_kind(path)
+        kind = kind_of(path)
         what = f"is a {kind} file" if kind else "is not a picture that can be read"
         return ImageError(f"{path} {what}; read are {', '.join(FORMATS)}", "Convert it to PNG or JPEG.")
     reason = " ".join(str(error).split()) or type(error).__name__
     return ImageError(f"{path} is damaged or cut short ({reason[:200]})", "Copy it again or remove it.")
 
 
-def _refused_kind(path: Path) -> str | None:
-    with open(path, "rb") as file:
-        head = file.read(32)
-    return next((kind for (at, mark), kind in _REFUSED.items() if head[at:].startswith(mark)), None)
+def _say_if_several(path: Path, opened: Image.Image) -> None:
+    """Say that only the first of several frames or pages is taken; a preview beside a photograph is none."""
+    if opened.format == "MPO" or not getattr(opened, "is_animated", False):
+        return
+    said = _several.setdefault(path.parent, set())
+    if path in said or len(said) > _NAMED:
+        return
+    said.add(path)
+    if len(said) <= _NAMED:
+        _log.warning("%s holds several frames or pages: only the first is taken", path)
+    else:
+        _log.warning(
+            "%s: more pictures hold several frames or pages: of each the first is taken", path.parent
+        )
 
 
 def _as_seen(image: Image.Image) -> Image.Image:

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reskin.data.folders import held_out_images, list_images, split_images, training_images, unique_names
+from reskin.data.folders import (
+    held_out_images,
+    list_images,
+    list_pictures,
+    split_images,
+    training_images,
+    unique_names,
+)
 from reskin.errors import DataError
 
 
@@ -121,3 +128,18 @@ def test_one_picture_is_a_side_of_its_own(tmp_path: Path) -> None:
     assert split_images(wave, "b", "test") == []
     with pytest.raises(DataError, match="is a file, not a folder"):
         training_images(tmp_path / "wave.txt", "b")
+
+
+def test_what_is_left_out_is_counted_and_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    touch(*(tmp_path / name for name in ("a.png", "b.HEIC", "c.heic", "film.mp4", "notes.txt", ".d.heic")))
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "photo").write_bytes(b"\xff\xd8\xff\xe0")
+    os.mkfifo(tmp_path / "pipe.heic")
+    for _ in range(2):
+        assert below(list_images(tmp_path), tmp_path) == ["a.png"]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"{tmp_path}: 4 files are left out: b.HEIC, c.heic (HEIC cannot be read; convert")
+    assert "film.mp4 (it is a video" in line and "photo (it is a JPEG picture, but its name" in line
+    assert sorted(below(list(list_pictures(tmp_path).left_out), tmp_path)) == [
+        *("b.HEIC", "c.heic", "film.mp4", "sub/photo")
+    ]

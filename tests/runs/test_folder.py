@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from reskin.errors import DataError, ReskinError, RunError
+from reskin.images import read_image
 from reskin.pages.report import write_report
 from reskin.runs.folder import RunFolder, finite
 from reskin.runs.record import read_run
@@ -147,3 +148,15 @@ def test_checkpoints_are_listed_by_their_number(run: RunFolder) -> None:
         10,
         100000000,
     ] and run.last_step == 100000000
+
+
+def test_rows_of_other_sizes_and_numbers_share_one_grid(run: RunFolder) -> None:
+    rows = {"A": torch.full((2, 3, 4, 6), -1.0), "B": torch.full((1, 3, 8, 4), 0.004)}
+    path = run.write_samples(3, rows)
+    grid = read_image(path)
+    assert grid.shape == (16, 12, 3)  # two cells of 8 x 6 in each row
+    assert (grid[2:6] == 0).all() and (grid[:2] == 255).all() and (grid[6:8] == 255).all()
+    row = [255] + [128] * 4 + [255] * 7
+    assert all(line == row for line in grid[8:, :, 0].tolist())
+    facts = json.loads(path.with_suffix(".json").read_text())
+    assert (facts["columns"], facts["size"]) == (2, [6, 8])

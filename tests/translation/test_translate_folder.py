@@ -163,6 +163,28 @@ def test_a_gif_becomes_a_png_that_replaces_nothing(tmp_path: Path, negative: Tra
         assert np.array_equal(made, 255 - read_image(folder / name))
 
 
+def test_what_cannot_be_written_becomes_a_png_and_what_cannot_be_read_is_named(
+    tmp_path: Path, negative: Translator
+) -> None:
+    folder = tmp_path / "in"
+    draw(folder / "a.jfif")
+    picture = Image.fromarray(read_image(folder / "a.jfif"))
+    for name in ("b.jp2", "c.avif", "d.pgm", "e.J2K"):
+        picture.convert("L" if name.endswith("pgm") else "RGB").save(folder / name)
+    for name in ("f.heic", "film.mp4", "notes.txt"):
+        (folder / name).write_bytes(b"x")
+    for _ in range(2):
+        result = translate_folder(negative, folder, tmp_path / "out", "a2b")
+        assert [path.name for path, _ in result.left_out] == ["f.heic", "film.mp4"]
+        assert "HEIC cannot be read" in result.left_out[0][1] and "is a video" in result.left_out[1][1]
+    names = {"a.jfif", "b.jp2.png", "c.avif.png", "d.pgm.png", "e.J2K.png", "translated.json"}
+    assert set(contents(tmp_path / "out")) == names
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "a.heic").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"no pictures that can be read \(1 file is left out: a\.heic"):
+        translate_folder(negative, tmp_path / "only", tmp_path / "new", "a2b")
+
+
 def test_files_of_others_are_not_replaced(tmp_path: Path, source: Path, negative: Translator) -> None:
     mine = tmp_path / "out" / "one.png"
     draw(mine, 4, 4)

@@ -15,7 +15,7 @@ from typing import Literal
 from reskin.data.layout import names_a_split
 from reskin.data.manifest import MANIFEST_NAME, Manifest, write_manifest
 from reskin.errors import DataError, SettingsError
-from reskin.images import is_image_name
+from reskin.image_formats import is_image_name
 from reskin.paths import check_own, inside
 from reskin.storage import read_json, storage_error, write_json
 

@@ -8,15 +8,34 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from reskin.data.layout import Layout
 from reskin.errors import DataError
-from reskin.images import IMAGE_SUFFIXES, is_image_name
+from reskin.image_formats import IMAGE_SUFFIXES, is_image_name, why_not_read
 from reskin.paths import FOLLOW_VARIABLE, follows_links, stays_inside
 from reskin.types import Domain, Split
+from reskin.video.probe import is_video_name
 
 _log = logging.getLogger("reskin")
+
+_NAMED = 5
+_said: set[str] = set()
+"""What was said about folders, so that it is not said again for each look into them."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies in a folder.
+
+    Attributes:
+        images: the pictures that can be read, by their names, in the order a person would count them.
+        left_out: pictures and videos that are not among them, each with the reason.
+    """
+
+    images: list[Path]
+    left_out: dict[Path, str]
 
 
 def list_images(folder: Path | str, *, within: Path | None = None) -> list[Path]:
@@ -24,7 +43,8 @@ def list_images(folder: Path | str, *, within: Path | None = None) -> list[Path]
 
     Hidden files, names without a picture's ending, pipes and devices are passed over. A link is followed only
     where it stays inside, or everywhere with RESKIN_FOLLOW_LINKS=1; those that are not are counted in a
-    warning. A picture that two names lead to is listed once, loops do no harm.
+    warning, and so are pictures that cannot be read and videos. A picture that two names lead to is listed
+    once, loops do no harm.
 
     Args:
         folder: where to look.
@@ -36,11 +56,31 @@ def list_images(folder: Path | str, *, within: Path | None = None) -> list[Path]
     Raises:
         DataError: `folder` is missing, no folder, or may not be read.
     """
+    listing = list_pictures(folder, within=within)
+    if listing.left_out:
+        line = f"{folder}: {count_left_out(listing.left_out)}"
+        if line not in _said:
+            _said.add(line)
+            _log.warning("%s", line)
+    return listing.images
+
+
+def list_pictures(folder: Path | str, *, within: Path | None = None) -> Listing:
+    """As `list_images`, with what is left out, of which nothing is said here.
+
+    Raises:
+        DataError: `folder` is missing, no folder, or may not be read.
+    """
     folder = _existing(Path(folder))
     root = (within or folder).resolve()
     found: dict[Path, Path] = {}
     passed: list[Path] = []
+    left_out: dict[Path, str] = {}
     for path in _walk(folder, root, {folder.resolve()}, passed):
+        if not is_image_name(path):
+            reason = _why_left_out(path)
+            left_out |= {path: reason} if reason else {}
+            continue
         real = path.resolve()
         # A link may come before the file it leads to: the file's own name is kept.
         if real not in found or (found[real].is_symlink() and not path.is_symlink()):
@@ -49,7 +89,31 @@ def list_images(folder: Path | str, *, within: Path | None = None) -> list[Path]
         more = f" and {len(passed) - 1} more links lead" if len(passed) > 1 else " leads"
         fix = f"{FOLLOW_VARIABLE}=1 follows them, if they are your own"
         _log.warning("%s%s out of the folder or nowhere and are not followed (%s)", passed[0], more, fix)
-    return sorted(found.values(), key=lambda path: natural_key(path.relative_to(folder).as_posix()))
+    images = sorted(found.values(), key=lambda path: natural_key(path.relative_to(folder).as_posix()))
+    return Listing(images, left_out)
+
+
+def _why_left_out(path: Path) -> str | None:
+    if is_video_name(path):
+        return "it is a video and not a picture; give it to the command by its own name"
+    return why_not_read(path)
+
+
+def count_left_out(left_out: dict[Path, str]) -> str:
+    """How many files are left out and why, with the names of a few for each reason.
+
+    >>> count_left_out({Path("in/a.heic"): "HEIC cannot be read", Path("in/b.heic"): "HEIC cannot be read"})
+    '2 files are left out: a.heic, b.heic (HEIC cannot be read)'
+    """
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in left_out.items():
+        by_reason.setdefault(reason, []).append(path.name)
+    kinds = []
+    for why, names in by_reason.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        kinds.append(f"{', '.join(names[:_NAMED])}{more} ({why})")
+    number = len(left_out)
+    return f"{number} {'file is' if number == 1 else 'files are'} left out: {'; '.join(kinds)}"
 
 
 def _existing(folder: Path) -> Path:
@@ -79,7 +143,7 @@ def _walk(folder: Path, root: Path, seen: set[Path], passed: list[Path]) -> Iter
             if real not in seen:
                 seen.add(real)
                 yield from _walk(path, root, seen, passed)
-        elif is_image_name(path) and _is_plain_file(path):
+        elif _is_plain_file(path):
             yield path
 
 

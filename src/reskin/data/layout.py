@@ -191,7 +191,7 @@ def _by_domain(below: Mapping[str, set[str]], *, loose: bool) -> list[Part]:
 
 def _folders(root: Path, resolved: Path, below: str) -> tuple[bool, list[str]]:
     """Whether pictures lie directly in a folder, and the names of the folders in it."""
-    from reskin.images import is_image_name
+    from reskin.image_formats import is_image_name
 
     try:
         entries = sorted(os.scandir(root / below), key=lambda entry: entry.name)

@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from reskin.errors import DataError, ImageError, SettingsError
-from reskin.images import IMAGE_SUFFIXES, read_image, to_tensor
+from reskin.image_formats import IMAGE_SUFFIXES
+from reskin.images import read_image, to_tensor
 from reskin.methods.masked import Masked
 from reskin.methods.styled import Styled, styled
 from reskin.methods.translator import Translator

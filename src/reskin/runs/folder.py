@@ -229,15 +229,16 @@ class RunFolder:
 
         Args:
             step: when it was made.
-            rows: title to pictures (N, 3, H, W) in [-1, 1], all of one size.
+            rows: title to pictures (N, 3, H, W) in [-1, 1]; smaller and fewer ones get white edges.
 
         Returns:
             The picture's path.
         """
         path = inside(self.folder, self.samples.name, kind="folder", writes=True) / f"{step:08d}.png"
-        strips = [cat(list(images), dim=2)[None] for images in rows.values()]
+        shapes = [images.shape for images in rows.values()]
+        count, height, width = (max(shape[axis] for shape in shapes) for axis in (0, 2, 3))
+        strips = [cat(list(_in_cells(images, count, height, width)), dim=2)[None] for images in rows.values()]
         write_image(path, to_image(cat(strips, dim=2))[0])
-        count, _, height, width = next(iter(rows.values())).shape
         facts = {"step": step, "rows": list(rows), "columns": count, "size": [width, height]}
         write_json(path.with_suffix(".json"), facts)
         return path
@@ -252,6 +253,15 @@ class RunFolder:
         folders = (self.samples, self.checkpoints, self.cache)
         kinds: dict[str, Literal["file", "folder"]] = {path.name: "file" for path in files}
         check_own(self.folder, kinds | {path.name: "folder" for path in folders})
+
+
+def _in_cells(images: Tensor, count: int, height: int, width: int) -> Tensor:
+    """`count` pictures of height x width, each image in the middle of one, on white."""
+    number, channels, h, w = images.shape
+    cells = images.new_ones(count, channels, height, width)
+    top, left = (height - h) // 2, (width - w) // 2
+    cells[:number, :, top : top + h, left : left + w] = images
+    return cells
 
 
 @contextmanager

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reskin.data.folders import list_images
+from reskin.data.folders import count_left_out, list_pictures
 from reskin.device import Compute
 from reskin.errors import DataError, ImageError, SettingsError
-from reskin.images import IMAGE_SUFFIXES, read_image_alpha, write_image
+from reskin.image_formats import IMAGE_SUFFIXES
+from reskin.images import WRITABLE, read_image_alpha, write_image
 from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering, read_mask
@@ -50,7 +51,8 @@ class FolderResult:
     Attributes:
         translated: pictures made now.
         skipped: pictures that were there from an earlier run of the same model on the same source.
-        left_out: sources that could not be read, held in memory or written, each with the reason.
+        left_out: pictures and videos in the folder that could not be read, held in memory or written, each
+            with the reason.
         seconds: what it took.
     """
 
@@ -137,8 +139,9 @@ def translate_folder(
 ) -> FolderResult:
     """Translate every picture in a folder and the folders below it; stopped and run again, it goes on.
 
-    The tree, names, sizes, formats and transparency are kept (`a.gif` becomes `a.gif.png`). A picture that an
-    earlier run made from the same source with the same model stays as it is; `translated.json` says.
+    The tree, names, sizes, formats and transparency are kept; what can only be read becomes a PNG (`a.gif`
+    is `a.gif.png`). Of animated pictures and of pages the first is taken. A picture that an earlier run made
+    from the same source with the same model stays as it is; `translated.json` says.
 
     Args:
         model: any translator.
@@ -160,7 +163,7 @@ def translate_folder(
     source, out = Path(source), Path(out)
     check_folders(source, out)
     engine = Engine(model, direction, compute, rendering)
-    jobs = _jobs(source, out)
+    jobs, passed_over = _jobs(source, out)
     record = Record(out, engine.identity(), engine.rendering.parts)
     todo = _still_to_do(jobs, record, overwrite=overwrite)
     work = _Work(engine, source, out, todo, record)
@@ -185,6 +188,7 @@ def translate_folder(
             record.check_made()
     tell(len(jobs))
     left_out = [(todo[number].path, reason) for number, reason in sorted(work.left_out)]
+    left_out += [(path, f"{path}: {reason}") for path, reason in passed_over.items()]
     return FolderResult(work.translated, skipped, left_out, time.monotonic() - started)
 
 
@@ -198,21 +202,25 @@ def _still_to_do(jobs: list[Job], record: Record, *, overwrite: bool) -> list[Jo
     return todo
 
 
-def _jobs(source: Path, out: Path) -> list[Job]:
-    """What is to be translated; pictures in `out` itself are not."""
-    inside = out.resolve()
-    paths = [path for path in list_images(source) if not path.resolve().is_relative_to(inside)]
+def _jobs(source: Path, out: Path) -> tuple[list[Job], dict[Path, str]]:
+    """What is to be translated, and what cannot be; pictures in `out` itself are neither."""
+    inside, listing = out.resolve(), list_pictures(source)
+    paths = [path for path in listing.images if not path.resolve().is_relative_to(inside)]
+    left_out = {
+        path: reason for path, reason in listing.left_out.items() if not path.resolve().is_relative_to(inside)
+    }
     if not paths:
         kinds = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise DataError(f"no pictures in {source}", f"Give a folder with pictures ({kinds}).")
-    targets: set[Path] = {path.relative_to(source) for path in paths if path.suffix.lower() != ".gif"}
+        said = f" that can be read ({count_left_out(left_out)})" if left_out else ""
+        raise DataError(f"no pictures{said} in {source}", f"Give a folder with pictures ({kinds}).")
+    targets: set[Path] = {path.relative_to(source) for path in paths if path.suffix.lower() in WRITABLE}
     jobs = []
     for path in paths:
         target = path.relative_to(source)
-        if target not in targets:  # a GIF: 256 colours would not hold what the model makes
-            while target in targets or target.suffix.lower() == ".gif":
+        if target not in targets:  # such as a GIF, whose 256 colours would not hold what the model makes
+            while target in targets or target.suffix.lower() not in WRITABLE:
                 target = target.with_name(f"{target.name}.png")
             targets.add(target)
         status = path.stat()
         jobs.append(Job(path, target, status.st_size, status.st_mtime_ns))
-    return jobs
+    return jobs, left_out

@@ -348,7 +348,8 @@ def check_end(clip: Path, target: Path) -> None:
 def _shapes(given: Sequence[Path]) -> list[tuple[int, int, int]]:
     """Width, height and number of frames of each video, or of the pictures in a folder."""
     from reskin.data.folders import list_images
-    from reskin.images import is_image_name, read_image
+    from reskin.image_formats import is_image_name
+    from reskin.images import read_image
     from reskin.video.probe import probe
 
     shapes = []

@@ -134,7 +134,7 @@ def _translate(
 def _with_pictures(config: StylizeConfig, report: Report) -> FolderResult | VideoResult | None:
     """Optimise each picture."""
     from reskin.device import choose_compute
-    from reskin.images import is_image_name
+    from reskin.image_formats import is_image_name
 
     is_folder = config.source.is_dir()
     if not is_folder and not is_image_name(config.source):

@@ -151,7 +151,7 @@ def translate_any(
         SettingsError: there is no source, or an option that only a video has is given for pictures.
         ReskinError: as the three functions.
     """
-    from reskin.images import is_image_name
+    from reskin.image_formats import is_image_name
 
     if not source.exists():
         raise SettingsError(f"no file or folder {source}", "Check the name.")

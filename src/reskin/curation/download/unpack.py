@@ -18,7 +18,7 @@ from typing import IO
 
 from reskin.curation.download.tar import BLOCK, check_tar, is_tar, open_tar
 from reskin.errors import DataError, StorageError
-from reskin.images import is_image_name
+from reskin.image_formats import is_image_name
 from reskin.storage import free_bytes, storage_error
 
 Report = Callable[[int, int | None], None]

@@ -24,7 +24,7 @@ from reskin.curation.prepare.scan import Scan
 from reskin.curation.prepare.shape import shaped
 from reskin.curation.prepare.tasks import extract_task, face_search_task, scan_task
 from reskin.curation.prepare.videos import Choose, Options, Pick, Source
-from reskin.data.folders import list_images
+from reskin.data.folders import count_left_out, list_pictures
 from reskin.data.manifest import read_manifest
 from reskin.errors import DataError, ImageError
 from reskin.faces.detectors import open_detector
@@ -223,7 +223,8 @@ def dry_run_images(folder: Path, out: Path, config: ImagesConfig) -> DryRun:
     Raises:
         DataError: there are no pictures.
     """
-    files = list_images(folder)
+    listing = list_pictures(folder)
+    files = listing.images
     if not files:
         raise DataError(f"there are no pictures in {folder}", "Check the name.")
     chosen = [files[place] for place in spread(len(files), SAMPLES)]
@@ -237,6 +238,7 @@ def dry_run_images(folder: Path, out: Path, config: ImagesConfig) -> DryRun:
     sizes = [result[0] for result in results if not isinstance(result, str)]
     shapes = {result[1] for result in results if not isinstance(result, str)}
     expected.notes += [result for result in results if isinstance(result, str)]
+    expected.notes += [count_left_out(listing.left_out)] if listing.left_out else []
     seconds = (time.perf_counter() - start) / len(chosen)
     expected.megabytes = len(files) * sum(sizes) / max(1, len(sizes)) / 1e6
     expected.minutes = len(files) * seconds / 60 / num_cores()

@@ -24,7 +24,7 @@ from reskin.curation.prepare.picks import clip_names
 from reskin.curation.prepare.plan import STATE
 from reskin.curation.prepare.shape import ASPECT_TOLERANCE, shaped
 from reskin.curation.split_rules import FEWEST, assign_groups
-from reskin.data.folders import list_images, unique_names
+from reskin.data.folders import count_left_out, list_images, list_pictures, unique_names
 from reskin.data.manifest import (
     FrameRecord,
     Manifest,
@@ -86,7 +86,7 @@ def prepare_images(
         workers: threads; by default one for each core.
 
     Returns:
-        The manifest that was written; its `damaged` names each picture that cannot be read, and why.
+        The manifest that was written; its `damaged` names each picture or video that is left out, and why.
 
     Raises:
         DataError: no pictures, none that can be read, or `out` holds something else.
@@ -96,9 +96,11 @@ def prepare_images(
     folder, out = Path(folder), Path(out)
     if out.resolve().is_relative_to(folder.resolve()):
         raise DataError(f"{out} lies in {folder} itself", "Choose a folder beside it with --out.")
-    originals = {path.relative_to(folder).as_posix(): path for path in list_images(folder)}
+    listing = list_pictures(folder)
+    originals = {path.relative_to(folder).as_posix(): path for path in listing.images}
     if not originals:
-        raise DataError(f"there are no pictures in {folder}", "Check the name.")
+        said = f": {count_left_out(listing.left_out)}" if listing.left_out else ""
+        raise DataError(f"there are no pictures in {folder}{said}", "Check the name.")
     with lock(out):
         finish_moves(out)
         before = read_manifest(out)
@@ -113,7 +115,10 @@ def prepare_images(
             (path, out / places[origin].file, config, origin in stale) for origin, path in originals.items()
         ]
         reasons = dict(zip(originals, _made(tasks, workers, report), strict=True))
-        manifest = _manifest(folder, out, config, before, (places, reasons, digests))
+        others: dict[str, str | None] = {
+            path.relative_to(folder).as_posix(): reason for path, reason in listing.left_out.items()
+        }
+        manifest = _manifest(folder, out, config, before, (places, reasons | others, digests))
         check_made(out, [places[origin].file for origin, reason in reasons.items() if reason is None])
         write_manifest(out, manifest)
         shutil.rmtree(out / STATE)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from reskin.errors import SettingsError
-from reskin.images import is_image_name
+from reskin.image_formats import is_image_name
 from reskin.paths import read_plain
 
 Verdict = Literal["keep", "drop"]
