@@ -11,11 +11,13 @@ import pytest
 from tests.support.drawn_films import shots_film
 
 from reskin.cli.main import main
-from reskin.images import write_image
+from reskin.images import read_image, write_image
+from reskin.methods import find_trained
 from reskin.video.reader import VideoReader
 
 SMALL = {
     "recycle_gan": "--width 4 --blocks 1 --disc-layers 1 --predictor-width 4 --predictor-downsamplings 5",
+    "vid2vid": "--width 4 --blocks 1 --disc-width 4 --disc-layers 1 --scales 1 --frames 4 --first-frames 4",
 }
 """Flags of tiny networks."""
 
@@ -56,24 +58,53 @@ def train_words(name: str, a: Path, b: Path, out: Path, *more: str) -> list[str]
 
 
 def prepared(tmp_path: Path, *, length: int = 4) -> tuple[Path, Path]:
-    """Clips of two films of three shots each."""
+    """Clips of two films of three shots each; frames of both have the same names, so they are pairs too."""
     for number, side in enumerate("ab"):
-        film = shots_film(tmp_path / f"{side}.mp4", [16, 16, 16], seed=number)
+        film = shots_film(tmp_path / f"film-{side}" / "film.mp4", [16, 16, 16], seed=number)
         words = ["prepare", "clips", str(film), "--out", str(tmp_path / side), "--length", str(length)]
         assert main([*words, "--size", "48x48", "--split", "none"]) == 0
     return tmp_path / "a", tmp_path / "b"
 
 
+def film_of(tmp_path: Path) -> Path:
+    return tmp_path / "film-a" / "film.mp4"
+
+
+def frames_of(path: Path) -> np.ndarray:
+    with VideoReader(path) as reader:
+        return np.stack([frame.image for frame in reader]).astype(int)
+
+
+def translated(run: Path, film: Path, out: Path, *more: str) -> np.ndarray:
+    """The frames of a film as the model makes them, without loss and with nothing done to them afterwards."""
+    words = [
+        "translate",
+        str(run),
+        str(film),
+        str(out),
+        "--codec",
+        "ffv1",
+        "--device",
+        "cpu",
+        "--steady",
+        "0",
+    ]
+    assert main([*words, "--work-size", "full", *more]) == 0
+    return frames_of(out)
+
+
 @names
 def test_from_footage_to_a_film(name: str, tmp_path: Path) -> None:
     a, b = prepared(tmp_path)
-    run, film = tmp_path / "run", tmp_path / "a.mp4"
+    run = tmp_path / "run"
     assert main(train_words(name, a, b, run)) == 0
     losses = json.loads((run / "losses.jsonl").read_text().splitlines()[-1])["losses"]
-    assert {"adversarial", "discriminator_b"} <= set(losses)
-    assert main(["translate", str(run), str(film), str(tmp_path / "out.mp4"), "--device", "cpu"]) == 0
-    with VideoReader(tmp_path / "out.mp4") as reader:
-        assert len(list(reader)) == 48
+    assert {"adversarial", *find_trained(name).adversary.losses} <= set(losses)
+    assert (
+        main(["translate", str(run), str(film_of(tmp_path)), str(tmp_path / "out.mp4"), "--device", "cpu"])
+        == 0
+    )
+    assert len(frames_of(tmp_path / "out.mp4")) == 48
     assert (
         main(["evaluate", str(run), "--a", str(a), "--b", str(b), "--max-images", "2", "--device", "cpu"])
         == 0
@@ -116,17 +147,16 @@ def test_a_film_whose_shots_are_shorter_than_a_clip(tmp_path: Path, failed: Fail
 @names
 def test_frames_with_a_cut_between_any_two(name: str, tmp_path: Path, failed: Failed) -> None:
     """Numbered through in one folder; only the manifest says that each is a shot of its own."""
-    folder = tmp_path / "a"
     records = [
         {"file": f"{n:03d}.png", "source": 0, "index": n, "shot": n, "split": "train"} for n in range(8)
     ]
-    for record in records:
-        write_image(folder / str(record["file"]), np.full((40, 40, 3), 90, np.uint8))
     source = {"name": "x.mp4", "sha256": "", "size_bytes": 1}
     facts = {"reskin": "0", "settings": {}, "sources": [source], "frames": records, "damaged": []}
-    (folder / "manifest.json").write_text(json.dumps(facts), encoding="utf-8")
-    _, b = prepared(tmp_path / "other")
-    line = failed(*train_words(name, folder, b, tmp_path / "run"))
+    for side in "ab":
+        for record in records:
+            write_image(tmp_path / side / str(record["file"]), np.full((40, 40, 3), ord(side), np.uint8))
+        (tmp_path / side / "manifest.json").write_text(json.dumps(facts), encoding="utf-8")
+    line = failed(*train_words(name, tmp_path / "a", tmp_path / "b", tmp_path / "run"))
     assert "consecutive frames" in line and "only single images" in line
 
 
@@ -149,41 +179,103 @@ def test_a_step_between_frames_for_single_images(tmp_path: Path, failed: Failed)
     assert "--frame-step 2 for a method that learns single images" in failed(*words, "--frame-step", "2")
 
 
-def frames_of(path: Path) -> np.ndarray:
-    with VideoReader(path) as reader:
-        return np.stack([frame.image for frame in reader]).astype(int)
-
-
-def test_a_film_with_the_predictor(tmp_path: Path, failed: Failed) -> None:
+def test_a_film_with_the_predictor(tmp_path: Path) -> None:
     a, b = prepared(tmp_path)
-    run, film = tmp_path / "run", tmp_path / "a.mp4"
+    run = tmp_path / "run"
     assert main(train_words("recycle_gan", a, b, run)) == 0
-    made: dict[str, np.ndarray] = {}
-    for name, more in {"alone": (), "mixed": ("--predictor-share", "0.5")}.items():
-        words = ["translate", str(run), str(film), str(tmp_path / f"{name}.mkv"), "--codec", "ffv1"]
-        assert main([*words, "--device", "cpu", "--steady", "0", "--work-size", "full", *more]) == 0
-        made[name] = frames_of(tmp_path / f"{name}.mkv")
-    differs = [bool((one != other).any()) for one, other in zip(made["alone"], made["mixed"], strict=True)]
+    alone = translated(run, film_of(tmp_path), tmp_path / "alone.mkv")
+    mixed = translated(run, film_of(tmp_path), tmp_path / "mixed.mkv", "--predictor-share", "0.5")
+    differs = [bool((one != other).any()) for one, other in zip(alone, mixed, strict=True)]
     # The first two frames of each shot of 16 have no two before them.
     assert differs == ([False] * 2 + [True] * 14) * 3
 
 
+def test_a_film_is_made_from_its_own_frames_and_begins_anew_at_each_cut(tmp_path: Path) -> None:
+    a, b = prepared(tmp_path)
+    run, film = tmp_path / "run", film_of(tmp_path)
+    assert main(train_words("vid2vid", a, b, run)) == 0
+    made = translated(run, film, tmp_path / "made.mkv")
+    for number, picture in enumerate(frames_of(film)):
+        write_image(tmp_path / "frames" / f"{number:02d}.png", picture.astype(np.uint8))
+    assert (
+        main(["translate", str(run), str(tmp_path / "frames"), str(tmp_path / "each"), "--device", "cpu"])
+        == 0
+    )
+    each = [read_image(path).astype(int) for path in sorted((tmp_path / "each").glob("*.png"))]
+    same = [bool((one == other).all()) for one, other in zip(made, each, strict=True)]
+    assert same == ([True] + [False] * 15) * 3
+
+
 def test_a_model_without_a_predictor_takes_no_share_of_one(tmp_path: Path, failed: Failed) -> None:
     a, b = prepared(tmp_path)
-    words = [
-        "train",
-        "cyclegan",
-        "--a",
-        str(a),
-        "--b",
-        str(b),
-        "--out",
-        str(tmp_path / "run"),
-        "--steps",
-        "1",
-    ]
+    run, out = image_model(tmp_path, a, b), tmp_path / "out.mp4"
+    line = failed("translate", run, film_of(tmp_path), out, "--predictor-share", "0.5", "--device", "cpu")
+    assert "without a predictor" in line and not out.exists()
+
+
+def image_model(tmp_path: Path, a: Path, b: Path, name: str = "image-model") -> Path:
+    """A CycleGAN of one step."""
+    run = tmp_path / name
+    words = ["train", "cyclegan", "--a", str(a), "--b", str(b), "--out", str(run), "--steps", "1"]
     words += ["--width", "4", "--blocks", "1", "--disc-layers", "1", "--load-size", "36", "--crop-size", "32"]
     assert main([*words, "--device", "cpu"]) == 0
-    film, out = tmp_path / "a.mp4", tmp_path / "out.mp4"
-    line = failed("translate", tmp_path / "run", film, out, "--predictor-share", "0.5", "--device", "cpu")
-    assert "without a predictor" in line and not out.exists()
+    return run
+
+
+def with_made_pairs(a: Path, model: Path, out: Path, *more: str) -> list[str]:
+    words = [
+        word for word in train_words("vid2vid", a, Path("none"), out, *more) if word not in ("--b", "none")
+    ]
+    return [*words, "--pairs-from", str(model)]
+
+
+def test_pairs_that_an_image_model_makes(tmp_path: Path, failed: Failed) -> None:
+    a, b = prepared(tmp_path)
+    model, run = image_model(tmp_path, a, b), tmp_path / "run"
+    words = with_made_pairs(a, model, run)
+    assert "before the pairs are made" in failed(*words, "--dry-run")
+    assert not run.exists()
+    assert main(words) == 0
+    made = sorted(path.relative_to(run / "pairs" / "train") for path in (run / "pairs").rglob("*.png"))
+    assert made == sorted(path.relative_to(a) for path in a.rglob("*.png")) and len(made) == 48
+    config = json.loads((run / "config.json").read_text())
+    assert config["pairs_from"] == {"run": str(model), "step": 1}
+    assert config["settings"]["data"]["b"] == str(run / "pairs")
+    # The pairs are what the image model makes of each frame.
+    assert main(["translate", str(model), str(a), str(tmp_path / "each"), "--device", "cpu"]) == 0
+    assert (run / "pairs" / "train" / made[5]).read_bytes() == (tmp_path / "each" / made[5]).read_bytes()
+    assert main([*words, "--dry-run"]) == 0
+
+
+def test_making_pairs_goes_on_where_it_was(tmp_path: Path) -> None:
+    a, b = prepared(tmp_path)
+    model, run = image_model(tmp_path, a, b), tmp_path / "run"
+    words = with_made_pairs(a, model, run)
+    assert main(words) == 0
+    files = sorted((run / "pairs" / "train").rglob("*.png"))
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    files[7].unlink()
+    assert main(words) == 0
+    after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    changed = [path for path in files if before[path] != after[path]]
+    assert changed == [files[7]] and before[files[7]][0] == after[files[7]][0]
+
+
+def test_pairs_that_cannot_be_made(tmp_path: Path, failed: Failed, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = prepared(tmp_path)
+    model, run = image_model(tmp_path, a, b), tmp_path / "run"
+    words = with_made_pairs(a, model, run)
+    assert "both --b and --pairs-from" in failed(*words, "--b", b)
+    assert "no run folder" in failed(*with_made_pairs(a, tmp_path / "nothing", run))
+    assert "learns without pairs" in failed(
+        "train", "cyclegan", "--a", a, "--pairs-from", model, "--out", run
+    )
+    assert "nowhere" in failed(*with_made_pairs(tmp_path / "nowhere", model, run))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "several processes" in failed(*words)
+    monkeypatch.delenv("WORLD_SIZE")
+    assert not run.exists()
+    assert main(words) == 0
+    other = image_model(tmp_path, a, b, "other")
+    line = failed(*with_made_pairs(a, other, run))
+    assert "begun with pairs of" in line and str(model) in line and str(other) in line

@@ -23,3 +23,16 @@ def moving_squares(
             top, left = (corner + number * speed).tolist()
             frame[:, top : top + SQUARE, left : left + SQUARE] = torch.tensor(COLOURS[colour])[:, None, None]
     return clips
+
+
+def true_flow(frame: Tensor, earlier: Tensor) -> Tensor:
+    """How the square of each frame lies to that of an earlier one, (N, 2, H, W), px; grey does not move."""
+    inside = (frame - frame[:, :, :1, :1]).abs().sum(dim=1, keepdim=True) > 0.5
+    shift = _corner(earlier) - _corner(frame)
+    return torch.where(inside, shift[:, :, None, None].to(frame.dtype), 0.0)
+
+
+def _corner(frames: Tensor) -> Tensor:
+    """The left and upper end of each square, (N, 2)."""
+    inside = (frames.abs().sum(dim=1) > 0.5).int()
+    return torch.stack([inside.amax(dim=1).argmax(dim=1), inside.amax(dim=2).argmax(dim=1)], dim=1)

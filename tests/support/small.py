@@ -22,6 +22,8 @@ SIZES: dict[str, Any] = {
     "blocks": 1,
     "downsamplings": 5,
     "disc_layers": 1,
+    "frames": 7,
+    "first_frames": 7,
     "predictor_width": 4,
     "predictor_downsamplings": 5,
     "scales": 1,

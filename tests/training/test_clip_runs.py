@@ -73,6 +73,15 @@ METHODS: dict[str, dict[str, Any]] = {
         "predictor_share": 0.5,
         "pool_size": 2,
     },
+    "vid2vid": {
+        "width": 4,
+        "blocks": 1,
+        "disc_width": 4,
+        "disc_layers": 1,
+        "scales": 1,
+        "frames": 4,
+        "first_frames": 3,
+    },
 }
 """Settings with which each of them is small and everything that it remembers is in use."""
 

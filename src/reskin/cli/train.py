@@ -14,8 +14,9 @@ from reskin.data.batches import DataConfig
 from reskin.errors import SettingsError
 from reskin.methods import find_trained, trained_names
 from reskin.parsing import FLAGS, Spelled, parse
-from reskin.progress import in_words
+from reskin.progress import Progress, in_words
 from reskin.runs.settings import RunSettings, TrainConfig, gather_settings
+from reskin.workflows.pairs import PAIRS, check_wanted
 
 if TYPE_CHECKING:
     from reskin.training.start import Plan
@@ -41,6 +42,9 @@ class RunArguments(Settings):
     """Settings under a name, which flags and --config overrule; `reskin methods METHOD` lists them."""
     config: Path | None = None
     """JSON file of settings, such as another run's config.json; flags overrule it."""
+    pairs_from: Path | None = None
+    """For a method that learns from pairs, in place of --b: run of an image model, which makes domain B from
+    domain A, in OUT/pairs."""
     allow_change: bool = False
     """Go on with a run although its settings differ from those it was begun with."""
     dry_run: Annotated[bool, BASIC] = False
@@ -65,14 +69,45 @@ def run(words: list[str]) -> int:
 
     from reskin.training.start import plan_settings, train_settings
 
+    facts = {"pairs_from": _pairs(start, settings)} if start.pairs_from else {}
     if start.dry_run:
         plan = plan_settings(settings, start.out)
         show_text(json.dumps(plan.to_dict(), indent=2) if start.as_json else plan_text(plan))
         return 0
-    train_settings(settings, start.out, allow_change=start.allow_change)
+    train_settings(settings, start.out, allow_change=start.allow_change, facts=facts)
     if os.environ.get("RANK", "0") == "0":
         say(f"done: {start.out}", f"next: reskin report {start.out}")
     return 0
+
+
+def _pairs(start: RunArguments, settings: RunSettings) -> dict[str, Any]:
+    """Make domain B with an image model, as far as it is not there; what config.json says of it.
+
+    Raises:
+        SettingsError: several processes are to train, or nothing is to be made.
+        ReskinError: as `make_pairs`.
+    """
+    from reskin.workflows.pairs import make_pairs
+
+    assert start.pairs_from is not None
+    by_hand = (
+        f"Make them with reskin translate {start.pairs_from} {settings.data.a} PAIRS, and give --b PAIRS."
+    )
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise SettingsError("--pairs-from in several processes", by_hand)
+    if start.dry_run and not settings.data.b.is_dir():
+        raise SettingsError("--dry-run before the pairs are made", f"Leave it out once. {by_hand}")
+    if start.dry_run:
+        return {}
+    with Progress() as progress:
+        return make_pairs(
+            start.pairs_from,
+            settings.data.a,
+            start.out,
+            device=settings.train.device,
+            allow_change=start.allow_change,
+            report=progress,
+        )
 
 
 def read_arguments(name: str, words: list[str]) -> tuple[RunArguments, RunSettings]:
@@ -94,6 +129,9 @@ def read_arguments(name: str, words: list[str]) -> tuple[RunArguments, RunSettin
         about=ABOUT.format(name=name),
         defaults=method.defaults,
     )
+    if given.get("pairs_from") is not None:
+        check_wanted(method.pairing, name, given.get("b"))
+        given["b"] = str(Path(str(given.get("out", ""))) / PAIRS)
     with see_help(command):
         # A file of settings may name the folders of the domains.
         check_missing(of_run if "config" in given else [*of_run, *of_data], given)

@@ -42,7 +42,7 @@ class Method(Translator):
     Attributes:
         adversary: its discriminators and their losses; None without any. Every method states it.
         pairing: whether image i of A and image i of B must show the same content.
-        clip_length: frames in each sample; 1 for single images.
+        clip_length: frames in each sample with the default settings; 1 for single images.
         whole_when_rate_falls: whether images are seen whole, at the size of a crop, from the step in which
             the learning rate begins to fall.
         same_every_step: whether every step does the same; only then can it be recorded as a CUDA graph.
@@ -82,6 +82,11 @@ class Method(Translator):
         Raises:
             NotFiniteError: a loss or gradient is not finite; the networks that it trains were not changed.
         """
+
+    @classmethod
+    def frames_of(cls, config: MethodConfig) -> int:
+        """Frames in each sample of a run with these settings."""
+        return cls.clip_length
 
     def prepare_training(self, load_features: FeatureLoader) -> None:
         """Make ready what only training needs, such as pretrained features; called once, on the device.

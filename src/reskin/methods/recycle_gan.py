@@ -32,6 +32,9 @@ from reskin.types import Batch, Direction, Step
 
 Frames = tuple[Tensor, ...]
 
+QUICK = {"predictor": "residual", "predictor_width": 24, "predictor_downsamplings": 6, "width": 24}
+"""Networks that a CPU can teach."""
+
 
 class RecycleGANConfig(MethodConfig):
     """Settings of Recycle-GAN."""
@@ -113,14 +116,7 @@ class RecycleGAN(Method):
         ),
         "quick": Preset(
             "A CPU and an evening: residual predictors and small networks at 128 px.",
-            {
-                "predictor": "residual",
-                "predictor_width": 24,
-                "predictor_downsamplings": 6,
-                "width": 24,
-                "load_size": 143,
-                "crop_size": 128,
-            },
+            QUICK | {"load_size": 143, "crop_size": 128},
         ),
     }
 

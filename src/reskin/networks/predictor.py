@@ -58,7 +58,9 @@ class FramewiseNetwork(nn.Module):
     def __init__(self, width: int, downsamplings: int) -> None:
         super().__init__()
         n = width
-        self.frame = nn.Sequential(*_mirrored(3, n), *_convolved(n, 2 * n), *_convolved(2 * n, 4 * n))
+        self.frame = nn.Sequential(
+            *_normed(MirroredConv2d(3, n, 7)), *_convolved(n, 2 * n), *_convolved(2 * n, 4 * n)
+        )
         self.unet = UnetGenerator(16 * n, downsamplings, channels=(8 * n, 4 * n))
         self.image = nn.Sequential(*_convolved(4 * n, 2 * n), *_convolved(2 * n, n), MirroredConv2d(n, 3, 7))
 
@@ -92,9 +94,9 @@ def frame_predictor(kind: PredictorKind, width: int = 64, downsamplings: int = 8
     return Predictor(network, is_residual=kind == "residual")
 
 
-def _mirrored(channels: int, made: int) -> list[nn.Module]:
-    return [MirroredConv2d(channels, made, 7), norm_layer("instance", made), nn.ReLU(inplace=True)]
-
-
 def _convolved(channels: int, made: int) -> list[nn.Module]:
-    return [nn.Conv2d(channels, made, 3, padding=1), norm_layer("instance", made), nn.ReLU(inplace=True)]
+    return _normed(nn.Conv2d(channels, made, 3, padding=1))
+
+
+def _normed(conv: nn.Conv2d) -> list[nn.Module]:
+    return [conv, norm_layer("instance", conv.out_channels), nn.ReLU(inplace=True)]

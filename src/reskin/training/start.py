@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,22 +107,34 @@ def train_run(
     )
 
 
-def train_settings(chosen: RunSettings, out: Path | str, *, allow_change: bool = False) -> Path:
-    """As `train_run`, with settings that are gathered already."""
+def train_settings(
+    chosen: RunSettings,
+    out: Path | str,
+    *,
+    allow_change: bool = False,
+    facts: Mapping[str, Any] | None = None,
+) -> Path:
+    """As `train_run`, with settings that are gathered already, and more facts of the run for config.json."""
     out = Path(out)
     compute = choose_compute(chosen.train.device, chosen.train.precision)
     with join_processes(compute.device) as processes:
         if processes.rank:
-            _train(chosen, out, compute, processes, allow_change)
+            _train(chosen, out, compute, processes, allow_change=allow_change, more=facts or {})
         else:
             with lock(out):
                 RunFolder(out).check_own()
-                _train(chosen, out, compute, processes, allow_change)
+                _train(chosen, out, compute, processes, allow_change=allow_change, more=facts or {})
     return out
 
 
 def _train(
-    settings: RunSettings, out: Path, compute: Compute, processes: Processes, allow_change: bool
+    settings: RunSettings,
+    out: Path,
+    compute: Compute,
+    processes: Processes,
+    *,
+    allow_change: bool,
+    more: Mapping[str, Any],
 ) -> None:
     config = settings.train
     before = begun_with(out)
@@ -148,6 +161,7 @@ def _train(
     check_space(out, 3 * weights, config.keep)
     run.describe(
         {
+            **more,
             "device": compute.describe(),
             "data": {
                 "pictures": batches.length,
@@ -206,7 +220,7 @@ def _epoch_steps(batches: Batches, batch: int) -> int:
 def _open(settings: RunSettings, out: Path, compute: Compute, processes: Processes) -> Batches:
     sampling = Sampling(
         pairing=settings.method_class.pairing,
-        clip_length=settings.method_class.clip_length,
+        clip_length=settings.method_class.frames_of(settings.method),
         batch=settings.train.batch,
         seed=settings.train.seed,
         rank=processes.rank,
