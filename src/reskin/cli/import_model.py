@@ -30,6 +30,9 @@ class Arguments(Settings):
     """The model folder to make."""
     direction: Direction | None = None
     """Which way it translates; by default b2a where the file is called ..._G_B.pth, else a2b."""
+    has_test_noise: bool = False
+    """Have a U-Net with batch norm translate as pix2pix's repository tests: by the statistics of each picture
+    and with dropout, a little different every time; else by the statistics of training."""
 
 
 def run(words: list[str]) -> int:
@@ -39,7 +42,9 @@ def run(words: list[str]) -> int:
     from reskin.runs.imports.model_folder import import_model
 
     direction = arguments.direction or ("b2a" if arguments.file.stem.endswith("_B") else "a2b")
-    settings = import_model(arguments.file, arguments.out, direction)
+    settings = import_model(arguments.file, arguments.out, direction, has_test_noise=arguments.has_test_noise)
     found = ", ".join(f"{key} {value}" for key, value in settings.items())
+    if settings["generator"] == "unet" and settings["norm"] == "batch" and not arguments.has_test_noise:
+        say("it translates by the statistics of training; --has-test-noise does as pix2pix's repository")
     say(f"done: {arguments.out} ({found})", f"next: reskin translate {arguments.out} IN OUT")
     return 0

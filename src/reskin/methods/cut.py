@@ -21,7 +21,7 @@ from reskin.losses.contrastive import patch_nce
 from reskin.losses.equivariance import add_noise, equivariance, random_warp
 from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.antialias import BlurDownsample
-from reskin.networks.cut import CutGenerator
+from reskin.networks.cut import Antialias, CutGenerator
 from reskin.networks.init import Init, initialise
 from reskin.networks.patch_projection import PatchProjection, draw_locations
 from reskin.networks.patchgan import patch_discriminator
@@ -54,6 +54,9 @@ class CUTConfig(MethodConfig):
     """Channels after the first layer of generator and discriminator."""
     blocks: int = Field(default=9, ge=1)
     """Residual blocks in the generator; features are taken behind the first and the fifth."""
+    antialias: Antialias = "both"
+    """Where the generator blurs so that its output moves with its input: at both changes of size (the paper),
+    or only where it halves (down) or doubles (up)."""
     disc_layers: int = Field(default=3, ge=1, le=6)
     """Downsamplings of the patch discriminator."""
     init: Init = "xavier"
@@ -101,7 +104,7 @@ class CUT(Method):
 
     def __init__(self, config: CUTConfig) -> None:
         super().__init__(config)
-        self.gen_a2b = CutGenerator(config.width, config.blocks)
+        self.gen_a2b = CutGenerator(config.width, config.blocks, antialias=config.antialias)
         self.disc_b = patch_discriminator(config.width, config.disc_layers, shrink=BlurDownsample)
         self.projection = PatchProjection(self.gen_a2b.tap_channels)
         for network in (self.gen_a2b, self.disc_b, self.projection):

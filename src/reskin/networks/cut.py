@@ -6,6 +6,8 @@ https://arxiv.org/abs/2007.15651.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from reskin.networks.antialias import BlurDownsample, BlurUpsample
@@ -86,15 +88,44 @@ class TappedGenerator(ResnetGenerator):
         return features, taps
 
 
+Antialias = Literal["both", "down", "up"]
+"""Where a `CutGenerator` blurs: at both changes of size, or only where it halves or doubles."""
+
+
 class CutGenerator(TappedGenerator):
     """As `TappedGenerator`, with a blur whenever the size changes: the generator of the paper.
 
     The weights are as many; the convolutions beside the blurs run at twice the size.
+
+    Args:
+        width: channels after the first layer.
+        blocks: residual blocks.
+        channels: of the pictures that go in and that come out.
+        norm: "instance" is the paper's.
+        has_dropout: drop half of the values inside each residual block while training.
+        antialias: where the blurs are; "both" is the paper's.
     """
 
+    def __init__(
+        self,
+        width: int = 64,
+        blocks: int = 9,
+        *,
+        channels: tuple[int, int] = (3, 3),
+        norm: Norm = "instance",
+        has_dropout: bool = False,
+        antialias: Antialias = "both",
+    ) -> None:
+        self._antialias = antialias
+        super().__init__(width, blocks, channels=channels, norm=norm, has_dropout=has_dropout)
+
     def _halving(self, few: int, many: int, norm: Norm) -> list[nn.Module]:
+        if self._antialias == "up":
+            return super()._halving(few, many, norm)
         convolution = nn.Conv2d(few, many, 3, padding=1, bias=needs_bias(norm))
         return [convolution, norm_layer(norm, many), nn.ReLU(inplace=True), BlurDownsample()]
 
     def _doubling(self, many: int, few: int, upsample: Upsample, *, bias: bool) -> list[nn.Module]:
+        if self._antialias == "down":
+            return super()._doubling(many, few, upsample, bias=bias)
         return [BlurUpsample(), nn.Conv2d(many, few, 3, padding=1, bias=bias)]

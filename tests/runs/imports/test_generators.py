@@ -78,20 +78,25 @@ class Blur(nn.Module):
 
 
 class BlurredResnet(nn.Module):
-    """CUT's generator: convolutions that keep the size, beside blurs that change it."""
+    """CUT's generator: convolutions that keep the size, beside blurs that change it; all, some or none."""
 
-    def __init__(self, width=4, blocks=9, norm="instance", has_dropout=False, channels=(3, 3)) -> None:
+    def __init__(
+        self, width=4, blocks=9, norm="instance", has_dropout=False, channels=(3, 3), blurs="both"
+    ) -> None:
         super().__init__()
         make, bias = (nn.BatchNorm2d, False) if norm == "batch" else (nn.InstanceNorm2d, True)
         w, down, up = width, [1.0, 2.0, 1.0], [1.0, 3.0, 3.0, 1.0]
         chain = [nn.ReflectionPad2d(3), nn.Conv2d(channels[0], w, 7, bias=bias), make(w), nn.ReLU()]
         for few in (w, 2 * w):
-            conv = nn.Conv2d(few, 2 * few, 3, padding=1, bias=bias)
-            chain += [conv, make(2 * few), nn.ReLU(), Blur(2 * few, down)]
+            is_blurred = blurs in ("both", "down")
+            conv = nn.Conv2d(few, 2 * few, 3, stride=1 if is_blurred else 2, padding=1, bias=bias)
+            chain += [conv, make(2 * few), nn.ReLU(), *([Blur(2 * few, down)] if is_blurred else [])]
         chain += [Block(4 * w, make, bias, has_dropout) for _ in range(blocks)]
         for many in (4 * w, 2 * w):
             conv = nn.Conv2d(many, many // 2, 3, padding=1, bias=bias)
-            chain += [Blur(many, up), conv, make(many // 2), nn.ReLU()]
+            wide = nn.ConvTranspose2d(many, many // 2, 3, 2, 1, output_padding=1, bias=bias)
+            layers = [Blur(many, up), conv] if blurs in ("both", "up") else [wide]
+            chain += [*layers, make(many // 2), nn.ReLU()]
         chain += [nn.ReflectionPad2d(3), nn.Conv2d(w, channels[1], 7), nn.Tanh()]
         self.model = nn.Sequential(*chain)
 
@@ -184,6 +189,14 @@ def test_resnet_gives_the_same_pictures(tmp_path: Path, blocks: int, norm: str, 
     }
 
 
+@pytest.mark.parametrize("blurs", ["down", "up"])
+@pytest.mark.parametrize("blocks", [1, 2, 9])
+def test_a_generator_of_cut_with_half_its_blurs(tmp_path: Path, blocks: int, blurs: str) -> None:
+    theirs = trained(BlurredResnet(4, blocks, blurs=blurs), 32)
+    torch.save(theirs.state_dict(), path := tmp_path / "latest_net_G.pth")
+    assert check_equal(theirs, path, 36)["antialias"] == blurs
+
+
 @pytest.mark.parametrize("blocks", [2, 6, 9])
 @pytest.mark.parametrize(
     ("norm", "has_dropout"), [("instance", False), ("instance", True), ("batch", False)], ids=str
@@ -201,7 +214,7 @@ def test_a_generator_of_cut_gives_the_same_pictures(
         "has_dropout": has_dropout,
         "in_channels": 3,
         "out_channels": 3,
-        "antialias": True,
+        "antialias": "both",
     }
 
 

@@ -96,6 +96,15 @@ def test_a_generator_of_cut_becomes_a_model_of_cut_that_goes_one_way(
     assert not (tmp_path / "back").exists()
 
 
+@pytest.mark.parametrize("antialias", ["down", "up", "none"])
+def test_generators_of_cut_with_fewer_blurs(tmp_path: Path, antialias: str) -> None:
+    network = trained(BlurredResnet(4, 2, blurs=antialias), 32)
+    torch.save(network.state_dict(), file := tmp_path / "latest_net_G.pth")
+    assert translated(network, file, 32) <= 1
+    model = load(tmp_path / "latest_net_G", device="cpu")
+    assert type(model).__name__ == ("CycleGAN" if antialias == "none" else "CUT")
+
+
 def test_a_generator_of_cut_with_batch_norm_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +119,27 @@ def test_a_unet_of_pix2pix_with_batch_norm_and_dropout_translates(tmp_path: Path
     torch.save(network.state_dict(), file := tmp_path / "latest_net_G.pth")
     assert translated(network, file, 128) <= 1
     assert load(tmp_path / "latest_net_G", device="cpu").size_multiple == 128
+
+
+def test_a_unet_with_batch_norm_translates_as_its_repository_tests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = trained(Unet(4, 5, "batch", has_dropout=True), 32)  # so few levels have no dropout
+    torch.save(network.state_dict(), file := tmp_path / "latest_net_G.pth")
+    out = str(tmp_path / "model")
+    assert main(["import", str(file), "--out", out, "--has-test-noise"]) == 0
+    model = load(out, device="cpu")
+    assert type(model).__name__ == "Pix2Pix" and model.config.has_dropout
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    own = torch.cat([network.train()(image[None]) for image in images])
+    with torch.no_grad():
+        assert (model.translate(images, "a2b") - own).abs().max() < 1e-4
+    capsys.readouterr()
+    for words in (["--direction", "b2a"], []):
+        other = file if words else save(repository_generator(), tmp_path / "resnet.pth")
+        made = str(tmp_path / "other")
+        assert main(["import", str(other), "--out", made, "--has-test-noise", *words]) == 2
+        assert "--has-test-noise" in capsys.readouterr().err
 
 
 def test_the_direction_follows_the_name_and_the_other_one_is_refused(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle  # for the name of an error only
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -43,8 +44,8 @@ class ImportedGenerator:
 
     Attributes:
         settings: "generator" ("resnet" or "unet"), "blocks" or "downsamplings", "width", "norm",
-            "has_dropout", "in_channels" and "out_channels"; one of CUT also "antialias". A U-Net file does
-            not say whether it was trained with dropout, so `has_dropout` is False there.
+            "has_dropout", "in_channels" and "out_channels"; one of CUT also "antialias" ("both", "down" or
+            "up"). A U-Net file does not say whether it was trained with dropout: `has_dropout` is False.
         state: the state_dict of `ResnetGenerator`, `CutGenerator` or `UnetGenerator` with those settings,
             float32.
         sha256: of the file, in hexadecimal.
@@ -91,8 +92,9 @@ def build_generator(settings: Mapping[str, Any]) -> nn.Module:
     }
     if settings["generator"] == "unet":
         return UnetGenerator(settings["width"], settings["downsamplings"], **shared)
-    kind = CutGenerator if settings.get("antialias") else ResnetGenerator
-    return kind(settings["width"], settings["blocks"], **shared)
+    if antialias := settings.get("antialias"):
+        return CutGenerator(settings["width"], settings["blocks"], antialias=antialias, **shared)
+    return ResnetGenerator(settings["width"], settings["blocks"], **shared)
 
 
 def checksum(path: Path) -> str:
@@ -253,20 +255,22 @@ Described = tuple[dict[str, Any], nn.Module, dict[str, str]]
 def _resnet(state: dict[str, Tensor], path: Path) -> Described:
     """What a ResNet file holds."""
     blocks = len({key.split(".")[1] for key in state if ".conv_block." in key})
-    antialias = any(key.endswith(".filt") for key in state)
     # A blur lies behind each downsampling convolution and before each upsampling one.
-    first = 12 if antialias else 10
-    down = (0, 1, 4, 5) if antialias else (0, 1, 3, 4)
-    up = (1, 2, 5, 6) if antialias else (0, 1, 3, 4)
+    blurs = {int(found[1]) for key in state if (found := re.fullmatch(r"model\.([0-9]{1,6})\.filt", key))}
+    blurs_down = not any(key.startswith("model.10.conv_block.") for key in state)
+    first = 12 if blurs_down else 10
+    blurs_up = any(layer >= first for layer in blurs)
+    down = (0, 1, 4, 5) if blurs_down else (0, 1, 3, 4)
+    up = (1, 2, 5, 6) if blurs_up else (0, 1, 3, 4)
     shifted = state.get(f"model.{first}.conv_block.6.weight")  # Dropout moves a convolution from 5 to 6.
     has_dropout = shifted is not None and shifted.dim() == 4
     end = first + blocks
-    last = f"model.{end + (9 if antialias else 7)}"
+    last = f"model.{end + (9 if blurs_up else 7)}"
     stem, head = shape_of(state, "model.1.weight", path), shape_of(state, f"{last}.weight", path)
-    if antialias:
-        w = stem[0]
-        sizes = {7: (2 * w, 3), 11: (4 * w, 3), end: (4 * w, 4), end + 4: (2 * w, 4)}
-        _take_blurs(state, {f"model.{layer}.filt": size for layer, size in sizes.items()}, path)
+    w = stem[0]
+    sizes = {7: (2 * w, 3), 11: (4 * w, 3)} if blurs_down else {}
+    sizes |= {end: (4 * w, 4), end + 4: (2 * w, 4)} if blurs_up else {}
+    _take_blurs(state, {f"model.{layer}.filt": size for layer, size in sizes.items()}, path)
     settings = {
         "generator": "resnet",
         "blocks": blocks,
@@ -276,8 +280,8 @@ def _resnet(state: dict[str, Tensor], path: Path) -> Described:
         "in_channels": stem[1],
         "out_channels": head[0],
     }
-    if antialias:
-        settings["antialias"] = True
+    if blurs:
+        settings["antialias"] = "both" if blurs_down and blurs_up else "down" if blurs_down else "up"
     names = {"stem.0": "model.1", "stem.1": "model.2", "head": last}
     names |= {f"down.{i}": f"model.{4 + i}" for i in down}
     names |= {f"up.{i}": f"model.{end + i}" for i in up}

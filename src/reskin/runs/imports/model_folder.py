@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,13 @@ from reskin.storage import to_json
 from reskin.types import Direction
 from reskin.version import __version__
 
+FEWEST_DOWNSAMPLINGS = 5
+"""Of a U-Net that is a model of pix2pix."""
 
-def import_model(file: Path, out: Path, direction: Direction) -> dict[str, Any]:
+
+def import_model(
+    file: Path, out: Path, direction: Direction, *, has_test_noise: bool = False
+) -> dict[str, Any]:
     """Write the generator in `file` as a model folder that translates in one direction.
 
     Args:
@@ -25,6 +31,8 @@ def import_model(file: Path, out: Path, direction: Direction) -> dict[str, Any]:
             repository or one network of fast style transfer, which translate a2b only.
         out: the folder to make.
         direction: which way the generator translates.
+        has_test_noise: have a U-Net with batch norm translate as its repository tests: by the statistics of
+            each picture, with dropout, as a model of pix2pix.
 
     Returns:
         The settings that were read off the file. A folder that this call made before, whole, stays as it is:
@@ -35,10 +43,12 @@ def import_model(file: Path, out: Path, direction: Direction) -> dict[str, Any]:
             with batch norm.
         RunError: `out` is a run already, or a model of another file.
         DataError: a name in `out` that is written to is a link or of another kind.
-        SettingsError: a style network or a generator of CUT cannot be made to translate b2a.
+        SettingsError: a style network or a generator of CUT cannot be made to translate b2a, or the network
+            is none that has test noise.
     """
     RunFolder(out).check_own()
     if is_style_network(file):
+        _check_noise(None, file, has_test_noise=has_test_noise)
         return _import_style(file, out, direction)
     found = read_generator(file)
     if (found.settings["in_channels"], found.settings["out_channels"]) != (3, 3):
@@ -46,13 +56,37 @@ def import_model(file: Path, out: Path, direction: Direction) -> dict[str, Any]:
             f"{file} turns {found.settings['in_channels']} channels into {found.settings['out_channels']}",
             "Only colour pictures (3 to 3 channels) can be translated.",
         )
-    if found.settings.get("antialias"):
+    _check_noise(found, file, has_test_noise=has_test_noise)
+    if has_test_noise:
+        _write(_as_pix2pix(found, file, direction), "pix2pix", file, out, direction)
+    elif found.settings.get("antialias"):
         _check_cut(found, file, direction)
         _write(found, "cut", file, out, direction)
     else:
         method = "cyclegan_unet" if found.settings["generator"] == "unet" else "cyclegan"
         _write(found, method, file, out, direction)
     return found.settings
+
+
+def _check_noise(found: ImportedGenerator | None, file: Path, *, has_test_noise: bool) -> None:
+    """Refuse noise for a network that has none."""
+    is_pix2pix = (
+        found is not None and found.settings["generator"] == "unet" and found.settings["norm"] == "batch"
+    )
+    if has_test_noise and not is_pix2pix:
+        raise SettingsError(
+            f"--has-test-noise for {file}, which is no U-Net with batch norm", "Leave --has-test-noise out."
+        )
+
+
+def _as_pix2pix(found: ImportedGenerator, file: Path, direction: Direction) -> ImportedGenerator:
+    """The generator with the settings of pix2pix: dropout acts, as it does in its repository."""
+    if direction != "a2b" or found.settings["downsamplings"] < FEWEST_DOWNSAMPLINGS:
+        raise SettingsError(
+            f"test noise for {file}: pix2pix goes a2b with {FEWEST_DOWNSAMPLINGS} or more downsamplings",
+            "Type --direction a2b, or leave --has-test-noise out.",
+        )
+    return replace(found, settings=found.settings | {"has_dropout": True, "has_test_noise": True})
 
 
 def _check_cut(found: ImportedGenerator, file: Path, direction: Direction) -> None:
