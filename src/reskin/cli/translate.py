@@ -13,11 +13,13 @@ from reskin.exits import PartialError
 from reskin.parsing import Spelled
 from reskin.progress import Progress, in_words
 from reskin.types import Direction
+from reskin.workflows.compare_films import ComparisonSettings
 from reskin.workflows.translate import FilmSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from reskin.device import Compute
     from reskin.inference.rendering import Rendering
     from reskin.methods.base import Method
     from reskin.translation.clips import VideoResult
@@ -47,6 +49,7 @@ class Arguments(Settings):
     Examples:
       reskin translate runs/film-game clip.mp4 clip-as-game.mp4
       reskin translate runs/film-game clip.mp4 preview.mp4 --start 1:30 --seconds 3
+      reskin translate runs/film-game clip.mp4 out.mp4 --compare grid --also runs/film-paint
       reskin translate runs/film-game photos/ photos-as-game/
       reskin translate runs/film-game game.png game-as-film.png --direction b2a
       reskin translate runs/summer-winter summer/ out/ --styles 4 --seed 1
@@ -81,6 +84,8 @@ class Arguments(Settings):
     """fp32 is exact; bf16 may differ by a level or two of 255; auto: bf16 where it is faster."""
     film: FilmSettings = FilmSettings()
     """How a video is treated."""
+    comparison: ComparisonSettings = ComparisonSettings()
+    """How a video is shown beside its translation."""
 
 
 def run(words: list[str]) -> int:
@@ -90,19 +95,38 @@ def run(words: list[str]) -> int:
         raise SettingsError(f"no file or folder {arguments.source}", "Check the name.")
 
     from reskin.device import choose_compute
+    from reskin.workflows.compare_films import write_comparison
+
+    compute = choose_compute(arguments.device, arguments.precision)
+    source, out = arguments.source, arguments.out
+    compared = arguments.comparison.plan(arguments.run, source, out, overwrite=arguments.overwrite)
+    jobs = [(arguments.run, out)] if compared is None else zip(compared.runs, compared.outs, strict=True)
+    made = []
+    with Progress() as progress:
+        for folder, target in jobs:
+            given = arguments.model_copy(update={"run": folder})
+            made.append((_translated(given, target, compute, progress), target))
+        if compared is not None:
+            write_comparison(compared, source, arguments.film.options(), progress)
+    if compared is not None:
+        say(f"compared: {compared.video} and {compared.page}")
+    return max(finish(one, source, target) for one, target in made)
+
+
+def _translated(
+    arguments: Arguments, out: Path, compute: Compute, progress: Progress
+) -> FolderResult | VideoResult | None:
+    """The source through one run."""
     from reskin.runs.load import load
     from reskin.workflows.translate import translate_any
 
-    compute = choose_compute(arguments.device, arguments.precision)
     model = load(arguments.run, device=arguments.device, step=arguments.step)
     direction = arguments.direction or model.directions[0]
     model.check_direction(direction)
     rendering = _rendering(model, arguments, direction)
     options: dict[str, Any] = {"compute": compute, "overwrite": arguments.overwrite, "rendering": rendering}
     options["film"] = arguments.film
-    with Progress() as progress:
-        made = translate_any(model, arguments.source, arguments.out, direction, report=progress, **options)
-    return finish(made, arguments.source, arguments.out)
+    return translate_any(model, arguments.source, out, direction, report=progress, **options)
 
 
 def _rendering(model: Method, arguments: Arguments, direction: Direction) -> Rendering:

@@ -1,0 +1,126 @@
+"""A film through one or more runs, and the original beside all of them: a video and a page."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from reskin import progress
+from reskin.config import BASIC, Settings
+from reskin.errors import SettingsError
+from reskin.progress import Report
+from reskin.translation.targets import check_target, part_of
+
+if TYPE_CHECKING:
+    from reskin.translation.film import FilmOptions
+
+_KIND = "compared"
+"""What the video and the page add to the name of the result."""
+
+
+class ComparisonSettings(Settings):
+    """How a film is shown beside its translation."""
+
+    compare: Annotated[Literal["side", "wipe", "grid"] | None, BASIC] = None
+    """Also write OUT-compared: a video of the original and the result in a row (side), in a grid, or with a
+    line moving between them (wipe), and a page (.html) on which they play together."""
+    also: tuple[Path, ...] = ()
+    """Further runs to translate the film with, for --compare; each result is named after its run."""
+
+    def plan(self, run: Path, source: Path, out: Path, *, overwrite: bool) -> Comparison | None:
+        """What is to be made, None where no comparison is asked for.
+
+        Raises:
+            SettingsError: no video is compared, a file is in the way, or the runs and the layout do not fit.
+        """
+        from reskin.images import is_image_name
+        from reskin.translation.comparison import check_layout
+
+        if self.compare is None:
+            if self.also:
+                raise SettingsError("--also without --compare", "Add --compare grid.")
+            return None
+        if source.is_dir() or is_image_name(source):
+            raise SettingsError(f"--compare for {source}, which is no video", "Give a video.")
+        runs = (run, *self.also)
+        check_layout(self.compare, len(runs))
+        titles = _titles(runs)
+        outs = [out, *(part_of(out, title) for title in titles[1:])]
+        video, page = part_of(out, _KIND), part_of(out, _KIND).with_suffix(".html")
+        targets = [*outs, video, page]
+        twice = [path for path, count in Counter(targets).items() if count > 1]
+        if twice:
+            raise SettingsError(f"two results would be {twice[0]}", "Rename a run, or give another OUT.")
+        for target in targets:
+            check_target(source, target, overwrite=overwrite)
+        return Comparison(self.compare, runs, titles, outs, video, page)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison is made of and what it becomes.
+
+    Attributes:
+        layout: of the video.
+        runs: that translate the film.
+        titles: of the runs.
+        outs: the translation of each run.
+        video: the comparison as a video.
+        page: the page.
+    """
+
+    layout: Literal["side", "wipe", "grid"]
+    runs: tuple[Path, ...]
+    titles: list[str]
+    outs: list[Path]
+    video: Path
+    page: Path
+
+
+def write_comparison(comparison: Comparison, source: Path, film: FilmOptions, report: Report) -> None:
+    """Write the video and the page from the source and the translations, which are there.
+
+    Raises:
+        VideoError: a film cannot be read or written.
+        StorageError: the disk refuses the write.
+    """
+    from reskin.pages.films import ShownFilm, write_films
+    from reskin.translation.comparison import ORIGINAL, Result, compare_films, write_part
+
+    results = [Result(*pair) for pair in zip(comparison.titles, comparison.outs, strict=True)]
+    compare_films(
+        source,
+        results,
+        comparison.video,
+        comparison.layout,
+        film=film,
+        report=lambda done, total: report(done, total, "frames compared"),
+    )
+    progress.result("comparison", comparison.video)
+    with tempfile.TemporaryDirectory(prefix="reskin-compare-") as folder:
+        original = source
+        if film.is_part:
+            original = Path(folder, f"{source.stem}.mp4")
+            write_part(source, original, film)
+        films = [ShownFilm(ORIGINAL, original), *(ShownFilm(*result) for result in results)]
+        write_films(comparison.outs[0].stem, films, comparison.page)
+    progress.result("page", comparison.page)
+
+
+def _titles(runs: tuple[Path, ...]) -> list[str]:
+    """A name for each run: that of its folder, with the one above where two are alike, else a number too."""
+    paths = [run.absolute() for run in runs]
+    names = [path.name for path in paths]
+    names = [
+        f"{path.parent.name}-{path.name}" if names.count(path.name) > 1 and path.parent.name else path.name
+        for path in paths
+    ]
+    seen: Counter[str] = Counter()
+    titles = []
+    for name in names:
+        seen[name] += 1
+        titles.append(f"{name}-{seen[name]}" if seen[name] > 1 else name)
+    return titles

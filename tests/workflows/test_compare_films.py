@@ -1,0 +1,75 @@
+"""What `--compare` makes, what it refuses, and the page of films that play together."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reskin.errors import SettingsError
+from reskin.progress import silent
+from reskin.translation.film import FilmOptions
+from reskin.video.writer import VideoWriter
+from reskin.workflows.compare_films import ComparisonSettings, write_comparison
+
+
+def draw(path: Path, level: int, frames: int = 6) -> Path:
+    with VideoWriter(path, size=(64, 48), frame_rate=10) as writer:
+        for number in range(frames):
+            writer.write(np.full((48, 64, 3), level + number, np.uint8), number / writer.frame_rate)
+    return path
+
+
+def settings(*also: str, layout: str = "grid") -> ComparisonSettings:
+    return ComparisonSettings.model_validate({"compare": layout, "also": tuple(map(Path, also))})
+
+
+def test_a_video_and_a_page_stand_beside_the_results(tmp_path: Path) -> None:
+    source = draw(tmp_path / "in.mp4", 20)
+    plan = settings("x/runs/b", "y/runs/b").plan(
+        Path("runs/a"), source, tmp_path / "out.mp4", overwrite=False
+    )
+    assert plan is not None
+    assert plan.titles == ["a", "runs-b", "runs-b-2"]
+    assert [path.name for path in plan.outs] == ["out.mp4", "out-runs-b.mp4", "out-runs-b-2.mp4"]
+    for number, path in enumerate(plan.outs):
+        draw(path, 60 + 40 * number)
+    write_comparison(plan, source, FilmOptions(), silent)
+    assert plan.video == tmp_path / "out-compared.mp4" and plan.video.is_file()
+    page = (tmp_path / "out-compared.html").read_text()
+    assert re.findall(r'<span class="chip">(.*?)</span>', page) == ["original", "a", "runs-b", "runs-b-2"]
+    assert page.count('<video src="data:video/mp4;base64,') == 4
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page), "the page asks for something outside"
+    assert "{{" not in page and "media-src data:" in page
+
+
+def test_of_a_part_the_page_holds_the_part_alone(tmp_path: Path) -> None:
+    source = draw(tmp_path / "in.mp4", 20, frames=30)
+    film = FilmOptions(start=1, seconds=0.6)
+    plan = settings(layout="side").plan(Path("a"), source, tmp_path / "out.mp4", overwrite=False)
+    assert plan is not None
+    draw(plan.outs[0], 60)
+    write_comparison(plan, source, film, silent)
+    whole = (source.read_bytes(), plan.outs[0].read_bytes())
+    page = (tmp_path / "out-compared.html").read_text()
+    assert b64encode(whole[1]).decode() in page and b64encode(whole[0]).decode() not in page
+
+
+def test_what_is_in_the_way_or_makes_no_sense_is_refused_before_the_work(tmp_path: Path) -> None:
+    source, out = draw(tmp_path / "in.mp4", 20), tmp_path / "out.mp4"
+    assert ComparisonSettings().plan(Path("a"), source, out, overwrite=False) is None
+    with pytest.raises(SettingsError, match="--also without --compare"):
+        ComparisonSettings(also=(Path("b"),)).plan(Path("a"), source, out, overwrite=False)
+    with pytest.raises(SettingsError, match="which is no video"):
+        settings().plan(Path("a"), tmp_path / "in.png", out, overwrite=False)
+    with pytest.raises(SettingsError, match="a wipe shows the original and one run, not 2"):
+        settings("b", layout="wipe").plan(Path("a"), source, out, overwrite=False)
+    with pytest.raises(SettingsError, match=r"two results would be .*out-compared\.mp4"):
+        settings("compared").plan(Path("a"), source, out, overwrite=False)
+    (tmp_path / "out-compared.html").write_text("mine")
+    with pytest.raises(SettingsError, match=r"out-compared\.html is there already"):
+        settings().plan(Path("a"), source, out, overwrite=False)
+    assert settings().plan(Path("a"), source, out, overwrite=True) is not None
