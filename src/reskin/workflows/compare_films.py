@@ -36,7 +36,7 @@ class ComparisonSettings(Settings):
         Raises:
             SettingsError: no video is compared, a file is in the way, or the runs and the layout do not fit.
         """
-        from reskin.images import is_image_name
+        from reskin.image_formats import is_image_name
         from reskin.translation.comparison import check_layout
 
         if self.compare is None:
