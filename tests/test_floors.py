@@ -47,7 +47,7 @@ FLOORS: dict[str, list[list[str]]] = {
     ],
     "curation": [
         ["adopt", "moves", "phash", "scores", "combing", "sharpness", "split_rules"],
-        ["leakage"],
+        ["leakage", "left_out"],
         ["prepare", "screen", "balance", "split", "inspect", "download"],
     ],
 }

@@ -389,3 +389,24 @@ def _on_white(picture: Picture, alpha: Picture) -> Picture:
         share = shown[:, None].astype(np.uint16)
         blended[row] = (colours * share + 255 * (255 - share) + 127) // 255
     return blended
+
+
+def resize(picture: Picture, height: int, width: int) -> Picture:
+    """The picture at another size, bicubic and without aliasing.
+
+    >>> resize(np.zeros((50, 100, 3), np.uint8), 20, 40).shape
+    (20, 40, 3)
+    """
+    if picture.shape[:2] == (height, width):
+        return picture
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    return np.array(image.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def shrunk(image: Image.Image, *, shorter: int = 0, longer: int = 0) -> Image.Image:
+    """The image averaged down until its shorter (or longer) edge is at most so many px; never larger."""
+    scale = shorter / min(image.size) if shorter else longer / max(image.size)
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)

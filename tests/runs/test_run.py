@@ -13,7 +13,9 @@ import torch
 from reskin.errors import CheckpointError, RunError
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
 from reskin.parsing import parse
+from reskin.progress import VARIABLE
 from reskin.runs.ema import Ema
+from reskin.runs.findings import Finding
 from reskin.runs.folder import RunFolder
 from reskin.runs.run import Run, check_unchanged
 from reskin.runs.settings import sort_settings
@@ -80,6 +82,21 @@ def test_a_checkpoint_without_a_step_is_passed_over(tmp_path: Path) -> None:
     run.files.checkpoint(5).unlink()
     with pytest.raises(CheckpointError, match="is sound"):
         run.load(method, ema)
+
+
+def test_programs_that_watch_are_told_of_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "events"))
+    run, *_ = begun(tmp_path / "run")
+    finding = Finding(
+        5, "copy", False, {"distance": 0.01}, "The output copies the input", "lower cycle_weight"
+    )
+    run.warn(finding)
+    events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
+    assert [(event["kind"], event["level"], event["text"]) for event in events] == [
+        ("note", "warning", finding.line)
+    ]
+    assert finding.line in run.files.log.read_text()
+    assert json.loads(run.files.health.read_text())["kind"] == "copy"
 
 
 def test_losses_that_are_no_numbers_do_not_reach_the_monitor(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import AfterValidator
 
 from reskin.errors import DataError
 from reskin.types import Split
@@ -50,6 +51,18 @@ def parse_ratio(ratio: str) -> dict[Split, float]:
         )
     whole = sum(parts)
     return {"train": train / whole, "val": val / whole, "test": test / whole}
+
+
+def _checked_ratio(ratio: str) -> str:
+    try:
+        parse_ratio(ratio)
+    except DataError as error:
+        raise ValueError(error.what) from None
+    return ratio
+
+
+Ratio = Annotated[str, AfterValidator(_checked_ratio)]
+"""A setting that `parse_ratio` takes."""
 
 
 def assign_splits(

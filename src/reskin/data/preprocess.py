@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from PIL import Image
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from reskin.config import BASIC, Settings
-from reskin.images import Picture
+from reskin.images import Picture, resize
 
 Preprocess = Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
 
@@ -136,14 +135,6 @@ def fit_pair(pictures: list[Picture], config: DataConfig) -> Picture:
     if b.shape == pictures[0].shape:
         return np.concatenate([a, fit(b, config)])
     return np.concatenate([a, resize(b, a.shape[0], a.shape[1])])
-
-
-def resize(picture: Picture, height: int, width: int) -> Picture:
-    """The picture at another size, bicubic and without aliasing."""
-    if picture.shape[:2] == (height, width):
-        return picture
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    return np.array(image.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def centre_crop(picture: Picture, height: int, width: int) -> Picture:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from reskin.errors import DataError, ImageError, SettingsError
 from reskin.image_formats import IMAGE_SUFFIXES
-from reskin.images import read_image, to_tensor
+from reskin.images import read_image, resize, to_tensor
 from reskin.methods.masked import Masked
 from reskin.methods.styled import Styled, styled
 from reskin.methods.translator import Translator
@@ -138,17 +138,17 @@ def example_style(model: Translator, path: Path, direction: Direction, *, size: 
         ImageError: the picture cannot be read or is smaller than 32 px.
     """
     chosen = styled(model)
-    image = Image.fromarray(read_image(path))
-    if min(image.size) < SMALLEST_EXAMPLE_PX:
+    image = read_image(path)
+    height, width = image.shape[:2]
+    if min(height, width) < SMALLEST_EXAMPLE_PX:
         raise ImageError(
-            f"{path} is only {image.width}x{image.height} px",
+            f"{path} is only {width}x{height} px",
             f"Give a larger example: {SMALLEST_EXAMPLE_PX} px or more in height and width.",
         )
-    if size is not None and min(image.size) != size:
-        scale = size / min(image.size)
-        wanted = (max(size, round(image.width * scale)), max(size, round(image.height * scale)))
-        image = image.resize(wanted, Image.Resampling.BICUBIC)
+    if size is not None:
+        scale = size / min(height, width)
+        image = resize(image, max(size, round(height * scale)), max(size, round(width * scale)))
     device = next(model.parameters()).device
-    pictures = pad_to_multiple(to_tensor(np.array(image)).to(device), model.size_multiple)
+    pictures = pad_to_multiple(to_tensor(image).to(device), model.size_multiple)
     with torch.inference_mode():
         return chosen.encode_style(pictures, direction)[0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from reskin.methods.base import Adversary, Method, MethodConfig, frozen
 from reskin.networks.blocks import Norm
 from reskin.networks.cogan import NOISE_SIZE, invert, picture_discriminators, picture_generators
 from reskin.networks.init import initialise
+from reskin.networks.resizing import bilinear
 from reskin.types import Batch, Direction, Domain, Step
 
 
@@ -100,7 +100,7 @@ class CoGAN(Method):
 
     def _fitted(self, images: Tensor) -> Tensor:
         """The pictures in the size that the networks know."""
-        return _resized(images, (self.config.picture_size,) * 2)
+        return bilinear(images, self.config.picture_size, self.config.picture_size)
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:
         """Find the code whose picture of one domain is nearest, and show its picture of the other domain.
@@ -119,11 +119,4 @@ class CoGAN(Method):
             translated = self.gen.one_domain(torch.stack(codes), there)
         finally:
             self.gen.train(was_training)
-        return _resized(translated, images.shape[-2:]).clamp(-1, 1)
-
-
-def _resized(images: Tensor, size: tuple[int, ...]) -> Tensor:
-    """The pictures in another (height, width), without aliasing."""
-    if images.shape[-2:] == size:
-        return images
-    return F.interpolate(images, size, mode="bilinear", antialias=True)
+        return bilinear(translated, *images.shape[-2:]).clamp(-1, 1)

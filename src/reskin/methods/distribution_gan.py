@@ -10,7 +10,6 @@ import zlib
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -20,6 +19,7 @@ from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.dcgan import SIDE, dcgan_discriminator, dcgan_generator
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
+from reskin.networks.resizing import bilinear
 from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.together import together
 from reskin.types import Batch, Direction, Step
@@ -95,7 +95,7 @@ class DistributionGAN(Method):
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         kind, is_noise = self.config.adversarial, self.config.source == "noise"
-        real = resized(batch.b, SIDE, SIDE) if is_noise else batch.b
+        real = bilinear(batch.b, SIDE, SIDE) if is_noise else batch.b
         fake = self.gen_a2b(self._noise(real)) if is_noise else self.gen_a2b(batch.a)
         judged = adversarial_discriminator(kind, *together(self.disc_b, real, fake.detach()))
         self.update("discriminator", discriminator=judged)
@@ -116,14 +116,7 @@ class DistributionGAN(Method):
             return self.gen_a2b(images)
         noise = torch.stack([noise_of(image, self.config.noise_size) for image in images])
         height, width = images.shape[-2:]
-        return resized(self.gen_a2b(noise.to(images.device)), height, width)
-
-
-def resized(images: Tensor, height: int, width: int) -> Tensor:
-    """The pictures, (N, C, H, W), at another size: bilinear, without aliasing, float32."""
-    if images.shape[-2:] == (height, width):
-        return images
-    return F.interpolate(images.float(), (height, width), mode="bilinear", antialias=True)
+        return bilinear(self.gen_a2b(noise.to(images.device)), height, width)
 
 
 def noise_of(image: Tensor, size: int) -> Tensor:

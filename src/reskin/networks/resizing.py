@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reskin.precision import at_least_float32
+
 SMALLEST_PX = 32
 """Pictures are not made smaller than this on either side."""
 
@@ -25,6 +27,13 @@ def shrunk(images: Tensor, longest: int) -> Tensor:
     """The pictures, (N, C, H, W) in [-1, 1], at their `working_size`."""
     height, width = working_size(images.shape[2], images.shape[3], longest)
     return resized(images, torch.Size((*images.shape[:2], height, width)))
+
+
+def bilinear(images: Tensor, height: int, width: int) -> Tensor:
+    """The pictures, (N, C, H, W), at another size: bilinear, without aliasing; float32 at least."""
+    if images.shape[-2:] == (height, width):
+        return images
+    return F.interpolate(at_least_float32(images), (height, width), mode="bilinear", antialias=True)
 
 
 def resized(images: Tensor, shape: torch.Size) -> Tensor:

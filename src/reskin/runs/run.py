@@ -16,6 +16,7 @@ from reskin.methods.base import Method
 from reskin.networks.image_pool import ImagePool
 from reskin.parsing import with_present_names
 from reskin.processes import lowest
+from reskin.progress import note
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
 from reskin.runs.findings import Finding
@@ -231,6 +232,7 @@ class Run:
     def warn(self, finding: Finding) -> None:
         """Log what the health monitor found and keep it in log.txt and health.jsonl."""
         self.log(f"health: {finding.line}")
+        note(finding.line, level="warning")
         if not self.rank:
             self.files.append_health(finding.to_dict())
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from reskin.device import Compute
 from reskin.errors import SettingsError
-from reskin.images import read_image, write_image
+from reskin.images import read_image, resize, write_image
 from reskin.inference.engine import Engine
 from reskin.inference.rendering import Rendering
 from reskin.methods.translator import Translator
@@ -101,8 +101,7 @@ def fitted(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """
     height, width = image.shape[:2]
     scale = size / max(height, width)
-    wanted = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.array(Image.fromarray(image).resize(wanted, Image.Resampling.BICUBIC))
+    return resize(image, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
 def _put(sheet: Image.Image, content: NDArray[np.uint8] | str, corner: tuple[int, int], size: int) -> None:

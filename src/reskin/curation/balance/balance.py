@@ -17,8 +17,9 @@ import numpy as np
 from reskin.config import Settings
 from reskin.curation.adopt import domains_in, open_set
 from reskin.curation.balance.attributes import MEASURED, Report, measure_pictures, read_column
+from reskin.curation.left_out import other_reasons, use_again
 from reskin.curation.scores import unchanged_scores
-from reskin.data.manifest import FrameRecord, Manifest, write_manifest
+from reskin.data.manifest import Manifest, write_manifest
 from reskin.errors import DataError, SettingsError
 from reskin.storage import lock
 from reskin.types import Split
@@ -191,21 +192,7 @@ def undo_balance(folders: Sequence[Path]) -> int:
         RunError: another process is working on a folder.
         StorageError: the disk refuses a write.
     """
-    back = 0
-    for root in map(Path, folders):
-        open_set(root)
-        with lock(root):
-            manifest = open_set(root)
-            frames = [frame.model_copy(update={"left_out": _others(frame)}) for frame in manifest.frames]
-            back += sum(frame.left_out == (BALANCE,) for frame in manifest.frames)
-            if manifest.balance is not None or frames != manifest.frames:
-                write_manifest(root, manifest.model_copy(update={"frames": frames, "balance": None}))
-    return back
-
-
-def _others(frame: FrameRecord) -> tuple[str, ...] | None:
-    """Reasons to leave a picture out that are not ours."""
-    return tuple(reason for reason in frame.left_out or () if reason != BALANCE) or None
+    return use_again(folders, (BALANCE,), "balance")
 
 
 def _find_values(
@@ -214,7 +201,7 @@ def _find_values(
     """The attribute of each picture that no other reason leaves out."""
     for one in sets:
         frames = one.manifest.frames
-        asked = [place for place, frame in enumerate(frames) if not _others(frame)]
+        asked = [place for place, frame in enumerate(frames) if not other_reasons(frame, (BALANCE,))]
         one.values = [None] * len(frames)
         if config.by in MEASURED:
             scores = _measured(one, asked, config.by, detector, report)
@@ -266,7 +253,9 @@ def _balance(one: _Set, config: BalanceConfig, parts: tuple[int, int] | None) ->
         domain = DomainBalance(f"{one.root.absolute().name}{letter}")
         mine = [place for place in range(len(frames)) if is_b[place] == half]
         domain.unreadable = [
-            frames[place].file for place in mine if one.values[place] is None and not _others(frames[place])
+            frames[place].file
+            for place in mine
+            if one.values[place] is None and not other_reasons(frames[place], (BALANCE,))
         ]
         for split in _SPLITS:
             places = [place for place in mine if frames[place].split == split]
@@ -311,7 +300,10 @@ def _store(one: _Set, domains: Sequence[DomainBalance], config: BalanceConfig) -
     for place, frame in enumerate(one.manifest.frames):
         reasons = frame.left_out
         if config.ratio is not None:
-            reasons = (*(_others(frame) or ()), *((BALANCE,) if place in one.left_out else ())) or None
+            reasons = (
+                *(other_reasons(frame, (BALANCE,)) or ()),
+                *((BALANCE,) if place in one.left_out else ()),
+            ) or None
         frames.append(frame.model_copy(update={"left_out": reasons}))
     asked = config.model_dump(mode="json", exclude_none=True) | {"above": config.limit}
     if config.csv is not None:

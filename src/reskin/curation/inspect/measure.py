@@ -20,7 +20,7 @@ from reskin.curation.leakage import sketch_of
 from reskin.curation.phash import phash
 from reskin.curation.sharpness import sharpness
 from reskin.errors import ImageError
-from reskin.images import Picture, opened_image
+from reskin.images import Picture, opened_image, shrunk
 from reskin.threads import map_ahead
 
 Report = Callable[[int, int], None]
@@ -87,8 +87,8 @@ def look_at(image: Picture, *, thumbnail_px: int = 0) -> Look:
         thumbnail_px: longest edge of the thumbnail; 0 for none.
     """
     height, width = image.shape[:2]
-    seen = _shrunk(Image.fromarray(image), shorter=SEEN_SIDE_PX)
-    lab = to_lab(np.asarray(_shrunk(seen, longer=COLOUR_SIDE_PX)))
+    seen = shrunk(Image.fromarray(image), shorter=SEEN_SIDE_PX)
+    lab = to_lab(np.asarray(shrunk(seen, longer=COLOUR_SIDE_PX)))
     means, spreads = lab.mean(axis=(0, 1)), lab.std(axis=(0, 1))
     chroma = np.hypot(lab[..., 1], lab[..., 2])
     return Look(
@@ -162,15 +162,6 @@ def _histograms(lab: NDArray[np.float32]) -> NDArray[np.float32]:
         )
     ]
     return (np.concatenate(counts) / lab[..., 0].size).astype(np.float32)
-
-
-def _shrunk(image: Image.Image, *, shorter: int = 0, longer: int = 0) -> Image.Image:
-    """The image made smaller until its shorter (or longer) side is no longer than asked; never larger."""
-    scale = shorter / min(image.size) if shorter else longer / max(image.size)
-    if scale >= 1:
-        return image
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
 
 
 def _thumbnail(image: Image.Image, side: int) -> bytes:

@@ -9,8 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from reskin.config import BASIC, Settings
 from reskin.curation.prepare.shape import Fit, Shape, lengths_of, shape_of
-from reskin.curation.split_rules import SplitBy, parse_ratio
-from reskin.errors import DataError, SettingsError
+from reskin.curation.split_rules import Ratio, SplitBy
+from reskin.errors import SettingsError
 from reskin.types import Bars
 
 
@@ -24,7 +24,7 @@ class PictureConfig(Settings):
     to lie inside (inside)."""
     format: Literal["png", "jpg", "webp"] = "png"
     """Format of the pictures: png loses nothing, jpg and webp are smaller."""
-    ratio: str = "8:1:1"
+    ratio: Ratio = "8:1:1"
     """Shares of train:test or train:val:test."""
     seed: int = 0
     """Decides what is left to chance: what is taken at random, and what is held out."""
@@ -35,15 +35,6 @@ class PictureConfig(Settings):
         if size is not None:
             lengths_of(size)
         return size
-
-    @field_validator("ratio")
-    @classmethod
-    def _ratio_is_known(cls, ratio: str) -> str:
-        try:
-            parse_ratio(ratio)
-        except DataError as error:
-            raise ValueError(error.what) from None
-        return ratio
 
     def shape(self, width: int, height: int, bars: Bars = (0, 0, 0, 0)) -> Shape:
         """What a picture of this width and height, in px, becomes."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from reskin.config import BASIC, Settings
-from reskin.curation.split_rules import parse_ratio
-from reskin.errors import DataError
+from reskin.curation.split_rules import Ratio
 from reskin.types import Align, DetectorName, Framing
 
 FaceSplit = Literal["block", "source", "shot", "none"]
@@ -50,7 +49,7 @@ class FacesConfig(Settings):
     """Take at most this many pictures of one face while it is followed without a break."""
     split: Annotated[FaceSplit, BASIC] = "block"
     """Part train, val and test by segments of time (block), videos (source), shots (shot), or not (none)."""
-    ratio: str = "8:1:1"
+    ratio: Ratio = "8:1:1"
     """Shares of train:test or train:val:test."""
     format: Literal["png", "jpg"] = "png"
     """Format of the pictures: png loses nothing, jpg is smaller."""
@@ -62,15 +61,6 @@ class FacesConfig(Settings):
     """What the videos may be used for, in your words; kept in the manifest."""
     consent: Annotated[str | None, BASIC] = None
     """Whether the people who are shown agreed, in your words; kept in the manifest."""
-
-    @field_validator("ratio")
-    @classmethod
-    def _ratio_is_known(cls, ratio: str) -> str:
-        try:
-            parse_ratio(ratio)
-        except DataError as error:
-            raise ValueError(error.what) from None
-        return ratio
 
     def making(self) -> dict[str, Any]:
         """The settings that decide what the pictures are: all but the words about licence and consent."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reskin.curation.combing import combed_share
-from reskin.images import Picture
+from reskin.images import Picture, shrunk
 
 SIDE_PX = 256
 """Pictures are judged with their shorter edge at most this long, which is about what training sees."""
@@ -33,7 +33,7 @@ class PictureView:
     def __init__(self, image: Picture) -> None:
         self.height, self.width = image.shape[:2]
         self.combing = combed_share(image)
-        self._image = shrunk(image, SIDE_PX)
+        self._image = shrunk(Image.fromarray(image), shorter=SIDE_PX)
 
     @property
     def colours(self) -> Picture:
@@ -54,16 +54,6 @@ class PictureView:
     def brightness_at(self, share: float) -> float:
         """The brightness, 0 to 1, that this share of the pixels does not exceed."""
         return int(np.searchsorted(self.shares, share - 1e-9)) / 255
-
-
-def shrunk(image: Picture, side: int) -> Image.Image:
-    """The picture with its shorter edge at most `side` px; never larger than it was."""
-    opened = Image.fromarray(image)
-    scale = side / min(opened.size)
-    if scale >= 1:
-        return opened
-    size = (max(1, round(opened.width * scale)), max(1, round(opened.height * scale)))
-    return opened.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
 
 
 @dataclass(frozen=True)

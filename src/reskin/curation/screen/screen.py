@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from reskin.curation.adopt import domains_in, open_set
+from reskin.curation.left_out import other_reasons, use_again
 from reskin.curation.screen.colour import GREY, MOST_GREY
 from reskin.curation.screen.config import DAMAGED, DROPPED, RULES, ScreenConfig
 from reskin.curation.screen.duplicates import DUPLICATE, Candidate, Duplicate, find_duplicates
@@ -161,21 +162,7 @@ def undo_screening(folders: Sequence[Path]) -> int:
         RunError: another process is working on a folder.
         StorageError: the disk refuses a write.
     """
-    back = 0
-    for root in map(Path, folders):
-        open_set(root)
-        with lock(root):
-            manifest = open_set(root)
-            frames = [frame.model_copy(update={"left_out": _others(frame)}) for frame in manifest.frames]
-            back += len(Manifest.used(manifest.model_copy(update={"frames": frames}))) - len(manifest.used())
-            if manifest.screening is not None or frames != manifest.frames:
-                write_manifest(root, manifest.model_copy(update={"frames": frames, "screening": None}))
-    return back
-
-
-def _others(frame: FrameRecord) -> tuple[str, ...] | None:
-    """Reasons to leave a picture out that are not ours."""
-    return tuple(reason for reason in frame.left_out or () if reason not in _OURS) or None
+    return use_again(folders, _OURS, "screening")
 
 
 def _open(
@@ -374,7 +361,9 @@ def _store(
         frames = [
             picture.record.model_copy(
                 update={
-                    "left_out": ((*(_others(picture.record) or ()), *picture.left_out()) or None),
+                    "left_out": (
+                        (*(other_reasons(picture.record, _OURS) or ()), *picture.left_out()) or None
+                    ),
                 }
             )
             for picture in pictures

@@ -15,12 +15,10 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import field_validator
-
 from reskin.config import Settings
 from reskin.curation.adopt import layout_in, open_set
 from reskin.curation.moves import finish_moves, move_files
-from reskin.curation.split_rules import assign_groups, assign_splits, guard_frames, parse_ratio, shot_groups
+from reskin.curation.split_rules import Ratio, assign_groups, assign_splits, guard_frames, shot_groups
 from reskin.data.folders import natural_key
 from reskin.data.layout import Layout
 from reskin.data.manifest import ADOPTED, FrameRecord, Manifest
@@ -38,19 +36,10 @@ class SplitConfig(Settings):
     by: Literal["source", "shot", "block", "random"] = "block"
     """Keep together whole videos (source), shots, segments of time (block), or nothing (random: neighbours
     leak into the test)."""
-    ratio: str = "8:1:1"
+    ratio: Ratio = "8:1:1"
     """Shares of train:test or train:val:test."""
     seed: int = 0
     """Decides what is held out."""
-
-    @field_validator("ratio")
-    @classmethod
-    def _ratio_is_known(cls, ratio: str) -> str:
-        try:
-            parse_ratio(ratio)
-        except DataError as error:
-            raise ValueError(error.what) from None
-        return ratio
 
 
 def resplit(root: Path, config: SplitConfig, *, again: bool = False) -> Manifest:
