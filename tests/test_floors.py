@@ -29,6 +29,7 @@ GROUND = [
     "parsing",
     "unknown",
     "exits",
+    "framing",
 ]
 """The lowest floor, whose modules may know each other; the test for cycles watches over them."""
 

@@ -19,26 +19,6 @@ Bars = tuple[int, int, int, int]
 
 NO_BARS: Bars = (0, 0, 0, 0)
 
-Align = Literal["landmarks", "box"]
-"""How a face is cut out: turned and scaled so that eyes, nose and mouth coincide, or as a square."""
-
-
-@dataclass(frozen=True)
-class Framing:
-    """How faces are cut out for a model, in training and in translation.
-
-    Attributes:
-        margin: room around the face, as a share of its height.
-        align: see `Align`.
-    """
-
-    margin: float = 0.25
-    align: Align = "landmarks"
-
-
-DetectorName = Literal["auto", "yunet", "dlib"]
-"""Which face detector: the best one that can be had, or one by name."""
-
 Split = Literal["train", "val", "test"]
 """The part of a dataset that an image belongs to."""
 

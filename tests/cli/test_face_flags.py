@@ -8,10 +8,10 @@ import pytest
 from tests.cli.test_film_flags import typed
 
 from reskin.errors import SettingsError
+from reskin.framing import Framing
 from reskin.methods.translator import Translator
 from reskin.progress import silent
 from reskin.translation.face_plan import FaceOptions
-from reskin.types import Framing
 from reskin.workflows.translate import translate_any
 
 

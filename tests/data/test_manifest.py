@@ -19,7 +19,7 @@ from reskin.data.manifest import (
     write_manifest,
 )
 from reskin.errors import DataError
-from reskin.types import Framing
+from reskin.framing import Framing
 
 
 def manifest(frames: list[FrameRecord]) -> Manifest:

@@ -41,6 +41,4 @@ def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(ShapeError):
         pad_to_multiple(torch.zeros(1, 3, 0, 8), 4)
     with pytest.raises(ShapeError):
-        pad_to_multiple(torch.zeros(1, 3, 8, 8), 0)
-    with pytest.raises(ShapeError):
         crop_to(torch.zeros(1, 3, 8, 8), 9, 8)

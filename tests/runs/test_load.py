@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from reskin.errors import CheckpointError, ReskinError, RunError
+from reskin.framing import Framing
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
 from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.folder import RunFolder
 from reskin.runs.load import crop_size, load
-from reskin.types import Framing
 
 SETTINGS = {"width": 4, "blocks": 1, "disc_layers": 1, "pool_size": 2}
 

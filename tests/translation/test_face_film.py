@@ -18,6 +18,7 @@ from torch import Tensor
 from reskin.errors import DataError, SettingsError, WeightsError
 from reskin.faces.alignment import landmark_matrix
 from reskin.faces.smoothing import pose_of
+from reskin.framing import Framing
 from reskin.images import Picture, write_image
 from reskin.methods.translator import Stream, Translator
 from reskin.translation import face_search
@@ -25,7 +26,7 @@ from reskin.translation.clips import VideoProgress, VideoResult, translate_video
 from reskin.translation.face_film import CutFace, put_face
 from reskin.translation.face_plan import Cut, FaceOptions, FoundFaces, PlacedFace, SeenFace, plan_faces
 from reskin.translation.film import FilmOptions
-from reskin.types import Direction, Framing
+from reskin.types import Direction
 from reskin.video.encoding import Encoding
 from reskin.video.reader import VideoReader
 from reskin.video.writer import Sound, VideoWriter

@@ -26,9 +26,10 @@ from reskin.config import Settings
 from reskin.errors import DataError, StorageError
 from reskin.faces.crop import Crop
 from reskin.faces.framing import read_framing
+from reskin.framing import Framing
 from reskin.paths import FOLLOW_VARIABLE, follows_links, read_plain, relative_fault, stays_inside
 from reskin.storage import from_json, write_json
-from reskin.types import Framing, Split
+from reskin.types import Split
 
 MANIFEST_NAME = "manifest.json"
 

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from reskin.errors import WeightsError
+from reskin.framing import DetectorName
 from reskin.images import Picture
 from reskin.storage import file_digest
-from reskin.types import DetectorName
 from reskin.weights import find_weights, local_weights
 
 LONGEST_SIDE = 960

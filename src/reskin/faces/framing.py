@@ -9,7 +9,7 @@ from typing import Any, get_args
 from reskin.errors import SettingsError
 from reskin.faces.alignment import Matrix, box_matrix, landmark_matrix
 from reskin.faces.detectors import Face
-from reskin.types import Align, Framing
+from reskin.framing import Align, Framing
 
 MOST_MARGIN = 2.0
 

@@ -18,8 +18,8 @@ from reskin.faces.alignment import cut_out
 from reskin.faces.detectors import Face, FaceDetector
 from reskin.faces.framing import framed
 from reskin.faces.orientation import detect_turned
+from reskin.framing import Framing
 from reskin.images import Picture, read_image
-from reskin.types import Framing
 
 Look = NDArray[np.float32]
 """(LOOK_LENGTH,): how a face looks, of length 1."""

@@ -28,6 +28,7 @@ def adversarial_generator(kind: Adversarial, fake_logits: Tensor) -> Tensor:
     Raises:
         SettingsError: `kind` is unknown.
 
+    >>> import torch
     >>> adversarial_generator("lsgan", torch.tensor([0.0, 1.0]))
     tensor(0.5000)
     """
@@ -58,6 +59,7 @@ def adversarial_discriminator(kind: Adversarial, real_logits: Tensor, fake_logit
     Raises:
         SettingsError: `kind` is unknown.
 
+    >>> import torch
     >>> adversarial_discriminator("bce", torch.zeros(1), torch.zeros(1))
     tensor(0.6931)
     """

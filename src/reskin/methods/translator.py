@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from reskin.config import Settings
 from reskin.errors import SettingsError
-from reskin.types import Direction, Domain, Framing
+from reskin.types import Direction, Domain
 
 
 class Translator(nn.Module):
@@ -25,8 +24,8 @@ class Translator(nn.Module):
         size_multiple: the edges of its input must be multiples of this, in px.
         trained_edge: shorter edge of the images that it was trained on, in px; set by who loads it, None
             where it is not known.
-        framings: how the faces that it was trained on are framed, by domain; set by who loads it, empty
-            where it learnt from something else.
+        framings: how the faces that it was trained on are framed (`framing.Framing`), by domain; set by who
+            loads it, empty where it learnt from something else.
     """
 
     Config: ClassVar[type[Settings]]
@@ -36,7 +35,7 @@ class Translator(nn.Module):
     directions: tuple[Direction, ...] = ("a2b", "b2a")
     size_multiple: int = 1
     trained_edge: int | None = None
-    framings: Mapping[Domain, Framing] = MappingProxyType({})
+    framings: Mapping[Domain, Any] = {}
 
     def translate(self, images: Tensor, direction: Direction) -> Tensor:
         """The same images in the look of the other domain.

@@ -22,7 +22,7 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
         (N, C, H', W') with the smallest such H' >= H and W' >= W; `images` itself when they already fit.
 
     Raises:
-        ShapeError: not four dimensions, a side of 0, or a multiple below 1.
+        ShapeError: not four dimensions, or a height or width of 0.
 
     >>> import torch
     >>> pad_to_multiple(torch.zeros(1, 3, 30, 33), 4).shape
@@ -30,8 +30,6 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
     """
     if images.ndim != 4 or 0 in images.shape[-2:]:
         raise ShapeError(f"pictures of shape {tuple(images.shape)}", "Wanted (N, C, H, W) with H, W > 0.")
-    if multiple < 1:
-        raise ShapeError(f"sizes cannot be a multiple of {multiple}", "Wanted 1 or more.")
     height, width = images.shape[-2:]
     below, right = -height % multiple, -width % multiple
     if not below and not right:

@@ -15,12 +15,13 @@ from torch.nn.modules import module as registry
 from reskin.device import choose_compute
 from reskin.errors import CheckpointError, ReskinError, RunError
 from reskin.faces.framing import read_framing
+from reskin.framing import Framing
 from reskin.methods import find_trained
 from reskin.methods.base import Method, MethodConfig
 from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.folder import RunFolder
-from reskin.types import Direction, Domain, Framing
+from reskin.types import Direction, Domain
 
 _SLACK_PARTS, _SLACK_NUMBERS = 2000, 10_000_000
 """Building stops at so many more tensors, and numbers in them, than eight times those of the file.

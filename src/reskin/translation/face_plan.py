@@ -21,7 +21,7 @@ from reskin.faces.detectors import Face
 from reskin.faces.framing import framed
 from reskin.faces.identity import ALIKE, Look, mean_look, similarity
 from reskin.faces.smoothing import Pose, edge_of, matrix_of, pose_of, smoothed
-from reskin.types import DetectorName, Framing
+from reskin.framing import DetectorName, Framing
 
 GAP_FRAMES = 3
 """A face that is lost for at most so many frames is carried over them."""

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reskin.errors import SettingsError
+from reskin.framing import Framing
 from reskin.images import Picture, to_tensor
 from reskin.inference.engine import Engine
 from reskin.inference.guided import guided_upsample
@@ -33,7 +34,7 @@ from reskin.networks.grid_slicing import grade_picture
 from reskin.translation.face_film import CutFace, FaceSetting, FaceWork
 from reskin.translation.face_plan import DEFAULT_CROP_PX, FaceOptions, PlacedFace
 from reskin.translation.stabilise import STRENGTH, Stabiliser
-from reskin.types import Bars, Direction, Domain, Framing
+from reskin.types import Bars, Direction, Domain
 from reskin.video.deinterlace import Deinterlace
 from reskin.video.encoding import Encoding
 from reskin.video.survey import Shot

@@ -11,9 +11,9 @@ from pydantic import Field, field_validator
 from reskin import progress
 from reskin.config import BASIC, Settings
 from reskin.errors import SettingsError
+from reskin.framing import DetectorName, Framing
 from reskin.parsing import spelling
 from reskin.progress import Report
-from reskin.types import DetectorName, Framing
 
 if TYPE_CHECKING:
     from reskin.methods.translator import Translator

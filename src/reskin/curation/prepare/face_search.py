@@ -23,7 +23,8 @@ from reskin.faces.alignment import (
 from reskin.faces.detectors import Face, FaceDetector, open_detector
 from reskin.faces.framing import framed
 from reskin.faces.tracks import FaceTracker, TrackedFace, rounded
-from reskin.types import Bars, Framing
+from reskin.framing import Framing
+from reskin.types import Bars
 
 if TYPE_CHECKING:
     from reskin.video.reader import Frame

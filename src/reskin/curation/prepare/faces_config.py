@@ -8,7 +8,7 @@ from pydantic import Field
 
 from reskin.config import BASIC, Settings
 from reskin.curation.split_rules import Ratio
-from reskin.types import Align, DetectorName, Framing
+from reskin.framing import Align, DetectorName, Framing
 
 FaceSplit = Literal["block", "source", "shot", "none"]
 
