@@ -91,6 +91,26 @@ def read_image(path: Path | str) -> Picture:
         return picture
 
 
+def picture_size(path: Path | str) -> tuple[int, int]:
+    """Width and height of the picture in a file as it is read, upright, from its header alone.
+
+    Raises:
+        ImageError: not a file, empty, of another format, or too large; or the header is damaged.
+    """
+    path = Path(path)
+    _check_is_file(path)
+    try:
+        with Image.open(path, formats=FORMATS) as opened:
+            _check_size(path, opened.size)
+            orientation = opened.getexif().get(_ORIENTATION_TAG)
+            width, height = opened.size
+    except ImageError:
+        raise
+    except Exception as error:  # as in `_decoded`
+        raise _unreadable(path, error) from error
+    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+
+
 @contextmanager
 def opened_image(path: Path | str) -> Iterator[Picture]:
     """The picture in a file, as `read_image` gives it, for a `with` block.

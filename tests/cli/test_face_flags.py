@@ -5,30 +5,45 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.cli.test_film_flags import typed
 
+from reskin.cli.options import parse
+from reskin.cli.translate import Arguments
 from reskin.errors import SettingsError
 from reskin.framing import Framing
 from reskin.methods.translator import Translator
 from reskin.progress import silent
 from reskin.translation.face_plan import FaceOptions
-from reskin.workflows.translate import translate_any
+from reskin.translation.film import FilmOptions
+from reskin.workflows.translate import FaceSettings, translate_any
+
+
+def typed(*words: str) -> Arguments:
+    return parse(Arguments, ["run", "in.mp4", "out.mp4", *words], command="reskin translate")
+
+
+def faces(*words: str) -> FaceSettings:
+    return typed(*words).of_faces
+
+
+def options(*words: str) -> FilmOptions:
+    arguments = typed(*words)
+    return arguments.film.options(arguments.of_faces.options())
 
 
 def test_every_flag_arrives(tmp_path: Path) -> None:
     anna = tmp_path / "anna.jpg"
     anna.write_bytes(b"x")
-    assert typed("--faces").options().faces == FaceOptions()
-    assert typed("--faces", "--only", "largest").options().faces == FaceOptions(only="largest")
-    assert typed("--faces", "--only", str(anna)).options().faces == FaceOptions(only=anna)
-    asked = typed("--faces", "--face-margin", "0.5", "--detector", "dlib").options().faces
+    assert options("--faces").faces == FaceOptions()
+    assert options("--faces", "--only", "largest").faces == FaceOptions(only="largest")
+    assert options("--faces", "--only", str(anna)).faces == FaceOptions(only=anna)
+    asked = options("--faces", "--face-margin", "0.5", "--detector", "dlib").faces
     assert asked == FaceOptions(framing=Framing(margin=0.5), detector="dlib")
 
 
 def test_detail_is_that_of_faces() -> None:
-    assert typed().options().kept_detail == 0
-    assert typed("--faces").options().kept_detail == 1
-    assert typed("--faces", "--detail", "0.25").options().kept_detail == 0.25
+    assert options().kept_detail == 0
+    assert options("--faces").kept_detail == 1
+    assert options("--faces", "--detail", "0.25").kept_detail == 0.25
 
 
 @pytest.mark.parametrize(
@@ -48,10 +63,10 @@ def test_detail_is_that_of_faces() -> None:
 )
 def test_wrong_values_are_one_line(words: str, complaint: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        typed(*words.split()).options()
+        options(*words.split())
     assert complaint in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_pictures_refuse_them(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"--faces for .*, which is no video"):
-        translate_any(Translator(), tmp_path, tmp_path / "out", "a2b", report=silent, film=typed("--faces"))
+        translate_any(Translator(), tmp_path, tmp_path / "out", "a2b", report=silent, faces=faces("--faces"))

@@ -146,8 +146,8 @@ def test_a_given_mask_says_where_the_look_changes(picture: Path, tmp_path: Path)
 def test_masks_of_a_folder_go_by_name(picture: Path, tmp_path: Path) -> None:
     masks = tmp_path / "masks"
     masks.mkdir()
-    half = np.zeros((74, 100, 3), np.uint8)  # twice the size: it is brought to the picture's
-    half[:37] = 255
+    half = np.zeros((37, 50, 3), np.uint8)
+    half[:18] = 255
     write_image(masks / "one.jpg", half)
     result = translate_folder(
         Attentive(), picture.parent, tmp_path / "out", "a2b", rendering=Rendering(mask=masks)
@@ -157,11 +157,12 @@ def test_masks_of_a_folder_go_by_name(picture: Path, tmp_path: Path) -> None:
     assert (made[20:] == source[20:]).all() and (made[:16, :20] != source[:16, :20]).any()
     (masks / "one.jpg").unlink()
     with pytest.raises(DataError, match=r"no mask for one.png.*one.png there"):
-        read_mask(masks, Path("one.png"), 37, 50)
-    missing = translate_folder(
-        Attentive(), picture.parent, tmp_path / "out2", "a2b", rendering=Rendering(mask=masks)
-    )
-    assert [reason for _, reason in missing.left_out if "no mask" in reason]
+        read_mask(Rendering(mask=masks), Path("one.png"))
+    with pytest.raises(SettingsError, match=r"1 of 1 pictures have no mask: .*one\.png there"):
+        translate_folder(
+            Attentive(), picture.parent, tmp_path / "out2", "a2b", rendering=Rendering(mask=masks)
+        )
+    assert not (tmp_path / "out2").exists()
     with pytest.raises(SettingsError, match="no mask"):
         Rendering(mask=tmp_path / "nowhere.png")
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from reskin.errors import RunError
+from reskin.inference.rendering import Rendering
 from reskin.methods.translator import Stream, Translator
 from reskin.storage import lock
 from reskin.translation.clips import VideoProgress, translate_video
@@ -88,7 +89,13 @@ class Mixing(Stream):
 
 
 def stopped_after(
-    number: int, model: Translator, source: Path, out: Path, film: FilmOptions | None = None
+    number: int,
+    model: Translator,
+    source: Path,
+    out: Path,
+    film: FilmOptions | None = None,
+    *,
+    rendering: Rendering | None = None,
 ) -> None:
     """Translate until so many segments are whole."""
     save = Job.save
@@ -100,7 +107,7 @@ def stopped_after(
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Job, "save", stop)
-        translate_video(model, source, out, "a2b", film=film)
+        translate_video(model, source, out, "a2b", film=film, rendering=rendering)
 
 
 def leftovers(folder: Path) -> list[str]:

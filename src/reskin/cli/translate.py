@@ -14,7 +14,7 @@ from reskin.parsing import Spelled
 from reskin.progress import Progress, in_words
 from reskin.types import Direction
 from reskin.workflows.compare_films import ComparisonSettings
-from reskin.workflows.translate import FilmSettings
+from reskin.workflows.translate import FaceSettings, FilmSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +73,11 @@ class Arguments(Settings):
     style: Annotated[tuple[Path, ...], BASIC] = ()
     """For a method with styles: pictures of the other domain whose look to take."""
     mask: Annotated[Path | None, BASIC] = None
-    """A picture, or a folder with one of the same name for each source: only what is white changes."""
+    """Only what is white in it changes: a picture, a folder with one of the same name for each source; for a
+    video also a video, or a folder with one picture for each frame."""
+    feather: float | None = None
+    """Width in px over which the change sets in at the edge of the mask; 0 for none, by default 1 % of the
+    shorter edge."""
     save_masks: bool = False
     """Also save the masks that the method itself makes (attentiongan), in a folder masks."""
     overwrite: Annotated[bool, BASIC] = False
@@ -86,6 +90,8 @@ class Arguments(Settings):
     """How a video is treated."""
     comparison: ComparisonSettings = ComparisonSettings()
     """How a video is shown beside its translation."""
+    of_faces: FaceSettings = FaceSettings()
+    """Which faces of a video are translated, in place of whole frames."""
 
 
 def run(words: list[str]) -> int:
@@ -125,7 +131,7 @@ def _translated(
     model.check_direction(direction)
     rendering = _rendering(model, arguments, direction)
     options: dict[str, Any] = {"compute": compute, "overwrite": arguments.overwrite, "rendering": rendering}
-    options["film"] = arguments.film
+    options |= {"film": arguments.film, "faces": arguments.of_faces}
     return translate_any(model, arguments.source, out, direction, report=progress, **options)
 
 
@@ -134,7 +140,7 @@ def _rendering(model: Method, arguments: Arguments, direction: Direction) -> Ren
     from reskin.inference.rendering import Rendering
 
     styles = chosen_styles(model, arguments, direction)
-    return Rendering(styles, arguments.save_masks, arguments.mask)
+    return Rendering(styles, arguments.save_masks, arguments.mask, arguments.feather)
 
 
 def chosen_styles(model: Method, arguments: StyleArguments, direction: Direction) -> Tensor | None:

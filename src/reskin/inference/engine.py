@@ -256,7 +256,7 @@ class Engine:
         settings = config.to_dict() if isinstance(config, Settings) else None
         facts: list[Any] = [__version__, f"{kind.__module__}.{kind.__qualname__}", settings, self.direction]
         facts += [self.compute.device.type, self.compute.precision, *self.rendering.parts]
-        facts.append(str(self.rendering.mask) if self.rendering.mask else None)
+        facts.append([str(self.rendering.mask), self.rendering.feather] if self.rendering.mask else None)
         if self.rendering.styles is not None:
             facts.append(self.rendering.styles.tolist())
         digest.update(json.dumps(facts, sort_keys=True).encode())

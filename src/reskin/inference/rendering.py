@@ -13,7 +13,7 @@ from torch import Tensor
 
 from reskin.errors import DataError, ImageError, SettingsError
 from reskin.image_formats import IMAGE_SUFFIXES
-from reskin.images import read_image, resize, to_tensor
+from reskin.images import Picture, picture_size, read_image, resize, to_tensor
 from reskin.methods.masked import Masked
 from reskin.methods.styled import Styled, styled
 from reskin.methods.translator import Translator
@@ -22,6 +22,10 @@ from reskin.types import Direction
 
 MASKS = "masks"
 """Folder, or ending of a file's name, of masks that were saved."""
+
+FEATHER_SHARE, MOST_FEATHER_PX = 0.01, 1000
+"""Usual width of the soft edge of a mask, as a share of the shorter edge of the picture; and the largest,
+px."""
 
 SMALLEST_EXAMPLE_PX = 32
 """A style is not read from a picture with a shorter edge than this."""
@@ -34,17 +38,25 @@ class Rendering:
     Attributes:
         styles: (K, style_size), for a model with styles: each picture is made in each of them.
         saves_masks: also save where the look changes, for a model that has such masks.
-        mask: a picture, or a folder with a picture of the same name for each source: the look changes where
-            it is white, the source stays where it is black.
+        mask: a picture, or a folder with a picture of the same name for each source; for a film also a video
+            or a folder with a picture for each frame. The look changes where it is white, the source stays
+            where it is black.
+        feather: width in px over which the change sets in from the edge of the white inwards; None for 1 %
+            of the shorter edge, 0 for none.
     """
 
     styles: Tensor | None = None
     saves_masks: bool = False
     mask: Path | None = None
+    feather: float | None = None
 
     def __post_init__(self) -> None:
+        if self.feather is not None and self.mask is None:
+            raise SettingsError("--feather without --mask", "Add --mask, or leave it out.")
+        if self.feather is not None and not 0 <= self.feather <= MOST_FEATHER_PX:
+            raise SettingsError(f"--feather {self.feather:g}", f"Give 0 to {MOST_FEATHER_PX} px.")
         if self.mask is not None and not self.mask.exists():
-            raise SettingsError(f"no mask {self.mask}", "Give a picture, or a folder of pictures.")
+            raise SettingsError(f"no mask {self.mask}", "Give a picture, a folder of pictures or a video.")
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -75,24 +87,70 @@ def check_rendering(model: Translator, rendering: Rendering) -> None:
         )
 
 
-def read_mask(mask: Path, relative: Path, height: int, width: int) -> NDArray[np.float32]:
-    """How much of the new look each pixel takes, (H, W), 0 to 1.
+def read_mask(rendering: Rendering, relative: Path) -> NDArray[np.float32]:
+    """How much of the new look each pixel of a picture takes, (H, W), 0 to 1.
 
     Args:
-        mask: a picture for all sources, or a folder with one for each.
+        rendering: has a mask.
         relative: the source's name within its folder; the mask's ending may be another.
-        height: of the source, px; a mask of another size is resized.
-        width: of the source, px.
 
     Raises:
         DataError: the folder has no mask for this source.
         ImageError: the mask cannot be read.
     """
-    path = mask if mask.is_file() else _mask_of(mask, relative)
-    grey = Image.fromarray(read_image(path)).convert("L")
-    if grey.size != (width, height):
-        grey = grey.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(grey, np.float32) / np.float32(255)
+    mask = grey_mask(read_image(mask_path(rendering, relative)))
+    return feathered(mask, rendering.feather).astype(np.float32) / np.float32(255)
+
+
+def mask_path(rendering: Rendering, relative: Path) -> Path:
+    """The file of the mask of a picture; see `read_mask`.
+
+    Raises:
+        DataError: the folder has no mask for this source.
+    """
+    mask = rendering.mask
+    assert mask is not None, "asked for where a mask is given"
+    return _mask_of(mask, relative) if mask.is_dir() else mask
+
+
+def check_mask(path: Path, size: tuple[int, int], source: Path) -> None:
+    """Refuse a mask that is not of the size of its source, (width, height).
+
+    Raises:
+        SettingsError: it is not.
+        ImageError: it cannot be read.
+    """
+    found = picture_size(path)
+    if found != size:
+        raise SettingsError(
+            f"the mask {path} has {found[0]}x{found[1]} px, {source} has {size[0]}x{size[1]}",
+            "Make the mask in the size of what it belongs to.",
+        )
+
+
+def grey_mask(picture: Picture) -> NDArray[np.uint8]:
+    """The light of a picture as a mask, (H, W), 0 to 255."""
+    return np.asarray(Image.fromarray(picture).convert("L"), np.uint8)
+
+
+def feathered(mask: NDArray[np.uint8], feather: float | None) -> NDArray[np.uint8]:
+    """A mask whose white sets in softly; what is black stays black.
+
+    Args:
+        mask: (H, W), uint8.
+        feather: see `Rendering`.
+
+    >>> feathered(np.array([[0, 255, 255, 255]], np.uint8), 2)[0].tolist()
+    [0, 85, 170, 255]
+    """
+    import cv2
+
+    width = max(1.0, FEATHER_SHARE * min(mask.shape)) if feather is None else feather
+    inside = (mask > 0).astype(np.uint8)
+    if width == 0 or inside.all() or not inside.any():
+        return mask
+    depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.rint(mask * np.minimum(depth / (width + 1), 1)).astype(np.uint8)
 
 
 def _mask_of(folder: Path, relative: Path) -> Path:

@@ -24,6 +24,7 @@ from reskin.methods.translator import Translator
 from reskin.translation.face_search import FilmFaces
 from reskin.translation.film import Film, FilmOptions, Frames
 from reskin.translation.job import SEGMENT_SECONDS, Job, open_job
+from reskin.translation.masks import open_film_mask
 from reskin.translation.part import Part, part_of_film
 from reskin.translation.targets import check_target
 from reskin.types import Direction
@@ -112,7 +113,7 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
         report: called in this thread after each batch.
         compute: where and how; by default the model's own device in the precision that is fast there.
         batch: frames given to the model at once; by default 1 on a CPU, on a GPU more where frames are small.
-        rendering: one style for all frames; a mask that is one picture.
+        rendering: one style for all frames; a mask for all, or one for each.
         film: borders, work size, stabiliser, encoding and which part; `AS_IT_IS` for every frame by itself.
         overwrite: replace `out` if it is there.
 
@@ -135,7 +136,13 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
         writer = _writer(reader, out, film.encoding, part)
         treated = Film(engine, film, [])
         _check_work_size(treated, reader)
-        more = [batch, *([*faces.facts(), repr(treated.framing)] if faces is not None else [])]
+        more: list[object] = [batch]
+        if engine.rendering.mask is not None:
+            mask = open_film_mask(engine.rendering.mask, reader, part, engine.rendering.feather)
+            treated.mask_at = mask.at
+            more += mask.facts()
+        if faces is not None:
+            more += [*faces.facts(), repr(treated.framing)]
         with open_job(out, _key(engine, film, source, out, more)) as job:
             _find_shots(treated, reader, part, job)
             if faces is not None:
@@ -158,10 +165,8 @@ def _tell_search(report: Callable[[VideoProgress], None] | None, done: int, tota
 def _key(engine: Engine, film: FilmOptions, source: Path, out: Path, more: list[object]) -> str:
     """Digest of everything that the encoded pictures depend on."""
     facts: list[object] = [engine.identity(), repr(film), out.suffix.lower(), more]
-    for path in (source, engine.rendering.mask):
-        if path is not None:
-            status = path.stat()
-            facts += [os.path.abspath(path), status.st_size, status.st_mtime_ns]
+    status = source.stat()
+    facts += [os.path.abspath(source), status.st_size, status.st_mtime_ns]
     return hashlib.sha256(json.dumps(facts).encode("utf-8", "backslashreplace")).hexdigest()
 
 
@@ -195,8 +200,6 @@ def _check_rendering(rendering: Rendering) -> None:
             "a video is made in one style, without masks",
             "Give --styles 1 or one --style and no --save-masks, or translate its frames as pictures.",
         )
-    if rendering.mask is not None and not rendering.mask.is_file():
-        raise SettingsError(f"{rendering.mask} is a folder", "For a video give one picture as --mask.")
 
 
 def _writer(reader: VideoReader, out: Path, encoding: Encoding, part: Part) -> VideoWriter:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import groupby
-from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -28,7 +27,7 @@ from reskin.framing import Framing
 from reskin.images import Picture, to_tensor
 from reskin.inference.engine import Engine
 from reskin.inference.guided import guided_upsample
-from reskin.inference.rendering import blend, read_mask
+from reskin.inference.rendering import blend
 from reskin.networks.bilateral_grid import LOOK_PX, Grade
 from reskin.networks.grid_slicing import grade_picture
 from reskin.translation.face_film import CutFace, FaceSetting, FaceWork
@@ -134,6 +133,7 @@ class Frames:
         made: what it made of that.
         grades: of each frame, in place of `made`, for a model that grades.
         faces: of each frame, in place of `small` and `made`, where only faces are translated.
+        masks: of each frame, (H, W), uint8, where there are any.
         result: as written, each of the size of its source.
         is_last: whether they are the last ones of a segment of the film.
         state: what the stages remember behind these frames, where `is_last`.
@@ -147,6 +147,7 @@ class Frames:
     made: list[Picture] = field(default_factory=list)
     grades: list[Grade] = field(default_factory=list)
     faces: list[list[CutFace]] = field(default_factory=list)
+    masks: list[NDArray[np.uint8]] = field(default_factory=list)
     result: list[Picture] = field(default_factory=list)
     is_last: bool = False
     state: dict[str, Tensor] = field(default_factory=dict)
@@ -159,6 +160,10 @@ class Film:
         engine: the model, the way it is to translate, and on what.
         options: see `FilmOptions`.
         shots: from `reskin.video.survey`.
+
+    Attributes:
+        mask_at: the mask of a frame by its number, (H, W), uint8: the change stays where it is white. None
+            for none; asked for in rising order.
     """
 
     def __init__(
@@ -173,7 +178,7 @@ class Film:
         self._stabiliser = Stabiliser(options.steady)
         self._smoothed: Grade | None = None
         self._faces: FaceWork | None = None
-        self._mask: NDArray[np.float32] | None = None
+        self.mask_at: Callable[[int], NDArray[np.uint8]] | None = None
         self._translated_shot = self._finished_shot = -1
 
     def single(self, picture: Picture) -> Picture:
@@ -211,6 +216,8 @@ class Film:
 
     def shrink(self, frames: Frames) -> Frames:
         """First stage: what the model is shown."""
+        if self.mask_at is not None:
+            frames.masks = [self.mask_at(number) for number in frames.numbers]
         for number, picture in zip(frames.numbers, frames.source, strict=True):
             if self._faces is not None:
                 frames.faces.append(self._faces.cut(number, picture, self._bars(self._shot_of(number))))
@@ -244,7 +251,11 @@ class Film:
             if shot != self._finished_shot:
                 self._stabiliser.reset()
                 self._smoothed, self._finished_shot = None, shot
-            frames.result.append(self._masked(picture, self._finished(frames, offset, shot)))
+            result = self._finished(frames, offset, shot)
+            if frames.masks:
+                share = frames.masks[offset].astype(np.float32) / np.float32(255)
+                result = blend(picture, result, share)
+            frames.result.append(result)
         return frames
 
     def _finished(self, frames: Frames, offset: int, shot: int) -> Picture:
@@ -293,14 +304,6 @@ class Film:
     def _alike(self, numbered: tuple[int, Picture]) -> tuple[int, tuple[int, ...]]:
         """Frames of one shot and size may share a call of the model."""
         return self._shot_of(numbered[0]), numbered[1].shape
-
-    def _masked(self, picture: Picture, result: Picture) -> Picture:
-        path = self.engine.rendering.mask
-        if path is None:
-            return result
-        if self._mask is None or self._mask.shape != picture.shape[:2]:
-            self._mask = read_mask(path, Path(), *picture.shape[:2])
-        return blend(picture, result, self._mask)
 
     def _shot_of(self, number: int) -> int:
         return max(0, bisect_right(self._starts, number) - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,10 @@ from reskin.data.folders import count_left_out, list_pictures
 from reskin.device import Compute
 from reskin.errors import DataError, ImageError, SettingsError
 from reskin.image_formats import IMAGE_SUFFIXES
-from reskin.images import WRITABLE, read_image_alpha, write_image
+from reskin.images import WRITABLE, picture_size, read_image_alpha, write_image
 from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
-from reskin.inference.rendering import Rendering, read_mask
+from reskin.inference.rendering import Rendering, check_mask, mask_path, read_mask
 from reskin.methods.translator import Translator
 from reskin.storage import watched
 from reskin.translation.record import Job, Record
@@ -91,17 +91,16 @@ class _Work:
         for number, job in enumerate(self.todo):
             try:
                 image, alpha = read_image_alpha(job.path)
-                mask = self._mask(job, image)
+                mask = self._mask(job)
             except (ImageError, DataError) as error:
                 self.left_out.append((number, str(error)))
                 continue
             yield _Item(number, job, image, alpha, mask)
 
-    def _mask(self, job: Job, image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        mask = self.engine.rendering.mask
-        if mask is None:
-            return None
-        return read_mask(mask, job.path.relative_to(self.source), *image.shape[:2])
+    def _mask(self, job: Job) -> NDArray[np.float32] | None:
+        return (
+            None if job.mask is None else read_mask(self.engine.rendering, job.path.relative_to(self.source))
+        )
 
     def translate(self, item: _Item) -> _Item | None:
         """The picture translated; None where it is too large for the device."""
@@ -156,7 +155,8 @@ def translate_folder(
 
     Raises:
         DataError: `source` is no folder or holds no picture.
-        SettingsError: `out` holds `source` or others' files; or the model does not translate this way.
+        SettingsError: `out` holds `source` or others' files; the model does not translate this way; or a mask
+            is missing or of another size than its picture.
         StorageError: the disk refuses a write; what is done is kept.
     """
     started = time.monotonic()
@@ -164,6 +164,7 @@ def translate_folder(
     check_folders(source, out)
     engine = Engine(model, direction, compute, rendering)
     jobs, passed_over = _jobs(source, out)
+    jobs = _with_masks(jobs, source, engine.rendering)
     record = Record(out, engine.identity(), engine.rendering.parts)
     todo = _still_to_do(jobs, record, overwrite=overwrite)
     work = _Work(engine, source, out, todo, record)
@@ -190,6 +191,37 @@ def translate_folder(
     left_out = [(todo[number].path, reason) for number, reason in sorted(work.left_out)]
     left_out += [(path, f"{path}: {reason}") for path, reason in passed_over.items()]
     return FolderResult(work.translated, skipped, left_out, time.monotonic() - started)
+
+
+def _with_masks(jobs: list[Job], source: Path, rendering: Rendering) -> list[Job]:
+    """The jobs, each with its mask, which is there and has the size of its picture.
+
+    Raises:
+        SettingsError: some have no mask, or one has another size.
+        ImageError: a mask cannot be read.
+    """
+    if rendering.mask is None:
+        return jobs
+    masked, missing = [], []
+    for job in jobs:
+        try:
+            path = mask_path(rendering, job.path.relative_to(source))
+        except DataError as error:
+            missing.append(error)
+            continue
+        status = path.stat()
+        masked.append(replace(job, mask=(path, status.st_size, status.st_mtime_ns)))
+    if missing:
+        what = f"{len(missing)} of {len(jobs)} pictures have no mask: {missing[0].what}"
+        raise SettingsError(what, missing[0].fix)
+    for job in masked:
+        try:
+            size = picture_size(job.path)
+        except ImageError:
+            continue  # a picture that cannot be read is left out by itself, with its reason
+        assert job.mask is not None, "set above"
+        check_mask(job.mask[0], size, job.path)
+    return masked
 
 
 def _still_to_do(jobs: list[Job], record: Record, *, overwrite: bool) -> list[Job]:

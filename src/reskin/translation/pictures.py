@@ -12,7 +12,7 @@ from reskin.device import Compute
 from reskin.errors import ShapeError
 from reskin.images import read_image_alpha, write_image
 from reskin.inference.engine import Engine
-from reskin.inference.rendering import Rendering, read_mask
+from reskin.inference.rendering import Rendering, check_mask, mask_path, read_mask
 from reskin.methods.translator import Translator
 from reskin.translation.targets import check_target, part_of
 from reskin.types import Direction
@@ -87,7 +87,10 @@ def translate_image(
     image, alpha = read_image_alpha(path)
     mask = None
     if engine.rendering.mask is not None:
-        mask = read_mask(engine.rendering.mask, Path(Path(path).name), *image.shape[:2])
+        name = Path(Path(path).name)
+        height, width = image.shape[:2]
+        check_mask(mask_path(engine.rendering, name), (width, height), Path(path))
+        mask = read_mask(engine.rendering, name)
     made = engine.translate_parts(image[None], mask)[:, 0]
     for target, part in zip(targets, made, strict=bool(targets)):
         write_image(target, part, alpha=alpha)

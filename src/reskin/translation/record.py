@@ -26,12 +26,14 @@ class Job:
         target: where it goes, relative to the output folder.
         size: bytes in the source.
         mtime_ns: when the source was last changed.
+        mask: its mask, with the bytes in it and when it was last changed; None for none.
     """
 
     path: Path
     target: Path
     size: int
     mtime_ns: int
+    mask: tuple[Path, int, int] | None = None
 
 
 class Record:
@@ -120,7 +122,11 @@ class Record:
 
     def _entry(self, job: Job) -> dict[str, Any]:
         source = _text(job.path.absolute())
-        return {"source": source, "size": job.size, "mtime_ns": job.mtime_ns, "made_by": self.made_by}
+        entry = {"source": source, "size": job.size, "mtime_ns": job.mtime_ns, "made_by": self.made_by}
+        if job.mask is not None:
+            path, size, mtime_ns = job.mask
+            entry["mask"] = [_text(path.absolute()), size, mtime_ns]
+        return entry
 
 
 def _text(path: Path) -> str:

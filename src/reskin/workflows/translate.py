@@ -45,15 +45,6 @@ class FilmSettings(Settings):
     """Where in the film to begin, in seconds or mm:ss, such as 90 or 1:30."""
     seconds: Annotated[float | None, BASIC] = Field(default=None, gt=0)
     """Translate only so many seconds, for a preview."""
-    faces: Annotated[bool, BASIC] = False
-    """Translate faces only, each cut out as the model learnt them and put back; the rest stays as it is."""
-    only: Annotated[str | None, BASIC] = None
-    """With --faces, whose: all, largest, or a picture of the person, best a frame of this film."""
-    face_margin: float | None = Field(default=None, ge=0, le=2)
-    """With --faces, room around a face as a share of its height; by default that of the model's training."""
-    detector: DetectorName = "auto"
-    """With --faces, what finds them: yunet (with landmarks), dlib (without; needs reskin[faces]), or what
-    there is."""
     codec: Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1"] | None = None
     """Codec of the pictures; by default H.264, in .webm VP9."""
     quality: int | None = Field(default=None, ge=0, le=51)
@@ -73,12 +64,14 @@ class FilmSettings(Settings):
             seconds = seconds * 60 + float(part)
         return seconds
 
-    def options(self) -> FilmOptions:
+    def options(self, faces: FaceOptions | None = None) -> FilmOptions:
         """The same as `translate_video` takes it.
 
+        Args:
+            faces: which faces to translate in place of whole frames; None for whole frames.
+
         Raises:
-            SettingsError: a value is out of range, an option for faces is given without --faces, or the
-                picture of a person is not there.
+            SettingsError: a value is out of range.
         """
         from reskin.translation.film import FilmOptions
         from reskin.video.encoding import Encoding
@@ -92,10 +85,30 @@ class FilmSettings(Settings):
             deinterlace=self.deinterlace,
             start=self.start,
             seconds=self.seconds,
-            faces=self._faces(),
+            faces=faces,
         )
 
-    def _faces(self) -> FaceOptions | None:
+
+class FaceSettings(Settings):
+    """Which faces of a video are translated, in place of whole frames."""
+
+    faces: Annotated[bool, BASIC] = False
+    """Translate faces only, each cut out as the model learnt them and put back; the rest stays as it is."""
+    only: Annotated[str | None, BASIC] = None
+    """With --faces, whose: all, largest, or a picture of the person, best a frame of this film."""
+    face_margin: float | None = Field(default=None, ge=0, le=2)
+    """With --faces, room around a face as a share of its height; by default that of the model's training."""
+    detector: DetectorName = "auto"
+    """With --faces, what finds them: yunet (with landmarks), dlib (without; needs reskin[faces]), or what
+    there is."""
+
+    def options(self) -> FaceOptions | None:
+        """The same as `FilmOptions` takes it; None for whole frames.
+
+        Raises:
+            SettingsError: an option for faces is given without --faces, or the picture of a person is not
+                there.
+        """
         from reskin.translation.face_plan import FaceOptions
 
         if not self.faces:
@@ -120,12 +133,14 @@ class FilmSettings(Settings):
             )
         return path
 
-    def refuse_for_pictures(self, source: Path) -> None:
-        """Refuse what was given by hand where no video is translated (SettingsError)."""
-        given = [spelling(name, type(self).model_fields[name]) for name in sorted(self.model_fields_set)]
-        if given:
-            what = f"{' and '.join(given)} for {source}, which is no video"
-            raise SettingsError(what, "Leave it out for pictures, or give a video.")
+
+def _refuse_for_pictures(settings: Settings, source: Path) -> None:
+    """Refuse what was given by hand where no video is translated (SettingsError)."""
+    fields = type(settings).model_fields
+    given = [spelling(name, fields[name]) for name in sorted(settings.model_fields_set)]
+    if given:
+        what = f"{' and '.join(given)} for {source}, which is no video"
+        raise SettingsError(what, "Leave it out for pictures, or give a video.")
 
 
 def translate_any(
@@ -145,7 +160,8 @@ def translate_any(
         out: the same kind of thing, to be written.
         direction: one of the model's.
         report: called with how far it is.
-        options: of `translate_image`, `translate_folder` or `translate_video`; `film` as `FilmSettings`.
+        options: of `translate_image`, `translate_folder` or `translate_video`; `film` as `FilmSettings`,
+            `faces` as `FaceSettings`.
 
     Raises:
         SettingsError: there is no source, or an option that only a video has is given for pictures.
@@ -158,8 +174,9 @@ def translate_any(
     made: FolderResult | VideoResult | None = None
     is_video = not source.is_dir() and not is_image_name(source)
     film: FilmSettings = options.pop("film", None) or FilmSettings()
-    if not is_video:
-        film.refuse_for_pictures(source)
+    faces: FaceSettings = options.pop("faces", None) or FaceSettings()
+    for settings in (film, faces) if not is_video else ():
+        _refuse_for_pictures(settings, source)
     if film.predictor_share is not None:
         _use_predictor(model, film.predictor_share)
     if source.is_dir():
@@ -176,7 +193,9 @@ def translate_any(
                 report.start = at.before  # what was there already says nothing about the speed
             report(at.frame, at.frames, at.what)
 
-        made = translate_video(model, source, out, direction, report=show, film=film.options(), **options)
+        made = translate_video(
+            model, source, out, direction, report=show, film=film.options(faces.options()), **options
+        )
     else:
         from reskin.translation.pictures import translate_image
 
