@@ -22,6 +22,7 @@ GROUND = [
     "version",
     "threads",
     "spread",
+    "significance",
     "progress",
     "online",
     "image_formats",

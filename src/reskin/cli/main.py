@@ -36,6 +36,8 @@ COMMANDS = {
     "interpolate": "interpolate",
     "evaluate": "evaluate",
     "segmenter": "segmenter",
+    "compare": "compare",
+    "table": "table",
     "report": "report",
     "export": "export",
     "import": "import_model",

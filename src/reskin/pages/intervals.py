@@ -1,10 +1,12 @@
-"""How sure a mean over images is: percentile bootstrap intervals."""
+"""How sure a mean over images is: bootstrap intervals, widened for few images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+
+from reskin.significance import expanded_tail
 
 FEWEST = 8
 """With fewer images an interval by resampling is much too narrow, and none is given."""
@@ -15,9 +17,10 @@ _AT_ONCE = 1_000_000
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % percentile bootstrap interval of a mean; the same values give the same interval.
+    """The 95 % bootstrap interval of a mean; the same values give the same interval.
 
-    Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3. The values count as
+    Percentiles of resampled means (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, section
+    13.3), expanded for few values as `significance.expanded_tail` says. The values count as
     independent: neighbouring frames of a film are not, so that of a film's frames is too narrow.
 
     Args:
@@ -35,5 +38,6 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
     while len(means) < RESAMPLES:
         count = min(rows, RESAMPLES - len(means))
         means += known[random.integers(0, len(known), (count, len(known)))].mean(axis=1).tolist()
-    low, high = np.quantile(means, [0.025, 0.975])
+    tail = expanded_tail(len(known))
+    low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)

@@ -1,0 +1,171 @@
+"""A cell of a study: one row with one seed, trained and measured, and known again when it is asked for."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reskin.data.folders import split_images
+from reskin.errors import ReskinError
+from reskin.evaluation.evaluate import evaluate_request
+from reskin.evaluation.request import Request
+from reskin.exits import InterruptedRunError
+from reskin.runs.folder import RunFolder
+from reskin.runs.load import load
+from reskin.runs.record import read_run
+from reskin.runs.settings import RunSettings
+from reskin.storage import read_json, write_json
+from reskin.training.start import train_settings
+from reskin.workflows.study.plan import Row, Study, measuring_key, training_key
+from reskin.workflows.study.shown import write_shown
+
+BEST, LAST = "best", "last"
+
+_log = logging.getLogger("reskin")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row with one seed.
+
+    Attributes:
+        row: of the table.
+        seed: of the training.
+        folder: where everything of it lies.
+    """
+
+    row: Row
+    seed: int
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        """Its run folder."""
+        return self.folder / "run"
+
+    @property
+    def file(self) -> Path:
+        """What is known of it: keys, scores, costs, or why there are none."""
+        return self.folder / "cell.json"
+
+    def read(self) -> dict[str, Any]:
+        """What is known of it; empty where nothing is, or where the file is damaged."""
+        try:
+            return read_json(self.file) if self.file.is_file() else {}
+        except ReskinError:
+            return {}
+
+
+def cells_of(study: Study) -> list[Cell]:
+    """All cells, seed by seed, so that a study that is stopped early has every row."""
+    return [
+        Cell(row, seed, study.out / "cells" / row.folder / str(seed))
+        for seed in range(study.seeds)
+        for row in study.rows
+    ]
+
+
+def complete(cell: Cell, study: Study, data: str) -> bool:
+    """Train and measure a cell as far as it is not known; whether anything was done.
+
+    Whatever a user's input, a file or the machine makes impossible is written down as the reason why the cell
+    has no scores; the next call tries again.
+
+    Raises:
+        InterruptedRunError: a signal came; everything is saved.
+        StorageError: the disk refuses the write.
+    """
+    settings = study.settings(cell.row, cell.seed)
+    train_key, measure_key = training_key(settings, data), measuring_key(study.request, data)
+    known = cell.read()
+    if known.get("training") == train_key and known.get("measuring") == measure_key and "scores" in known:
+        return False
+    begun = {"label": cell.row.label, "seed": cell.seed, "training": train_key}
+    if known.get("training") != train_key:
+        shutil.rmtree(cell.run, ignore_errors=True)
+        write_json(cell.file, begun)
+    try:
+        costs = _trained(cell, settings, study, known.get("costs") or {})
+        write_json(cell.file, begun | {"costs": costs})
+        scores = _measured(cell.run, study.request)
+        write_shown(cell.folder, load(cell.run), study.request)
+    except InterruptedRunError:
+        raise
+    except ReskinError as error:
+        _log.warning("%s, seed %d: %s", cell.row.label, cell.seed, error)
+        write_json(cell.file, begun | {"why": str(error)})
+        return True
+    write_json(cell.file, begun | {"measuring": measure_key, "costs": costs, "scores": scores})
+    return True
+
+
+def _trained(cell: Cell, settings: RunSettings, study: Study, before: dict[str, Any]) -> dict[str, Any]:
+    """Train, or go on; seconds, steps, weights and memory."""
+    _reset_peak()
+    chosen = study.validated(settings) if _has_validation(study) else settings
+    train_settings(chosen, cell.run)
+    record = read_run(cell.run)
+    memory = max(_peak_bytes(), int(before.get("memory_bytes") or 0))
+    model = load(cell.run, device="cpu")
+    return {
+        "seconds": record.seconds,
+        "steps": record.steps,
+        "batch": settings.train.batch,
+        "weights": sum(parameter.numel() for parameter in model.parameters()),
+        "memory_bytes": memory or None,
+        "device": str(record.config.get("device", "?")),
+    }
+
+
+def _has_validation(study: Study) -> bool:
+    """Whether both domains have a validation split, by which alone the best checkpoint may be chosen."""
+    return bool(split_images(study.request.a, "a", "val") and split_images(study.request.b, "b", "val"))
+
+
+def _measured(run: Path, request: Request) -> dict[str, Any]:
+    """Scores of the last and of the best checkpoint, by checkpoint and name."""
+    files = RunFolder(run)
+    steps = {LAST: files.last_step}
+    if files.best_step is not None:
+        steps[BEST] = files.best_step
+    found: dict[str, Any] = {}
+    for which, step in steps.items():
+        if which == BEST and step == steps[LAST]:
+            found[which] = found[LAST]
+            continue
+        scores = evaluate_request(load(run, step=step), request)
+        found[which] = {
+            "step": step,
+            "scores": {name: score.to_dict() for name, score in scores.items()},
+            "left_out": [[str(path), why] for path, why in scores.left_out],
+        }
+    return found
+
+
+def _reset_peak() -> None:
+    """Begin to count the highest memory use anew, where the system can."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    if sys.platform == "linux":
+        try:
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        except OSError as error:
+            _log.debug("the highest memory use cannot be reset (%s)", error)
+
+
+def _peak_bytes() -> int:
+    """Highest memory use of the GPU, or else of this process, since `_reset_peak`; 0 where not known."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    found = next((line.split()[1] for line in lines if line.startswith("VmHWM")), "0")
+    return int(found) * 1024

@@ -1,0 +1,94 @@
+"""Running a study: every cell once, resumable at any moment, and its pages in the end."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from reskin.errors import RunError, SettingsError
+from reskin.progress import Report, silent
+from reskin.storage import lock, read_json, write_json
+from reskin.version import __version__
+from reskin.workflows.study.cells import cells_of, complete
+from reskin.workflows.study.plan import Study, data_digest
+from reskin.workflows.study.report import write_study_report
+
+_log = logging.getLogger("reskin")
+
+
+def compare(study: Study, *, report: Report = silent) -> Path:
+    """Train and measure every row with every seed, and write the study's report.
+
+    Cells that are finished with the same settings, data and code are used again; one whose method has changed
+    is trained anew. A cell that fails says why in the table, and the others go on.
+
+    Args:
+        study: what is compared.
+        report: told how many cells are done.
+
+    Returns:
+        The page.
+
+    Raises:
+        SettingsError: something in the study cannot be compared.
+        DataError: a folder of images cannot be used.
+        RunError: the folder is in use, or holds a study of other data.
+        InterruptedRunError: a signal came; everything is saved.
+    """
+    study.check()
+    data = data_digest(study.request)
+    with lock(study.out):
+        _check_same(study, data)
+        write_json(study.out / "study.json", _described(study, data))
+        cells = cells_of(study)
+        for number, cell in enumerate(cells):
+            report(number, len(cells), "cells")
+            if complete(cell, study, data):
+                _log.info("%s, seed %d: done", cell.row.label, cell.seed)
+        report(len(cells), len(cells), "cells")
+        return write_study_report(study.out)
+
+
+def _check_same(study: Study, data: str) -> None:
+    """Refuse a folder with a study of other data: its rows could not stand beside these.
+
+    Raises:
+        RunError: it holds one.
+    """
+    path = study.out / "study.json"
+    if not path.is_file():
+        return
+    try:
+        before = read_json(path)
+    except SettingsError as error:
+        raise RunError(error.what, "Choose another --out.") from None
+    if before.get("data") not in (None, data):
+        raise RunError(
+            f"{study.out} holds a study of other images ({before.get('a')} and {before.get('b')})",
+            "Choose another --out for these, or put the images back as they were.",
+        )
+
+
+def _described(study: Study, data: str) -> dict[str, Any]:
+    request = study.request
+    return {
+        "reskin": __version__,
+        "data": data,
+        "a": str(request.a),
+        "b": str(request.b),
+        "seeds": study.seeds,
+        "length": dict(study.length),
+        "metrics": request.chosen(),
+        "common": {name: str(value) for name, value in study.common.items()},
+        "rows": [
+            {
+                "label": row.label,
+                "method": row.method,
+                "preset": row.preset,
+                "folder": row.folder,
+                "settings": {name: str(value) for name, value in row.settings.items()},
+            }
+            for row in study.rows
+        ],
+    }

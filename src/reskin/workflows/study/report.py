@@ -1,0 +1,121 @@
+"""The report of a study: one HTML file that opens from disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reskin.errors import ReskinError
+from reskin.evaluation.published import published_rows
+from reskin.pages.charts import Chart, loss_chart, prepare
+from reskin.pages.scores import digits, images_of
+from reskin.pages.shell import write_page
+from reskin.pages.study import StudyPage, study_page
+from reskin.runs.folder import RunFolder
+from reskin.runs.record import read_run
+from reskin.storage import read_json
+from reskin.workflows.study.formats import as_html, caption, rows_of
+from reskin.workflows.study.shown import shown_rows
+from reskin.workflows.study.table import StudyTable, differences, read_table
+
+EXTREMES = 3
+"""Worst and best images that are named for each measure."""
+
+LIMITS = (
+    "Equal budgets are not equal efforts: a method that its paper trains longer is not at its best here.",
+    "An interval over seeds is about another training on the same images, not about other images.",
+    "An interval over images takes them as independent; neighbouring frames of a film are not.",
+    "The best checkpoint is chosen on the validation split; the numbers are of the test split.",
+    "No number replaces looking at the images.",
+)
+
+
+def write_study_report(folder: Path, *, published: str | None = None) -> Path:
+    """Write report.html of the study in a folder.
+
+    Args:
+        folder: the --out of `reskin compare`.
+        published: name of a published table to stand beside, see `evaluation.published`.
+
+    Raises:
+        RunError: the folder holds no study.
+        StorageError: the disk refuses the write.
+    """
+    table = read_table(folder)
+    known = published_rows(published) if published else []
+    rows = [(str(row["label"]), folder / "cells" / str(row["folder"])) for row in table.facts["rows"]]
+    first = [(label, path / "0") for label, path in rows]
+    page = StudyPage(
+        title=folder.absolute().name,
+        summary=caption(table),
+        tables=[(which, as_html(table, rows_of(table, which, known))) for which in ("last", "best")],
+        grids=list(shown_rows(first).items()),
+        differences=differences(table),
+        charts=[chart for label, path in first if (chart := _chart(label, path / "run"))],
+        extremes=_extremes(first),
+        settings=_differing([(label, path / "run") for label, path in first]),
+        notes=[f"{column}: {note}" for column, note in table.notes.items()],
+        missing=[f"{label}, seed {seed}: {why}" for label, seed, why in table.missing],
+        limits=[*_undecided(table), *LIMITS],
+    )
+    return write_page(folder / "report.html", study_page(page))
+
+
+def _chart(label: str, run: Path) -> Chart | None:
+    """The validation scores of a run over its steps, None where there are none."""
+    rows = RunFolder(run).validation_rows() if run.is_dir() else []
+    if len(rows) < 2:
+        return None
+    steps, values = [row["step"] for row in rows], [float(row["mean"]) for row in rows]
+    return loss_chart(label, None, prepare(steps, values, is_smoothed=False), max(steps))
+
+
+def _extremes(cells: Sequence[tuple[str, Path]]) -> list[tuple[str, str, str, str]]:
+    """Row, measure, worst and best images of the first seed's last checkpoint, by name and value."""
+    found = []
+    for label, folder in cells:
+        for name, score in _scores(folder).items():
+            values = sorted(images_of(score).items(), key=lambda pair: pair[1])
+            if score.get("subject", "output") != "output" or len(values) < 2 * EXTREMES:
+                continue
+            low, high = values[:EXTREMES], values[: -EXTREMES - 1 : -1]
+            best, worst = (low, high) if score.get("better") == "lower" else (high, low)
+            found.append((label, name, _named(worst), _named(best)))
+    return found
+
+
+def _scores(folder: Path) -> dict[str, Any]:
+    try:
+        scores = read_json(folder / "cell.json").get("scores", {})
+    except ReskinError:
+        return {}
+    last = scores.get("last", {}) if isinstance(scores, dict) else {}
+    return last.get("scores", {}) if isinstance(last, dict) else {}
+
+
+def _named(values: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{name} ({digits(value)})" for name, value in values)
+
+
+def _differing(runs: Sequence[tuple[str, Path]]) -> list[list[str]]:
+    """Headings and rows of the settings that not all rows share."""
+    settings: dict[str, dict[str, str]] = {}
+    for label, run in runs:
+        try:
+            groups = read_run(run).settings
+        except ReskinError:
+            continue
+        settings[label] = {name: str(value) for group in groups.values() for name, value in group.items()}
+    names = sorted({name for each in settings.values() for name in each})
+    rows = []
+    for name in names:
+        values = [each.get(name, "–") for each in settings.values()]
+        if len(set(values)) > 1:
+            rows.append([name, *values])
+    return [["setting", *settings], *rows] if rows else []
+
+
+def _undecided(table: StudyTable) -> list[str]:
+    seeds = int(table.facts["seeds"])
+    return [f"{seeds} seeds: intervals are wide, and small differences stay undecided."] if seeds < 5 else []
