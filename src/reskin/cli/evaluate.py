@@ -69,6 +69,8 @@ class Arguments(Settings):
     """Folder that features are kept in, so that each picture is computed once."""
     step: int | None = None
     """Checkpoint to measure; by default the last."""
+    best: bool = False
+    """Measure the checkpoint with the best validation score of `reskin train --eval-every`."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     as_json: Annotated[bool, Spelled("json")] = False
@@ -85,12 +87,12 @@ def run(words: list[str]) -> int:
     from reskin.runs.folder import RunFolder
     from reskin.runs.load import load
 
-    request = _request(arguments)
+    request, files = _request(arguments), RunFolder(arguments.run)
+    step = _step(arguments, files.best_step if arguments.best else None)
     request.chosen()  # what cannot be measured is refused before a model is loaded
-    model = load(arguments.run, device=arguments.device, step=arguments.step)
+    model = load(arguments.run, device=arguments.device, step=step)
     scores = evaluate_request(model, request)
-    step = arguments.step or RunFolder(arguments.run).last_step
-    record_scores(arguments.run, step, scores, _facts(arguments))
+    record_scores(arguments.run, step or files.last_step, scores, _facts(arguments))
     if arguments.outside is not None:
         found = evaluate_outside(model, arguments.outside, request)
         say(f"outside: {write_outside(arguments.run / 'outside.html', found)}")
@@ -104,6 +106,22 @@ def run(words: list[str]) -> int:
     ]
     show_text(table_text(("score", "value", "±", "better", "n", ""), rows, right=("value", "±", "n")))
     return _finished(scores)
+
+
+def _step(arguments: Arguments, best: int | None) -> int | None:
+    """The checkpoint that is meant.
+
+    Raises:
+        SettingsError: a step and the best are asked for, or none was scored in training.
+    """
+    if not arguments.best:
+        return arguments.step
+    if arguments.step is not None:
+        raise SettingsError("--best and --step name two checkpoints", "Give one of them.")
+    if best is None:
+        fix = "Train with --eval-every, or leave --best out for the last checkpoint."
+        raise SettingsError(f"no checkpoint of {arguments.run} has a validation score", fix)
+    return best
 
 
 def _spread(spread: float | None) -> str:

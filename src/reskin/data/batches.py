@@ -129,6 +129,29 @@ class Batches:
         of_a, of_b = ([frame for i in range(number) for frame in of[i % len(of)]] for of in sides)
         return Batch(self._middles(of_a), self._middles(of_b))
 
+    def validation(self, count: int) -> Batch | None:
+        """Up to `count` images of each domain's validation split alone, evenly spread: the middle of each.
+
+        None where a domain has no such split, and for clips.
+        """
+        config = self.config
+        if self.windows_a.length > 1:
+            return None
+        if self.cache_b is None:
+            pairs = find_pairs(config.a, config.b, "val")[0]
+            if not pairs:
+                return None
+            above, below = _halves(list(_readable(pairs, count, partial(fit_pair, config=config))))
+            return Batch(self._middles(above), self._middles(below))
+        found: list[list[Picture]] = []
+        domains: tuple[tuple[Path, Domain], ...] = ((config.a, "a"), (config.b, "b"))
+        for root, domain in domains:
+            sources: list[Source] = [(path,) for path in split_images(root, domain, "val")]
+            if not sources:
+                return None
+            found.append(list(_readable(sources, count, partial(_fit_one, config=config))))
+        return Batch(self._middles(found[0]), self._middles(found[1]))
+
     def _ready(self, pictures: Sequence[Picture], chances: NDArray[np.float64]) -> Tensor:
         """Cropped, on the device, as floats, changed by chance: (N, 3, H, W), or (N, T, 3, H, W) for clips.
 

@@ -1,7 +1,7 @@
 """The run folder: the one place where a training meets everything that reads it.
 
     config.json  losses.jsonl  health.jsonl  samples/00000500.png  checkpoints/00000500.safetensors
-    scores.jsonl  log.txt  report.html
+    scores.jsonl  validation.jsonl  log.txt  report.html
 
 One process writes, any number read. Lines are appended; everything else is renamed into place. Only this
 folder of the package knows these names.
@@ -66,6 +66,11 @@ class RunFolder:
     def scores(self) -> Path:
         """Lines of what `evaluate` measured."""
         return self.folder / "scores.jsonl"
+
+    @property
+    def validation(self) -> Path:
+        """Lines of scores on validation images while it trained."""
+        return self.folder / "validation.jsonl"
 
     @property
     def log(self) -> Path:
@@ -167,14 +172,39 @@ class RunFolder:
             row | {"scores": {k: v for k, v in row["scores"].items() if isinstance(v, dict)}} for row in rows
         ]
 
+    def validation_rows(self) -> list[dict[str, Any]]:
+        """Lines of validation.jsonl whose `mean` is a finite number: step, scores by name, mean, seconds."""
+        return [row for row in self._rows(self.validation) if finite({"mean": row.get("mean")})]
+
+    @property
+    def best_step(self) -> int | None:
+        """The step with the smallest validation score of those whose checkpoint is there; None for none."""
+        there = {int(path.stem) for path in self.list_checkpoints()}
+        rows = [row for row in self.validation_rows() if row["step"] in there]
+        return min(rows, key=lambda row: (row["mean"], row["step"]))["step"] if rows else None
+
+    def validation_score(self, step: int | None) -> float | None:
+        """The last validation score of a step; None where there is none."""
+        found = [row["mean"] for row in self.validation_rows() if row["step"] == step]
+        return float(found[-1]) if found else None
+
+    def append_validation(self, step: int, scores: Mapping[str, float], mean: float, seconds: float) -> None:
+        """Append one line of scores on validation images; what is not finite becomes null."""
+        known = {name: value if math.isfinite(value) else None for name, value in scores.items()}
+        value = mean if math.isfinite(mean) else None
+        append_line(
+            self.validation, {"step": step, "scores": known, "mean": value, "seconds": round(seconds, 3)}
+        )
+
     def _rows(self, path: Path) -> list[dict[str, Any]]:
         with _readable(path):
             rows = read_lines(path)
         return [row for row in rows if type(row.get("step")) is int and 0 <= row["step"] <= _MOST_STEPS]
 
     def forget_after(self, step: int) -> None:
-        """Take lines of losses and findings out that are later than `step`, and those that are damaged."""
-        for path in (self.losses, self.health):
+        """Take lines of losses, findings and validation scores out that are later than `step`, and damaged
+        ones."""
+        for path in (self.losses, self.health, self.validation):
             if not os.path.lexists(path):
                 continue
             content = b"".join(to_json(row) + b"\n" for row in self._rows(path) if row["step"] <= step)
@@ -249,7 +279,7 @@ class RunFolder:
         Raises:
             DataError: naming the first.
         """
-        files = (self.config, self.losses, self.health, self.scores, self.log)
+        files = (self.config, self.losses, self.health, self.scores, self.validation, self.log)
         folders = (self.samples, self.checkpoints, self.cache)
         kinds: dict[str, Literal["file", "folder"]] = {path.name: "file" for path in files}
         check_own(self.folder, kinds | {path.name: "folder" for path in folders})

@@ -179,9 +179,12 @@ class Run:
         return self.config.save_every * int(self.resolved["epoch_steps"])
 
     def _prune(self) -> None:
-        """Keep the last checkpoint and the last `keep` of those that were made every `save_every` epochs."""
+        """Keep the last checkpoint, the one with the best validation score, and the last `keep` of those that
+        were made every `save_every` epochs."""
         *older, _ = self.files.list_checkpoints()
+        best = self.files.best_step
         kept = [path for path in older if int(path.stem) % self.save_period == 0][-self.config.keep :]
+        kept += [path for path in older if int(path.stem) == best]
         for old in set(older) - set(kept):
             for part in self.files.checkpoints.glob(f"{old.stem}.*"):
                 part.unlink(missing_ok=True)
@@ -205,6 +208,12 @@ class Run:
         if not self.rank:
             self._check_there()
             self.files.append_losses(step, 1 + (step - 1) // int(self.resolved["epoch_steps"]), losses)
+
+    def write_validation(self, step: int, scores: dict[str, float], mean: float, seconds: float) -> None:
+        """Append scores on validation images to validation.jsonl."""
+        if not self.rank:
+            self._check_there()
+            self.files.append_validation(step, scores, mean, seconds)
 
     def write_held_out(self, step: int, losses: dict[str, float]) -> None:
         """Append losses on held-out pictures, if there are any, to losses.jsonl."""

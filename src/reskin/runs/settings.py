@@ -64,6 +64,10 @@ class TrainConfig(Settings):
     """Steps between sample grids."""
     log_every: int = Field(default=20, ge=1)
     """Steps between lines in losses.jsonl."""
+    eval_every: int | None = Field(default=None, ge=1)
+    """Steps between scores on the validation split, by which the best checkpoint is kept; none by default."""
+    eval_share: float = Field(default=0.05, gt=0, le=1)
+    """Largest share of the training time that eval_every may take; where it would be more, it waits."""
     tensorboard: bool = False
     """Write losses and sample grids for TensorBoard too (needs `pip install reskin[logs]`)."""
 
@@ -99,6 +103,8 @@ FREE_TO_CHANGE = {
     "keep",
     "sample_every",
     "log_every",
+    "eval_every",
+    "eval_share",
     "tensorboard",
     "device",
     "predictor_share",

@@ -19,6 +19,7 @@ from reskin.runs.schedule import set_learning_rate
 from reskin.training.graph import GraphedStep
 from reskin.training.monitor import Monitor
 from reskin.training.signals import StopRequest
+from reskin.training.validation import Validation
 from reskin.types import Batch, Step
 
 
@@ -40,6 +41,7 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
     first = run.load(method, ema) + 1
     teach = GraphedStep(method, compute) if config.cuda_graph else PlainStep(method, compute)
     monitor = Monitor(method, batches, run, compute, start=first - 1)
+    validation = Validation(method, batches, run, compute)
     if first > last:
         run.log(f"this run of {last} steps is complete")
 
@@ -55,8 +57,9 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
                 ema.update(step)
                 monitor.watch.mark()
                 monitor(step, losses, ema)
+                is_best = validation(step, ema)
                 number = stop.agreed(step, compute.device) if step < last else 0
-                run.save_if_due(step, method, ema, at_once=number != 0)
+                run.save_if_due(step, method, ema, at_once=number != 0 or is_best)
             except NotFiniteError as error:
                 raise monitor.not_finite(step, error) from None
 
@@ -66,6 +69,7 @@ def train(method: Method, batches: Batches, run: Run, compute: Compute) -> None:
                     number, f"stopped and saved after step {step} of {last}", f"Go on with: {command_line()}"
                 )
     monitor.end()
+    validation.end()
 
 
 class PlainStep:
