@@ -402,25 +402,38 @@ def lock(folder: Path) -> Iterator[None]:
         StorageError: the disk refuses.
     """
     path = folder / ".lock"
-    while True:
+    with _taken_lock(folder, path) as file:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = open(open_plain(path, os.O_RDWR | os.O_CREAT), "rb+", buffering=0)  # noqa: SIM115
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.EINVAL) and error.filename == str(path):
-                raise _foreign_lock(path, error.strerror or "") from None
-            raise storage_error(folder, error) from error
-        with file:
-            if not _take(file, folder, path):  # its last holder removed it between our two calls
-                continue
-            try:
-                _name_holder(file, path)
-                with watched(folder):
-                    yield
-            finally:
-                with suppress(OSError):  # the folder may be gone or read-only by now
-                    _let_go(file, folder, path)
-            return
+            _name_holder(file, path)
+            with watched(folder):
+                yield
+        finally:
+            with suppress(OSError):  # the folder may be gone or read-only by now
+                _let_go(file, folder, path)
+
+
+def _taken_lock(folder: Path, path: Path) -> IO[bytes]:
+    """The lock's file, locked."""
+    while True:
+        file = _opened_lock(folder, path)
+        try:
+            if _take(file, folder, path):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # its last holder removed it between our two calls
+
+
+def _opened_lock(folder: Path, path: Path) -> IO[bytes]:
+    """The lock's file, made if it is not there; not locked yet."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return open(open_plain(path, os.O_RDWR | os.O_CREAT), "rb+", buffering=0)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EINVAL) and error.filename == str(path):
+            raise _foreign_lock(path, error.strerror or "") from None
+        raise storage_error(folder, error) from error
 
 
 def _take(file: IO[bytes], folder: Path, path: Path) -> bool:

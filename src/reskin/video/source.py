@@ -21,9 +21,9 @@ from reskin.errors import (
     ReskinError,
     VideoError,
 )
+from reskin.video.info import VideoInfo
 from reskin.video.packets import remember_packets
 from reskin.video.pixels import Placement, colour_note, has_alpha, placement, says_alpha
-from reskin.video.probe import VideoInfo
 
 av.logging.set_level(None)  # FFmpeg's own chatter never reaches the user: our one line says what matters.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -141,16 +142,19 @@ def _whole(
     missing = [frame for frame in manifest.frames if not (out / frame.file).exists()]
     if missing:
         _log.info("%s: %d of %d pictures are missing and are made again", out, len(missing), total)
+        files: dict[int, dict[int, tuple[str, ...]]] = defaultdict(dict)  # of each source, by frame
+        for frame in missing:
+            if frame.source is not None and frame.index is not None:
+                mine = files[frame.source]
+                mine[frame.index] = (*mine.get(frame.index, ()), frame.file)
         where = {print_["sha256"]: video for print_, video in zip(plan["sources"], videos, strict=True)}
-        tasks = []
-        for number, origin in enumerate(manifest.sources):
-            files: dict[int, tuple[str, ...]] = {}
-            for frame in missing:
-                if frame.source == number and frame.index is not None:
-                    files[frame.index] = (*files.get(frame.index, ()), frame.file)
-            if files and origin.sha256 in where:
-                job = _job(where[origin.sha256], out, number, files, config, origin.bars or NO_BARS)
-                tasks.append(extract_task(job))
+        tasks = [
+            extract_task(
+                _job(where[origin.sha256], out, number, files[number], config, origin.bars or NO_BARS)
+            )
+            for number, origin in enumerate(manifest.sources)
+            if number in files and origin.sha256 in where
+        ]
         with ProcessPool(num_workers(videos, options.workers)) as pool:
             pool.run(tasks, lambda *_: None)
         shutil.rmtree(out / STATE, ignore_errors=True)
