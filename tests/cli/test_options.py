@@ -17,7 +17,8 @@ from reskin.methods import trained_names
 from reskin.parsing import Spelled
 
 WORDS = [
-    *([command] for command in COMMANDS if command not in ("train", "prepare")),
+    *([command] for command in COMMANDS if command not in ("train", "prepare", "segmenter")),
+    ["segmenter", "train"],
     *(["prepare", kind] for kind in ("frames", "faces", "images", "clips")),
     *(["train", method] for method in trained_names()),
 ]

@@ -127,7 +127,12 @@ def test_nearest_hashes_is_what_a_loop_finds() -> None:
 
 
 @pytest.mark.parametrize(
-    "clip", ["live/talking_man_portrait.mp4", "live/signer_woman.mkv", "cg/game_voxel_snow.mp4"]
+    "clip",
+    [
+        "live/signer_woman.mkv",
+        pytest.param("live/talking_man_portrait.mp4", marks=pytest.mark.slow),
+        pytest.param("cg/game_voxel_snow.mp4", marks=pytest.mark.slow),
+    ],
 )
 def test_the_default_split_of_a_real_clip_has_none(real_data: Path, clip: str, tmp_path: Path) -> None:
     prepare_frames([real_data / "video" / clip], tmp_path, FramesConfig(every=5, size="96"))

@@ -60,9 +60,16 @@ def test_python_of_the_readme_uses_names_that_exist() -> None:
     assert used and all(getattr(reskin, name) for name in used)
 
 
-def test_every_public_name_is_there() -> None:
-    for name in reskin.__all__:
-        assert getattr(reskin, name) is not None
+def test_every_public_name_leads_to_something_described() -> None:
+    assert len(set(reskin.__all__)) == len(reskin.__all__) > 10
+    for name in set(reskin.__all__) - {"__version__", "methods"}:
+        thing = getattr(reskin, name)
+        assert callable(thing) and thing.__module__.startswith("reskin."), name
+        assert name in ("train", thing.__name__), name  # `train` is called `train_run` where it is made
+        assert (thing.__doc__ or "").split("\n", maxsplit=1)[0].endswith("."), name
+    assert reskin.methods.__name__ == "reskin.methods" and re.match(r"\d+\.\d+", reskin.__version__)
+    with pytest.raises(AttributeError, match="no attribute 'translate_everything'"):
+        reskin.translate_everything  # noqa: B018
 
 
 def test_nothing_written_names_a_machine() -> None:

@@ -134,7 +134,11 @@ def test_a_side_that_is_left_out_altogether(make: Make, looks: Looks) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "low", "high"), [("horse2zebra", 0.7, 1.0), ("summer2winter_yosemite", 0.55, 1.0)]
+    ("name", "low", "high"),
+    [
+        pytest.param("horse2zebra", 0.7, 1.0, marks=pytest.mark.slow),
+        ("summer2winter_yosemite", 0.55, 1.0),
+    ],
 )
 def test_real_sides_lie_apart_and_halves_of_one_do_not(
     real_data: Path, name: str, low: float, high: float

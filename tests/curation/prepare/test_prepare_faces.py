@@ -268,7 +268,7 @@ faces.prepare_faces([Path(p) for p in sys.argv[3:]], Path(sys.argv[2]), config, 
 """
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(clips: list[Path], tmp_path: Path, kills: int) -> None:
     prepare_faces(clips, tmp_path / "whole", config())
     wanted = everything(tmp_path / "whole")
@@ -430,8 +430,11 @@ def test_heads_on_their_side_stand_upright_in_the_pictures(
                 assert np.abs(back.astype(int) - turned).mean() < 3
 
 
+@pytest.mark.parametrize(
+    "stage", ["search faces", *(pytest.param(name, marks=pytest.mark.slow) for name in ("scan", "cut faces"))]
+)
 def test_a_reader_that_crashes_costs_its_video_only(
-    clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     """However small the files are: each of several is read in a process of its own."""
     code = Path(worker.__file__).read_text(encoding="utf-8")
@@ -444,22 +447,19 @@ def test_a_reader_that_crashes_costs_its_video_only(
     assert line in code
     real = subprocess.Popen
     monkeypatch.setattr(faces_module, "num_workers", process_pool.num_workers)
-    for stage in ("scan", "search faces", "cut faces"):
-        crash = (
-            f"        if '/x/v.mp4' in str(task) and task['task'] == '{stage}': os.kill(os.getpid(), 11)\n"
-        )
-        script = tmp_path / f"{stage.replace(' ', '_')}.py"
-        script.write_text(code.replace(line, line + crash).replace("\n\ndef ", f"\n\n{head}\n\ndef ", 1))
+    crash = f"        if '/x/v.mp4' in str(task) and task['task'] == '{stage}': os.kill(os.getpid(), 11)\n"
+    script = tmp_path / "crashing.py"
+    script.write_text(code.replace(line, line + crash).replace("\n\ndef ", f"\n\n{head}\n\ndef ", 1))
 
-        def started(command: list[str], *, script: Path = script, **options: Any) -> Any:
-            paths = [options["env"]["PYTHONPATH"], str(Path(__file__).parents[3])]
-            options["env"] = {**options["env"], "PYTHONPATH": os.pathsep.join(paths)}
-            return real([sys.executable, str(script)], **options)
+    def started(command: list[str], **options: Any) -> Any:
+        paths = [options["env"]["PYTHONPATH"], str(Path(__file__).parents[3])]
+        options["env"] = {**options["env"], "PYTHONPATH": os.pathsep.join(paths)}
+        return real([sys.executable, str(script)], **options)
 
-        monkeypatch.setattr(process_pool.subprocess, "Popen", started)
-        manifest = prepare_faces(clips, tmp_path / stage, config(split="none"))
-        assert {frame.source for frame in manifest.frames} == {1} and len(manifest.damaged) == 1
-        assert manifest.damaged[0].startswith("v.mp4: ")
+    monkeypatch.setattr(process_pool.subprocess, "Popen", started)
+    manifest = prepare_faces(clips, tmp_path / "out", config(split="none"))
+    assert {frame.source for frame in manifest.frames} == {1} and len(manifest.damaged) == 1
+    assert manifest.damaged[0].startswith("v.mp4: ")
 
 
 def test_a_video_that_is_mended_during_an_unfinished_run_is_searched_again(

@@ -19,11 +19,12 @@ from tests.support.drawn_films import everything, shots_film
 
 from reskin.curation.prepare import extract as extract_module
 from reskin.curation.prepare import process_pool, worker
+from reskin.curation.prepare import videos as videos_module
 from reskin.curation.prepare.config import FramesConfig
 from reskin.curation.prepare.frames import prepare_frames
 from reskin.curation.prepare.picks import pick_frames
 from reskin.curation.prepare.presets import FRAMES, preset_settings
-from reskin.curation.prepare.process_pool import ProcessPool, num_workers
+from reskin.curation.prepare.process_pool import IN_THIS_PROCESS, ProcessPool, num_workers
 from reskin.data.folders import list_images
 from reskin.data.manifest import Manifest, read_manifest
 from reskin.errors import DataError, NotAVideoError, RunError, SettingsError, StorageError, VideoError
@@ -33,6 +34,12 @@ from reskin.storage import lock
 
 LENGTHS = [20, 15, 30, 12]
 STARTS = [0, 20, 35, 65]
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Films are read in this process unless a test asks for others: each takes a second to start."""
+    monkeypatch.setattr(videos_module, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
 
 
 @pytest.fixture(scope="module")

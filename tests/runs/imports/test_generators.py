@@ -410,13 +410,15 @@ def test_other_networks_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "make", [partial(Resnet, 4, 2, "batch"), partial(Unet, 2, 6), partial(BlurredResnet, 4, 1)]
 )
-def test_damaged_tables_are_refused(tmp_path: Path, make) -> None:
-    """Each weight in turn: missing, of another shape, not finite; and one too many."""
+@pytest.mark.parametrize("step", [1, pytest.param(4, marks=pytest.mark.slow)])
+def test_damaged_tables_are_refused(tmp_path: Path, make, step: int) -> None:
+    """One weight after the other: missing, of another shape, not finite; each in `step` of these ways."""
     path = tmp_path / "g.pth"
     whole = make().state_dict()
     weights = [key for key in whole if not key.endswith("num_batches_tracked")]
-    for key in weights[::3]:
-        for change in (None, whole[key][:-1], whole[key][None], torch.full_like(whole[key], float("nan"))):
+    for number, key in enumerate(weights[::3]):
+        changes = (None, whole[key][:-1], whole[key][None], torch.full_like(whole[key], float("nan")))
+        for change in [changes[(number + more) % 4] for more in range(step)]:
             state = {k: v.clone() for k, v in whole.items()}
             state.pop(key)
             if change is not None:
