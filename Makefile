@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table steady real real-films docs size parity setup lock bench-stripes
+.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table steady two-people real real-films docs size parity setup lock bench-stripes
 
 setup: $(READY)
 
@@ -68,6 +68,9 @@ style-table: $(READY)  ## many looks from one picture → docs/results/styles.md
 
 steady: $(READY)     ## CycleGAN with and without the equivariance loss, equal CPU time → docs/results/steady.md
 	$(BIN)/python -m benchmarks.steady
+
+two-people: $(READY)  ## CycleGAN, Recycle-GAN, vid2vid on two people, equal CPU time → sheet, film, numbers in build/two-people
+	$(BIN)/python -m benchmarks.two_people $(ARGS)
 
 real: $(READY)       ## on a machine with CUDA: METHODS="cyclegan cut" on SET=horse2zebra → build/real
 	$(BIN)/python -m benchmarks.real $(or $(SET),horse2zebra) $(or $(METHODS),cyclegan cut ganimorph_lite)
