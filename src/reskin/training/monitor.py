@@ -39,7 +39,7 @@ class Monitor:
 
     def __init__(self, method: Method, batches: Batches, run: Run, compute: Compute, *, start: int) -> None:
         self.method, self.run, self.compute = method, run, compute
-        self.held_out = batches.held_out(4)
+        self.held_out = batches.held_out(samples_shown(batches.windows_a.length))
         has_unseen = offers_held_out_losses(method) and not run.rank
         self.unseen = batches.held_out(HELD_OUT_COUNT) if has_unseen else None
         self.board = open_tensorboard(run)
@@ -109,3 +109,14 @@ def in_a_line(losses: dict[str, float]) -> str:
     'cycle 0.512 · identity 2.000'
     """
     return " · ".join(f"{name} {value:.3f}" for name, value in losses.items())
+
+
+def samples_shown(length: int) -> int:
+    """Samples of each domain in a sample grid: four images, or clips of about twelve frames together.
+
+    Two at least, or the outputs of a healthy run would all resemble each other.
+
+    >>> [samples_shown(length) for length in (1, 3, 7, 14)]
+    [4, 4, 2, 2]
+    """
+    return min(4, max(2, 12 // length))
