@@ -80,7 +80,7 @@ def measure_method(name: str, compute: Compute, weights: Path, rounds: int) -> d
     has_features = "feature_weights" in kind.Config.model_fields
     torch.manual_seed(0)
     method = kind(parse(kind.Config, {"feature_weights": str(weights)} if has_features else {}))
-    compute.place(method)
+    compute.move(method)
     method.prepare_training(load_features)
     side = int(kind.defaults.get("crop_size", SIDE))
     frames = () if kind.clip_length == 1 else (kind.clip_length,)

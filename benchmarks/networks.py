@@ -70,7 +70,7 @@ def made(case: Case, compute: Compute) -> CycleGAN:
     """The networks of a case on their device."""
     torch.manual_seed(0)
     method = CycleGAN(parse(CycleGANConfig, case.settings))
-    compute.place(method)
+    compute.move(method)
     return method
 
 

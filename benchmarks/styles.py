@@ -68,7 +68,7 @@ def measure_gatys(compute: Compute, side: int, steps: int, rounds: int) -> dict[
         def model(count: int) -> Gatys:
             config = GatysConfig(size=side, steps=count)
             made = Gatys(config, read_features(weights, config), [style])
-            compute.place(made)
+            compute.move(made)
             return made
 
         once, twice, gatys = model(1), model(2), model(steps)

@@ -29,7 +29,7 @@ def method_page(name: str) -> str:
         usage = f"reskin train {name} --a data/film --b data/game --out runs/film-game"
         lines.append(f"- weights with default settings: {size(method):,}")
         if method.defaults:
-            lines.append(f"- trained with `{in_flags(method.defaults)}` unless told otherwise")
+            lines.append(f"- trained with `{in_flags(method.defaults)}` unless you say otherwise")
     lines.append(f"\n```sh\n{usage}\n```\n")
     if issubclass(method, Method) and method.presets:
         lines.append("| preset | what it is | settings |\n|---|---|---|")

@@ -1,4 +1,4 @@
-"""The one place where device, precision and memory format are chosen."""
+"""The only module where device, precision and memory format are chosen."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Compute:
         """The context to run networks in."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
 
-    def place(self, network: nn.Module) -> None:
+    def move(self, network: nn.Module) -> None:
         """Move a network to the device. Weights stay channels first: measured, last costs on both kinds
         of device (docs/decisions/0003-speed.md)."""
         network.to(self.device)

@@ -1,11 +1,11 @@
-"""Pictures: files to bytes to tensors and back, and the only place where one becomes the other.
+"""Pictures: files to bytes to tensors and back, and the only code where one becomes the other.
 
 Outside the networks a picture is RGB, uint8, (H, W, 3); inside it is float32 in [-1, 1], (N, 3, H, W).
 
 A file is read as a person would see it: turned by its EXIF orientation, its colours brought to sRGB by its
 ICC profile, 16 bits brought to 8 by the full range (65535 becomes 255), floats from [0, 1], CMYK, LAB, grey
 and palettes converted, the first frame of several. Only the formats in `FORMATS` ever reach a decoder. What
-is written holds pixels only: no EXIF, no place, no profile (the pixels are sRGB).
+is written holds pixels only: no EXIF, no location, no profile (the pixels are sRGB).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Direction = Literal["a2b", "b2a"]
-"""Which way a picture is translated: side A to side B, or back."""
+"""Which way a picture is translated: domain A to domain B, or back."""
 
 Domain = Literal["a", "b"]
 """One of the two domains."""

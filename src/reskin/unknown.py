@@ -15,8 +15,8 @@ def unknown(kind: str, name: str, known: Iterable[str], *, what: str = "", fix: 
         kind: what the name should have been, such as "method".
         name: what was given.
         known: all names of this kind.
-        what: what is wrong, in place of "unknown kind 'name'".
-        fix: what to type next, in place of the list of known names.
+        what: what is wrong, instead of "unknown kind 'name'".
+        fix: what to type next, instead of the list of known names.
 
     >>> str(unknown("method", "cyclgan", ["cut", "cyclegan"]))
     "unknown method 'cyclgan'. Did you mean 'cyclegan'? Known: cut, cyclegan."

@@ -29,10 +29,10 @@ ORIGINS = frozenset(
     f"https://{host}"
     for host in ("raw.githubusercontent.com", "media.githubusercontent.com", "download.pytorch.org")
 )
-"""The only places that anything is fetched from, redirects included."""
+"""The only addresses that anything is fetched from, redirects included."""
 
 Progress = Callable[[int, int], None]
-"""Told how many of how many bytes are there."""
+"""Called with how many of how many bytes are there."""
 
 _CHUNK = 1 << 16
 _ATTEMPTS = 3
@@ -359,7 +359,7 @@ def _check_origin(address: str, origins: frozenset[str]) -> None:
     parts = urlsplit(address)
     if f"{parts.scheme}://{parts.hostname}" not in origins:
         raise WeightsError(
-            f"{address} is not one of the places that weights are fetched from",
+            f"{address} is not one of the addresses that weights are fetched from",
             f"Allowed: {', '.join(sorted(origins))}.",
         )
 

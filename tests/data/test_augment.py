@@ -37,7 +37,7 @@ def test_middle_chance_changes_nothing_to_speak_of() -> None:
 def test_factors(chance: float, factor: float) -> None:
     """Strength 0.4 gives factors from 0.6 to 1.4."""
     levels = torch.tensor([[0.1, 0.4], [0.2, 0.3], [0.5, 0.25]]).reshape(1, 3, 1, 2)
-    chances = np.full((1, 4), chance)
+    uniforms = np.full((1, 4), chance)
     grey = (0.299 * levels[:, 0] + 0.587 * levels[:, 1] + 0.114 * levels[:, 2]).unsqueeze(1)
     wanted = {
         "brightness": levels * factor,
@@ -45,7 +45,7 @@ def test_factors(chance: float, factor: float) -> None:
         "saturation": grey + (levels - grey) * factor,
     }
     for name, value in wanted.items():
-        result = jitter(levels * 2 - 1, chances, ColourJitter(**{name: 0.4}))
+        result = jitter(levels * 2 - 1, uniforms, ColourJitter(**{name: 0.4}))
         assert torch.allclose(result, value * 2 - 1, atol=1e-6), name
 
 
@@ -86,10 +86,10 @@ def test_blur_is_a_gaussian_of_three(chance: float, sigma: float) -> None:
 
 
 def test_a_draw_leaves_an_even_number() -> None:
-    chances = np.random.default_rng(0).random(10_000)
-    kind, rest = drawn(chances, (0.1, 0.0, 0.6, 0.3))
+    uniforms = np.random.default_rng(0).random(10_000)
+    kind, rest = drawn(uniforms, (0.1, 0.0, 0.6, 0.3))
     for case, share in enumerate((0.1, 0.0, 0.6, 0.3)):
-        assert abs((kind == case).mean() - share) <= 4 * math.sqrt(share * (1 - share) / len(chances))
+        assert abs((kind == case).mean() - share) <= 4 * math.sqrt(share * (1 - share) / len(uniforms))
         if share:
             assert (
                 np.histogram(rest[kind == case], bins=4, range=(0, 1))[0].min() > 0.2 * (kind == case).sum()
@@ -103,10 +103,10 @@ COLOURS = ColourJitter(0.2, 0.2, 0.2, 0.05)
 def cases(count: int, shares: tuple[float, ...], seed: int = 0) -> NDArray[np.int64]:
     """What `one_of_five` did to each of `count` equal pictures: its place in the list of five."""
     image = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(1)) * 1.6 - 0.8
-    chances = np.random.default_rng(seed).random((count, 4))
-    chances[:, 1] = 0.5 + 0.5 * chances[:, 1]  # the least blur changes nothing
-    results = one_of_five(image.expand(count, -1, -1, -1), chances, COLOURS, shares=shares)
-    known = [image, image.flip(3), image.flip(2), blur(image.expand(count, -1, -1, -1), chances[:, 1])]
+    uniforms = np.random.default_rng(seed).random((count, 4))
+    uniforms[:, 1] = 0.5 + 0.5 * uniforms[:, 1]  # the least blur changes nothing
+    results = one_of_five(image.expand(count, -1, -1, -1), uniforms, COLOURS, shares=shares)
+    known = [image, image.flip(3), image.flip(2), blur(image.expand(count, -1, -1, -1), uniforms[:, 1])]
     found = np.stack([(results == one).flatten(1).all(dim=1).numpy() for one in known])
     assert found.sum(axis=0).max() == 1  # never two of them
     return np.where(found.any(axis=0), found.argmax(axis=0), 4)
@@ -121,54 +121,56 @@ def test_exactly_one_of_five_as_often_as_told(shares: tuple[float, ...]) -> None
 
 def test_colours_of_one_of_five_are_those_of_jitter() -> None:
     images = torch.rand(3, 3, 4, 4) * 2 - 1
-    chances = np.random.default_rng(0).random((3, 4))
-    chances[:, 0] = (0.85, 0.9, 0.1)  # a quarter and a half through the last fifth; nothing
-    result = one_of_five(images, chances, COLOURS, shares=(0.2,) * 5)
-    wanted = jitter(images, np.column_stack([chances[:, 1:], [0.25, 0.5, 0.5]]), COLOURS)
+    uniforms = np.random.default_rng(0).random((3, 4))
+    uniforms[:, 0] = (0.85, 0.9, 0.1)  # a quarter and a half through the last fifth; nothing
+    result = one_of_five(images, uniforms, COLOURS, shares=(0.2,) * 5)
+    wanted = jitter(images, np.column_stack([uniforms[:, 1:], [0.25, 0.5, 0.5]]), COLOURS)
     torch.testing.assert_close(result[:2], wanted[:2])
     assert torch.equal(result[2], images[2])
 
 
 def test_each_flips_one_half_and_colours_all() -> None:
     images = torch.rand(2, 3, 4, 4) * 2 - 1
-    chances = np.full((2, 4), 0.5)
-    chances[0, 0] = 0.25
-    result = each(images, chances, ColourJitter(), flips=True)
+    uniforms = np.full((2, 4), 0.5)
+    uniforms[0, 0] = 0.25
+    result = each(images, uniforms, ColourJitter(), flips=True)
     assert torch.equal(result[0], images[0].flip(2)) and torch.equal(result[1], images[1])
-    assert each(images, chances, ColourJitter(), flips=False) is images
+    assert each(images, uniforms, ColourJitter(), flips=False) is images
 
 
-def chances(**given: float) -> NDArray[np.float64]:
+def uniforms(**given: float) -> NDArray[np.float64]:
     order = ("down", "across", "flip", "brightness", "contrast", "saturation", "rotate", "rescale")
     return np.array([given.get(name, 0.5) for name in order])
 
 
 def test_a_warp_of_middle_chances_is_the_middle_crop() -> None:
     image = torch.randn(1, 3, 24, 30)
-    crop = warped_crop(image, chances(), size=(16, 16), rotate=30.0, rescale=0.1)
+    crop = warped_crop(image, uniforms(), size=(16, 16), rotate=30.0, rescale=0.1)
     torch.testing.assert_close(crop, image[:, :, 4:20, 7:23], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("chance", "start"), [(0.0, 0), (1.0, 8)])
 def test_the_crop_of_a_warp_moves_from_edge_to_edge(chance: float, start: int) -> None:
     image = torch.randn(1, 3, 24, 24)
-    crop = warped_crop(image, chances(down=chance, across=1 - chance), size=(16, 16), rotate=9.0, rescale=0.2)
+    crop = warped_crop(
+        image, uniforms(down=chance, across=1 - chance), size=(16, 16), rotate=9.0, rescale=0.2
+    )
     wanted = image[:, :, start : start + 16, 8 - start : 24 - start]
     torch.testing.assert_close(crop, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_a_quarter_turn_is_rot90() -> None:
     image = torch.randn(1, 3, 16, 16)
-    crop = warped_crop(image, chances(rotate=1.0), size=(16, 16), rotate=90.0, rescale=0.0)
+    crop = warped_crop(image, uniforms(rotate=1.0), size=(16, 16), rotate=90.0, rescale=0.0)
     torch.testing.assert_close(crop, torch.rot90(image, -1, (2, 3)), rtol=1e-4, atol=1e-4)
 
 
 def test_rescaling_enlarges_and_edges_are_repeated() -> None:
     across = torch.linspace(-1, 1, 20).expand(1, 3, 20, 20)
-    larger = warped_crop(across, chances(rescale=1.0), size=(10, 10), rotate=0.0, rescale=0.25)
+    larger = warped_crop(across, uniforms(rescale=1.0), size=(10, 10), rotate=0.0, rescale=0.25)
     slope = larger[0, 0, 0].diff()
     torch.testing.assert_close(slope, (2 / 19 / 1.25) * torch.ones(9), rtol=1e-3, atol=1e-5)
     turned = warped_crop(
-        torch.ones(1, 3, 20, 20), chances(rotate=0.0), size=(20, 20), rotate=45.0, rescale=0.0
+        torch.ones(1, 3, 20, 20), uniforms(rotate=0.0), size=(20, 20), rotate=45.0, rescale=0.0
     )
     torch.testing.assert_close(turned, torch.ones(1, 3, 20, 20))

@@ -27,7 +27,7 @@ def test_ranks_see_together_what_one_process_sees() -> None:
     parts = [Sampler(11, 5, batch=2, seed=4, rank=rank, world=2) for rank in (0, 1)]
     for step in range(1, 12):
         halves = [part.at(step) for part in parts]
-        for name in ("a", "b", "chance_a", "chance_b"):
+        for name in ("a", "b", "uniform_a", "uniform_b"):
             joined = np.concatenate([getattr(half, name) for half in halves])
             assert np.array_equal(joined, getattr(whole.at(step), name))
 
@@ -58,7 +58,7 @@ def test_b_is_drawn_evenly_whatever_a_is() -> None:
 
 def test_chances_are_even_and_the_sides_are_independent() -> None:
     samples = [Sampler(50, 5, batch=50, seed=1).at(step) for step in range(1, 81)]
-    a, b = (np.concatenate([getattr(s, name) for s in samples]) for name in ("chance_a", "chance_b"))
+    a, b = (np.concatenate([getattr(s, name) for s in samples]) for name in ("uniform_a", "uniform_b"))
     assert a.shape == (4000, 8) and a.min() >= 0 and a.max() < 1
     assert np.abs(a.mean(0) - 0.5).max() < 0.025 and np.abs((a < 0.5).mean(0) - 0.5).max() < 0.04
     correlations = np.corrcoef(np.hstack([a, b]).T) - np.eye(16)
@@ -67,7 +67,7 @@ def test_chances_are_even_and_the_sides_are_independent() -> None:
 
 def test_pairs_share_index_and_chance() -> None:
     samples = Sampler(9, None, batch=4, seed=0).at(2)
-    assert np.array_equal(samples.a, samples.b) and np.array_equal(samples.chance_a, samples.chance_b)
+    assert np.array_equal(samples.a, samples.b) and np.array_equal(samples.uniform_a, samples.uniform_b)
 
 
 @pytest.mark.parametrize("seed", [0, -3, 2**70])

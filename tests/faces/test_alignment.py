@@ -74,7 +74,7 @@ def test_faces_are_never_mirrored() -> None:
 
 
 def test_points_that_say_nothing_are_refused() -> None:
-    with pytest.raises(ShapeError, match="one place"):
+    with pytest.raises(ShapeError, match="one position"):
         similarity([(1.0, 1.0)] * 5, [(0.0, 0.0)] * 5)
     with pytest.raises(ShapeError, match="cannot align"):
         similarity([(1.0, 1.0)], [(0.0, 0.0)])

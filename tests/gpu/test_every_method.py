@@ -23,7 +23,7 @@ pytestmark = [
 
 def on_gpu(name: str) -> Method:
     method = tiny(name)
-    choose_compute("cuda", "fp32").place(method)
+    choose_compute("cuda", "fp32").move(method)
     method.prepare_training(
         load_features
     )  # once more: pretrained features follow the weights to their device

@@ -54,7 +54,7 @@ def made(where: Compute, **settings: Any) -> CycleGAN | CycleGANUnet:
     torch.manual_seed(0)
     kind = CycleGANUnet if "downsamplings" in settings else CycleGAN
     method = kind(parse(kind.Config, settings or TINY))
-    where.place(method)
+    where.move(method)
     return method
 
 

@@ -135,7 +135,7 @@ def test_half_precision_is_computed_in_full() -> None:
         (64, {"window": 7}, r"Use 4 scales"),
         (12, {"scales": 2}, r"Use 1 scale "),
         (6, {"scales": 2, "window": 7}, r"Use a smaller window"),
-        (6, {"scales": 1, "window": 7}, r"wants sides of 7 px"),
+        (6, {"scales": 1, "window": 7}, r"wants edges of 7 px"),
         (16, {"shrinks": True}, r"Use 4 scales"),
     ],
 )

@@ -141,7 +141,7 @@ def convolution_gflops(compute: Compute) -> float:
     import torch
 
     layer = torch.nn.Conv2d(256, 256, 3, padding=1)
-    compute.place(layer)
+    compute.move(layer)
     images = torch.randn(1, 256, 64, 64, device=compute.device)
     best = float("inf")
     with torch.no_grad(), compute.autocast():

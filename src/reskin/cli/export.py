@@ -25,7 +25,7 @@ FRAMES = 64
 class Arguments(Settings):
     """Write the mean grade of footage as a .cube file, which grading and editing programs read.
 
-    A grade differs from place to place and from frame to frame; the table is its mean over the footage.
+    A grade differs from scene to scene and from frame to frame; the table is its mean over the footage.
 
     Examples:
       reskin export runs/film-game look.cube --on film.mp4

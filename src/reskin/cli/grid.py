@@ -31,7 +31,7 @@ class Arguments(Settings):
     out: Path
     """The picture to write."""
     style: tuple[Path, ...] = ()
-    """Example pictures of the other side (or folders of them), one column each."""
+    """Example pictures of the other domain (or folders of them), one column each."""
     styles: int | None = None
     """This many random styles instead of examples."""
     seed: int = 0
@@ -39,7 +39,7 @@ class Arguments(Settings):
     direction: Direction | None = None
     """a2b or b2a; by default the first one that the model was made for."""
     size: int = 256
-    """Side of a cell, px."""
+    """Height and width of a cell, px."""
     step: int | None = None
     """Checkpoint to use; by default the last."""
     overwrite: bool = False

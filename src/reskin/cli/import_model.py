@@ -15,13 +15,13 @@ from reskin.types import Direction
 class Arguments(Settings):
     """Turn a generator of the CycleGAN, pix2pix or CUT repository (latest_net_G_A.pth) into a model folder.
 
-    A network of fast style transfer (wave.pth) is taken too. Kind of network, blocks, normalisation, dropout
-    and width are read off the file; nothing has to be typed again.
+    A network of fast style transfer (painting.pth) is taken too. Kind of network, blocks, normalisation,
+    dropout and width are read off the file; nothing has to be typed again.
 
     Examples:
       reskin import latest_net_G_A.pth --out models/horse2zebra
       reskin translate models/horse2zebra horse.jpg zebra.jpg
-      reskin import wave.pth --out models/wave
+      reskin import painting.pth --out models/painting
     """
 
     file: Annotated[Path, Spelled(position="FILE")]

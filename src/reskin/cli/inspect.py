@@ -68,7 +68,7 @@ def _check_out(out: Path, domains: list[PictureSet]) -> None:
         if out.resolve().is_relative_to(domain.root.resolve()):
             raise SettingsError(
                 f"{out} lies inside the set {domain.root}, where its contact sheet would become a picture",
-                "Choose another place with --out.",
+                "Choose another folder with --out.",
             )
 
 
@@ -126,7 +126,7 @@ def _in_words(cards: list[dict[str, Any]], gap: GapReport | None, command: str) 
         lines += [f"  left out: {count} {why}" for why, count in card["left_out"].items()]
         lines += [f"  unreadable: {counts['unreadable']}"] if counts["unreadable"] else []
         lines.append(
-            f"  held-out pictures with a twin in another split: {leaks['leaked']} of {leaks['held_out']}"
+            f"  held out with a near-duplicate in another split: {leaks['leaked']} of {leaks['held_out']}"
         )
     if gap is None:
         return lines

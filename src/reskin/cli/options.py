@@ -128,7 +128,7 @@ def read_words(
         words: what was typed after the command.
         command: for the help and errors.
         about: what the command does, with its examples.
-        defaults: values in place of the models' own, for the help.
+        defaults: values instead of the models' own, for the help.
 
     Raises:
         SettingsError: an unknown option (with the nearest known one) or a word too few or too many.
@@ -236,7 +236,7 @@ def help_text(
         options: of the command.
         command: its name.
         about: its docstring.
-        defaults: values in place of the models' own.
+        defaults: values instead of the models' own.
         everything: all options, by group, instead of the few that people turn.
     """
     width = max(60, min(110, shutil.get_terminal_size((100, 24)).columns))

@@ -53,7 +53,7 @@ class FramesArguments(Settings):
     """
 
     videos: Annotated[tuple[Path, ...], Spelled(position="VIDEO")]
-    """One or more videos of one side."""
+    """One or more videos of one domain."""
     out: Path
     """The folder to make."""
     frames: FramesConfig
@@ -82,7 +82,7 @@ class ClipsArguments(Settings):
     """
 
     videos: Annotated[tuple[Path, ...], Spelled(position="VIDEO")]
-    """One or more videos of one side."""
+    """One or more videos of one domain."""
     out: Path
     """The folder to make."""
     clips: ClipsConfig

@@ -36,7 +36,7 @@ class Arguments(Settings):
     """
 
     videos: Annotated[tuple[Path, ...], Spelled(position="VIDEO")]
-    """One or more videos of one side."""
+    """One or more videos of one domain."""
     out: Path
     """The folder to make."""
     faces: FacesConfig

@@ -45,7 +45,7 @@ class Arguments(Settings):
     """One or more sets; the first keeps what it shares with another."""
     screen: ScreenConfig
     apply: Annotated[bool, BASIC] = False
-    """Leave out what was found, in place of what an earlier screening left out."""
+    """Leave out what was found, instead of what an earlier screening left out."""
     undo: Annotated[bool, BASIC] = False
     """Use everything again that screening left out, and forget what was kept or dropped by hand."""
     as_json: Annotated[bool, Spelled("json")] = False

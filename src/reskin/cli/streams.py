@@ -1,4 +1,4 @@
-"""What is printed, and where: one place through which every word of the command line goes.
+"""What is printed, and where: the one module through which every word of the command line goes.
 
 Names of files are shown with control characters escaped. A standard error that is closed or full loses
 lines, never the work; a standard output that cannot be written is an error, because a result is lost.

@@ -43,7 +43,7 @@ class RunArguments(Settings):
     config: Path | None = None
     """JSON file of settings, such as another run's config.json; flags overrule it."""
     pairs_from: Path | None = None
-    """For a method that learns from pairs, in place of --b: run of an image model, which makes domain B from
+    """For a method that learns from pairs, instead of --b: run of an image model, which makes domain B from
     domain A, in OUT/pairs."""
     allow_change: bool = False
     """Go on with a run although its settings differ from those it was begun with."""

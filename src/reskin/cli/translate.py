@@ -91,7 +91,7 @@ class Arguments(Settings):
     comparison: ComparisonSettings = ComparisonSettings()
     """How a video is shown beside its translation."""
     of_faces: FaceSettings = FaceSettings()
-    """Which faces of a video are translated, in place of whole frames."""
+    """Which faces of a video are translated, instead of whole frames."""
 
 
 def run(words: list[str]) -> int:

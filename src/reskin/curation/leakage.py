@@ -256,8 +256,8 @@ def nearest_hashes(
     Returns:
         (N,) indices and (N,) bits, 0 to 64; 65 where a picture has no structure, or there are no others.
 
-    >>> place, bits = nearest_hashes(np.array([255], np.uint64), np.array([0, 511], np.uint64))
-    >>> place.tolist(), bits.tolist()
+    >>> position, bits = nearest_hashes(np.array([255], np.uint64), np.array([0, 511], np.uint64))
+    >>> position.tolist(), bits.tolist()
     ([1], [1])
     """
     count = len(hashes)

@@ -2,7 +2,7 @@
 
 What is to be done, and the manifest that is true afterwards, are written down first. From then on the only
 way is forward: whoever opens the folder next finishes the moves. Every new name is one that no file had, so
-that a move that has been done is told from one that has not.
+that a move that has been done is distinguished from one that has not.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ SAME = 4
 
 _SIZE = 32
 _FLAT = 1.0
-"""A smaller difference between two waves is rounding (a wave of one grey level has about 16)."""
+"""A smaller difference between two coefficients is rounding (a picture of one grey level has about 16)."""
 _ROWS = 512
 
 
 def _waves() -> NDArray[np.float32]:
-    """The orthonormal cosine transform (DCT-II) of 32 values, (32, 32), one wave per row."""
+    """The orthonormal cosine transform (DCT-II) of 32 values, (32, 32), one frequency per row."""
     place, number = np.arange(_SIZE), np.arange(_SIZE)[:, None]
     waves = np.cos(np.pi * number * (2 * place + 1) / (2 * _SIZE)) * np.sqrt(2 / _SIZE)
     waves[0] = np.sqrt(1 / _SIZE)
@@ -32,7 +32,7 @@ def _waves() -> NDArray[np.float32]:
 
 
 def _slowest() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Places of the 64 slowest waves, without the mean: a hash must not depend on brightness."""
+    """Positions of the 64 lowest frequencies, without the mean: a hash must not depend on brightness."""
     places = [(row, column) for row in range(_SIZE) for column in range(_SIZE) if row or column]
     places.sort(key=lambda place: (sum(place), place))
     rows, columns = zip(*places[:BITS], strict=True)
@@ -46,8 +46,8 @@ _BIT_VALUES = np.uint64(1) << np.arange(BITS, dtype=np.uint64)
 def phash(image: Picture) -> int:
     """The perceptual hash of a picture: the same picture gives nearly the same bits, another about 32 others.
 
-    The picture is made grey and 32 x 32; a bit says whether one of its 64 slowest waves is well above their
-    median. A picture without any structure has the hash 0.
+    The picture is made grey and 32 x 32; a bit says whether one of its 64 lowest frequencies is well above
+    their median. A picture without any structure has the hash 0.
 
     Args:
         image: (H, W, 3) or grey (H, W), uint8.

@@ -1,7 +1,7 @@
 """Which pictures train, which test: by time, shot or source, so that neighbours are not parted.
 
-A frame resembles the ones beside it. A random split would put one of two twins into training and the other
-into the test, and every score would be too good.
+A frame resembles the ones beside it. A random split would put one of two near-duplicates into training and
+the other into the test, and every score would be too good.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def assign_splits(
 ) -> list[list[Split | None]]:
     """The split of every frame of every source; a pure function of its arguments.
 
-    block: each source is cut into a few segments of time; between stretches of different splits some frames
+    block: each source is cut into a few segments of time; between segments of different splits some frames
     are left out (None). Every source with at least `FEWEST` frames gives at least one to the test (and to
     val, if the ratio has one). source: whole sources go to one split. none: everything is "train".
 
@@ -84,9 +84,9 @@ def assign_splits(
         counts: frames of each source, in time order.
         by: how to split.
         ratio: "4:1" (train:test) or "8:1:1" (train:val:test); see `parse_ratio`.
-        seed: which stretches or sources are held out.
-        guard: frames to leave out between stretches, at least 1, for each source or for all; never more than
-            a quarter of a stretch.
+        seed: which segments or sources are held out.
+        guard: frames to leave out between segments, at least 1, for each source or for all; never more than
+            a quarter of a segment.
         first: number of the first of these sources in the dataset; a source's blocks depend on its number,
             not on what comes before or after.
 
@@ -160,7 +160,7 @@ def _runs(count: int, shares: dict[Split, float], seed: tuple[int, int]) -> list
 
 
 def guard_frames(spacing_seconds: float) -> int:
-    """Frames to leave out between stretches so that a second of film lies there, at least 1.
+    """Frames to leave out between segments so that a second of film lies there, at least 1.
 
     >>> guard_frames(0.25), guard_frames(4.0)
     (4, 1)
@@ -234,7 +234,7 @@ def shot_groups(shots: Sequence[Sequence[int]], *, ratio: str) -> list[list[int]
     """The group of every picture for a split by shot: neighbouring shots together, up to a third of a part.
 
     The shots of a dialogue go to and fro between two views; if each went its own way, every view would be on
-    both sides.
+    both domains.
 
     Args:
         shots: for each source the shot of each of its pictures, rising.

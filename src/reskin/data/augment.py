@@ -1,4 +1,4 @@
-"""Chance put to work on a batch that lies on the device: flips, blur and colours."""
+"""Random changes of a batch that lies on the device: flips, blur and colours."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class ColourJitter:
 
 
 def each(
-    images: Tensor, chances: NDArray[np.float64], colours: ColourJitter, *, flips: bool, frames: int = 1
+    images: Tensor, uniforms: NDArray[np.float64], colours: ColourJitter, *, flips: bool, frames: int = 1
 ) -> Tensor:
     """Flip one half of the images and change the colours of all.
 
     Args:
         images: (N, 3, H, W), float32, in [-1, 1].
-        chances: (N, 4), in [0, 1): for the flip and for three changes of colour. What the first leaves open
-            after its decision turns the hue, so that more kinds of chance need no more numbers.
+        uniforms: (N, 4), in [0, 1): for the flip and for three changes of colour. What the first leaves open
+            after its decision turns the hue, so that more kinds of change need no more numbers.
         colours: the strengths.
         flips: whether there are flips.
         frames: as in `jitter`.
@@ -50,15 +50,15 @@ def each(
     Returns:
         The same shape and range.
     """
-    half, rest = drawn(chances[:, 0], (0.5, 0.5))
+    half, rest = drawn(uniforms[:, 0], (0.5, 0.5))
     if flips:
         images = flip(images, half == 0)
-    return jitter(images, np.column_stack([chances[:, 1:], rest]), colours, frames=frames)
+    return jitter(images, np.column_stack([uniforms[:, 1:], rest]), colours, frames=frames)
 
 
 def one_of_five(
     images: Tensor,
-    chances: NDArray[np.float64],
+    uniforms: NDArray[np.float64],
     colours: ColourJitter,
     *,
     shares: Sequence[float],
@@ -68,7 +68,7 @@ def one_of_five(
 
     Args:
         images: (N, 3, H, W), float32, in [-1, 1].
-        chances: (N, 4), in [0, 1): the first decides, the others say how much.
+        uniforms: (N, 4), in [0, 1): the first decides, the others say how much.
         colours: the strengths of the changes of colour.
         shares: probabilities of the five, sum 1.
         frames: as in `jitter`.
@@ -76,23 +76,23 @@ def one_of_five(
     Returns:
         The same shape and range.
     """
-    kind, rest = drawn(chances[:, 0], shares)
+    kind, rest = drawn(uniforms[:, 0], shares)
     images = flip(flip(images, kind == 1), kind == 2, dim=2)
     if (kind == 3).any():
-        images = torch.where(_mask(kind == 3, images), blur(images, chances[:, 1]), images)
+        images = torch.where(_mask(kind == 3, images), blur(images, uniforms[:, 1]), images)
     if (kind == 4).any():
-        coloured = jitter(images, np.column_stack([chances[:, 1:], rest]), colours, frames=frames)
+        coloured = jitter(images, np.column_stack([uniforms[:, 1:], rest]), colours, frames=frames)
         images = torch.where(_mask(kind == 4, images), coloured, images)
     return images
 
 
 def drawn(
-    chances: NDArray[np.float64], shares: Sequence[float]
+    uniforms: NDArray[np.float64], shares: Sequence[float]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Which of several cases each chance picks, and what it leaves: a new number, even in [0, 1).
+    """Which of several cases each random number picks, and what it leaves: a new number, even in [0, 1).
 
     Args:
-        chances: (N,), in [0, 1).
+        uniforms: (N,), in [0, 1).
         shares: probabilities of the cases, sum 1.
 
     >>> drawn(np.array([0.1, 0.6, 0.75]), (0.5, 0.5))
@@ -100,9 +100,9 @@ def drawn(
     """
     ends = np.cumsum(shares)
     ends[-1] = 1.0  # the sum may be a hair short of it
-    kind = np.searchsorted(ends, chances, side="right")
+    kind = np.searchsorted(ends, uniforms, side="right")
     start = np.concatenate([[0.0], ends[:-1]])
-    return kind, (chances - start[kind]) / (ends - start)[kind]
+    return kind, (uniforms - start[kind]) / (ends - start)[kind]
 
 
 def flip(images: Tensor, mirrored: NDArray[np.bool_], *, dim: int = 3) -> Tensor:
@@ -122,7 +122,7 @@ def flip(images: Tensor, mirrored: NDArray[np.bool_], *, dim: int = 3) -> Tensor
 
 
 def warped_crop(
-    image: Tensor, chances: NDArray[np.float64], *, size: tuple[int, int], rotate: float, rescale: float
+    image: Tensor, uniforms: NDArray[np.float64], *, size: tuple[int, int], rotate: float, rescale: float
 ) -> Tensor:
     """Rotate an image about its middle, rescale it and cut a crop out, in one bilinear resampling.
 
@@ -130,7 +130,7 @@ def warped_crop(
 
     Args:
         image: (1, 3, H, W), float32.
-        chances: (8,), in [0, 1): the first two place the crop, the last two draw angle and scale.
+        uniforms: (8,), in [0, 1): the first two choose the crop, the last two draw angle and scale.
         size: height and width of the crop, px.
         rotate: largest angle either way, degrees.
         rescale: largest change of the scale, as a share.
@@ -139,12 +139,12 @@ def warped_crop(
         (1, 3, *size).
     """
     height, width = size
-    angle = math.radians(rotate) * (2 * chances[6] - 1)
-    scale = 1 + rescale * (2 * chances[7] - 1)
+    angle = math.radians(rotate) * (2 * uniforms[6] - 1)
+    scale = 1 + rescale * (2 * uniforms[7] - 1)
     full = image.shape[2] * scale, image.shape[3] * scale  # of the rescaled image, px
     # Middle of the crop, measured from the middle of the rescaled image; too small an image is centred.
-    down = (chances[0] - 0.5) * max(0.0, full[0] - height)
-    across = (chances[1] - 0.5) * max(0.0, full[1] - width)
+    down = (uniforms[0] - 0.5) * max(0.0, full[0] - height)
+    across = (uniforms[1] - 0.5) * max(0.0, full[1] - width)
     cos, sin = math.cos(angle), math.sin(angle)
     # From grid coordinates of the crop, -1 to 1, to px, turned back, to grid coordinates of the image.
     theta = image.new_tensor(
@@ -161,18 +161,18 @@ def _mask(chosen: NDArray[np.bool_], images: Tensor) -> Tensor:
     return on_device(torch.from_numpy(chosen), images.device)[:, None, None, None]
 
 
-def blur(images: Tensor, chances: NDArray[np.float64]) -> Tensor:
+def blur(images: Tensor, uniforms: NDArray[np.float64]) -> Tensor:
     """Blur each image with a Gaussian of 3 px of its own; the edges are mirrored.
 
     Args:
         images: (N, 3, H, W), H and W at least 2.
-        chances: (N,), in [0, 1): sigma goes evenly from 0.1 to 2 px.
+        uniforms: (N,), in [0, 1): sigma goes evenly from 0.1 to 2 px.
 
     Returns:
         The same shape and range.
     """
     low, high = _BLUR_SIGMA_PX
-    beside = np.exp(-1 / (2 * (low + (high - low) * chances) ** 2))
+    beside = np.exp(-1 / (2 * (low + (high - low) * uniforms) ** 2))
     # A middle of 1 and two neighbours of `beside`: 0 leaves the image, 1 would be the plain mean of three.
     side = on_device(torch.from_numpy((beside / (1 + 2 * beside)).astype(np.float32)), images.device)
     side = side[:, None, None, None]
@@ -184,7 +184,9 @@ def blur(images: Tensor, chances: NDArray[np.float64]) -> Tensor:
     return images
 
 
-def jitter(images: Tensor, chances: NDArray[np.float64], colours: ColourJitter, *, frames: int = 1) -> Tensor:
+def jitter(
+    images: Tensor, uniforms: NDArray[np.float64], colours: ColourJitter, *, frames: int = 1
+) -> Tensor:
     """Change brightness, then contrast, then saturation, then hue of each image by its own amounts.
 
     Brightness multiplies the values, contrast their distance to the image's mean grey, saturation their
@@ -192,7 +194,7 @@ def jitter(images: Tensor, chances: NDArray[np.float64], colours: ColourJitter, 
 
     Args:
         images: (N, 3, H, W), float32, in [-1, 1].
-        chances: (N, 4), in [0, 1): for brightness, contrast, saturation and hue.
+        uniforms: (N, 4), in [0, 1): for brightness, contrast, saturation and hue.
         colours: the strengths.
         frames: so many neighbours are a clip, whose mean grey is one.
 
@@ -202,7 +204,7 @@ def jitter(images: Tensor, chances: NDArray[np.float64], colours: ColourJitter, 
     if not colours.is_on:
         return images
     strengths = np.array([colours.brightness, colours.contrast, colours.saturation, colours.hue])
-    factors = ([1.0, 1.0, 1.0, 0.0] + strengths * (2.0 * chances - 1.0)).astype(np.float32)
+    factors = ([1.0, 1.0, 1.0, 0.0] + strengths * (2.0 * uniforms - 1.0)).astype(np.float32)
     bright, contrast, saturation, turn = on_device(torch.from_numpy(factors), images.device)[
         :, :, None, None, None
     ].unbind(1)

@@ -50,13 +50,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Batches:
-    """Pictures of two sides as training wants them.
+    """Pictures of two domains as training wants them.
 
     Attributes:
         config: the settings of the data.
         sampler: which pictures a step sees.
-        cache_a: decoded pictures of side A; in paired data the pairs, A above B.
-        cache_b: decoded pictures of side B; None in paired data.
+        cache_a: decoded pictures of domain A; in paired data the pairs, A above B.
+        cache_b: decoded pictures of domain B; None in paired data.
         windows_a: the samples of domain A: single images, or clips of consecutive frames.
         windows_b: those of domain B; in paired data the same.
         device: where batches are put.
@@ -101,14 +101,14 @@ class Batches:
             of_b = [frame for index in samples.b for frame in self.windows_b.frames(self.cache_b, index)]
         if self.whole_from is not None and step >= self.whole_from:
             of_a, of_b = ([unenlarged(picture, self.config) for picture in of_] for of_ in (of_a, of_b))
-        return Batch(self._ready(of_a, samples.chance_a), self._ready(of_b, samples.chance_b))
+        return Batch(self._ready(of_a, samples.uniform_a), self._ready(of_b, samples.uniform_b))
 
     def held_out(self, count: int) -> Batch:
-        """Pictures for sample grids, the same ones each time, without chance: the middle of each.
+        """Pictures for sample grids, the same ones each time, without randomness: the middle of each.
 
-        They come from the test split, else from val, else evenly from the pictures of training. A side with
-        fewer than `count` readable pictures repeats them if the other side has more. Of a method that learns
-        from clips, `count` clips.
+        They come from the test split, else from val, else evenly from the pictures of training. A domain with
+        fewer than `count` readable pictures repeats them if the other domain has more. Of a method that
+        learns from clips, `count` clips.
         """
         config, length = self.config, self.windows_a.length
         if self.cache_b is None:
@@ -152,40 +152,40 @@ class Batches:
             found.append(list(_readable(sources, count, partial(_fit_one, config=config))))
         return Batch(self._middles(found[0]), self._middles(found[1]))
 
-    def _ready(self, pictures: Sequence[Picture], chances: NDArray[np.float64]) -> Tensor:
-        """Cropped, on the device, as floats, changed by chance: (N, 3, H, W), or (N, T, 3, H, W) for clips.
+    def _ready(self, pictures: Sequence[Picture], uniforms: NDArray[np.float64]) -> Tensor:
+        """Cropped, on the device, as floats, changed at random: (N, 3, H, W), or (N, T, 3, H, W) for clips.
 
         Args:
             pictures: N of them, or N times T frames, clip after clip.
-            chances: (N, CHANCES); all frames of a clip are cropped, flipped and coloured alike.
+            uniforms: (N, UNIFORMS); all frames of a clip are cropped, flipped and coloured alike.
         """
         c, frames = self.config, self.windows_a.length
-        chances = np.repeat(chances, frames, axis=0)
+        uniforms = np.repeat(uniforms, frames, axis=0)
         height, width = self._crop_size(pictures)
         if c.rotate or c.rescale:
             on = [bytes_to_floats(on_device(torch.from_numpy(p)[None], self.device)) for p in pictures]
             warp = partial(warped_crop, size=(height, width), rotate=c.rotate, rescale=c.rescale)
-            images = torch.cat([warp(image, row) for image, row in zip(on, chances, strict=True)])
+            images = torch.cat([warp(image, row) for image, row in zip(on, uniforms, strict=True)])
         else:
-            images = self._crops(pictures, chances, height, width)
+            images = self._crops(pictures, uniforms, height, width)
         colours = ColourJitter(c.brightness, c.contrast, c.saturation, c.hue)
         if c.augment == "one_of_five":
             images = one_of_five(
-                images, chances[:, 2:6], colours, shares=c.augment_probabilities, frames=frames
+                images, uniforms[:, 2:6], colours, shares=c.augment_probabilities, frames=frames
             )
         else:
-            images = each(images, chances[:, 2:6], colours, flips=c.flip, frames=frames)
+            images = each(images, uniforms[:, 2:6], colours, flips=c.flip, frames=frames)
         return self._clips(images)
 
     def _crops(
-        self, pictures: Sequence[Picture], chances: NDArray[np.float64], height: int, width: int
+        self, pictures: Sequence[Picture], uniforms: NDArray[np.float64], height: int, width: int
     ) -> Tensor:
         """Crops at random positions, on the device, as floats: (N, 3, height, width)."""
         crops = _bytes((len(pictures), height, width, 3), self.device)
         target = crops.numpy()
         for i, picture in enumerate(pictures):
-            top = int(chances[i, 0] * (picture.shape[0] - height + 1))
-            left = int(chances[i, 1] * (picture.shape[1] - width + 1))
+            top = int(uniforms[i, 0] * (picture.shape[0] - height + 1))
+            left = int(uniforms[i, 1] * (picture.shape[1] - width + 1))
             target[i] = picture[top : top + height, left : left + width]
         return bytes_to_floats(on_device(crops, self.device))
 
@@ -260,7 +260,7 @@ def _training_pairs(config: DataConfig) -> tuple[list[Source], list[tuple[Path, 
     if not pairs:
         first = f": {alone[0][0]} {alone[0][1]}" if alone else ""
         what = f"no pairs in {config.a} and {config.b}{first}"
-        fix = "Give partners the same name, or one folder of A|B pictures as both sides; "
+        fix = "Give partners the same name, or one folder of A|B pictures as both domains; "
         raise DataError(what, f"{fix}without pairs, train a method such as cyclegan.")
     check_side_by_side([path for path, *rest in pairs if not rest])
     for path, reason in alone:
@@ -306,7 +306,7 @@ def _check_sizes(cache: Cache, config: DataConfig, batch: int) -> None:
 
 
 def _readable(sources: Sequence[Source], count: int, fit_source: Fit) -> list[Picture]:
-    """Up to `count` pictures spread evenly; in place of an unreadable one comes the next that is readable."""
+    """Up to `count` pictures spread evenly; instead of an unreadable one comes the next that is readable."""
     found: dict[int, Picture] = {}
     places = _evenly(range(len(sources)), count)
     for place in [*places, *(i for i in range(len(sources)) if i not in set(places))]:

@@ -79,26 +79,26 @@ def positions(paths: Sequence[Path], root: Path) -> list[Position | None]:
 
 
 def starts_of_windows(
-    places: Sequence[Position | None], length: int, sizes: NDArray[np.int64] | None = None
+    found: Sequence[Position | None], length: int, sizes: NDArray[np.int64] | None = None
 ) -> list[int]:
     """The indices at which `length` consecutive frames of one clip begin.
 
     Args:
-        places: the position of each frame, in the order in which they lie.
+        found: the position of each frame, in the order in which they lie.
         length: frames in a window.
         sizes: (N, 2), height and width of each; frames of other sizes do not follow each other.
 
-    >>> places = [Position(("x",), number) for number in (1, 2, 3, 5, 6)]
-    >>> starts_of_windows(places, 2)
+    >>> found = [Position(("x",), number) for number in (1, 2, 3, 5, 6)]
+    >>> starts_of_windows(found, 2)
     [0, 1, 3]
     """
     starts, run = [], 0
-    for index, place in enumerate(places):
-        before = places[index - 1] if index else None
-        follows = place is not None and before == Position(place.clip, place.number - 1)
+    for index, position in enumerate(found):
+        before = found[index - 1] if index else None
+        follows = position is not None and before == Position(position.clip, position.number - 1)
         if follows and sizes is not None:
             follows = bool((sizes[index] == sizes[index - 1]).all())
-        run = run + 1 if follows else int(place is not None)
+        run = run + 1 if follows else int(position is not None)
         if run >= length:
             starts.append(index - length + 1)
     return starts
@@ -116,10 +116,10 @@ def windows_in(cache: Cache, root: Path, length: int, *, are_strips: bool = Fals
         raise SettingsError(f"--frame-step {step} for {what}", "Leave --frame-step out.")
     if length == 1 or are_strips:
         return Windows(np.arange(len(cache)), length, are_strips)
-    places = positions([source[0] for source in cache.sources], root)
-    starts = starts_of_windows(places, span_of(length, step), cache.table[:, 1:])
+    found = positions([source[0] for source in cache.sources], root)
+    starts = starts_of_windows(found, span_of(length, step), cache.table[:, 1:])
     if not starts:
-        raise no_clips(places, root, length, step)
+        raise no_clips(found, root, length, step)
     return Windows(np.array(starts, dtype=np.int64), length, step=step)
 
 
@@ -132,10 +132,10 @@ def span_of(length: int, step: int) -> int:
     return (length - 1) * step + 1
 
 
-def no_clips(places: Sequence[Position | None], root: Path, length: int, step: int = 1) -> DataError:
+def no_clips(found: Sequence[Position | None], root: Path, length: int, step: int = 1) -> DataError:
     """The error for a dataset without a single window."""
     span = span_of(length, step)
-    longest = max((n for n in range(1, span) if starts_of_windows(places, n)), default=1)
+    longest = max((n for n in range(1, span) if starts_of_windows(found, n)), default=1)
     holds = "only single images" if longest == 1 else f"clips of {longest} at most"
     wanted = f"{span} consecutive frames" + (f" ({length} of them, {step} apart)" if step > 1 else "")
     return DataError(
@@ -146,10 +146,10 @@ def no_clips(places: Sequence[Position | None], root: Path, length: int, step: i
 
 def whole_clips(sources: Sequence[Source], root: Path, count: int) -> list[Source]:
     """At most `count` of the frames: whole clips, spread evenly over the dataset, as far as they fit."""
-    places = positions([source[0] for source in sources], root)
+    found = positions([source[0] for source in sources], root)
     clips: dict[tuple[str | int | None, ...], list[Source]] = {}
-    for source, place in zip(sources, places, strict=True):
-        clips.setdefault(place.clip if place else (source[0].as_posix(),), []).append(source)
+    for source, position in zip(sources, found, strict=True):
+        clips.setdefault(position.clip if position else (source[0].as_posix(),), []).append(source)
     groups = list(clips.values())
     number = max(1, len(groups) * count // max(1, len(sources)))
     chosen = [groups[i * len(groups) // number] for i in range(min(number, len(groups)))]

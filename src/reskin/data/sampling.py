@@ -1,4 +1,4 @@
-"""Which pictures and chances belong to a step: pure functions of (seed, step, rank), whoever asks when."""
+"""Which pictures and random numbers belong to a step: pure functions of (seed, step, rank)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 _ORDER, _DRAWS = 1, 2  # streams that must not resemble each other
 
 _FIRST = 6
-CHANCES = 8
+UNIFORMS = 8
 """Uniform numbers of one domain of a sample: crop down, crop across, flip, brightness, contrast, saturation,
 rotation, rescaling."""
 
@@ -22,16 +22,16 @@ class Samples:
     """What one step of one process sees.
 
     Attributes:
-        a: (N,) int64, indices of side A, or of pairs.
-        b: (N,) int64, indices of side B; the same as `a` in paired data.
-        chance_a: (N, CHANCES) float64 in [0, 1).
-        chance_b: the same for side B; equal to `chance_a` in paired data.
+        a: (N,) int64, indices of domain A, or of pairs.
+        b: (N,) int64, indices of domain B; the same as `a` in paired data.
+        uniform_a: (N, UNIFORMS) float64 in [0, 1).
+        uniform_b: the same for domain B; equal to `uniform_a` in paired data.
     """
 
     a: NDArray[np.int64]
     b: NDArray[np.int64]
-    chance_a: NDArray[np.float64]
-    chance_b: NDArray[np.float64]
+    uniform_a: NDArray[np.float64]
+    uniform_b: NDArray[np.float64]
 
 
 Pairing = Literal["unpaired", "paired"]
@@ -64,14 +64,14 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Chooses pictures and chances for a step.
+    """Chooses pictures and random numbers for a step.
 
     Samples are numbered through: sample n lies in epoch n // length, wherever it is drawn. Several processes
     with a small batch therefore see together what one with a large batch sees.
 
     Attributes:
-        count_a: pictures of side A, or pairs.
-        count_b: pictures of side B; None for paired data.
+        count_a: pictures of domain A, or pairs.
+        count_b: pictures of domain B; None for paired data.
         batch: samples per step and process.
         seed: any whole number.
         rank: number of this process, from 0.
@@ -87,7 +87,7 @@ class Sampler:
 
     @property
     def length(self) -> int:
-        """Samples in an epoch: in each, every picture of the larger side A (or every pair) comes up once."""
+        """Samples in an epoch: in each, every picture of A (or every pair) comes up at least once."""
         return max(self.count_a, self.count_b or 0)
 
     def at(self, step: int) -> Samples:
@@ -105,10 +105,10 @@ class Sampler:
         # The last two of each domain came later and lie behind the others, whose draws stay what they were.
         early, late = draws[:, 1 : 1 + 2 * _FIRST], draws[:, 1 + 2 * _FIRST :]
         parts = zip(np.hsplit(early, 2), np.hsplit(late, 2), strict=True)
-        chance_a, chance_b = (np.concatenate(part, axis=1) for part in parts)
+        uniform_a, uniform_b = (np.concatenate(part, axis=1) for part in parts)
         if self.count_b is None:
-            return Samples(a, a, chance_a, chance_a)
-        return Samples(a, (draws[:, 0] * self.count_b).astype(np.int64), chance_a, chance_b)
+            return Samples(a, a, uniform_a, uniform_a)
+        return Samples(a, (draws[:, 0] * self.count_b).astype(np.int64), uniform_a, uniform_b)
 
     def _index_a(self, number: int) -> int:
         epoch, place = divmod(number, self.length)
@@ -123,10 +123,10 @@ def _epoch_order(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
 
 
 def _draws(seed: int, number: int) -> NDArray[np.float64]:
-    """The uniform numbers of one sample: one for B's index, then the chances of both sides."""
+    """The uniform numbers of one sample: one for B's index, then those of both domains."""
     # Philox gives any place of its stream at once: the sample's number is the upper part of its counter.
     source = np.random.Philox(counter=[0, number, 0, 0], key=_key(seed))
-    return np.random.Generator(source).random(1 + 2 * CHANCES)
+    return np.random.Generator(source).random(1 + 2 * UNIFORMS)
 
 
 @lru_cache(maxsize=8)

@@ -63,7 +63,7 @@ class Networks:
                 each.setdefault(id(network), (network, []))[1].append(metric)
         return list(each.values())
 
-    def place(self, device: torch.device) -> None:
+    def move(self, device: torch.device) -> None:
         """Move all to a device."""
         for network in self.features.values():
             network.network.to(device)

@@ -1,4 +1,4 @@
-"""Colour transfer by mean and deviation: the cheap rival that a learned translation has to beat.
+"""Colour transfer by mean and deviation: the cheap baseline that a learned translation has to beat.
 
 Reinhard et al., "Color Transfer between Images", IEEE Computer Graphics and Applications 2001,
 https://doi.org/10.1109/38.946629. The paper's axes, l-alpha-beta of Ruderman et al., take logarithms and

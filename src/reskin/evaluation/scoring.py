@@ -75,7 +75,7 @@ class Evaluation:
             for direction in model.directions
         }
         self.device = next(iter(self.engines.values())).compute.device
-        networks.place(self.device)
+        networks.move(self.device)
         self.colours: dict[str, Colours] = {}
         self.swd_side, self.smallest_edge = SWD_SIDE_PX, 0
         self.patches = swd.patches_for(min(len(pictures) for pictures in domains.values()))

@@ -36,13 +36,13 @@ class Vectors:
         self._vectors: list[dict[str, list[Tensor]]] = [{} for _ in networks.used()]
         self._classes: dict[str, list[Tensor]] = {}
 
-    def add(self, rival: str, images: Sequence[Picture]) -> None:
-        """Take in images; `rival` says what they are: "" for outputs, "_input", "_reinhard"."""
+    def add(self, baseline: str, images: Sequence[Picture]) -> None:
+        """Take in images; `baseline` says what they are: "" for outputs, "_input", "_reinhard"."""
         for (network, _), known in zip(self.networks.used(), self._vectors, strict=True):
-            known.setdefault(rival, []).append(network.vectors(images))
+            known.setdefault(baseline, []).append(network.vectors(images))
         if "classes" in self.networks.features:
             network = self.networks.features["classes"]
-            self._classes.setdefault(rival, []).append(classify(network.network, images))
+            self._classes.setdefault(baseline, []).append(classify(network.network, images))
 
     def scores(self, direction: Direction, classes: Sequence[int]) -> dict[str, Score]:
         """Every set against the real images of the target domain.
@@ -61,7 +61,7 @@ class Vectors:
                     _training(network, self.target, target),
                 )
             real = torch.cat([network.vectors([image]) for image in self.target])
-            shown = {rival: torch.cat(each) for rival, each in known.items()}
+            shown = {baseline: torch.cat(each) for baseline, each in known.items()}
             features = Features(shown, real, training)
             scores |= set_scores(features, metrics, direction, network.note)
         if self._classes:
@@ -72,7 +72,7 @@ class Vectors:
         network = self.networks.features["classes"]
         real = torch.cat([classify(network.network, [image]) for image in self.target])
         note = f"classes of {network.name} ({network.digest}), {network.resize}"
-        shown = {rival: torch.cat(each) for rival, each in self._classes.items()}
+        shown = {baseline: torch.cat(each) for baseline, each in self._classes.items()}
         return class_scores({**shown, "_real": real}, classes, direction, note)
 
 

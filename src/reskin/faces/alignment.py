@@ -23,7 +23,7 @@ Matrix = NDArray[np.float64]
 """A 2x3 affine map of (x, y)."""
 
 Points = Sequence[tuple[float, float]]
-"""Places as (x, y), in px."""
+"""Positions as (x, y), in px."""
 
 # A frontal face: right eye, left eye, nose, right and left corner of the mouth (of the person, so the right
 # eye is on the left). The unit is the face's height from brow to chin, the origin the middle of its box.
@@ -38,11 +38,11 @@ def similarity(points: Points, targets: Points) -> Matrix:
     point patterns", 1991, eq. 40 to 42.
 
     Args:
-        points: at least two places that are not all the same.
+        points: at least two positions that are not all the same.
         targets: where they should go, in the same order.
 
     Raises:
-        ShapeError: fewer than two points, different numbers, or all points in one place.
+        ShapeError: fewer than two points, different numbers, or all points at one position.
 
     >>> similarity([(0, 0), (2, 0)], [(1, 1), (1, 5)]).round(6).tolist()  # a quarter turn, twice the size
     [[0.0, -2.0, 1.0], [2.0, 0.0, 1.0]]
@@ -55,7 +55,7 @@ def similarity(points: Points, targets: Points) -> Matrix:
     middle, aim = source.mean(axis=0), target.mean(axis=0)
     spread = ((source - middle) ** 2).sum(axis=1).mean()
     if not spread > 0:
-        raise ShapeError("all points are in one place", "Give points that differ.")
+        raise ShapeError("all points are at one position", "Give points that differ.")
     left, strengths, right = np.linalg.svd((target - aim).T @ (source - middle) / len(source))
     signs = np.array([1.0, np.sign(np.linalg.det(left) * np.linalg.det(right)) or 1.0])
     turned = (left * signs) @ right * float((strengths * signs).sum() / spread)
@@ -67,7 +67,7 @@ def landmark_matrix(landmarks: Points, *, size: int, margin: float) -> Matrix:
 
     Args:
         landmarks: right eye, left eye, nose, right and left corner of the mouth, in frame px.
-        size: side of the picture, in px.
+        size: height and width of the picture, in px.
         margin: room around the face, in heights of the face.
     """
     scale, middle = size / (1 + 2 * margin), (size - 1) / 2
@@ -80,7 +80,7 @@ def box_matrix(box: tuple[float, float, float, float], *, size: int, margin: flo
 
     Args:
         box: left, top, width, height, in frame px.
-        size: side of the picture, in px.
+        size: height and width of the picture, in px.
         margin: room around the box, as a share of its longer edge.
         turn: degrees, clockwise, by which the head is turned in the frame: 0, 90, 180 or 270; it is upright
             in the picture.
@@ -118,7 +118,7 @@ def cut_out(frame: Picture, matrix: Matrix, *, size: int, bars: Bars = NO_BARS) 
     Args:
         frame: (H, W, 3), uint8, RGB.
         matrix: the map from frame px to picture px.
-        size: side of the picture, in px.
+        size: height and width of the picture, in px.
         bars: black px at the left, top, right and bottom of the frame, which are not looked at.
 
     Returns:
@@ -165,7 +165,8 @@ def put_back(
         frame: (H, W, 3), uint8, RGB, of the size that the crop states.
         picture: (S, S, 3), uint8, RGB: what was cut out, or a translation of it.
         crop: where it was cut out.
-        feather: width of the soft border between the picture and the frame, as a share of the picture's side.
+        feather: width of the soft border between the picture and the frame, as a share of the picture's
+            height.
         bars: black px at the left, top, right and bottom of the frame, which stay as they are.
 
     Returns:
@@ -175,19 +176,19 @@ def put_back(
         ShapeError: the frame is not of the size that the crop states, or the picture is not square.
     """
     height, width = frame.shape[:2]
-    side = picture.shape[0]
-    if (width, height) != (crop.frame_width, crop.frame_height) or picture.shape[1] != side:
-        got = f"a frame of {width}x{height} and a picture of {picture.shape[1]}x{side}"
+    size = picture.shape[0]
+    if (width, height) != (crop.frame_width, crop.frame_height) or picture.shape[1] != size:
+        got = f"a frame of {width}x{height} and a picture of {picture.shape[1]}x{size}"
         wanted = f"a frame of {crop.frame_width}x{crop.frame_height} and a square picture"
         raise ShapeError(f"cannot put back: got {got}", f"Give {wanted}.")
     back = _inverse(np.array(crop.matrix, np.float64).reshape(2, 3))
-    left, top, right, bottom = _reach(back, side, (bars[0], bars[1], width - bars[2], height - bars[3]))
+    left, top, right, bottom = _reach(back, size, (bars[0], bars[1], width - bars[2], height - bars[3]))
     result = frame.copy()
     if left >= right or top >= bottom:
         return result
     back[:, 2] -= (left, top)
     area = (right - left, bottom - top)
-    share = _coverage(back, side, area, feather=feather)[..., None]
+    share = _coverage(back, size, area, feather=feather)[..., None]
     part = result[top:bottom, left:right]
     mixed = _warp(picture, back, area) * share + part * (1 - share)
     part[:] = np.rint(mixed).astype(np.uint8)
@@ -199,15 +200,15 @@ def _inverse(matrix: Matrix) -> Matrix:
     return np.column_stack([turned, -turned @ matrix[:, 2]])
 
 
-def _reach(back: Matrix, side: int, inside: Bars) -> Bars:
+def _reach(back: Matrix, size: int, inside: Bars) -> Bars:
     """The part of the frame that the picture covers: left, top, right, bottom, in whole px.
 
     Args:
         back: the map from picture px to frame px.
-        side: of the picture.
+        size: height and width of the picture, px.
         inside: what of the frame may be covered, in the same form.
     """
-    corners = np.array([(x, y) for x in (-0.5, side - 0.5) for y in (-0.5, side - 0.5)])
+    corners = np.array([(x, y) for x in (-0.5, size - 0.5) for y in (-0.5, size - 0.5)])
     places = corners @ back[:, :2].T + back[:, 2]
     left, top = np.floor(places.min(axis=0)).astype(int)
     right, bottom = np.ceil(places.max(axis=0)).astype(int) + 1
@@ -219,17 +220,17 @@ def _reach(back: Matrix, side: int, inside: Bars) -> Bars:
     )
 
 
-def _coverage(back: Matrix, side: int, area: tuple[int, int], *, feather: float) -> NDArray[np.float64]:
+def _coverage(back: Matrix, size: int, area: tuple[int, int], *, feather: float) -> NDArray[np.float64]:
     """How much of the picture each pixel of the area shows: 1 inside, 0 outside, between on the border."""
     there = _inverse(back)
     x, y = np.meshgrid(np.arange(area[0], dtype=np.float64), np.arange(area[1], dtype=np.float64))
     depths = []
     for row in there:
         place = row[0] * x + row[1] * y + row[2]
-        depths.append(np.minimum(place, side - 1 - place))
+        depths.append(np.minimum(place, size - 1 - place))
     depth = np.minimum(*depths)
     # Without a border a pixel counts where its centre is among the picture's pixel centres.
-    return np.clip(depth / (feather * side), 0, 1) if feather > 0 else (depth >= 0).astype(np.float64)
+    return np.clip(depth / (feather * size), 0, 1) if feather > 0 else (depth >= 0).astype(np.float64)
 
 
 def _warp(image: Picture, matrix: Matrix, area: tuple[int, int]) -> Picture:
@@ -249,7 +250,7 @@ def _warp(image: Picture, matrix: Matrix, area: tuple[int, int]) -> Picture:
 
 
 def turned_away(landmarks: Points) -> float:
-    """How far a face is turned to the side: 0 straight ahead, 1 when the nose is below an eye, more beyond.
+    """How far a face is turned left or right: 0 straight ahead, 1 when the nose is below an eye, more beyond.
 
     Args:
         landmarks: right eye, left eye, nose, right and left corner of the mouth, in px.

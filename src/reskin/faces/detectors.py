@@ -21,7 +21,7 @@ from reskin.storage import file_digest
 from reskin.weights import find_weights, local_weights
 
 LONGEST_SIDE = 960
-"""A larger frame is made smaller for the detector, in px; places are given in px of the frame itself."""
+"""A larger frame is made smaller for the detector, in px; positions are given in px of the frame itself."""
 
 _LEAST_SCORE = 0.5
 _MOST_FACES = 100

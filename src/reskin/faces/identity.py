@@ -1,8 +1,8 @@
 """Telling people apart by how their faces look: no network, so it works offline and knows no names.
 
 A face is described by where its edges run (histograms of oriented gradients, Dalal and Triggs, CVPR 2005)
-and by its colours, both on the aligned face. That tells the people of one film apart, under its light; it is
-no face recognition, and a photograph from another day may well not be recognised.
+and by its colours, both on the aligned face. That distinguishes the people of one film, under its light; it
+is no face recognition, and a photograph from another day may well not be recognised.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Faces of heads that lie on their side or hang upside down, for detectors that know upright faces only.
+"""Faces of heads that lie sideways or hang upside down, for detectors that know upright faces only.
 
 Such a detector sees an upside-down face too, but is less sure of it, and takes the mouth for the eyes. So the
 picture is searched in four orientations, and of each face the detection of which the detector is surest is

@@ -150,7 +150,7 @@ def _kalman(
 
 
 def _motion(step: float, acceleration: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Constant velocity over `step`, and what an acceleration that changes by chance adds to the spread."""
+    """Constant velocity over `step`, and what an acceleration that changes at random adds to the spread."""
     move = np.array([[1.0, step], [0.0, 1.0]])
     noise = acceleration * np.array([[step**3 / 3, step**2 / 2], [step**2 / 2, step]])
     return move, noise

@@ -129,7 +129,7 @@ class FaceTracker:
         )
 
     def _near(self, image: Picture, index: int) -> list[Face] | None:
-        """The known faces, each found again near its expected place; None where one is lost."""
+        """The known faces, each found again near its expected position; None where one is lost."""
         found: list[Face] = []
         for track in self._tracks:
             expected = track.expected(index)

@@ -1,4 +1,4 @@
-"""The one way from a model to pixels: device, precision, padding, memory and finite values in one place."""
+"""The one way from a model to pixels: device, precision, padding, memory and finite values in one module."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Engine:
         check_rendering(model, self.rendering)
         self.model, self.direction = model, direction
         self.compute = compute or choose_compute(str(_device_of(model)))
-        self.compute.place(model)
+        self.compute.move(model)
         self._stream = model.stream(direction)
         # A model with the default stream sees each frame for itself, so frames may share a call.
         self.remembers = type(self._stream) is not Stream

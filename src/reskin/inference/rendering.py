@@ -60,7 +60,7 @@ class Rendering:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Where results of one picture go, in their order: "" is the place that was asked for."""
+        """Where results of one picture go, in their order: "" is the position that was asked for."""
         count = 1 if self.styles is None else len(self.styles)
         looks = ("",) if count == 1 else tuple(f"style{number}" for number in range(1, count + 1))
         return (*looks, MASKS) if self.saves_masks else looks

@@ -92,7 +92,7 @@ def _at_once() -> int:
 
 
 class _Patch:
-    """Stands in the place of a module's method, for as long as anyone uses it."""
+    """Stands instead of a module's method, for as long as anyone uses it."""
 
     def __init__(self, module: nn.Module, name: str, function: Callable[..., Any]) -> None:
         self.module, self.name, self.function = module, name, function
@@ -247,7 +247,7 @@ def _layer_norm(norm: LayerNorm, features: Tensor, *, is_ours: bool = False) -> 
 
 
 def _adain(features: Tensor, look: Tensor) -> Tensor:
-    """`adain` in the place of its input; `look` is (N, 2, C): shift and scale."""
+    """`adain` instead of its input; `look` is (N, 2, C): shift and scale."""
     for group in _groups(features):
         features[:, group] = adain(features[:, group], look[:, 0, group], look[:, 1, group])
     return features
@@ -264,7 +264,7 @@ _NORMS: dict[type, Callable[..., Tensor]] = {
 
 
 def _flat(layers: Iterable[nn.Module]) -> Iterator[nn.Module]:
-    """The layers, with those of sequences inside in the place of the sequences."""
+    """The layers, with those of sequences inside instead of the sequences."""
     for layer in layers:
         if type(layer) is nn.Sequential:
             yield from _flat(layer)

@@ -12,7 +12,7 @@ from torch import Tensor
 from reskin.errors import NotFiniteError
 
 Tell = Callable[[int, float, Tensor], None]
-"""Told the number of an evaluation, from 1, its loss and its pixels."""
+"""Called with the number of an evaluation, from 1, its loss and its pixels."""
 
 HISTORY = 100
 """Earlier steps from which the curvature is guessed."""
@@ -37,7 +37,7 @@ def descend(
         start: the pixels to begin with, any shape, float32; left as they are.
         steps: evaluations (calls of the closure, of which one step of an optimizer makes several). Fewer are
             made only where the gradient is 0 or no step size helps.
-        tell: told about each evaluation that did not diverge.
+        tell: called for each evaluation that did not diverge.
 
     Returns:
         Pixels of the shape of `start`, which have been evaluated: their loss is finite and at most the first.

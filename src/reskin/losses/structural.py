@@ -125,13 +125,13 @@ def ms_ssim(
     return product.mean(dim=1)
 
 
-def most_scales(side: int, window: int) -> int:
-    """How many scales a picture with this shortest `side`, px, has room for; 0 if the window does not fit.
+def most_scales(shortest: int, window: int) -> int:
+    """How many scales a picture with this shortest edge, px, has room for; 0 if the window does not fit.
 
     >>> most_scales(128, 7), most_scales(128, 11), most_scales(32, 7)
     (5, 4, 3)
     """
-    return min(len(SCALE_WEIGHTS), (side // window).bit_length())
+    return min(len(SCALE_WEIGHTS), (shortest // window).bit_length())
 
 
 def _check(image: Tensor, reference: Tensor, *, scales: int, window: int, shrinks: bool) -> None:
@@ -142,7 +142,7 @@ def _check(image: Tensor, reference: Tensor, *, scales: int, window: int, shrink
     if image.shape != reference.shape or image.dim() != 4:
         raise ShapeError(
             f"pictures of {tuple(image.shape)} cannot be compared with {tuple(reference.shape)}",
-            "Use (N, C, H, W) of the same size and channels on both sides.",
+            "Use (N, C, H, W) of the same size and channels for both.",
         )
     side = min(image.shape[-2:])
     needed = (2 if shrinks else window) * 2 ** (scales - 1)
@@ -150,7 +150,7 @@ def _check(image: Tensor, reference: Tensor, *, scales: int, window: int, shrink
         return
     size = " x ".join(str(length) for length in image.shape[-2:])
     if scales == 1:
-        raise ShapeError(f"SSIM of pictures of {size} px", f"It wants sides of {window} px or more.")
+        raise ShapeError(f"SSIM of pictures of {size} px", f"It wants edges of {window} px or more.")
     fewer = most_scales(side, 2 if shrinks else window)
     instead = f"{fewer} scales" if fewer > 1 else "1 scale" if fewer else "a smaller window"
     raise ShapeError(

@@ -15,16 +15,16 @@ from reskin.errors import SettingsError, ShapeError
 from reskin.precision import at_least_float32
 
 GramSize = Literal["none", "places", "values"]
-"""What a Gram matrix is divided by: nothing (the paper), h * w places, or c * h * w values."""
+"""What a Gram matrix is divided by: nothing (the paper), h * w positions, or c * h * w values."""
 
 
 def gram(features: Tensor, divided_by: GramSize = "places") -> Tensor:
-    """Gram matrices: how often two channels are strong at the same place, wherever that is.
+    """Gram matrices: how often two channels are strong at the same position, wherever that is.
 
     Args:
         features: (N, C, H, W), float.
-        divided_by: "places" makes matrices of pictures of different sizes comparable; "values" also those of
-            layers of different widths.
+        divided_by: "positions" makes matrices of pictures of different sizes comparable; "values" also those
+            of layers of different widths.
 
     Returns:
         (N, C, C), float32, symmetric.
@@ -102,7 +102,7 @@ def total_variation(images: Tensor) -> Tensor:
         A scalar, float32: the mean over pairs side by side plus the mean over pairs one above the other.
 
     Raises:
-        ShapeError: the pictures are not (N, C, H, W) or have a side of one pixel.
+        ShapeError: the pictures are not (N, C, H, W) or a height or width of one pixel.
 
     >>> total_variation(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]]))
     tensor(1.)

@@ -46,7 +46,7 @@ class Method(Translator):
         whole_when_rate_falls: whether images are seen whole, at the size of a crop, from the step in which
             the learning rate begins to fall.
         same_every_step: whether every step does the same; only then can it be recorded as a CUDA graph.
-        defaults: settings of data and training that its paper has in place of the general defaults.
+        defaults: settings of data and training that its paper has instead of the general defaults.
         presets: settings that belong together, by name.
         former_presets: names that presets once had, and what to type instead.
         advice: for a kind of trouble in training, what to do with its own settings: "lower cycle_weight".
@@ -116,7 +116,7 @@ class Method(Translator):
         Args:
             name: of the optimizer.
             networks: what it trains; a weight that several of them share is trained once.
-            learning_rate: in place of the setting of this name.
+            learning_rate: instead of the setting of this name.
             weight_decay: pull towards 0, added to the gradient.
             kind: Adam with the betas of the settings, or plain gradient descent.
         """
@@ -137,7 +137,8 @@ class Method(Translator):
     def update(self, name: str, **terms: Tensor) -> None:
         """Change the networks of optimizer `name` to lower the sum of `terms`, weighted losses by name.
 
-        The one place where gradients are cleared, computed, averaged over processes, checked and applied.
+        The only method in which gradients are cleared, computed, averaged over processes, checked and
+        applied.
 
         Raises:
             NotFiniteError: naming the term, at once; where `checks_later` is set, at `raise_if_broken`.

@@ -49,7 +49,7 @@ class CycleGANAttentionConfig(MethodConfig):
     self_attention: Literal["none", "generator", "discriminator", "both"] = "both"
     """Which networks have a block of self-attention."""
     spectral_norm: bool = True
-    """Spectral norm in the discriminators, in place of `norm` (Miyato et al. 2018)."""
+    """Spectral norm in the discriminators, instead of `norm` (Miyato et al. 2018)."""
     cycle_weight: float = Field(default=10.0, ge=0)
     """Weight of the cycle-consistency loss |gen_b2a(gen_a2b(a)) - a|, in both directions; 0 for none."""
     identity_weight: float = Field(default=0.5, ge=0)

@@ -3,10 +3,10 @@
 Johnson et al., "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", ECCV 2016,
 https://arxiv.org/abs/1603.08155.
 
-Side A is what is painted: photographs of anything. Side B is the style: one picture (`--b wave.jpg`) or a
-folder of pictures that share a look. What the network should reach is the mean Gram matrix of the crops of
-side B in the batch. The style loss is the square of a distance, so over many steps its gradient is the one
-towards the mean of all crops of all pictures: several pictures give what they have in common.
+Domain A is what is painted: photographs of anything. Domain B is the style: one picture (`--b painting.jpg`)
+or a folder of pictures that share a look. What the network should reach is the mean Gram matrix of the crops
+of domain B in the batch. The style loss is the square of a distance, so over many steps its gradient is the
+one towards the mean of all crops of all pictures: several pictures give what they have in common.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class FastStyle(Method):
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _style_of(self, images: Tensor) -> dict[str, Tensor]:
-        """The mean Gram matrix, (1, C, C), of pictures of side B in each layer, over all processes."""
+        """The mean Gram matrix, (1, C, C), of pictures of domain B in each layer, over all processes."""
         with torch.no_grad():
             seen = self.vggs["style"](images)
             looks = {

@@ -109,7 +109,7 @@ def read_features(path: Path | str, config: GatysConfig) -> Vgg:
 class Gatys(Translator):
     """Nothing is learnt: each picture is optimised by L-BFGS, with one or several style pictures.
 
-    Type `reskin stylize photo.jpg --style wave.jpg --out painted.png`, with any of the settings as flags.
+    Type `reskin stylize photo.jpg --style painting.jpg --out painted.png`, with any of the settings as flags.
 
     Args:
         config: the settings.
@@ -152,7 +152,7 @@ class Gatys(Translator):
         for number, style in enumerate(styles):
             if style.dim() != 4 or style.shape[:2] != (1, 3) or min(style.shape[2:]) < SMALLEST_PX:
                 what = f"style picture {number + 1} is {tuple(style.shape)}, wanted (1, 3, H, W)"
-                raise ShapeError(what, f"Give pictures of at least {SMALLEST_PX} px a side.")
+                raise ShapeError(what, f"Give pictures of at least {SMALLEST_PX} px in height and width.")
             self.register_buffer(f"style_{number}", style.clone())
         default = STYLE_WEIGHTS[features.convention]
         self.style_weight = default if config.style_weight is None else config.style_weight
@@ -204,7 +204,7 @@ class Gatys(Translator):
         return made.clamp(-1, 1)
 
     def _teller(self, content: Tensor, done: int, total: int) -> Tell:
-        """What tells `report` of a pass that begins after `done` steps."""
+        """What calls `report` in a pass that begins after `done` steps."""
 
         def tell(step: int, loss: float, pixels: Tensor) -> None:
             assert self.report is not None

@@ -62,10 +62,10 @@ class Pix2Pix(Method):
 
     It translates from A to B. For the other way exchange the two folders.
 
-    The paper leaves dropout on when it translates, as the only source of chance, and normalises each picture
-    by its own statistics. Here a translation is the same each time, so dropout is off and the running
-    statistics of training are used; `has_test_noise` is the paper's way, its chance from torch's default
-    random numbers.
+    The paper leaves dropout on when it translates, as the only source of randomness, and normalises each
+    picture by its own statistics. Here a translation is the same each time, so dropout is off and the running
+    statistics of training are used; `has_test_noise` is the paper's way, its random numbers from torch's
+    default random numbers.
     """
 
     Config = Pix2PixConfig

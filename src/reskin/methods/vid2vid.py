@@ -6,7 +6,7 @@ The composite generator with a learnt flow and mask, image discriminators, video
 strides, and the losses of features and flows. Left out are the pyramid of sizes, the foreground's branch and
 the VGG loss. It learns from pairs of clips; where there are none, `--pairs-from RUN` makes domain B with an
 image model, and this method then learns to do the same without its flicker. The reference flow is DIS
-in place of FlowNet2. A clip begins from nothing (the code's `no_first_img`), as a film does after each cut.
+instead of FlowNet2. A clip begins from nothing (the code's `no_first_img`), as a film does after each cut.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from reskin.metrics.facts import Facts
 FACTS = Facts("domain_share", "numbers", better="higher", best=1.0, symmetric=False, needs_features=True)
 
 PENALTY = 1e-2
-"""Of the squared weights, so that domains that can be told apart perfectly give finite weights."""
+"""Of the squared weights, so that domains that can be distinguished perfectly give finite weights."""
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ class Facts:
             measured of features, probabilities or labels that a network made of images before.
         better: whether higher or lower is better.
         best: the value of a perfect result.
-        symmetric: whether the two inputs may change places.
+        symmetric: whether the two inputs may be exchanged.
         unit: of the value, for people; empty where it has none.
         needs_features: whether a network must be given that turns pictures into features.
-        is_unbiased: whether chance may take the value of a perfect result past `best`.
+        is_unbiased: whether random variation may take the value of a perfect result past `best`.
     """
 
     name: str

@@ -62,7 +62,7 @@ def kid(
 def kernel_distance(found: Tensor, wanted: Tensor, *, seed: int = 0) -> KernelDistance:
     """The same from features, (N, D) and (M, D): unbiased MMD² under (x·y / D + 1)³, over 100 subsets.
 
-    Sets of up to 1000 are taken whole, so that nothing is left to chance.
+    Sets of up to 1000 are taken whole, so that nothing is left to random choice.
 
     Raises:
         ShapeError: features of different lengths, or fewer than two of a set.

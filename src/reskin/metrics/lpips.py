@@ -26,8 +26,8 @@ Taps = Callable[[Tensor], Sequence[Tensor]]
 def lpips(image: Tensor, reference: Tensor, *, taps: Taps, weights: Sequence[Tensor] | None = None) -> Tensor:
     """Perceptual distance of each pair of pictures; lower is closer.
 
-    At every place of every layer the two feature vectors are brought to length 1 and their squared difference
-    is weighted by channel; the mean over the places is summed over the layers.
+    At every position of every layer the two feature vectors are brought to length 1 and their squared
+    difference is weighted by channel; the mean over the positions is summed over the layers.
 
     Args:
         image: (N, 3, H, W), float, in [-1, 1].
@@ -60,7 +60,7 @@ def lpips(image: Tensor, reference: Tensor, *, taps: Taps, weights: Sequence[Ten
 
 
 def _unit(features: Tensor) -> Tensor:
-    """Each place's vector at length 1."""
+    """Each position's vector at length 1."""
     return features / (features.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
 
 

@@ -15,7 +15,7 @@ from reskin.metrics.psnr import check_same_shape
 FACTS = Facts("ssim", "pair", better="higher", best=1.0, symmetric=True)
 
 WINDOW_PX = 11
-"""Side of the window in which mean, variance and covariance are taken."""
+"""Height and width of the window in which mean, variance and covariance are taken."""
 
 
 def ssim(image: Tensor, reference: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ def ssim(image: Tensor, reference: Tensor) -> Tensor:
         (N,) in [-1, 1].
 
     Raises:
-        ShapeError: the shapes differ (nothing is broadcast), or a side is shorter than the window.
+        ShapeError: the shapes differ (nothing is broadcast), or an edge is shorter than the window.
 
     >>> import torch
     >>> ssim(torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16))

@@ -9,7 +9,7 @@ The protocol, all of which a reported number should state:
 
 - levels: full size, then halved while the shorter edge stays at 16 px or more; the last one is the plain
   small picture.
-- patches: `PatchSet(patches=...)` of every level of every picture, at places that the seed alone decides.
+- patches: `PatchSet(patches=...)` of every level of every picture, at positions that the seed alone decides.
 - scale: per level and channel, by mean and deviation of the *reference* patches, so that a wrong tint or
   contrast counts. The paper lets each set use its own (`own_scale=True`), which forgives both.
 - lines: 256 directions from the unit sphere (the paper: 512); on each, the 1-Wasserstein distance of the
@@ -35,7 +35,7 @@ from reskin.metrics.facts import Facts
 FACTS = Facts("swd", "set", better="lower", best=0.0, symmetric=False)
 
 PATCH_PX = 7
-"""Side of a patch."""
+"""Height and width of a patch."""
 SMALLEST_LEVEL_PX = 16
 """The pyramid ends before its shorter edge falls below this."""
 PROJECTIONS = 256
@@ -69,12 +69,12 @@ class SlicedWasserstein:
 class PatchSet:
     """The patches of a set of pictures that are given a few at a time.
 
-    Every picture gives the same number of patches, at the same places of each level. So the order of the
+    Every picture gives the same number of patches, at the same positions of each level. So the order of the
     pictures does not matter, and the same pictures give the same set.
 
     Args:
-        patches: of each picture and level; a level with fewer places gives all it has.
-        seed: decides the places.
+        patches: of each picture and level; a level with fewer positions gives all it has.
+        seed: decides the positions.
 
     Attributes:
         pictures: how many were added.
@@ -92,12 +92,12 @@ class PatchSet:
             images: (N, 3, H, W), float, in [-1, 1]; H and W as in every call before.
 
         Raises:
-            ShapeError: not (N, 3, H, W), another size than before, or a side shorter than a patch.
+            ShapeError: not (N, 3, H, W), another size than before, or an edge shorter than a patch.
         """
         if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < PATCH_PX or not len(images):
             raise ShapeError(
                 f"pictures of shape {tuple(images.shape)} for the sliced Wasserstein distance",
-                f"Wanted (N, 3, H, W) with sides of {PATCH_PX} px or more.",
+                f"Wanted (N, 3, H, W) with edges of {PATCH_PX} px or more.",
             )
         size = (int(images.shape[2]), int(images.shape[3]))
         if self._size not in (None, size):
@@ -179,10 +179,10 @@ def swd(images: Tensor, reference: Tensor, *, own_scale: bool = False, seed: int
         images: (N, 3, H, W), float, in [-1, 1].
         reference: (M, 3, H, W), the same range.
         own_scale: see `distance`.
-        seed: decides places and lines.
+        seed: decides positions and lines.
 
     Raises:
-        ShapeError: other shapes, or a side shorter than a patch.
+        ShapeError: other shapes, or an edge shorter than a patch.
 
     >>> pictures = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     >>> swd(pictures, pictures.flip(0)).levels
@@ -196,7 +196,7 @@ def swd(images: Tensor, reference: Tensor, *, own_scale: bool = False, seed: int
 
 
 def laplacian_pyramid(images: Tensor) -> list[Tensor]:
-    """What each halving takes away, largest first, and last what remains: the plain small pictures.
+    """What each downsampling takes away, largest first, and last what remains: the plain small pictures.
 
     Args:
         images: (N, C, H, W), float.
@@ -233,14 +233,14 @@ def enlarge(images: Tensor, height: int, width: int) -> Tensor:
 
 
 def _places(height: int, width: int, count: int, seed: int) -> Tensor:
-    """Indices of upper left corners in a level of this size, (min(count, places),), all different."""
+    """Indices of upper left corners in a level of this size, (min(count, positions),), all different."""
     generator = torch.Generator().manual_seed(seed)
     places = (height - PATCH_PX + 1) * (width - PATCH_PX + 1)
     return torch.randperm(places, generator=generator)[:count]
 
 
 def _cut(level: Tensor, places: Tensor) -> Tensor:
-    """The patches of every picture of a level at `places`, (N * P, C, 49)."""
+    """The patches of every picture of a level at `positions`, (N * P, C, 49)."""
     windows = level.unfold(2, PATCH_PX, 1).unfold(3, PATCH_PX, 1)  # (N, C, rows, columns, 7, 7), a view
     rows, columns = places // windows.shape[3], places % windows.shape[3]
     chosen = windows[:, :, rows.to(level.device), columns.to(level.device)]  # (N, C, P, 7, 7)

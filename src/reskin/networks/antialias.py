@@ -1,4 +1,4 @@
-"""Halving and doubling that blur, so that a network's output moves with its input.
+"""Downsampling and upsampling that blur, so that a network's output moves with its input.
 
 Zhang, "Making Convolutional Networks Shift-Invariant Again", ICML 2019, https://arxiv.org/abs/1904.11486.
 Both layers work on each channel alone, learn nothing and hold nothing, so they add no entry to a checkpoint.

@@ -26,7 +26,7 @@ AFTER_CONVOLUTION = 3
 
 
 class SelfAttention(nn.Module):
-    """Adds to each place a mixture of what is at all places; at the start it adds nothing.
+    """Adds to each position a mixture of what is at all positions; at the start it adds nothing.
 
     The paper's symbols: f (queries), g (keys), h (values), v (out) and gamma. Four 1x1 convolutions without
     bias, an eighth of the channels for queries and keys and half of them for values; scores are not divided
@@ -34,8 +34,8 @@ class SelfAttention(nn.Module):
 
     Args:
         channels: of the features, at least 1.
-        is_pooled: keys and values are the largest of each 2x2 places, as in the published code: a quarter of
-            the memory.
+        is_pooled: keys and values are the largest of each 2x2 positions, as in the published code: a quarter
+            of the memory.
     """
 
     def __init__(self, channels: int, *, is_pooled: bool = True) -> None:
@@ -60,15 +60,15 @@ class SelfAttention(nn.Module):
         return features + self.gamma * self.out(seen)
 
     def shares(self, features: Tensor) -> Tensor:
-        """How much each place takes from each key, (N, H * W, keys); every row adds up to 1."""
+        """How much each position takes from each key, (N, H * W, keys); every row adds up to 1."""
         queries, keys, _ = self._projected(features)
         return (queries @ keys.transpose(1, 2)).softmax(dim=2)
 
     def _projected(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each (N, places, their channels)."""
+        """Queries, keys and values, each (N, positions, their channels)."""
         if self.is_pooled and min(features.shape[-2:]) < 2:
             raise ShapeError(
-                f"attention over {features.shape[-1]}x{features.shape[-2]} places cannot pool its keys",
+                f"attention over {features.shape[-1]}x{features.shape[-2]} positions cannot pool its keys",
                 "Use larger pictures.",
             )
         parts = [self.queries(features), self.keys(features), self.values(features)]

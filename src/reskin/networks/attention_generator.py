@@ -42,7 +42,7 @@ class Attended(NamedTuple):
 
     @property
     def background(self) -> Tensor:
-        """(N, 1, H, W) in [0, 1]: how much of the input is left at each place."""
+        """(N, 1, H, W) in [0, 1]: how much of the input is left at each position."""
         return self.masks[:, -1:]
 
 
@@ -97,7 +97,8 @@ class AttentionGenerator(nn.Module):
             The picture, nine contents in [-1, 1] and ten masks, float32.
 
         Raises:
-            ShapeError: another number of channels, or sides that are too small or no multiples of 4.
+            ShapeError: another number of channels, or a height or width that is too small or no multiple of
+                4.
         """
         check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_size)
         net = self.content
@@ -142,7 +143,7 @@ class OneMaskGenerator(nn.Module):
 
 
 def _exchange_norms(network: nn.Module, norm: Norm) -> None:
-    """Put norms of another kind in the place of the instance norms."""
+    """Put norms of another kind instead of the instance norms."""
     for parent in list(network.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, InstanceNorm2d):

@@ -45,7 +45,7 @@ def mirrored(images: Tensor, margin: int) -> Tensor:
 
     Args:
         images: (N, C, H, W); H and W larger than `margin`.
-        margin: what is added on each side, px.
+        margin: what is added at each edge, px.
 
     Returns:
         (N, C, H + 2 * margin, W + 2 * margin).

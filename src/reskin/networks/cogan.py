@@ -174,7 +174,7 @@ def picture_discriminators(
     0.3 and 0.5 (which four they are is not published), the layer before the logits by one of 0.5.
 
     Args:
-        width: channels after the first layer; each halving doubles them.
+        width: channels after the first layer; each downsampling doubles them.
         picture_size: as in `picture_generators`.
         sharing: share of the layers, from the logits back, that both domains have in common.
         norm: "batch" is the paper's; the first layer has none.

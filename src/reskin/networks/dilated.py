@@ -65,7 +65,7 @@ class DilatedDiscriminator(nn.Module):
             Logits (N, 1, h, w), one for each patch, and the map after every layer that has a norm, in order.
 
         Raises:
-            ShapeError: another number of channels, or a side below `smallest_size`.
+            ShapeError: another number of channels, or a height or width below `smallest_size`.
         """
         check_input(images, channels=3, multiple=1, smallest=self.smallest_size)
         features, maps = self.stem(images), []

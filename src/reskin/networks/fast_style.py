@@ -89,7 +89,7 @@ class StyleBlock(nn.Module):
 
 
 class FastStyleNetwork(nn.Module):
-    """Two halvings, residual blocks at a quarter of the size, two doublings; see `fast_style_network`."""
+    """Two downsamplings, residual blocks, two upsamplings; see `fast_style_network`."""
 
     size_multiple = 4
     smallest_size = 8  # At 4 px the blocks would see one pixel, which cannot be mirrored or normalised.
@@ -121,7 +121,7 @@ class FastStyleNetwork(nn.Module):
             limit either to 0 to 255 before it is shown.
 
         Raises:
-            ShapeError: not three channels, or sides that are too small or no multiples of 4.
+            ShapeError: not three channels, or a height or width that is too small or no multiple of 4.
         """
         check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_size)
         levels = at_least_float32(self.head(self.up(self.blocks(self.down(self.stem(images))))))

@@ -66,7 +66,8 @@ class GanimorphGenerator(nn.Module):
             (N, 3, H, W), float32, in [0, 1].
 
         Raises:
-            ShapeError: another number of channels, or sides that are too small or no multiples of 16.
+            ShapeError: another number of channels, or a height or width that is too small or no multiple of
+                16.
         """
         check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_size)
         skip1 = self.down1(self.stem(images))

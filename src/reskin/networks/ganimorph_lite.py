@@ -29,9 +29,10 @@ Layout = Literal["concatenate", "add"]
 class LiteGenerator(nn.Module):
     """The reduced generator: three downsamplings, blocks of two convolutions, one skip; in [-1, 1].
 
-    Its figure is lost; both layouts are inferred from what is told of it (about 5.7 million weights, blocks
-    of two convolutions). "concatenate" has two blocks in the middle, one after each of two doublings and a
-    skip that is concatenated; "add" has two in the middle, one on each side of them and a skip that is added.
+    Its figure is lost; both layouts are inferred from what is reported of it (about 5.7 million weights,
+    blocks of two convolutions). "concatenate" has two blocks in the middle, one after each of two doublings
+    and a skip that is concatenated; "add" has two in the middle, one each before and after them and a skip
+    that is added.
 
     Args:
         width: channels after the first layer.
@@ -95,7 +96,8 @@ class LiteGenerator(nn.Module):
             (N, 3, H, W), float32, in [-1, 1].
 
         Raises:
-            ShapeError: another number of channels, or sides that are too small or no multiples of 8.
+            ShapeError: another number of channels, or a height or width that is too small or no multiple of
+                8.
         """
         check_input(images, channels=3, multiple=self.size_multiple, smallest=self.smallest_size)
         skip = self.down1(self.stem(images))

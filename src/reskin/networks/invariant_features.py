@@ -21,7 +21,7 @@ InvariantLayer = Literal["relu4_3", "relu5_3"]
 
 
 class InvariantFeatures(nn.Module):
-    """Features of a VGG-16, instance-normalised: contrast and colour cast of a side are taken out.
+    """Features of a VGG-16, instance-normalised: contrast and colour cast of a domain are taken out.
 
     Args:
         load: gives the layers of a VGG-16 by their names.

@@ -21,7 +21,7 @@ class MultiscaleDiscriminator(nn.Module):
 
     Args:
         width: channels after the first layer; each further layer doubles them.
-        layers: halvings at each scale.
+        layers: downsamplings at each scale.
         scales: sizes of the picture that are judged.
 
     Raises:
@@ -54,7 +54,7 @@ class MultiscaleDiscriminator(nn.Module):
             For each scale, largest picture first, raw logits (N, 1, h, w).
 
         Raises:
-            ShapeError: another number of channels, or a side below `smallest_size`.
+            ShapeError: another number of channels, or a height or width below `smallest_size`.
         """
         check_input(images, channels=3, multiple=1, smallest=self.smallest_size)
         judged = []

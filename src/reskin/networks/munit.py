@@ -67,7 +67,8 @@ class ContentEncoder(nn.Module):
             (N, 4 * width, H / 4, W / 4).
 
         Raises:
-            ShapeError: another number of channels, or sides that are too small or no multiples of 4.
+            ShapeError: another number of channels, or a height or width that is too small or no multiple of
+                4.
         """
         check_input(images, channels=3, multiple=4, smallest=8)
         return self.layers(images)
@@ -104,7 +105,7 @@ class StyleEncoder(nn.Module):
             (N, style_size), float32.
 
         Raises:
-            ShapeError: another number of channels, or sides that are too small.
+            ShapeError: another number of channels, or a height or width that is too small.
         """
         check_input(images, channels=3, multiple=1, smallest=16)
         return at_least_float32(self.layers(images))

@@ -9,14 +9,14 @@ from reskin.errors import ShapeError
 
 
 def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
-    """The pictures with their right and lower edge extended until both sides divide by `multiple`.
+    """The pictures with their right and lower edge extended until height and width divide by `multiple`.
 
-    The edge is mirrored, which a convolution takes for more of the same picture. Where a side is too short
+    The edge is mirrored, which a convolution takes for more of the same picture. Where an edge is too short
     for that (the border is as wide as the picture or wider), its last row or column is repeated.
 
     Args:
         images: (N, C, H, W), any range.
-        multiple: what both sides must divide by, at least 1.
+        multiple: what height and width must divide by, at least 1.
 
     Returns:
         (N, C, H', W') with the smallest such H' >= H and W' >= W; `images` itself when they already fit.

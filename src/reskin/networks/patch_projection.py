@@ -1,4 +1,4 @@
-"""Vectors for single locations of feature maps, to be told apart by a contrastive loss.
+"""Vectors for single locations of feature maps, to be distinguished by a contrastive loss.
 
 Park et al., "Contrastive Learning for Unpaired Image-to-Image Translation", ECCV 2020,
 https://arxiv.org/abs/2007.15651, section 3: the network H, called F in their code.
@@ -71,7 +71,7 @@ def mirror_locations(locations: Locations, taps: Mapping[str, Tensor], is_mirror
 
 
 class PatchProjection(nn.Module):
-    """A small network for each map of features that turns one place of it into a vector of length 1.
+    """A small network for each map of features that turns one position of it into a vector of length 1.
 
     The channels of every map follow from the generator's settings, so all layers are there from the start and
     a checkpoint is whole from step 0. (The paper's code makes them when the first batch comes, and must run

@@ -38,7 +38,7 @@ class Discriminator(nn.Module):
             (N, 1, h, w) logits, one for each patch.
 
         Raises:
-            ShapeError: another number of channels, or a side below `smallest_size`.
+            ShapeError: another number of channels, or a height or width below `smallest_size`.
         """
         check_input(images, channels=self.in_channels, multiple=1, smallest=self.smallest_size)
         return self.layers(images)
@@ -54,7 +54,7 @@ def patch_discriminator(
 ) -> Discriminator:
     """PatchGAN: each logit sees a square of 16, 34, 70, 142, 286 or 574 px for 1 to 6 `layers`.
 
-    A picture of side s gives s // 2**layers - 2 logits a side.
+    A square picture of s px gives s // 2**layers - 2 logits in height and width.
 
     Args:
         width: channels after the first layer; later ones have 2, 4 and then 8 times as many.

@@ -1,4 +1,4 @@
-"""The networks of SimGAN: a refiner that keeps the size all the way, and a judge of small places.
+"""The networks of SimGAN: a refiner that keeps the size all the way, and a judge of small patches.
 
 Shrivastava et al., "Learning from Simulated and Unsupervised Images through Adversarial Training", CVPR 2017,
 https://arxiv.org/abs/1612.07828.
@@ -41,13 +41,13 @@ class Refiner(nn.Module):
         """Refine a batch.
 
         Args:
-            images: (N, channels, H, W) in [-1, 1]; sides of at least 2 px.
+            images: (N, channels, H, W) in [-1, 1]; at least 2 px high and wide.
 
         Returns:
             The same shape, float32, in [-1, 1].
 
         Raises:
-            ShapeError: another number of channels, or a side below 2 px.
+            ShapeError: another number of channels, or a height or width below 2 px.
         """
         check_input(images, channels=self.channels, multiple=1, smallest=2)
         return bounded(self.head(self.blocks(self.stem(images))))
@@ -73,7 +73,7 @@ def refiner(width: int = 64, blocks: int = 4, *, channels: int = 3) -> Refiner:
 
 
 class LocalDiscriminator(nn.Module):
-    """Judges each small place of a picture: refined or real; see `local_discriminator`."""
+    """Judges each small patch of a picture: refined or real; see `local_discriminator`."""
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class LocalDiscriminator(nn.Module):
             images: (N, channels, H, W) in [-1, 1].
 
         Returns:
-            (N, 2, ceil(H / 4), ceil(W / 4)): raw logits of "refined" and "real" for each place.
+            (N, 2, ceil(H / 4), ceil(W / 4)): raw logits of "refined" and "real" for each position.
 
         Raises:
             ShapeError: another number of channels.

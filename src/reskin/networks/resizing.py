@@ -9,11 +9,11 @@ from torch import Tensor
 from reskin.precision import at_least_float32
 
 SMALLEST_PX = 32
-"""Pictures are not made smaller than this on either side."""
+"""Pictures are not made smaller than this in height or width."""
 
 
 def working_size(height: int, width: int, longest: int) -> tuple[int, int]:
-    """Height and width to work at: a longest edge of at most `longest`, 0 for any; no side made below 32 px.
+    """Height and width to work at: a longest edge of at most `longest`, 0 for any; none made below 32 px.
 
     >>> working_size(3000, 4000, 512), working_size(40, 4000, 512), working_size(100, 200, 512)
     ((384, 512), (32, 512), (100, 200))

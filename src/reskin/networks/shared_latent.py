@@ -1,4 +1,4 @@
-"""The networks of UNIT, whose middle two sides share.
+"""The networks of UNIT, whose middle two domains share.
 
 Liu et al., "Unsupervised Image-to-Image Translation Networks", NeurIPS 2017,
 https://arxiv.org/abs/1703.00848. Beyond the edges lie zeros.
@@ -17,7 +17,7 @@ SLOPE = 0.01
 
 
 class LatentBlock(nn.Module):
-    """A residual block with zeros beyond the edges; one of them in each half is what both sides share.
+    """A residual block with zeros beyond the edges; one of them in each half is what both domains share.
 
     Args:
         channels: of its input and output.
@@ -39,7 +39,7 @@ class LatentBlock(nn.Module):
 
 
 class PrivateEncoder(nn.Module):
-    """The part of an encoder that belongs to one side: from a picture to a quarter of its size.
+    """The part of an encoder that belongs to one domain: from a picture to a quarter of its size.
 
     Args:
         width: channels after the first layer; four times as many come out.
@@ -72,14 +72,15 @@ class PrivateEncoder(nn.Module):
             (N, 4 * width, H / 4, W / 4).
 
         Raises:
-            ShapeError: another number of channels, or sides that are too small or no multiples of 4.
+            ShapeError: another number of channels, or a height or width that is too small or no multiple of
+                4.
         """
         check_input(images, channels=3, multiple=4, smallest=8)
         return self.layers(images)
 
 
 class PrivateDecoder(nn.Module):
-    """The part of a decoder that belongs to one side: from the shared block's features to a picture.
+    """The part of a decoder that belongs to one domain: from the shared block's features to a picture.
 
     Args:
         width: a quarter of the channels that come in.
@@ -108,7 +109,7 @@ class DownsamplingDiscriminator(nn.Module):
 
     Args:
         width: channels after the first layer.
-        layers: halvings.
+        layers: downsamplings.
 
     Raises:
         SettingsError: `width` or `layers` is below 1.

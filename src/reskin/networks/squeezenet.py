@@ -76,7 +76,7 @@ class SqueezeNet(nn.Module):
         """The outputs of the layers `TAPS`.
 
         Args:
-            images: (N, 3, H, W) in [-1, 1]; sides of 32 px or more.
+            images: (N, 3, H, W) in [-1, 1]; 32 px or more high and wide.
 
         Raises:
             ShapeError: other channels, or pictures that are too small.

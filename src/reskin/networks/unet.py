@@ -85,7 +85,8 @@ class UnetGenerator(nn.Module):
             (N, out_channels, H, W), float32, in [-1, 1].
 
         Raises:
-            ShapeError: another number of channels, or sides that are no multiples of `size_multiple`.
+            ShapeError: another number of channels, or a height or width that is no multiple of
+                `size_multiple`.
         """
         check_input(
             images, channels=self.in_channels, multiple=self.size_multiple, smallest=self.size_multiple

@@ -185,7 +185,7 @@ def _where(*kinds: str) -> str:
 
 
 def _number(layer: str) -> tuple[int, int]:
-    """Block and place of a layer: (3, 1) for "relu3_1"."""
+    """Block and position of a layer: (3, 1) for "relu3_1"."""
     block, place = layer[4:].split("_")
     return int(block), int(place)
 

@@ -127,7 +127,7 @@ def embed_video(path: Path) -> EmbeddedVideo:
 
 
 def _smaller(path: Path) -> tuple[bytes, tuple[int, int], str]:
-    """H.264 of the first minute with even sides of at most 640 px: bytes, size and what was done."""
+    """H.264 of the first minute with even edges of at most 640 px: bytes, size and what was done."""
     from reskin.video.reader import VideoReader
     from reskin.video.writer import Encoding, VideoWriter
 

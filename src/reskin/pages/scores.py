@@ -65,7 +65,7 @@ class Cell:
         heading: of its column.
         text: the number, "–" for none.
         interval: of 95 %, in words; empty where none is known.
-        is_best: whether it is ahead of the others by more than chance explains.
+        is_best: whether it is ahead of the others by more than random variation explains.
     """
 
     heading: str
@@ -122,7 +122,7 @@ def arrange(scores: Scores) -> dict[tuple[str, str], dict[str, Mapping[str, Any]
 
 
 def score_table(scores: Scores) -> ScoreTable:
-    """The table; what is better than the others by more than chance explains is marked."""
+    """The table; what is better than the others by more than random variation explains is marked."""
     rows = arrange(scores)
     subjects = [subject for subject in _HEADINGS if any(subject in row for row in rows.values())]
     lines = [_line(metric, way, row, subjects) for (metric, way), row in rows.items()]

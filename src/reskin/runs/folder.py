@@ -1,10 +1,10 @@
-"""The run folder: the one place where a training meets everything that reads it.
+"""The run folder: the only code where a training meets everything that reads it.
 
     config.json  losses.jsonl  health.jsonl  samples/00000500.png  checkpoints/00000500.safetensors
     scores.jsonl  validation.jsonl  log.txt  report.html
 
-One process writes, any number read. Lines are appended; everything else is renamed into place. Only this
-folder of the package knows these names.
+One process writes, any number read. Lines are appended; everything else is renamed to its name when whole.
+Only this folder of the package knows these names.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def load(folder: Path | str, *, device: str = "auto", step: int | None = None) -
     method.directions, method.trained_edge = directions, trained_edge(config)
     method.framings = framings(config, str(files.config))
     checkpoint.load_networks(method, state, "method.", partly=is_part)
-    choose_compute(device).place(method)
+    choose_compute(device).move(method)
     method.eval()
     return method
 

@@ -31,9 +31,9 @@ class TrainConfig(Settings):
     renamed_values = {"schedule": {"halving": "step"}}
 
     batch: Annotated[int, BASIC] = Field(default=1, ge=1)
-    """Pictures of each side in a step (of each process, if there are several)."""
+    """Pictures of each domain in a step (of each process, if there are several)."""
     epochs: Annotated[int, BASIC] = Field(default=200, ge=1)
-    """Times the larger side is gone through."""
+    """Times the larger domain is gone through."""
     decay_epochs: int | None = Field(default=None, ge=0)
     """Last epochs, over which the learning rate falls in a straight line to 0; half of all by default."""
     schedule: Literal["linear", "step", "constant"] = "linear"
@@ -142,7 +142,7 @@ def gather_settings(
     preset: str | None = None,
     source: str = "settings",
 ) -> RunSettings:
-    """All settings of a run; the one place where they are merged, for the command line and for Python.
+    """All settings of a run; the only code where they are merged, for the command line and for Python.
 
     What comes later counts: the defaults of the models, the method's own defaults, the preset, the file, what
     is given. `None` counts as not given. Every value is checked once, after that.
@@ -191,9 +191,9 @@ def sort_settings(method: str, values: dict[str, Any], *, source: str = "setting
 
 
 def overruled(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings `before` with those `given` in their place; `None` counts as not given.
+    """The settings `before` with those `given` instead; `None` counts as not given.
 
-    A length that is given, in steps, minutes or epochs, takes the place of any other; the epochs in which the
+    A length that is given, in steps, minutes or epochs, replaces any other; the epochs in which the
     learning rate falls keep their share of all.
 
     >>> overruled({"epochs": 200, "decay_epochs": 50, "steps": 9}, {"epochs": 8})

@@ -16,7 +16,7 @@ WARM_UP_STEPS = 3
 class GraphedStep:
     """A training step that is recorded once and replayed.
 
-    Everything the step reads from outside lies in fixed places on the device: batch and learning rates.
+    Everything the step reads from outside lies in fixed memory on the device: batch and learning rates.
     The recording leaves weights, optimizers and pools as they were.
 
     Args:

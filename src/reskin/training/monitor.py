@@ -71,7 +71,7 @@ class Monitor:
             self._warn(finding)
 
     def not_finite(self, step: int, error: NotFiniteError) -> NotFiniteError:
-        """Warn that a value of this step was not finite; what to raise in place of `error`."""
+        """Warn that a value of this step was not finite; what to raise instead of `error`."""
         at = "by" if self.method.checks_later else "at"
         finding = self.health.not_finite(step, error.what)
         self._warn(finding)

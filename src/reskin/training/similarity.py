@@ -27,7 +27,7 @@ class Similarity:
             the inputs' tones or of the negated outputs', whichever is more; 0 where all are the same.
         change: mean |output - input|, in [-1, 1].
         domain_distance: the least that pixels must change on average, in [-1, 1], for the tones of one domain
-            to become the other's, less what two halves of a domain differ by chance. A sound translation
+            to become the other's, less what two halves of a domain differ at random. A sound translation
             changes more.
         diversity: how far outputs differ from each other, as a share of how far inputs and real images of
             the other domain do, whichever is less; inf where those hardly differ.

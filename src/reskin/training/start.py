@@ -30,7 +30,7 @@ class Plan:
     Attributes:
         settings: all of them.
         steps: length of the run.
-        epoch_steps: steps in which the larger side is gone through once.
+        epoch_steps: steps in which the larger domain is gone through once.
         estimate: what the timed steps cost; None where nothing was timed.
         compute: where it would run.
         warnings: what would be left out, or what stands in the way.
@@ -237,7 +237,7 @@ def build(settings: RunSettings, compute: Compute) -> Method:
     """
     seed_step(settings.train.seed, 0, 0)
     method = settings.method_class(settings.method)
-    compute.place(method)
+    compute.move(method)
     if settings.train.compile:
         for network in method.children():
             if any(True for _ in network.parameters()):

@@ -208,7 +208,7 @@ def put_face(
     Args:
         picture: (H, W, 3) uint8, the frame.
         face: where it lies, and what was cut out there.
-        wanted: (S, S, 3) uint8, what is to be seen in its place.
+        wanted: (S, S, 3) uint8, what is to be seen instead.
         mask: (S, S), how much of it is shown.
         detail: see `FaceSetting`.
         bars: px of border at the left, top, right and bottom of the frame, which stay as they are.

@@ -44,7 +44,7 @@ DEFAULT_CROP_PX = 128
 
 @dataclass(frozen=True)
 class FaceOptions:
-    """Which faces of a film are translated, in place of whole frames.
+    """Which faces of a film are translated, instead of whole frames.
 
     Attributes:
         only: all; the largest of each frame; or those who look like the face in a picture.
@@ -249,7 +249,7 @@ def _alike(
 
 
 def _placed(track: _Track, cut: Cut, times: Sequence[float]) -> list[tuple[int, PlacedFace]]:
-    """The frames of a track, small gaps included, each with its place."""
+    """The frames of a track, small gaps included, each with its position."""
     placed = []
     numbers = sorted(track.faces)
     for run in _runs(numbers):

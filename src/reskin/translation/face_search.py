@@ -36,7 +36,7 @@ LOOK_EVERY = 5
 """The look of a face is taken in every such frame."""
 
 TURNS_EVERY = 5
-"""In every such frame heads are looked for that lie on their side or hang upside down."""
+"""In every such frame heads are looked for that lie sideways or hang upside down."""
 
 _LEAST_LOOK_SCORE = 0.65
 
@@ -70,7 +70,7 @@ class FilmFaces:
         return cls(options, detector, like)
 
     def facts(self) -> list[object]:
-        """What the places of the faces depend on, besides the options and the film."""
+        """What the positions of the faces depend on, besides the options and the film."""
         return [self.detector.name, None if self.like is None else [round(float(v), 4) for v in self.like]]
 
     def find(

@@ -65,7 +65,7 @@ class FilmOptions:
         deinterlace: whether interlaced frames are filled; see `reskin.video.reader.VideoReader`.
         start: seconds from the beginning of the film at which to begin.
         seconds: how much of the film to translate, in seconds; None for all that follows `start`.
-        faces: which faces to translate in place of whole frames; None for whole frames.
+        faces: which faces to translate instead of whole frames; None for whole frames.
 
     Raises:
         SettingsError: a value is out of range.
@@ -131,8 +131,8 @@ class Frames:
         numbers: of each, in the film.
         small: what the model is shown: the picture inside of the borders, at work size.
         made: what it made of that.
-        grades: of each frame, in place of `made`, for a model that grades.
-        faces: of each frame, in place of `small` and `made`, where only faces are translated.
+        grades: of each frame, instead of `made`, for a model that grades.
+        faces: of each frame, instead of `small` and `made`, where only faces are translated.
         masks: of each frame, (H, W), uint8, where there are any.
         result: as written, each of the size of its source.
         is_last: whether they are the last ones of a segment of the film.
@@ -191,7 +191,7 @@ class Film:
         self.shots, self._starts = list(shots), [shot.first for shot in shots]
 
     def take_faces(self, faces_at: Callable[[int, Picture], Sequence[PlacedFace]]) -> None:
-        """Translate faces in place of whole frames, those that `faces_at` finds in a frame of a number."""
+        """Translate faces instead of whole frames, those that `faces_at` finds in a frame of a number."""
         options = self.options
         assert options.faces is not None, "the options say whether faces are translated"
         setting = FaceSetting(self.face_size, self.framing.margin, options.steady, options.kept_detail)

@@ -21,7 +21,7 @@ from reskin.types import Direction
 def translate_array(
     model: Translator, image: NDArray[np.uint8], direction: Direction, compute: Compute | None = None
 ) -> NDArray[np.uint8]:
-    """A picture in memory in the look of the other side, at its own size.
+    """A picture in memory in the look of the other domain, at its own size.
 
     Args:
         model: any translator.
@@ -59,7 +59,7 @@ def translate_image(
     rendering: Rendering | None = None,
     overwrite: bool = False,
 ) -> Image.Image:
-    """A picture file in the look of the other side: upright, at its own size, its transparency kept.
+    """A picture file in the look of the other domain: upright, at its own size, its transparency kept.
 
     Args:
         model: any translator.

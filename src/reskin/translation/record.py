@@ -45,7 +45,7 @@ class Record:
     Args:
         folder: the output folder; it need not exist yet.
         made_by: what changes with the model, see `Engine.identity`.
-        parts: folders within `folder` that each picture has a place in; "" is the folder itself.
+        parts: folders within `folder` that each picture has a file in; "" is the folder itself.
 
     Raises:
         SettingsError: the record is there but is not readable.
@@ -65,7 +65,7 @@ class Record:
         )
 
     def is_foreign(self, job: Job) -> bool:
-        """Whether the picture's place is taken by a file that is not ours."""
+        """Whether the picture's position is taken by a file that is not ours."""
         return _text(job.target) not in self.files and any(map(os.path.lexists, self.outputs(job)))
 
     def expect(self, jobs: list[Job]) -> None:

@@ -31,7 +31,7 @@ class _Stretch:
 
 
 class Damage:
-    """Collects damaged frames; neighbours with the same fault become one stretch.
+    """Collects damaged frames; neighbours with the same fault become one segment.
 
     >>> damage = Damage()
     >>> for index in (3, 4, 5, 9):
@@ -61,5 +61,5 @@ class Damage:
             self._remarks.append(line)
 
     def lines(self) -> list[str]:
-        """One line for each damaged stretch, then the remarks."""
+        """One line for each damaged segment, then the remarks."""
         return [stretch.line() for stretch in self._stretches] + self._remarks

@@ -4,9 +4,9 @@ An interlaced frame holds two moments, one in its even and one in its odd lines,
 The filter keeps the lines of the first moment and makes the others from them and from the frames before and
 behind. One frame comes out for each that goes in, so that numbers and times stay.
 
-Many recorders mark progressive pictures as interlaced (MBAFF, progressive segmented frames). These are told
-apart by what is seen: a pixel is combed where it differs from the lines above and below in one direction, and
-where something moved.
+Many recorders mark progressive pictures as interlaced (MBAFF, progressive segmented frames). These are
+recognised apart by what is seen: a pixel is combed where it differs from the lines above and below in one
+direction, and where something moved.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Deinterlace = Literal["auto", "on", "off"]
 """Whether interlaced pictures are filled: where marked and seen to be combed (auto), always or never."""
 
 LOOKS = 12
-"""Places of a film that are looked at, two neighbouring frames each."""
+"""Positions of a film that are looked at, two neighbouring frames each."""
 
 _STEP = 12.0
 """Levels by which a line must stand out from both its neighbours, and by which a pixel must have moved."""

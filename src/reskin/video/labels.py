@@ -117,7 +117,7 @@ def lost_labels(source: Path, written: Path, suffix: str, *, is_part: bool = Fal
         if missing:
             notes.append(f"labels of the file left out, {suffix} holds none: {_listed(missing)}")
         if places:
-            notes.append("the place where the film was made is not written into the copy")
+            notes.append("the location where the film was made is not written into the copy")
         if not is_part and len(after.chapters()) < len(before.chapters()):
             notes.append(f"{len(before.chapters()) - len(after.chapters())} chapters are left out")
         if not is_part and timecode_of(before) and timecode_of(before) != timecode_of(after):

@@ -13,7 +13,7 @@ _MOST_READ_ERRORS = 8
 
 
 def read_packets(container: Any, streams: Sequence[Any], damage: Damage) -> Iterator[Any]:
-    """The packets of `streams` that hold data, going on after damaged stretches of the container.
+    """The packets of `streams` that hold data, going on after damaged segments of the container.
 
     An empty packet in the middle (AVI writes one for a repeated frame) would end the decoder's work, so it is
     left out; whoever decodes must drain the decoder at the end by decoding None.

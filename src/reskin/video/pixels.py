@@ -130,7 +130,7 @@ class Converter:
         self.has_refitted = False
         """Whether a frame of another size than the first one was met."""
 
-    def picture(self, frame: Any, place: Placement) -> tuple[np.ndarray, np.ndarray | None]:
+    def picture(self, frame: Any, placement: Placement) -> tuple[np.ndarray, np.ndarray | None]:
         """The picture of `frame` as (H, W, 3) uint8, upright, and its alpha, (H, W), 255 for opaque.
 
         The alpha is None where the pixel format has none or all of it is opaque.
@@ -138,13 +138,16 @@ class Converter:
         Raises:
             ValueError: the colour matrix is one that cannot be converted.
         """
-        width, height = place.stored_width, place.stored_height
-        if (frame.width, frame.height) == place.coded:
+        width, height = placement.stored_width, placement.stored_height
+        if (frame.width, frame.height) == placement.coded:
             stored = self._scaled(frame, width, height)
         else:
             self.has_refitted = True
             # Pixels have the shape that they had in the first frame.
-            across, down = width / place.coded[0] * frame.width, height / place.coded[1] * frame.height
+            across, down = (
+                width / placement.coded[0] * frame.width,
+                height / placement.coded[1] * frame.height,
+            )
             scale = min(width / across, height / down)
             inner = (max(1, round(across * scale)), max(1, round(down * scale)))
             left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
@@ -152,8 +155,8 @@ class Converter:
             stored = np.zeros((height, width, part.shape[2]), np.uint8)
             stored[..., 3:] = 255
             stored[top : top + inner[1], left : left + inner[0]] = part
-        image = np.rot90(stored, place.turns)
-        image = np.ascontiguousarray(image[:, ::-1] if place.mirrored else image)
+        image = np.rot90(stored, placement.turns)
+        image = np.ascontiguousarray(image[:, ::-1] if placement.mirrored else image)
         if image.shape[2] == 3:
             return image, None
         alpha = np.ascontiguousarray(image[..., 3])

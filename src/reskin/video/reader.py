@@ -47,7 +47,7 @@ class Frame:
     Attributes:
         image: (H, W, 3), uint8, RGB, upright, square pixels.
         time: seconds on the container's clock at which it is first shown; exact, not rounded.
-        index: place in the order of showing, from 0. Frames that are lost to damage keep their numbers.
+        index: position in the order of showing, from 0. Frames that are lost to damage keep their numbers.
         alpha: (H, W), uint8, 255 for opaque, where the reader keeps it and something is transparent; what is
             wholly so is white in `image`. None: `image` is all there is.
     """
@@ -91,7 +91,7 @@ class VideoReader:
         check_is_file(self.path)
         self._state = self._look()
         self._first = examine(self.path)
-        self.info, place = self._first.info, self._first.place
+        self.info, place = self._first.info, self._first.placement
         self._place = place if longest_px is None else place.within(longest_px)
         self.notes: list[str] = [self._first.note] if self._first.note else []
         self.keeps_alpha = False
@@ -104,7 +104,7 @@ class VideoReader:
 
     @property
     def damaged(self) -> list[str]:
-        """One line for each damaged stretch that the latest iteration has met; empty when all is sound."""
+        """One line for each damaged segment that the latest iteration has met; empty when all is sound."""
         return self._damage.lines()
 
     def __enter__(self) -> Self:
@@ -302,7 +302,7 @@ class VideoReader:
         """The frames with these numbers, rising, each once; only the groups that hold one are decoded.
 
         Args:
-            indices: places in the order of showing, from 0; any order.
+            indices: positions in the order of showing, from 0; any order.
 
         Raises:
             VideoError: a number that the file has not, or the file was changed meanwhile.

@@ -21,7 +21,7 @@ _BLACK = 3
 """Mean level, 0 to 255, below which a frame counts as black between two scenes."""
 
 _NOMINAL_RATE = 25.0
-"""The detectors count frames; what rate they are told does not matter to them."""
+"""The detectors count frames; the rate they are given does not matter to them."""
 
 
 def find_shots(

@@ -185,14 +185,14 @@ class Examined:
 
     Attributes:
         info: facts.
-        place: how its frames are set upright.
+        placement: how its frames are set upright.
         note: what to say about its colours, if anything.
         is_marked_interlaced: whether the first frame is marked as holding two moments.
         has_alpha: whether its pixels have transparency.
     """
 
     info: VideoInfo
-    place: Placement
+    placement: Placement
     note: str | None
     is_marked_interlaced: bool
     has_alpha: bool

@@ -185,8 +185,8 @@ class PacketTable:
     def start_for(self, key: Key | None) -> Key | None:
         """The key at which decoding must begin so that the pictures from `key` on are known by number.
 
-        Where pictures are counted, those shown before a key but stored behind it are only told apart by what
-        comes out when the pictures before them are decoded as well.
+        Where pictures are counted, those shown before a key but stored behind it are only distinguished by
+        what comes out when the pictures before them are decoded as well.
         """
         if key is None or not self.is_counted or key.ordinal == 0:
             return key

@@ -24,7 +24,7 @@ WHITE = 203.0
 """Reference white, cd/m2; white of the result."""
 
 PEAK = 1000.0
-"""The brightest light that is told apart, cd/m2: that of the screens on which most films are graded."""
+"""The brightest light that is distinguished, cd/m2: that of the screens on which most films are graded."""
 
 _PRIMARIES = {
     1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),

@@ -351,7 +351,7 @@ def _seconds(packet: Any) -> Fraction:
 def encoding_for(reader: VideoReader, path: Path, encoding: Encoding) -> Encoding:
     """How a film made of another is encoded: with transparency where that has it and the file can hold it.
 
-    The reader is told to give transparency in that case, and else not to.
+    The reader is asked to give transparency in that case, and else not to.
 
     Raises:
         VideoError: the source cannot be read.

@@ -52,7 +52,7 @@ class StylizeConfig(Settings):
     style: Annotated[tuple[Path, ...], BASIC] = ()
     """Pictures whose style to take, at least 32 px in width and height."""
     model: Annotated[Path | None, BASIC] = None
-    """In place of --style: the folder of a network that has learnt a style (fast_style)."""
+    """In position of --style: the folder of a network that has learnt a style (fast_style)."""
     weights: Path | None = None
     """File of VGG weights; by default torchvision's VGG-19, fetched if it is not there (575 MB)."""
     every: int = Field(default=0, ge=0)
@@ -173,7 +173,7 @@ def _read_style(path: Path) -> Tensor:
     if min(height, width) < SMALLEST_PX:
         raise ImageError(
             f"{path} is only {width}x{height} px, too small for a style",
-            f"Give a picture of {SMALLEST_PX} px or more a side.",
+            f"Give a picture of {SMALLEST_PX} px or more a domain.",
         )
     return to_tensor(picture)
 

@@ -68,7 +68,7 @@ class FilmSettings(Settings):
         """The same as `translate_video` takes it.
 
         Args:
-            faces: which faces to translate in place of whole frames; None for whole frames.
+            faces: which faces to translate instead of whole frames; None for whole frames.
 
         Raises:
             SettingsError: a value is out of range.
@@ -90,7 +90,7 @@ class FilmSettings(Settings):
 
 
 class FaceSettings(Settings):
-    """Which faces of a video are translated, in place of whole frames."""
+    """Which faces of a video are translated, instead of whole frames."""
 
     faces: Annotated[bool, BASIC] = False
     """Translate faces only, each cut out as the model learnt them and put back; the rest stays as it is."""

@@ -87,6 +87,6 @@ def _tone(pitch_hz: float) -> np.ndarray:
 
 
 def _add(sound: np.ndarray, start: int, piece: np.ndarray, place: float) -> None:
-    """Mix `piece` into `sound` from `start` on; `place` is 0 for the left ear, 1 for the right."""
+    """Mix `piece` into `sound` from `start` on; `position` is 0 for the left ear, 1 for the right."""
     length = min(len(piece), len(sound) - start)
     sound[start : start + length] += piece[:length, None] * np.array([1 - place, place], np.float32)

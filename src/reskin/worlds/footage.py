@@ -19,7 +19,7 @@ from reskin.worlds.stage import Stage, flow_of, lay
 __all__ = ["CLASSES", "SEASONS", "Footage", "Look", "Season", "WorldFrame"]
 
 SMALLEST_PX, LARGEST_PX = 32, 1024
-"""Limits of each side of a frame."""
+"""Limits of each edge of a frame."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Footage:
         frame_rate: frames per second.
         scene_frames: frames from one cut to the next.
         seasons: of the film, scene by scene, again from the first after the last. The game has none, so all
-            of `SEASONS` make a side B in four looks for one side A.
+            of `SEASONS` make a domain B in four looks for one domain A.
 
     Raises:
         SettingsError: a value is out of range.

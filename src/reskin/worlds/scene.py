@@ -112,8 +112,8 @@ class _Stage:
         travel = self.way * parallax - drift * self.num_frames
         return min(0.0, travel) - 0.02, max(0.0, travel) + self.aspect + 0.02
 
-    def places(self, ends: tuple[float, float], gap: tuple[float, float]) -> list[float]:
-        """Places along a strip, a random `gap` apart, reaching past both ends."""
+    def spaced(self, ends: tuple[float, float], gap: tuple[float, float]) -> list[float]:
+        """Positions along a strip, a random `gap` apart, reaching past both ends."""
         x, found = ends[0] - self.rng.uniform(0.0, gap[1]), []
         while x < ends[1] + gap[1]:
             found.append(x)
@@ -135,7 +135,7 @@ class _Stage:
         drift = float(self.rng.uniform(0.0006, 0.0016))
         ends = self.span(0.08, drift)
         items: list[Shape] = []
-        for x in self.places(ends, (0.3, 0.44)):
+        for x in self.spaced(ends, (0.3, 0.44)):
             width = self.rng.uniform(0.2, 0.34)
             items += moved(shapes.cloud(self.rng, width), x, self.rng.uniform(0.09, 0.27))
         return Strip(tuple(items), 0.08, drift, *ends, 0.0, 0.4)
@@ -194,7 +194,7 @@ class _Stage:
 
     def walkers(self) -> tuple[Walker, ...]:
         rng, (left, right) = self.rng, self.span(1.0)
-        places = self.places((left - 0.1, right + 0.1), (0.26, 0.42))[:MOST_PEOPLE]
+        places = self.spaced((left - 0.1, right + 0.1), (0.26, 0.42))[:MOST_PEOPLE]
         people = []
         for x in places:
             person = Person(
@@ -213,7 +213,7 @@ class _Stage:
         for y, facing in ((ROAD + 0.075, -1), (VERGE - 0.012, 1)):
             speed = facing * float(self.rng.uniform(0.004, 0.012))
             ends = self.span(1.0, speed)
-            for x in self.places(ends, (0.95, 1.35))[: MOST_CARS // 2]:
+            for x in self.spaced(ends, (0.95, 1.35))[: MOST_CARS // 2]:
                 length = float(self.rng.uniform(0.3, 0.34))
                 found.append(Car(tuple(shapes.car(self.rng, length, facing)), x, y, speed, length))
         return tuple(found)
@@ -224,6 +224,6 @@ class _Stage:
         edge = VERGE + 0.016 + rng.uniform(-0.009, 0.007, len(x))
         closed = np.concatenate([np.stack([x, edge], axis=1), [(ends[1], 1.0), (ends[0], 1.0)]])
         items = [Shape(closed, "grass", 0.3, tint_below=1.0)]
-        for place in self.places(ends, (0.5, 0.9)):
+        for place in self.spaced(ends, (0.5, 0.9)):
             items += moved(shapes.bush(rng, rng.uniform(0.13, 0.19)), place, 1.0)
         return Strip(tuple(items), 1.35, 0.0, *ends, VERGE - 0.02, 1.0)

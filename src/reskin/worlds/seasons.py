@@ -1,7 +1,7 @@
 """The four seasons of the film: the same street with other sky, ground, leaves and light.
 
 Nothing moves from one season to the next, so each frame has a known truth in all four, and what a translation
-made of a game frame can be told by comparing it with them.
+made of a game frame can be judged by comparing it with them.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Sprite:
 
 @dataclass(frozen=True)
 class Placed:
-    """A sprite in a frame: its anchor's place in fine pixels."""
+    """A sprite in a frame: its anchor's position in fine pixels."""
 
     sprite: Sprite
     x: int
@@ -80,7 +80,7 @@ def flow_of(pieces: np.ndarray, motions: np.ndarray) -> np.ndarray:
 
     Args:
         pieces: (H, W) uint8, which moving piece each pixel shows.
-        motions: (n, 2, 3) float64, for each piece the affine map of places in pixels to the next frame.
+        motions: (n, 2, 3) float64, for each piece the affine map of positions in pixels to the next frame.
 
     Returns:
         (H, W, 2) float32 pixels, x before y.
@@ -103,7 +103,7 @@ class Stage:
         scene: what is where.
         key: (seed, scene number), from which the surface texture is drawn.
         size: (width, height) of the frame in pixels.
-        fine: fine pixels per pixel, along each side.
+        fine: fine pixels per pixel, in height and width.
         season: in which the film is painted.
     """
 

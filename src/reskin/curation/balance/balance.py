@@ -148,7 +148,7 @@ def balance_sets(
 ) -> list[DomainBalance]:
     """Bring each split of each domain to the same ratio, leaving out as few pictures as possible.
 
-    What is left out has the reason "balance" in the manifest, in place of an earlier balancing; files stay
+    What is left out has the reason "balance" in the manifest, instead of an earlier balancing; files stay
     where they are. What is measured is kept in the manifest. Without a ratio nothing is left out.
 
     Args:

@@ -81,7 +81,7 @@ SETS: dict[str, StandardSet] = {
             "pix2pix-facades", "photographs | labels of facades", "400 pairs", "CMP Facade Database: research"
         ),
         _paired("pix2pix-maps", "aerial photographs | maps", "1,096 pairs", "Google Maps: research"),
-        _paired("night2day", "night | day of one place", "about 20,000 pairs", "research"),
+        _paired("night2day", "night | day of one location", "about 20,000 pairs", "research"),
         StandardSet(
             "pix2pix-cityscapes",
             "paired",

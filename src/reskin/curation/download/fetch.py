@@ -20,7 +20,7 @@ from reskin.online import check_online
 from reskin.storage import free_bytes, read_json, storage_error, write_json
 
 Report = Callable[[int, int | None], None]
-"""Told after each block how many bytes of how many (None: not known) are here."""
+"""Called after each block with how many bytes of how many (None: not known) are here."""
 
 ATTEMPTS = 5
 """Times that a broken connection is taken up again before the user is asked."""
@@ -186,7 +186,7 @@ def _answer(
 
 
 def _mark_of(headers: Message) -> str | None:
-    """What tells this version of the file from another: a strong ETag, or else the date it has."""
+    """What distinguishes this version of the file from another: a strong ETag, or else the date it has."""
     tag = headers.get("ETag")
     return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
 

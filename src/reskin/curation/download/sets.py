@@ -24,7 +24,7 @@ PINS_NAME = "downloads.json"
 """The checksum of each set as it was first seen, in the cache folder."""
 
 Report = Callable[[str, int, int | None], None]
-"""Told "bytes" or "pictures", how many are done, and of how many (None: not known)."""
+"""Called with "bytes" or "pictures", how many are done, and of how many (None: not known)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Downloaded:
 
 
 def cache_folder() -> Path:
-    """Where downloads and their checksums are kept: RESKIN_CACHE, or the system's place for caches."""
+    """Where downloads and their checksums are kept: RESKIN_CACHE, or the system's folder for caches."""
     if own := os.environ.get("RESKIN_CACHE"):
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")

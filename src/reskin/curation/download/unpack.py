@@ -22,7 +22,7 @@ from reskin.image_formats import is_image_name
 from reskin.storage import free_bytes, storage_error
 
 Report = Callable[[int, int | None], None]
-"""Told how many pictures of how many (None: not known) are unpacked."""
+"""Called with how many pictures of how many (None: not known) are unpacked."""
 
 MOST_MEMBERS = 1_000_000
 MOST_RATIO = 200

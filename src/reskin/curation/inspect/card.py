@@ -264,7 +264,7 @@ def _leak_lines(leaks: dict[str, Any]) -> list[str]:
         return [*lines, "Nothing is held out."]
     lines.append(
         f"{leaks['leaked']:,} of {leaks['held_out']:,} held-out pictures ({leaks['share']:.1%}) have a "
-        f"twin in another split: {leaks['by_picture']:,} look the same, "
+        f"near-duplicate in another split: {leaks['by_picture']:,} look the same, "
         f"{leaks['by_time']:,} are less than {leaks['seconds']} s apart."
     )
     if leaks["worst"]:

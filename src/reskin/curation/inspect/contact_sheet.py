@@ -72,7 +72,7 @@ def _small(measured: MeasuredSet, place: int, cell: tuple[int, int]) -> Image.Im
     try:
         picture = Image.fromarray(read_image(measured.of.root / measured.records[place].file))
     except ImageError as error:
-        _log.info("%s; its place on the contact sheet stays empty", error)
+        _log.info("%s; its position on the contact sheet stays empty", error)
         return None
     picture.thumbnail(cell, Image.Resampling.LANCZOS, reducing_gap=2.0)
     return picture

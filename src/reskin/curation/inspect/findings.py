@@ -139,7 +139,7 @@ def about_colour(
             "Colour and brightness",
             "warning",
             difference,
-            f"Colour tells the domains apart ({tint:.0%}), form hardly does ({form:.0%}): the look is mostly "
+            f"Colour separates the domains ({tint:.0%}), form hardly does ({form:.0%}): the look is mostly "
             "a matter of colour.",
             "Try Reinhard colour transfer first (reskin evaluate scores it beside the model); train with a "
             "lower --identity-weight, which otherwise holds the colours back.",
@@ -179,7 +179,7 @@ def about_size(a: DomainColumns, b: DomainColumns, settings: dict[str, str]) -> 
             "warning",
             difference,
             "The default makes every picture square: the two domains would be squeezed differently, and the "
-            "model would learn to stretch.",
+            "model would learn to distort.",
             "Train with --preprocess scale_width_and_crop, or prepare both domains with one --size.",
         )
     if max(shorter) / max(min(shorter), 1.0) > 1.5:

@@ -39,8 +39,8 @@ class GapReport:
         numbers: every number that the findings speak of, JSON-ready.
         findings: the most pressing first.
         settings: of `reskin train` that fit, by flag; empty where the defaults do.
-        shared: (picture of the first domain, twin on the second, bits in which they differ), the closest
-            first.
+        shared: (picture of the first domain, near-duplicate in the second, bits in which they differ), the
+            closest first.
     """
 
     names: tuple[str, str]
@@ -134,7 +134,7 @@ def colour_distances(first: NDArray[np.float64], second: NDArray[np.float64]) ->
 def accuracy(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
     """How often a linear rule knows the domain of a picture that it was not fitted on: 0.5 guesses, 1 knows.
 
-    Pictures are held out in stretches, in the order given, so that frames of one scene stay together.
+    Pictures are held out in segments, in the order given, so that frames of one scene stay together.
 
     Args:
         first: (N, F) numbers of each picture of a domain.

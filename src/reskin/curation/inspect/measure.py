@@ -31,7 +31,7 @@ SEEN_SIDE_PX = 256
 COLOUR_SIDE_PX = 96
 """Colours are measured with the longer edge at most this long."""
 FORM_SIDE_PX = 64
-"""The form of a picture is measured in a square of this side."""
+"""The form of a picture is measured in a square of this height and width."""
 GREY_CHROMA = 5.0
 """A picture in which 98 of 100 pixels have less chroma (CIELAB) than this has no colour to speak of."""
 

@@ -50,7 +50,7 @@ class MeasuredSet:
         records: the pictures that can be read, left-out ones among them.
         looks: what was measured of each.
         unreadable: files that cannot be read, with the reason.
-        leaks: twins between its splits.
+        leaks: near-duplicates between its splits.
     """
 
     of: PictureSet
@@ -61,7 +61,7 @@ class MeasuredSet:
 
     @property
     def used(self) -> list[int]:
-        """Places of the pictures that are not left out."""
+        """Positions of the pictures that are not left out."""
         return [place for place, record in enumerate(self.records) if not record.left_out]
 
     def hashes(self) -> NDArray[np.uint64]:

@@ -18,16 +18,16 @@ class PictureConfig(Settings):
     """What the pictures become."""
 
     size: Annotated[str | None, BASIC] = None
-    """Size of the pictures in px: 640x360 for both sides, 256 for the shorter edge; None as they are."""
+    """Size in px: 640x360 for width and height, 256 for the shorter edge; None as they are."""
     fit: Annotated[Fit, BASIC] = "exact"
-    """With both sides given: squeeze to exactly that (exact), fill it and crop the middle (cover), or scale
-    to lie inside (inside)."""
+    """With width and height given: squeeze to exactly that (exact), fill it and crop the middle (cover), or
+    scale to lie inside (inside)."""
     format: Literal["png", "jpg", "webp"] = "png"
     """Format of the pictures: png loses nothing, jpg and webp are smaller."""
     ratio: Ratio = "8:1:1"
     """Shares of train:test or train:val:test."""
     seed: int = 0
-    """Decides what is left to chance: what is taken at random, and what is held out."""
+    """Decides what is left to random choice: what is taken at random, and what is held out."""
 
     @field_validator("size")
     @classmethod
@@ -57,7 +57,7 @@ class ImagesConfig(PictureConfig):
     """What a folder of pictures becomes."""
 
     split: Literal["random", "none"] = "random"
-    """Part train, val and test by chance (random) or not at all (none). Equal files stay together."""
+    """Part train, val and test at random (random) or not at all (none). Equal files stay together."""
 
 
 class VideoConfig(PictureConfig):

@@ -39,8 +39,8 @@ def prepare_frames(
         videos: files, in the order they are listed in the manifest; never written to. Equal files count once.
         out: the folder to make.
         config: which frames, their size and the split.
-        report: told about pictures made.
-        scanning: told about frames looked through for shots, where shots are wanted.
+        report: called for pictures made.
+        scanning: called for frames looked through for shots, where shots are wanted.
         workers: processes; by default one for each video while there are cores.
         add: add the videos to those the folder was made of: every picture it has stays where it is, `count`
             and the split are for the new ones, and a video that it holds already adds nothing.

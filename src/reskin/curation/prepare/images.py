@@ -176,7 +176,7 @@ def _plan(config: ImagesConfig, places: dict[str, _Place]) -> dict[str, Any]:
 def _placed(
     known: dict[str, _Place], digests: dict[str, str], config: ImagesConfig, before: Manifest | None
 ) -> dict[str, _Place]:
-    """Known places, and places for what is new; equal files share their split."""
+    """Known positions, and positions for what is new; equal files share their split."""
     new = [origin for origin in digests if origin not in known]
     used = sorted({PurePosixPath(place.file).stem for place in known.values()})
     names = unique_names([*used, *clip_names([_long_name(origin) for origin in new])])[len(used) :]
@@ -212,7 +212,7 @@ def planned_splits(origins: Sequence[str], config: ImagesConfig) -> Counter[Spli
 
 
 def _long_name(origin: str) -> str:
-    """The path below the folder as one name; of a long one the end, which tells pictures apart.
+    """The path below the folder as one name; of a long one the end, which distinguishes pictures.
 
     >>> _long_name("castles/site 1/0001.jpg")
     'castles-site 1-0001'

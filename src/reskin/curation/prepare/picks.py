@@ -17,7 +17,7 @@ DEFAULT_FRAMES = 1000
 """About how many frames are taken in all where nothing is asked for."""
 
 MOST_A_SECOND = 5
-"""Frames of a second where nothing is asked for: closer ones are twins, which teach nothing and leak."""
+"""Frames of a second where nothing is asked for: closer ones are near-duplicates and leak."""
 
 Times = Sequence[Sequence[Fraction]]
 """For each video the time of each of its frames, in seconds, rising."""
@@ -103,10 +103,10 @@ def _shot_picks(starts: Sequence[int], used: range, number: int) -> list[int]:
 
 
 def random_picks(counts: Sequence[int], count: int, seed: Sequence[int]) -> list[list[int]]:
-    """`count` distinct places over the whole of all videos; all of them if there are no more.
+    """`count` distinct positions over the whole of all videos; all of them if there are no more.
 
     Args:
-        counts: places in each video.
+        counts: positions in each video.
         count: how many to take.
         seed: whole numbers that decide which.
     """

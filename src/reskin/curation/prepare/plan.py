@@ -25,7 +25,7 @@ _log = logging.getLogger("reskin")
 
 
 class _Print(Settings):
-    """What tells a source from another, as `fingerprints` gives it."""
+    """What distinguishes a source from another, as `fingerprints` gives it."""
 
     name: str
     sha256: str

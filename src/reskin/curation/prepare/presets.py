@@ -72,7 +72,7 @@ WAYS = frozenset({"every", "count", "per_second", "per_shot"})
 def with_preset(presets: dict[str, Preset], given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings `given` above those of the preset that they name under "preset", if they name one.
 
-    Another way of choosing frames takes the place of the preset's. `None` counts as not given.
+    Another way of choosing frames replaces the preset's. `None` counts as not given.
 
     Raises:
         SettingsError: there is no preset of this name.

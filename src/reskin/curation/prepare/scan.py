@@ -88,7 +88,7 @@ def scan_video(
         shots: look for shots, which decodes every frame.
         bars: look for black bars, which decodes a few.
         skip: seconds at the start and the end in which not to look for bars.
-        progress: told after each frame how many of how many have been looked at for shots.
+        progress: called after each frame with how many of how many have been looked at for shots.
 
     Raises:
         VideoError: the file cannot be read.

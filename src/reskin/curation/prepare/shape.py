@@ -54,7 +54,7 @@ def lengths_of(size: str) -> list[int]:
         raise ValueError("a size looks like 640x360 or 256")
     sides = [int(side) for side in size.split("x")]
     if max(sides) > MAX_SIDE_PX:
-        raise ValueError(f"a side is at most {MAX_SIDE_PX} px")
+        raise ValueError(f"height and width are at most {MAX_SIDE_PX} px")
     return sides
 
 
@@ -64,8 +64,9 @@ def shape_of(width: int, height: int, *, size: str | None, fit: Fit = "exact", b
     Args:
         width: px.
         height: px.
-        size: "640x360" for both sides, "256" for the shorter one, None for as it is.
-        fit: with two sides: squeeze to exactly that, cover it and crop the middle, or scale to lie inside.
+        size: "640x360" for width and height, "256" for the shorter edge, None for as it is.
+        fit: with width and height: squeeze to exactly that, cover it and crop the middle, or scale to lie
+            inside.
         bars: cut away before.
 
     >>> shape_of(1920, 1080, size="256").size, shape_of(100, 50, size="20x20", fit="inside").size

@@ -2,7 +2,7 @@
 
 A run keeps its state in a hidden folder beside the pictures: the plan it works to, what was found in each
 video, and for each video that is done what came out of it. A video that was stopped in the middle is decoded
-again, because only a whole pass tells its damage reliably, but pictures that exist are not written again. The
+again, because only a whole pass shows its damage reliably, but pictures that exist are not written again. The
 manifest comes last, and with it the state goes: where there is a manifest, everything in it is there.
 """
 
@@ -43,7 +43,7 @@ from reskin.types import NO_BARS, Split
 from reskin.version import __version__
 
 Report = Callable[[int, int], None]
-"""Told now and then how many of how many are done."""
+"""Called now and then with how many of how many are done."""
 
 _log = logging.getLogger("reskin")
 
@@ -53,7 +53,7 @@ class Source:
     """A video that can be read."""
 
     number: int
-    """Its place in the manifest's sources."""
+    """Its position in the manifest's sources."""
     name: str
     """What its pictures are called."""
     scan: Scan
@@ -84,8 +84,8 @@ class Options:
     Attributes:
         workers: processes; None for one for each video while there are cores.
         add: add the videos to what the folder holds.
-        report: told about the pictures.
-        scanning: told about frames that are looked through for shots.
+        report: called for the pictures.
+        scanning: called for frames that are looked through for shots.
     """
 
     workers: int | None = None

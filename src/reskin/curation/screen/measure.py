@@ -56,7 +56,7 @@ class Measured:
         root: the folder.
         files: paths below it.
         scores: of each picture; not all of them where it is still to be measured.
-        faults: by place, why a picture cannot be read.
+        faults: by position, why a picture cannot be read.
     """
 
     root: Path
@@ -70,7 +70,7 @@ class Measured:
         return cls(root, list(files), unchanged_scores(root, files, scores), {})
 
     def missing(self) -> list[int]:
-        """Places of the pictures that are still to be measured."""
+        """Positions of the pictures that are still to be measured."""
         return [place for place, scores in enumerate(self.scores) if not scores.keys() >= _NEEDED]
 
 

@@ -113,7 +113,7 @@ def _of_one_size(pictures: Sequence[Picture]) -> NDArray[np.uint8]:
 
 
 def _staying(gradients: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How strong the gradient is that pictures share, 0 to 255 levels per px; 0 where it is chance.
+    """How strong the gradient is that pictures share, 0 to 255 levels per px; 0 where it is noise.
 
     Args:
         gradients: (N, H, W).

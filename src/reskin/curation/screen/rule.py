@@ -62,7 +62,7 @@ class Rule:
 
     Attributes:
         name: one word; what stands in the manifest, and the name of the setting.
-        bad: on which side of the threshold a score is bad.
+        bad: "above" or "below": where a score is bad, seen from the threshold.
         threshold: the default.
         why: one line for people; says what the score is.
         measure: gives the score of one picture; None where it takes the whole set to tell.

@@ -40,7 +40,7 @@ def read_style_network(path: Path) -> ImportedGenerator:
     """Read a network of fast style transfer, in half or single precision.
 
     Args:
-        path: .pth or .safetensors; told apart by content.
+        path: .pth or .safetensors; distinguished by content.
 
     Returns:
         Its settings are those of `networks.fast_style.fast_style_network`, its state the state_dict of that
@@ -85,7 +85,7 @@ def _layout(state: dict[str, Tensor]) -> str | None:
 
 
 def _names(settings: dict[str, Any]) -> dict[str, str]:
-    """For each layer of ours the name of that layer in the file; a norm's is told by its convolution's."""
+    """For each layer of ours the name of that layer in the file; a norm's follows from its convolution's."""
     if settings["layout"] == "pytorch":
         names = {"stem.0": "conv1.conv2d", "stem.1": "in1", "head.0": "deconv3.conv2d"}
         for i in (0, 1):
@@ -110,7 +110,7 @@ def _names(settings: dict[str, Any]) -> dict[str, str]:
 def _renamed(
     state: dict[str, Tensor], network: FastStyleNetwork, names: dict[str, str], path: Path
 ) -> dict[str, Tensor]:
-    """The weights under our names; every one of the file must find its place."""
+    """The weights under our names; every one of the file must be used."""
     # Old files hold statistics of an instance norm, which it never used.
     left = {key: value for key, value in state.items() if not key.endswith(STATISTICS)}
     ours: dict[str, Tensor] = {}

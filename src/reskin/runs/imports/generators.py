@@ -1,7 +1,7 @@
 """Reads generators that the CycleGAN and pix2pix repository or the CUT repository trained.
 
 As everywhere, `torch.load` is used with `weights_only=True` alone. What a network looks like
-is told by the names and shapes of its tensors; nothing is asked of the user.
+is recognised by the names and shapes of its tensors; nothing is asked of the user.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MOST_BYTES = 8 << 30
 _WRAPPERS = ("module.", "_orig_mod.")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _BLURS = {3: (1.0, 2.0, 1.0), 4: (1.0, 3.0, 3.0, 1.0)}
-"""The only blurs we have, by the side of the kernel: one side of it, in quarters."""
+"""The only blurs we have, by the size of the kernel: one row of it, in quarters."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def read_generator(path: Path) -> ImportedGenerator:
 
     Args:
         path: a .pth file of the CycleGAN and pix2pix or of the CUT repository, or the same tensors as
-            safetensors; told apart by content.
+            safetensors; distinguished by content.
 
     Raises:
         CheckpointError: the file is missing, damaged, holds code, holds another kind of network, has
@@ -296,7 +296,7 @@ def _resnet(state: dict[str, Tensor], path: Path) -> Described:
 def _take_blurs(state: dict[str, Tensor], sizes: Mapping[str, tuple[int, int]], path: Path) -> None:
     """Take the blurs out of `state` once they are known to be those that our layers compute.
 
-    They are no weights: nothing taught them, and our network has none. `sizes` holds channels and side of
+    They are no weights: nothing taught them, and our network has none. `sizes` holds channels and size of
     each kernel that must be there.
     """
     for key, (channels, side) in sizes.items():
@@ -352,7 +352,7 @@ def _empty(settings: dict[str, Any], path: Path) -> nn.Module:
 def _renamed(
     state: dict[str, Tensor], network: nn.Module, names: dict[str, str], path: Path
 ) -> dict[str, Tensor]:
-    """The weights under our names; every one of the file must find its place."""
+    """The weights under our names; every one of the file must be used."""
     left = dict(state)
     ours: dict[str, Tensor] = {}
     for key, theirs, wanted in _places(network, names):

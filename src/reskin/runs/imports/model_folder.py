@@ -90,11 +90,11 @@ def _as_pix2pix(found: ImportedGenerator, file: Path, direction: Direction) -> I
 
 
 def _check_cut(found: ImportedGenerator, file: Path, direction: Direction) -> None:
-    """Refuse what our CUT has no place for; dropout may be there, since a trained model leaves it out."""
+    """Refuse what our CUT cannot hold; dropout may be there, since a trained model leaves it out."""
     if direction != "a2b":
         raise SettingsError(
             f"{file} is a generator of CUT, which goes one way and has no way back",
-            "Type --direction a2b; which side is called A is yours to choose.",
+            "Type --direction a2b; which domain is called A is yours to choose.",
         )
     if found.settings["norm"] != "instance":
         raise CheckpointError(f"{file} is a generator of CUT with batch norm", "Only instance norm is known.")

@@ -25,7 +25,7 @@ def compare(study: Study, *, report: Report = silent) -> Path:
 
     Args:
         study: what is compared.
-        report: told how many cells are done.
+        report: called with how many cells are done.
 
     Returns:
         The page.
