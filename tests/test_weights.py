@@ -152,12 +152,12 @@ def test_other_contents_are_refused(server: Server, tmp_path: Path) -> None:
 
 
 def test_only_known_places_are_asked(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="not one of the places"):
+    with pytest.raises(WeightsError, match="not one of the addresses"):
         fetch(server.entry, tmp_path)
     server.redirect = "http://localhost:9/tiny.onnx"
-    with pytest.raises(WeightsError, match=r"http://localhost:9/tiny\.onnx is not one of the places"):
+    with pytest.raises(WeightsError, match=r"http://localhost:9/tiny\.onnx is not one of the addresses"):
         fetch(server.entry, tmp_path, origins=HERE)
-    with pytest.raises(WeightsError, match="not one of the places"):
+    with pytest.raises(WeightsError, match="not one of the addresses"):
         fetch(replace(server.entry, address="file:///etc/passwd"), tmp_path)
     assert all(origin.startswith("https://") for origin in ORIGINS)
 

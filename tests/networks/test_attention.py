@@ -83,7 +83,7 @@ def test_its_gradient_is_right(is_pooled: bool) -> None:
 
 
 def test_a_single_place_cannot_be_pooled() -> None:
-    with pytest.raises(ShapeError, match="4x1 places"):
+    with pytest.raises(ShapeError, match="4x1 positions"):
         block()(torch.zeros(1, 16, 1, 4))
 
 

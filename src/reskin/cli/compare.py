@@ -27,7 +27,7 @@ class Arguments(Settings):
 
     Examples:
       reskin compare --methods cyclegan,cut,munit --a data/film --b data/game --minutes 20 --out studies/x
-      reskin compare --variants "cyclegan:--preset gan_alone" --a data/film --b data/game --steps 20000 --out x
+      reskin compare --variants "cyclegan:--preset gan_alone" --a data/film --b data/game --out x
     """
 
     a: Path

@@ -49,7 +49,7 @@ def test_cutting_keeps_pixels_and_covering_takes_the_middle() -> None:
 
 @pytest.mark.parametrize("size", ["0", "3x", "x3", "3x0", "99999", "1x2x3", "-1", "3 x 4", ""])
 def test_wrong_sizes(size: str) -> None:
-    with pytest.raises(ValueError, match=r"size|side"):
+    with pytest.raises(ValueError, match=r"size|height"):
         lengths_of(size)
 
 
