@@ -56,6 +56,15 @@ def test_lines_between_come_every_interval(monkeypatch: pytest.MonkeyPatch) -> N
     assert stream.getvalue() == "12/105 steps · 5 s each · 7 min 45 s left · cycle 0.5\n"
 
 
+def test_no_speed_is_made_up_where_no_time_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that goes on for its last few steps is counted once, when it begins and ends."""
+    monkeypatch.setattr(progress.time, "monotonic", lambda: 5.0)
+    stream = io.StringIO()
+    with progress.Progress("steps", start=2, stream=stream) as shown:
+        shown(4, 4)
+    assert stream.getvalue() == "4/4 steps · 0 s left\n"
+
+
 def test_the_same_noun_in_a_later_stage_is_timed_from_its_own_start(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(progress.time, "monotonic", lambda: now)

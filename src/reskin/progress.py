@@ -171,9 +171,10 @@ class Progress:
         elif done < count.done:  # the same noun again in a later stage: frames taken out, then translated
             count = self.counts[what] = _Count(now, done, self.is_terminal)
         count.done = done
-        rate = (done - count.start) / max(now - count.began, 1e-6)
-        left = (total - done) / rate if total is not None and rate > 0 else None
+        elapsed = now - count.began
+        rate = (done - count.start) / elapsed if elapsed > 0 else 0.0  # 0: nothing can be said of it yet
         is_last = done == total
+        left = 0.0 if is_last else (total - done) / rate if total is not None and rate > 0 else None
         if is_last or now - count.told >= EVENT_SECONDS:
             count.told = now
             counted = {"what": what, "done": done, "total": total}
@@ -182,8 +183,9 @@ class Progress:
         if now - count.shown < wait and not is_last:
             return
         count.shown = now
-        speed = f"{rate:.3g} a second" if rate >= 1 or not done else f"{1 / max(rate, 1e-9):.3g} s each"
-        rest = [speed, *([f"{in_words(left)} left"] if left is not None else []), *([note] if note else [])]
+        speed = f"{rate:.3g} a second" if rate >= 1 else f"{1 / rate:.3g} s each" if rate > 0 else ""
+        until = f"{in_words(left)} left" if left is not None else ""
+        rest = [words for words in (speed, until, note) if words]
         if self.is_terminal:
             self._draw(what, count, done, total, " · ".join(rest))
         else:
