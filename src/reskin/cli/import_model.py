@@ -44,7 +44,11 @@ def run(words: list[str]) -> int:
     direction = arguments.direction or ("b2a" if arguments.file.stem.endswith("_B") else "a2b")
     settings = import_model(arguments.file, arguments.out, direction, has_test_noise=arguments.has_test_noise)
     found = ", ".join(f"{key} {value}" for key, value in settings.items())
-    if settings["generator"] == "unet" and settings["norm"] == "batch" and not arguments.has_test_noise:
+    if (
+        settings.get("generator") == "unet"
+        and settings.get("norm") == "batch"
+        and not arguments.has_test_noise
+    ):
         say("it translates by the statistics of training; --has-test-noise does as pix2pix's repository")
     say(f"done: {arguments.out} ({found})", f"next: reskin translate {arguments.out} IN OUT")
     return 0

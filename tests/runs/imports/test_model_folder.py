@@ -142,6 +142,18 @@ def test_a_unet_with_batch_norm_translates_as_its_repository_tests(
         assert "--has-test-noise" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("channels", [(1, 3), (3, 1), (1, 1), (4, 4)], ids=str)
+def test_a_generator_of_other_channels_is_refused(
+    channels: tuple[int, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of grey or transparent pictures: it could be loaded, but never be given a picture."""
+    torch.save(Unet(2, 5, "batch", channels=channels).state_dict(), file := tmp_path / "latest_net_G.pth")
+    assert main(["import", str(file), "--out", str(tmp_path / "model")]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"turns {channels[0]} channels into {channels[1]}" in said and "Only colour pictures" in said
+    assert not (tmp_path / "model").exists()
+
+
 def test_the_direction_follows_the_name_and_the_other_one_is_refused(
     network: nn.Sequential, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
