@@ -47,7 +47,7 @@ class Arguments(Settings):
     minutes: Annotated[float | None, BASIC] = None
     """Or minutes of training on this machine."""
     epochs: int | None = None
-    """Or epochs."""
+    """Train each for so many epochs, in place of steps or minutes."""
     common: str = ""
     """Flags of `reskin train` for all rows, in quotes, as far as their methods have them."""
     metrics: Annotated[tuple[str, ...], BASIC] = ()
