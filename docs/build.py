@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from reskin.cli.main import COMMANDS, main, overview
+from reskin.cli.main import COMMANDS, KINDS, main, overview
 from reskin.cli.methods import about, data, directions, in_flags, size, typed
 from reskin.methods import find, names
 from reskin.methods.base import Method
@@ -47,9 +47,9 @@ def method_page(name: str) -> str:
 def commands_page() -> str:
     """The help of every command, as it is printed."""
     parts = [BUILT, "# Commands\n", f"```text\n{overview()}\n```\n"]
-    kinds = [["prepare", kind] for kind in ("frames", "faces", "images", "clips")]
     for command in COMMANDS:
-        for words in {"train": [["train", "cyclegan"]], "prepare": kinds}.get(command, [[command]]):
+        kinds = ("cyclegan",) if command == "train" else KINDS.get(command)
+        for words in [[command, kind] for kind in kinds] if kinds else [[command]]:
             parts.append(f"## reskin {' '.join(words)}\n\n```text\n{printed_help(words)}\n```\n")
     return "\n".join(parts)
 

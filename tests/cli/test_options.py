@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from reskin.cli.main import COMMANDS, main
+from reskin.cli.main import COMMANDS, KINDS, main
 from reskin.cli.options import parse
 from reskin.config import BASIC, Settings
 from reskin.errors import SettingsError
@@ -17,9 +17,8 @@ from reskin.methods import trained_names
 from reskin.parsing import Spelled
 
 WORDS = [
-    *([command] for command in COMMANDS if command not in ("train", "prepare", "segmenter")),
-    ["segmenter", "train"],
-    *(["prepare", kind] for kind in ("frames", "faces", "images", "clips")),
+    *([command] for command in COMMANDS if command != "train" and command not in KINDS),
+    *([command, kind] for command, kinds in KINDS.items() for kind in kinds),
     *(["train", method] for method in trained_names()),
 ]
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "segmenter": "segmenter",
     "compare": "compare",
     "table": "table",
+    "study": "study",
     "report": "report",
     "export": "export",
     "import": "import_model",
@@ -45,6 +46,13 @@ COMMANDS = {
     "methods": "methods",
     "doctor": "doctor",
 }
+
+KINDS = {
+    "prepare": ("frames", "faces", "images", "clips"),
+    "segmenter": ("train",),
+    "study": ("new", "plan", "serve", "results"),
+}
+"""Commands whose first word says what to do."""
 
 HELP_END = """
 examples:

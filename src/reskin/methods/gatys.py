@@ -51,9 +51,9 @@ class GatysConfig(Settings):
     """What the pixels are at the start; noise takes several times the steps and some tv_weight."""
     seed: int = 0
     """Which noise, where the start is noise."""
-    size: Annotated[int, BASIC] = Field(default=512, ge=0)
+    size: int = Field(default=512, ge=0)
     """Longest edge to work at, px; the result has the picture's own size again. 0 works at that size."""
-    steps: Annotated[int, BASIC] = Field(default=500, ge=1)
+    steps: int = Field(default=500, ge=1)
     """Times that the loss and its gradient are computed."""
     hires_size: int = Field(default=0, ge=0)
     """Longest edge of a second pass that starts from the first one's result, px; 0 for none."""

@@ -1,0 +1,326 @@
+"""The report of a study: one HTML file, rows for a spreadsheet, and lines for the terminal."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from reskin.evaluation.blind_study.answers import AnswerStore
+from reskin.evaluation.blind_study.intervals import Estimate
+from reskin.evaluation.blind_study.plan import StudyPlan, stimulus_path
+from reskin.evaluation.blind_study.power import Spread, smallest_difference
+from reskin.evaluation.blind_study.results import Comparison, Found, Results, with_repeats
+from reskin.pages.shell import render, write_page
+
+SHOWN_ITEMS = 5
+_CSV_COLUMNS = (
+    *("rater", "finished", "trial", "part", "role", "item", "shown_first", "shown_second", "choice"),
+    *("right", "rt_ms", "shown_ms", "flags"),
+)
+_QUESTIONS = {
+    "realism": "looks more like a real photograph or film",
+    "faithfulness": "keeps more of what the input shows",
+    "identity": "still shows the same person or place",
+    "steadiness": "moves more steadily",
+}
+
+
+def percent(value: float) -> str:
+    """
+    >>> percent(0.3149)
+    '31.5 %'
+    """
+    return f"{100 * value:.1f} %"
+
+
+def p_value(value: float) -> str:
+    """
+    >>> p_value(0.0431), p_value(0.00004)
+    ('0.043', '< 0.001')
+    """
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def summary_lines(results: Results) -> list[str]:
+    """What was found, a line each, for the terminal."""
+    found, plan = results.counted, results.plan
+    lines = [_taken_part(results)]
+    for name, estimate in found.shares.items():
+        lines.append(f"{name}: taken for real in {_value(estimate)}, {estimate.count} answers")
+    return lines + _sentences(plan, found)
+
+
+def write_report(path: Path, folder: Path, results: Results) -> Path:
+    """Write the HTML file.
+
+    Raises:
+        StorageError: the disk refuses.
+        DataError: a stimulus is missing.
+    """
+    plan, found = results.plan, results.counted
+    is_forced = plan.kind == "real-or-fake"
+    reach = max([1.0, *(abs(end) for row in _scale_ends(plan, found) for end in row[1:])])
+    page = render(
+        "study.html",
+        assets=["shell"],
+        package="reskin.evaluation.blind_study",
+        title=folder.resolve().name,
+        summary=f"{plan.kind}, {len(plan.items)} items, {len(plan.conditions)} conditions",
+        links=[("found", "Found"), ("raters", "Raters"), ("items", "Items"), ("limits", "Limits")],
+        about=_about(plan),
+        conditions=[_row(name, None, each, 0.0, 1.0) for name, each in found.shares.items()],
+        compared="Difference of two conditions" if is_forced else "Share that preferred the first",
+        comparisons=[_compared(row, is_forced) for row in found.comparisons],
+        low=-100 if is_forced else 0,
+        high=100,
+        scale=[_scale_row(*row, reach) for row in _scale_ends(plan, found)],
+        scale_low=f"{-reach:.1f}",
+        scale_high=f"{reach:.1f}",
+        sentences=_sentences(plan, found) + _with_and_without(results),
+        raters=_rater_lines(results),
+        strip=[round(400 * mean, 1) for mean in results.per_rater],
+        items_about="" if plan.ending == ".mp4" else "The ends of the list, by the mean of all answers.",
+        item_rows=_item_rows(folder, results),
+        limits=_limits(results),
+        paragraph=_paragraph(results),
+        digest=plan.digest(),
+    )
+    return write_page(path, page)
+
+
+def answers_csv(plan: StudyPlan, store: AnswerStore) -> str:
+    """All answers as CSV; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(_CSV_COLUMNS)
+    places = plan.places()
+    for rater in store.raters():
+        if rater.place is None or rater.withdrawn is not None:
+            continue
+        trials = places[rater.place]
+        for number, answer in sorted(with_repeats(trials, store.answers(rater.invite)).items()):
+            trial = trials[number]
+            is_item = trial.part == "main" and trial.role != "check"
+            right = plan.right_choice(trial)
+            shown = [_condition_of(plan, name) for name in plan.shown(trial)[1]]
+            values = [rater.invite[:6], int(rater.finished is not None), number, trial.part, trial.role]
+            values += [plan.items[trial.item] if is_item else "", *shown, answer.choice]
+            values += ["" if right is None else int(right == answer.choice), round(answer.rt)]
+            values += [" ".join(f"{span:.1f}" for span in answer.shown), answer.flags]
+            rows.writerow([_safe(value) for value in values])
+    return text.getvalue()
+
+
+def _condition_of(plan: StudyPlan, stimulus: str) -> str:
+    """The condition that a stimulus shows: item-3-1 is that of number 1."""
+    kind, _, rest = stimulus.partition("-")
+    return plan.conditions[int(rest.partition("-")[2])] if kind == "item" else stimulus
+
+
+def _safe(value: Any) -> Any:
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )
+
+
+def _value(estimate: Estimate) -> str:
+    return f"{percent(estimate.value)} ({percent(estimate.low)} to {percent(estimate.high)})"
+
+
+def _taken_part(results: Results) -> str:
+    left_out = f", {len(results.excluded)} of them left out by the plan's rules" if results.excluded else ""
+    return (
+        f"{results.invited} invited, {results.begun} began, {results.finished} finished{left_out}; "
+        f"{len(results.counted.votes)} answers count"
+    )
+
+
+def _about(plan: StudyPlan) -> str:
+    if plan.kind == "real-or-fake":
+        return (
+            f"A real image and an output, {plan.exposure_ms} ms each; raters said which one was made by a "
+            "program. 50 % would mean that they cannot tell."
+        )
+    return (
+        f"Two outputs beside their input; raters said which one {_QUESTIONS[plan.question]}. A tie is a half."
+    )
+
+
+def _sentences(plan: StudyPlan, found: Found) -> list[str]:
+    lines = []
+    for row in found.comparisons:
+        estimate, p = row.estimate, p_value(row.corrected)
+        if plan.kind == "real-or-fake":
+            said = (
+                f"{row.first} less {row.second}: {100 * estimate.value:+.1f} points "
+                f"({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})"
+            )
+        else:
+            said = f"{row.first} preferred to {row.second} in {_value(estimate)}"
+        verdict = "they differ at 95 %" if row.differs else "no difference is shown"
+        lines.append(f"{said}: {verdict} (p {p} after Holm's correction)")
+    return lines
+
+
+def _with_and_without(results: Results) -> list[str]:
+    if not results.excluded:
+        return []
+    lines = []
+    for name, estimate in results.everyone.shares.items():
+        lines.append(f"With all who finished, {name} was taken for real in {_value(estimate)}.")
+    if results.plan.kind != "real-or-fake":
+        for row in results.everyone.comparisons:
+            lines.append(
+                f"With all who finished, {row.first} was preferred to {row.second} in {_value(row.estimate)}."
+            )
+    return lines
+
+
+def _row(
+    first: str, second: str | None, each: Estimate, low: float, high: float, p: float | None = None
+) -> Any:
+    def at(value: float) -> float:
+        return round(200 * (value - low) / (high - low), 1)
+
+    signed = low < 0
+    text = (lambda value: f"{100 * value:+.1f} points") if signed else percent
+    return {
+        "first": first,
+        "second": second,
+        "value": text(each.value),
+        "interval": f"{text(each.low)} to {text(each.high)}",
+        "at": at(each.value),
+        "from": at(each.low),
+        "to": at(each.high),
+        "p": "" if p is None else p_value(p),
+        "count": each.count,
+    }
+
+
+def _compared(row: Comparison, is_forced: bool) -> Any:
+    return _row(row.first, row.second, row.estimate, -1.0 if is_forced else 0.0, 1.0, row.corrected)
+
+
+def _scale_ends(plan: StudyPlan, found: Found) -> list[tuple[str, float, float, float]]:
+    """Name, strength, lower and upper end of each condition, the strongest first."""
+    if found.scale is None:
+        return []
+    rows = [
+        (plan.conditions[number], float(value), *found.scale.interval(number))
+        for number, value in enumerate(found.scale.strengths)
+    ]
+    return sorted(rows, key=lambda row: -row[1])
+
+
+def _scale_row(name: str, value: float, low: float, high: float, reach: float) -> Any:
+    def at(place: float) -> float:
+        return round(100 + 100 * place / reach, 1)
+
+    return {
+        "first": name,
+        "second": None,
+        "value": f"{value:+.2f}",
+        "interval": f"{low:+.2f} to {high:+.2f}",
+        "at": at(value),
+        "from": at(low),
+        "to": at(high),
+        "p": "",
+        "count": "",
+    }
+
+
+def _rater_lines(results: Results) -> list[str]:
+    lines = [_taken_part(results) + "."]
+    if results.withdrawn:
+        lines.append(f"{results.withdrawn} had their answers deleted.")
+    lines += [f"Left out, {name}: {'; '.join(why)}." for name, why in sorted(results.excluded.items())]
+    if results.exposures is not None:
+        lines.append(f"{percent(results.exposures)} of exposures were within 34 ms of what was planned.")
+    if results.agreement is not None:
+        lines.append(f"{percent(results.agreement)} of repeated trials were answered as the first time.")
+    return lines
+
+
+def _item_rows(folder: Path, results: Results) -> list[tuple[str, list[Any]]]:
+    plan = results.plan
+    ranked = sorted(results.items.items(), key=lambda each: (-each[1][0], each[0]))
+    high, low = ranked[:SHOWN_ITEMS], ranked[SHOWN_ITEMS:][-SHOWN_ITEMS:]
+    if plan.kind == "real-or-fake":
+        titles = ("Most often taken for real", "Least often taken for real")
+    else:
+        titles = ("Most for the first of a pair", "Most for the second of a pair")
+    return [
+        (title, [_item(folder, plan, item, mean, count) for item, (mean, count) in rows])
+        for title, rows in zip(titles, (high, low), strict=True)
+    ]
+
+
+def _item(folder: Path, plan: StudyPlan, item: int, mean: float, count: int) -> Any:
+    names = [f"item-{item}-{condition}" for condition in range(len(plan.conditions))]
+    if plan.kind != "real-or-fake":
+        names.insert(0, f"input-{item}")
+    images = [] if plan.ending == ".mp4" else [_inline(stimulus_path(folder, plan, name)) for name in names]
+    return {"name": plan.items[item], "value": f"{percent(mean)} of {count} answers", "images": images}
+
+
+def _inline(path: Path) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _limits(results: Results) -> list[str]:
+    plan, found = results.plan, results.counted
+    lines = [
+        "Intervals take raters and items as samples: they are about other people and inputs of the kind.",
+        "They say nothing of inputs of another kind, other training seeds, or other sizes on the screen.",
+    ]
+    raters = max(2, found.raters)
+    spread = Spread() if plan.kind == "real-or-fake" else Spread().halved()
+    least = smallest_difference(raters, len(plan.items), plan.trials, spread)
+    lines.append(
+        f"With {found.raters} raters and {len(plan.items)} items a share finds a distance from 50 % of about "
+        f"{least:.0f} points with 80 % power; smaller ones may be there and not be seen."
+    )
+    places = plan.raters - found.raters
+    if places > 0:
+        lines.append(f"{places} of {plan.raters} places have no answers that count yet: it is not complete.")
+    if found.scale is None and plan.kind != "real-or-fake" and found.votes:
+        lines.append("No Bradley-Terry scale: a condition won, or lost, every comparison.")
+    return lines
+
+
+def _paragraph(results: Results) -> str:
+    plan, found = results.plan, results.counted
+    what = "; ".join(
+        [f"{name} was taken for real in {_value(each)}" for name, each in found.shares.items()]
+        or [
+            f"{row.first} was preferred to {row.second} in {_value(row.estimate)}"
+            for row in found.comparisons
+        ]
+    )
+    return (
+        f"{found.raters} raters judged {len(plan.items)} items ({len(found.votes)} answers; "
+        f"{len(results.excluded)} raters excluded by rules fixed before). {what or 'No result yet'}. "
+        "Intervals are 95 %, two-way clustered over raters and items; comparisons are corrected after Holm."
+    )
+
+
+def table_rows(results: Results) -> Iterable[Sequence[str]]:
+    """For the tables of comparisons: condition, measure, value, lower and upper end, answers."""
+    for name, each in results.counted.shares.items():
+        yield (
+            name,
+            "fooling rate",
+            *(f"{end:.4f}" for end in (each.value, each.low, each.high)),
+            str(each.count),
+        )
+    for row in results.counted.comparisons:
+        if results.plan.kind != "real-or-fake":
+            each = row.estimate
+            ends = [f"{end:.4f}" for end in (each.value, each.low, each.high)]
+            yield f"{row.first} / {row.second}", "preferred", *ends, str(each.count)

@@ -1,0 +1,168 @@
+"""From answers to results: sides, exclusion, repeats, drop-outs, exports."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from tests.support.blind_study import careful, make_study, take_part
+
+from reskin.errors import RunError
+from reskin.evaluation.blind_study import answers
+from reskin.evaluation.blind_study.answers import Answer, AnswerStore, checked_answer
+from reskin.evaluation.blind_study.plan import read_plan
+from reskin.evaluation.blind_study.report import answers_csv, summary_lines, write_report
+from reskin.evaluation.blind_study.results import again_trials, read_results, with_repeats
+
+
+def test_who_prefers_the_first_condition_is_counted_so_on_both_sides(tmp_path: Path) -> None:
+    plan = make_study(tmp_path)
+    store = AnswerStore(tmp_path / "study", create=True)
+    for invite in store.invite(3):
+        take_part(store, plan, invite, careful(plan, lambda trial: trial.item != 0))
+    results = read_results(plan, store)
+    (row,) = results.counted.comparisons
+    assert (row.first, row.second) == ("one", "two")
+    assert row.estimate.value == pytest.approx(5 / 6) and row.estimate.count == 18
+    assert results.agreement == 1.0 and not results.excluded
+    assert results.items[0] == (0.0, 3) and results.items[1] == (1.0, 3)
+    store.close()
+
+
+def test_real_or_fake_counts_who_was_fooled(tmp_path: Path) -> None:
+    plan = make_study(tmp_path, "real-or-fake")
+    store = AnswerStore(tmp_path / "study", create=True)
+    for invite in store.invite(4):  # taking the real image for the fake where condition 0 stands against it
+        take_part(store, plan, invite, careful(plan, lambda trial: trial.cell == 0))
+    results = read_results(plan, store)
+    assert results.counted.shares["one"].value == 1.0
+    assert results.counted.shares["two"].value == 0.0
+    (row,) = results.counted.comparisons
+    assert row.estimate.value == 1.0 and row.differs
+    assert results.exposures == 1.0
+    store.close()
+
+
+def test_who_always_clicks_one_side_is_left_out_and_said(tmp_path: Path) -> None:
+    plan = make_study(tmp_path)
+    store = AnswerStore(tmp_path / "study", create=True)
+    good, bad = store.invite(2)
+    take_part(store, plan, good, careful(plan, lambda trial: True))
+    take_part(store, plan, bad, lambda trial: "first")
+    results = read_results(plan, store)
+    assert list(results.excluded) == [bad[:6]] and "checks wrong" in results.excluded[bad[:6]][0]
+    assert results.counted.raters == 1 and results.everyone.raters == 2
+    assert any("1 of them left out" in line for line in summary_lines(results))
+    page = write_report(tmp_path / "r.html", tmp_path / "study", results).read_text(encoding="utf-8")
+    assert bad[:6] in page and plan.digest() in page and "one preferred to two" in page
+    store.close()
+
+
+def test_marked_exposures_are_shown_again_and_the_second_answer_counts(tmp_path: Path) -> None:
+    plan = make_study(tmp_path, "real-or-fake")
+    trials = plan.places()[0]
+    main = next(n for n, t in enumerate(trials) if t.part == "main" and t.role == "item")
+    given = [
+        Answer(n, f"{n:016d}", "first", (1000.0,), 800.0, "off" if n in (0, main) else "")
+        for n in range(len(trials))
+    ]
+    assert again_trials(plan, trials, given) == [main]
+    given.append(Answer(len(trials), "x" * 16, "second", (1000.0,), 800.0, ""))
+    assert with_repeats(trials, given)[main].choice == "second"
+    assert len(with_repeats(trials, given)) == len(trials)
+
+
+def test_an_answer_is_stored_once_and_another_for_the_trial_is_refused(tmp_path: Path) -> None:
+    make_study(tmp_path)
+    store = AnswerStore(tmp_path / "study", create=True)
+    (invite,) = store.invite(1)
+    store.begin(invite, "en", 4)
+    first = Answer(0, "n" * 16, "first", (), 500.0, "")
+    assert store.answer(invite, first) and store.answer(invite, first)
+    assert not store.answer(invite, Answer(0, "m" * 16, "second", (), 500.0, ""))
+    assert [answer.choice for answer in store.answers(invite)] == ["first"]
+    store.close()
+
+
+def test_a_place_left_for_half_an_hour_is_given_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_study(tmp_path)
+    store = AnswerStore(tmp_path / "study", create=True)
+    invites = store.invite(4)
+    now = 1_000_000.0
+    monkeypatch.setattr(answers.time, "time", lambda: now)
+    one = store.begin(invites[0], "en", 2)
+    two = store.begin(invites[1], "en", 2)
+    assert one is not None and two is not None and {one.place, two.place} == {0, 1}
+    assert store.begin(invites[2], "en", 2) is None
+    now += 31 * 60
+    store.answer(invites[1], Answer(0, "n" * 16, "first", (), 1.0, ""))  # this one is still at it
+    three = store.begin(invites[2], "en", 2)
+    assert three is not None and three.place == one.place
+    gone = store.rater(invites[0])
+    assert gone is not None and gone.replaced == now
+    store.close()
+
+
+def test_withdrawing_deletes_the_answers_and_frees_the_place(tmp_path: Path) -> None:
+    plan = make_study(tmp_path)
+    store = AnswerStore(tmp_path / "study", create=True)
+    invites = store.invite(2)
+    take_part(store, plan, invites[0], careful(plan, lambda trial: True))
+    rater = store.rater(invites[0])
+    assert rater is not None and rater.deletion
+    assert not store.withdraw(invites[0], "WRONG")
+    assert store.withdraw(invites[0], rater.deletion)
+    assert store.answers(invites[0]) == []
+    again = store.begin(invites[1], "en", 1)
+    assert again is not None and again.place == 0
+    assert read_results(plan, store).withdrawn == 1
+    store.close()
+
+
+def test_formulas_in_the_csv_are_no_formulas(tmp_path: Path) -> None:
+    plan = make_study(tmp_path)
+    plan = plan.model_copy(update={"items": ("=1+1", *plan.items[1:])})
+    store = AnswerStore(tmp_path / "study", create=True)
+    (invite,) = store.invite(1)
+    take_part(store, plan, invite, careful(plan, lambda trial: True))
+    rows = list(csv.DictReader(io.StringIO(answers_csv(plan, store))))
+    assert "'=1+1" in {row["item"] for row in rows} and "=1+1" not in {row["item"] for row in rows}
+    assert {row["right"] for row in rows if row["role"] == "check"} == {"1"}
+    assert {row["shown_first"] for row in rows if row["role"] == "item" and row["part"] == "main"} == {
+        "one",
+        "two",
+    }
+    store.close()
+
+
+def test_nobody_asked_yet_is_one_line(tmp_path: Path) -> None:
+    make_study(tmp_path)
+    assert read_plan(tmp_path / "study").raters == 4
+    with pytest.raises(RunError, match="nobody was asked yet"):
+        AnswerStore(tmp_path / "study")
+    with pytest.raises(RunError, match="no study in"):
+        read_plan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        None,
+        [],
+        {"trial": -1},
+        {"trial": True, "nonce": "n" * 16, "choice": "first", "rt": 1},
+        {"trial": 0, "nonce": "n", "choice": "first", "rt": 1},
+        {"trial": 0, "nonce": "n" * 16, "choice": "left", "rt": 1},
+        {"trial": 0, "nonce": "n" * 16, "choice": "first", "rt": float("nan")},
+        {"trial": 0, "nonce": "n" * 16, "choice": "first", "rt": 1, "shown": ["x"]},
+        {"trial": 0, "nonce": "n" * 16, "choice": "first", "rt": 1, "flags": ["<b>"]},
+        {"trial": 9, "nonce": "n" * 16, "choice": "first", "rt": 1},
+    ],
+)
+def test_answers_that_are_none_are_refused(values: object) -> None:
+    with pytest.raises(ValueError):
+        checked_answer(values, 9)
