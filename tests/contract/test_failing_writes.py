@@ -15,6 +15,7 @@ from tests.support.finished_folders import (
     draw_sources,
     interrupted_words,
     make_datasets,
+    make_given,
     make_made,
     make_runs,
     make_unfinished,
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs pipes, al
 def commands(base: Path) -> dict[str, list[str]]:
     """The commands that write."""
     a, b, grade, cpu = base / "a", base / "b", base / "grade", ["--device", "cpu"]
-    pictures, film, new = base / "pictures", base / "film.mp4", base / "new"
+    pictures, film, new, given = base / "pictures", base / "film.mp4", base / "new", base / "given"
     faces = [*interrupted_words(base)["half-faces"]]
     words: dict[str, list[object]] = {
         "images": ["prepare", "images", pictures, "--out", new],
@@ -52,6 +53,9 @@ def commands(base: Path) -> dict[str, list[str]]:
         "grid": ["grid", base / "munit", "--content", a, "--styles", "1", "--out", base / "new.png", *cpu],
         "evaluate": ["evaluate", grade, "--a", a, "--b", b, "--metrics", "swd", *cpu],
         "report": ["report", grade],
+        "stylize": ["stylize", pictures, "--model", base / "fast_style", "--out", new, *cpu],
+        "download": ["download", "pix2pix-maps", "--from", given / "maps.tar.gz", "--out", new],
+        "import": ["import", given / "latest_net_G.pth", "--out", new],
         "export": ["export", grade, base / "new.cube", "--on", film, "--size", "3"],
         "make": [new if word == str(base / "made") else word for word in make_words(base)],
     }
@@ -60,10 +64,12 @@ def commands(base: Path) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    makers = (draw_sources, make_datasets, make_unfinished, make_runs, make_made)
+    makers = (draw_sources, make_datasets, make_unfinished, make_runs, make_made, make_given)
+    folder = tmp_path_factory.mktemp("disk")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESKIN_CACHE", str(folder / "base" / "cache"))
         see_drawn_faces(patch)
-        yield Kept(tmp_path_factory.mktemp("disk"), *makers)
+        yield Kept(folder, *makers)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +96,8 @@ def torn(base: Path, known: list[dict[str, Any]]) -> list[str]:
     """Files that are neither as they were, nor as they are in the end, nor whole in between."""
     wrong = []
     for name, content in result(base).items():
+        if name.startswith(".reskin-film-"):  # what a translation goes on with; gone when it has ended
+            continue
         if content is None or any(name in one and one[name] == content for one in known):
             continue
         try:
@@ -133,6 +141,8 @@ def refusals(kept: Kept, name: str, capsys: pytest.CaptureFixture[str], *, every
         if code not in (0, 2, 3) or (code and len(lines) != 1) or (code == 0 and result(kept.base) != after):
             wrong.append(f"{at}: exit code {code}, {lines}")
         wrong += [f"{at}: {line}" for line in torn(kept.base, [before, after])]
+        if code == 0:  # the disk only did not confirm; the same command may say that its file is there
+            continue
         again = main(list(words))
         left = result(kept.base)
         if again or left != after:

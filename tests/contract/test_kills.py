@@ -12,20 +12,47 @@ from collections.abc import Iterator
 import pytest
 from tests.contract.test_failing_writes import commands, result
 from tests.support.disk import KILLED, Disk
-from tests.support.finished_folders import Kept, draw_sources, make_datasets, make_runs
+from tests.support.finished_folders import (
+    Kept,
+    draw_sources,
+    make_datasets,
+    make_given,
+    make_runs,
+    see_drawn_faces,
+)
 from tests.support.toys import environment
 
+from reskin import storage
 from reskin.cli.main import main
 
 KILLS = int(os.environ.get("RESKIN_TEST_KILLS", "3"))
 """Moments at which each command is killed."""
 
-NAMES = ("images", "frames", "clips", "split", "screen", "balance", "inspect", "train", "folder", "make")
+NAMES = (
+    *(
+        "images",
+        "frames",
+        "clips",
+        "faces",
+        "split",
+        "screen",
+        "balance",
+        "inspect",
+        "train",
+        "folder",
+        "video",
+    ),
+    *("download", "import", "evaluate", "report", "export", "stylize", "make"),
+)
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    yield Kept(tmp_path_factory.mktemp("kills"), draw_sources, make_datasets, make_runs)
+    folder = tmp_path_factory.mktemp("kills")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESKIN_CACHE", str(folder / "base" / "cache"))
+        see_drawn_faces(patch)
+        yield Kept(folder, draw_sources, make_datasets, make_runs, make_given)
 
 
 @pytest.mark.slow
@@ -45,6 +72,7 @@ def test_killed_and_run_again(kept: Kept, name: str) -> None:
         line = [sys.executable, "-c", KILLED, str(kept.base), str(moment), *words]
         killed = subprocess.run(line, env=environment(), capture_output=True, check=False)
         assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-500:]
+        storage._swept.clear()  # what a process of its own begins with
         assert main(list(words)) == 0, (name, moment)
         left = result(kept.base)
         other = sorted(key for key in {*left, *undisturbed} if left.get(key, "") != undisturbed.get(key, ""))

@@ -99,7 +99,10 @@ import sys
 from pathlib import Path
 import pytest
 from tests.support.disk import Disk
-Disk(Path(sys.argv[1]), int(sys.argv[2]), kills=True).install(pytest.MonkeyPatch())
+from tests.support.finished_folders import see_drawn_faces
+patch = pytest.MonkeyPatch()
+see_drawn_faces(patch)
+Disk(Path(sys.argv[1]), int(sys.argv[2]), kills=True).install(patch)
 from reskin.cli.main import main
 raise SystemExit(main(sys.argv[3:]))
 """

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests.support.drawn_films import shots_film
 from tests.support.drawn_vgg import drawn_vgg
 from tests.support.fake_faces import RedDetector, film
+from tests.support.toy_archives import picture, tar_of
 
 from reskin.cli.main import main
 from reskin.errors import StorageError
 from reskin.images import write_image
+from reskin.networks.resnet import ResnetGenerator
 
 
 def draw_pictures(folder: Path, count: int, *, seed: int) -> Path:
@@ -88,6 +91,26 @@ def make_unfinished(base: Path) -> None:
     for name, words in interrupted_words(base).items():
         module = f"prepare.{where[name]}" if name in where else "moves"
         interrupt(words, f"reskin.curation.{module}", "write_manifest")
+
+
+def make_given(base: Path) -> None:
+    """`given`: an archive of a standard set, and the weights of somebody else's generator."""
+    (base / "given").mkdir(parents=True)
+    pictures = {
+        f"maps/{part}/{number}.png": picture(number) for part in ("train", "val") for number in range(3)
+    }
+    (base / "given" / "maps.tar.gz").write_bytes(tar_of(pictures))
+    rows = torch.Generator().manual_seed(0)
+    network = ResnetGenerator(4, 1)
+    shapes = {key: value.shape for key, value in network.state_dict().items()}
+    keys = {"stem.0": 1, "down.0": 4, "down.3": 7, "blocks.0.conv1": "10.conv_block.1"}
+    keys |= {"blocks.0.conv2": "10.conv_block.5", "up.0": 11, "up.3": 14, "head": 18}
+    state = {
+        f"model.{theirs}.{kind}": torch.rand(shapes[f"{ours}.{kind}"], generator=rows) - 0.5
+        for ours, theirs in keys.items()
+        for kind in ("weight", "bias")
+    }
+    torch.save(state, base / "given" / "latest_net_G.pth")
 
 
 TINY = {

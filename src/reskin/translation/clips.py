@@ -30,10 +30,13 @@ from reskin.translation.targets import check_target
 from reskin.types import Direction
 from reskin.video.reader import Frame, VideoReader
 from reskin.video.survey import survey
-from reskin.video.writer import Encoding, VideoWriter, encoding_for
+from reskin.video.writer import Encoding, VideoWriter, check_can_write, encoding_for
 
 _BATCH_PIXELS = 1_000_000
 """A GPU is given small frames together, up to about this many pixels; larger ones one by one."""
+
+_CHECKED_SECONDS = 10
+"""Of films that are longer, a second is written by way of trial before the first frame is translated."""
 
 _WAITING_PIXELS = 16_000_000
 """Pixels that may wait before the model (3 bytes each) and behind it (6); never fewer than two batches."""
@@ -143,6 +146,8 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
             more += mask.facts()
         if faces is not None:
             more += [*faces.facts(), repr(treated.framing)]
+        if (reader.info.duration or 0) > _CHECKED_SECONDS:
+            check_can_write(source, out, film.encoding)  # in seconds, and not after hours
         with open_job(out, _key(engine, film, source, out, more)) as job:
             _find_shots(treated, reader, part, job)
             if faces is not None:

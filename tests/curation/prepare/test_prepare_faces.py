@@ -27,7 +27,7 @@ from reskin.curation.prepare.faces import NOT_STATED, FacesConfig, prepare_faces
 from reskin.curation.prepare.faces_choice import choose, fault, shared_out
 from reskin.curation.prepare.process_pool import IN_THIS_PROCESS
 from reskin.data.folders import list_images, split_images
-from reskin.data.manifest import Manifest, read_manifest
+from reskin.data.manifest import Manifest, read_manifest, write_manifest
 from reskin.errors import DataError, RunError, SettingsError, VideoError
 from reskin.faces.alignment import put_back
 from reskin.images import read_image
@@ -489,3 +489,25 @@ def test_a_dry_run_says_what_would_be_searched_and_writes_nothing(clips: list[Pa
     assert list(tmp_path.iterdir()) == []
     few = dry_run_module.dry_run_faces(clips, tmp_path / "out", config(count=7))
     assert few.pictures == 7
+
+
+def test_how_faces_are_deinterlaced_is_the_same_in_searching_and_cutting(
+    clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    made = VideoReader.__init__
+
+    def noted(self: VideoReader, path: Path, **options: Any) -> None:
+        asked.append(options.get("deinterlace"))
+        made(self, path, **options)
+
+    monkeypatch.setattr(VideoReader, "__init__", noted)
+    prepare_faces(clips[1:2], tmp_path / "out", config(deinterlace="off"))
+    assert asked[1:] == ["off", "off", "off"]  # the first looks for shots
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest is not None and manifest.settings["deinterlace"] == "off"
+    with pytest.raises(DataError, match="deinterlace was off, now auto"):
+        prepare_faces(clips[1:2], tmp_path / "out", config())
+    former = {key: value for key, value in manifest.settings.items() if key != "deinterlace"}
+    write_manifest(tmp_path / "out", manifest.model_copy(update={"settings": former}))
+    assert prepare_faces(clips[1:2], tmp_path / "out", config()).frames == manifest.frames

@@ -238,6 +238,32 @@ def test_a_damaged_video_gives_what_is_sound(tmp_path: Path) -> None:
     assert prepare_frames([clip], tmp_path / "out", config(every=1)) == manifest
 
 
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("content", [b"", b"no video at all"])
+def test_a_video_that_was_mended_is_added_by_the_same_command(
+    clips: list[Path], tmp_path: Path, place: int, content: bytes
+) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(content)
+    videos = [clips[1]]
+    videos.insert(place, bad)
+    skips = {"every": 4, "skip_start": "0,0"}
+    first = prepare_frames(videos, tmp_path / "out", config(**skips))
+    assert len(first.damaged) == 1 and {frame.source for frame in first.frames} == {1 - place}
+    again = prepare_frames(videos, tmp_path / "out", config(**skips))
+    assert again == first
+    bad.write_bytes(clips[0].read_bytes())
+    whole = prepare_frames(videos, tmp_path / "out", config(**skips))
+    assert whole.damaged == [] and [origin.name for origin in whole.sources] == [path.name for path in videos]
+    assert all(origin.frames for origin in whole.sources)
+    old = {frame.file: frame for frame in first.frames}
+    assert {frame.file: frame for frame in whole.frames if frame.source == 1 - place} == old
+    assert {frame.file.rsplit("/", 1)[-1][:3] for frame in whole.frames if frame.source == place} == {"bad"}
+    assert prepare_frames(videos, tmp_path / "out", config(**skips)) == whole
+    with pytest.raises(DataError, match="every was 4, now 8"):
+        prepare_frames(videos, tmp_path / "out", config(**skips | {"every": 8}))
+
+
 def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("hello", encoding="utf-8")
     with pytest.raises(VideoError, match=r"text\.mp4"):

@@ -61,6 +61,7 @@ def choose_clips(
     sources: list[Source], before: Manifest | None, config: ClipsConfig
 ) -> tuple[list[list[Pick]], dict[str, Any]]:
     """Which frames, in clips, to take of each video; see `reskin.curation.prepare.videos.Choose`."""
+    config = config.skipping([source.skip for source in sources])
     times = [source.scan.times() for source in sources]
     starts = []
     for of, used, source in zip(times, frames_used(times, config), sources, strict=True):

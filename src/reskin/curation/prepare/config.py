@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -92,6 +93,11 @@ class VideoConfig(PictureConfig):
         """
         starts, ends = (_for_each(name, getattr(self, name), sources) for name in ("skip_start", "skip_end"))
         return list(zip(starts, ends, strict=True))
+
+    def skipping(self, skips: Sequence[tuple[float, float]]) -> Self:
+        """The settings for some of the sources, with what `skipped` said of each of them."""
+        starts, ends = (",".join(f"{seconds:.9f}" for seconds in times) for times in zip(*skips, strict=True))
+        return self.model_copy(update={"skip_start": starts, "skip_end": ends})
 
     @property
     def wants_shots(self) -> bool:

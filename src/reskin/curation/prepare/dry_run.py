@@ -145,13 +145,13 @@ def dry_run_videos(
         VideoError: a file is missing.
     """
     with _Looking(videos, options.workers) as looking:
-        config.skipped(len(looking.videos))
-        scans = looking.scan(config.skipped(len(looking.videos)), config, options)
+        skips = config.skipped(len(looking.videos))
+        scans = looking.scan(skips, config, options)
         good = [number for number, scan in enumerate(scans) if scan.bad is None]
         names = clip_names([video.stem for video in looking.videos])
         before = read_manifest(out) if options.add else None
         first = 0 if before is None else len(before.sources)
-        sources = [Source(first + number, names[number], scans[number]) for number in good]
+        sources = [Source(first + number, names[number], scans[number], skips[number]) for number in good]
         chosen = choose(sources, before)[0] if good else []
         picks: list[list[Pick]] = [[] for _ in scans]
         for number, mine in zip(good, chosen, strict=True):

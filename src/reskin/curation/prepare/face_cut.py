@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -38,6 +39,8 @@ class FaceCut(Settings):
     """Black bars at the left, top, right and bottom of the frame, in px."""
     pictures: list[FacePicture]
     """What to cut."""
+    deinterlace: Literal["auto", "on", "off"] = "auto"
+    """As when the faces were searched."""
 
 
 class FacesCut(Settings):
@@ -60,7 +63,7 @@ def cut_faces(cut: FaceCut, progress: Callable[[int, int], None]) -> FacesCut:
     for picture in cut.pictures:
         wanted[picture.index].append(picture)
     done = 0
-    with VideoReader(Path(cut.video)) as reader:
+    with VideoReader(Path(cut.video), deinterlace=cut.deinterlace) as reader:
         for frame in reader.frames_at(sorted(wanted)):
             for picture in wanted[frame.index]:
                 matrix = np.array(picture.matrix, np.float64).reshape(2, 3)

@@ -131,7 +131,7 @@ def search_faces(
     left, top, right, bottom = search.bars
     candidates = []
     count, total = 0, len(search.indices())
-    with VideoReader(Path(search.video)) as reader:
+    with VideoReader(Path(search.video), deinterlace=search.config.deinterlace) as reader:
         for frame in reader.frames_at(search.indices()):
             count += 1
             height, width = frame.image.shape[:2]

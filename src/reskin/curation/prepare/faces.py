@@ -213,8 +213,15 @@ class _Run:
         tasks = []
         for number, pictures in sorted(missing.items()):
             bars = manifest.sources[number].bars or NO_BARS
-            where = {"video": str(videos[number]), "out": str(self.out), "size": self.config.size}
-            tasks.append(face_cut_task(FaceCut(**where, bars=bars, pictures=pictures)))
+            cut = FaceCut(
+                video=str(videos[number]),
+                out=str(self.out),
+                size=self.config.size,
+                bars=bars,
+                pictures=pictures,
+                deinterlace=self.config.deinterlace,
+            )
+            tasks.append(face_cut_task(cut))
         results = self._do("faces cut", tasks, [len(pictures) for _, pictures in sorted(missing.items())])
         for number, values in zip(sorted(missing), results, strict=True):
             if reason := parse(FacesCut, values).bad:

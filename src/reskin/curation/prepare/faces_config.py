@@ -53,6 +53,9 @@ class FacesConfig(Settings):
     """Shares of train:test or train:val:test."""
     format: Literal["png", "jpg"] = "png"
     """Format of the pictures: png loses nothing, jpg is smaller."""
+    deinterlace: Literal["auto", "on", "off"] = "auto"
+    """Fill the interlaced frames of a video, one for each: where they are marked and seen to be combed
+    (auto), all of them (on), or none (off)."""
     seed: int = 0
     """Decides which segments, shots or videos are held out."""
     detector: DetectorName = "auto"

@@ -64,6 +64,7 @@ def choose_frames(
     sources: list[Source], before: Manifest | None, config: FramesConfig
 ) -> tuple[list[list[Pick]], dict[str, Any]]:
     """Which frames to take of each video; see `reskin.curation.prepare.videos.Choose`."""
+    config = config.skipping([source.skip for source in sources])
     times = [source.scan.times() for source in sources]
     shots = [source.scan.shots for source in sources] if config.wants_shots else None
     said: dict[str, Any] = {}

@@ -21,6 +21,8 @@ STATE = ".prepare"
 """The hidden folder beside the pictures in which a run keeps its state."""
 
 _READERS = 4
+_SINCE = {"deinterlace": "auto"}
+"""Settings that manifests of former versions do not hold, and the value that is taken for theirs."""
 _log = logging.getLogger("reskin")
 
 
@@ -105,7 +107,8 @@ def check_manifest(manifest: Manifest, plan: dict[str, Any], out: Path, *, add: 
     Raises:
         DataError: it was; with `add` the videos may be others.
     """
-    made = {key: value for key, value in manifest.settings.items() if key in plan["settings"]}
+    settings = {**_SINCE, **manifest.settings}
+    made = {key: value for key, value in settings.items() if key in plan["settings"]}
     names = ("name", "sha256", "size_bytes")
     sources = [{name: getattr(source, name) for name in names} for source in manifest.sources]
     check_same({"settings": made, "sources": plan["sources"] if add else sources}, plan, out)

@@ -21,6 +21,7 @@ from typing import Any
 from reskin.curation.moves import finish_moves
 from reskin.curation.prepare.config import VideoConfig
 from reskin.curation.prepare.extract import Extracted, Job
+from reskin.curation.prepare.mended import in_order, mended_sources, without_sources
 from reskin.curation.prepare.picks import clip_names
 from reskin.curation.prepare.plan import (
     STATE,
@@ -57,6 +58,8 @@ class Source:
     name: str
     """What its pictures are called."""
     scan: Scan
+    skip: tuple[float, float] = (0.0, 0.0)
+    """Seconds to leave out at its start and its end."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,21 @@ def prepare_videos(
     if not videos:
         raise DataError("no videos were given", "Name at least one.")
     paths = [Path(video) for video in videos]
-    config.skipped(len(paths))  # refuse before any work is done
+    skips = config.skipped(len(paths))  # refuses before any work is done
     prints = fingerprints(paths)
     with lock(out):
         finish_moves(out)
         before = read_manifest(out)
+        skip_of = dict(zip(paths, skips, strict=True))
         paths, prints = without_equal_files(paths, prints)
         plan = {"settings": config.to_dict(), "sources": prints}
-        if before is not None:
+        mended = [] if before is None or options.add else mended_sources(before, prints)
+        if before is not None and mended:
+            before = without_sources(before, mended)
+            check_manifest(before, plan, out, add=True)
+            paths = [paths[number] for number in mended]
+            plan["sources"] = [prints[number] for number in mended]
+        elif before is not None:
             check_manifest(before, plan, out, add=options.add)
             known = {origin.sha256 for origin in before.sources}
             new = [number for number, print_ in enumerate(prints) if print_["sha256"] not in known]
@@ -125,7 +135,9 @@ def prepare_videos(
             plan["sources"] = [prints[number] for number in new]
         begin(out, plan)
         with ProcessPool(num_workers(paths, options.workers)) as pool:
-            return _Run(out, plan, config, before, pool=pool, options=options).manifest(paths, choose)
+            run = _Run(out, plan, config, before, pool=pool, options=options)
+            run.order, run.skips = (prints if mended else []), [skip_of[path] for path in paths]
+            return run.manifest(paths, choose)
 
 
 def _whole(
@@ -200,6 +212,8 @@ class _Run:
         self.pool, self.options = pool, options
         self.first = 0 if before is None else len(before.sources)
         self.videos: list[Path] = []
+        self.skips: list[tuple[float, float]] = []
+        self.order: list[dict[str, Any]] = []
 
     def manifest(self, videos: list[Path], choose: Choose) -> Manifest:
         """Do all of it."""
@@ -208,7 +222,9 @@ class _Run:
         refuse_if_all_bad([scan.bad for scan in scans], self.out)
         names = self._names()
         good = [number for number, scan in enumerate(scans) if scan.bad is None]
-        sources = [Source(self.first + number, names[number], scans[number]) for number in good]
+        sources = [
+            Source(self.first + number, names[number], scans[number], self.skips[number]) for number in good
+        ]
         chosen, settings = choose(sources, self.before)
         picks: list[list[Pick]] = [[] for _ in scans]
         for number, mine in zip(good, chosen, strict=True):
@@ -219,6 +235,8 @@ class _Run:
         results = self._extracted(scans, picks)
         refuse_if_all_bad([one.bad or other.bad for one, other in zip(scans, results, strict=True)], self.out)
         made = self._assembled(scans, picks, results, settings)
+        if self.order:
+            made = in_order(made, self.order)
         check_made(self.out, [frame.file for frame in made.frames])
         write_manifest(self.out, made)
         for folder in {self.out, *((self.out / frame.file).parent for frame in made.frames)}:
@@ -228,14 +246,13 @@ class _Run:
 
     def _scans(self) -> list[Scan]:
         wants_shots, wants_bars = self.config.wants_shots, self.config.letterbox == "cut"
-        skips = self.config.skipped(len(self.videos))
         tasks = [
             scan_task(
                 video,
                 self.out / STATE / f"{self.first + number:04d}.scan.json",
                 shots=wants_shots,
                 bars=wants_bars,
-                skip=skips[number],
+                skip=self.skips[number],
             )
             for number, video in enumerate(self.videos)
         ]
