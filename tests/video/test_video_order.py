@@ -195,3 +195,27 @@ def test_a_long_film_in_avi_is_not_decoded_for_one_frame(tmp_path: Path) -> None
     assert len(reader.times()) == 400 and reader.decoded_packets == 0
     assert [number_of(frame.image) for frame in reader.frames_at([307])] == [307 % 25]
     assert reader.decoded_packets <= 40  # two groups of 8, and what the decoder holds back
+
+
+def test_a_recording_whose_first_packets_state_no_time(tmp_path: Path) -> None:
+    """Matroska has no times before zero: what lies there is given without any."""
+    path = tmp_path / "early.mkv"
+    options = {"output_ts_offset": "-0.5", "avoid_negative_ts": "disabled"}
+    with av.open(str(path), "w", container_options=options) as output:
+        stream = output.add_stream("libx264", rate=25, width=64, height=48)
+        stream.pix_fmt = "yuv420p"
+        packets = []
+        for number in range(COUNT):
+            frame = av.VideoFrame.from_ndarray(grey(number), "rgb24")
+            frame.pts, frame.time_base = number, 1 / RATE
+            packets += stream.encode(frame)
+        for packet in packets + stream.encode(None):
+            output.mux(packet)
+    with av.open(str(path)) as source:
+        untimed = sum(packet.pts is None for packet in source.demux(video=0) if packet.size)
+    assert untimed > 5
+    reader = VideoReader(path)
+    frames = list(reader)
+    assert [number_of(frame.image) for frame in frames] == list(range(COUNT)) and reader.damaged == []
+    assert {after.time - before.time for before, after in pairwise(frames)} == {1 / RATE}
+    assert [number_of(frame.image) for frame in reader.frames_at([3, 20])] == [3, 20]

@@ -10,7 +10,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from reskin.video.damage import Damage
@@ -296,4 +296,21 @@ def _filled(seen: _Stream) -> list[int | None]:
         dts = expected if stated is None else stated
         filled.append(None if dts is None else dts + moved)
         expected = None if dts is None else dts + max(1, duration)
+    return _filled_before(filled, seen.durations)
+
+
+def _filled_before(times: list[int | None], durations: Sequence[int]) -> list[int | None]:
+    """Times for the packets before the first that has one, counted back from it.
+
+    >>> _filled_before([None, None, 80, 120], [40, 40, 40, 40])
+    [0, 40, 80, 120]
+    """
+    first = next((number for number, time in enumerate(times) if time is not None), 0)
+    known = [time for time in times[first:] if time is not None]
+    steps = [later - earlier for earlier, later in pairwise(known) if later > earlier]
+    usual = sorted(steps)[len(steps) // 2] if steps else 1
+    filled = list(times)
+    for number in range(first - 1, -1, -1):
+        after = filled[number + 1]
+        filled[number] = None if after is None else after - (durations[number] or usual)
     return filled
