@@ -358,7 +358,10 @@ class VideoReader:
         table, _ = self._scan()
         target = stream.start_time or 0
         if key is not None:
-            target = min(stamp for stamp in (key.pts, key.dts) if stamp is not None)
+            stated = [stamp for stamp in (key.pts, key.dts) if stamp is not None]
+            if not stated:
+                return None
+            target = min(stated)
         if table.has_joints or (table.is_counted and key is None):
             return None
         try:
