@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
 from reskin.inference.engine import Engine
+from reskin.losses.adversarial import adversarial_generator
 from reskin.losses.reconstruction import l1
 from reskin.methods.recycle_gan import RecycleGAN, RecycleGANConfig
 from reskin.methods.translator import Stream
@@ -206,16 +207,21 @@ def test_what_each_term_teaches() -> None:
     assert teaches == {"recurrent": {"pred_a", "pred_b"}, "recycle": everyone, "adversarial": everyone}
 
 
-def test_the_recycle_loss_reaches_the_generator_through_the_predictor() -> None:
-    """gen_a2b is taught even where the way back is nothing to learn from."""
-    method = tiny()
-    a = drawn_clips().a.unbind(1)
-    fakes = [method.gen_a2b(frame) for frame in a[:2]]
-    recycled = l1(method.gen_b2a(method.pred_b(*fakes)), a[2])
-    assert gradient(recycled, method.gen_a2b) > 0
-    method.gen_b2a = nn.Identity()  # type: ignore[assignment]
-    first = graphs_of(method, drawn_clips())["generators"]["recycle"]
-    assert gradient(first, method.gen_a2b) > 0
+def test_predictions_teach_the_translations_that_they_are_made_of() -> None:
+    """Neither the recycle loss nor the adversarial loss of the third frame is cut off at the first two."""
+    method, made = tiny(), list[Tensor]()
+    method.gen_a2b.register_forward_hook(lambda _, __, output: made.append(output))
+    terms = graphs_of(method, drawn_clips())["generators"]
+    first_two = made[0]  # of the frames of A, before any other call
+    assert first_two.shape[0] == 2
+    (through,) = torch.autograd.grad(terms["recycle"], first_two, retain_graph=True, allow_unused=True)
+    assert through is not None and (through.flatten(1).norm(dim=1) > 0).all()
+    (everything,) = torch.autograd.grad(terms["adversarial"], first_two, retain_graph=True)
+    judged = adversarial_generator("lsgan", method.disc_b(first_two[:1])) + adversarial_generator(
+        "lsgan", method.disc_b(first_two[1:])
+    )
+    (by_themselves,) = torch.autograd.grad(judged, first_two, retain_graph=True)
+    assert not torch.allclose(everything, by_themselves, rtol=1e-2)
 
 
 def test_the_discriminators_see_three_translations_and_a_prediction_in_this_order() -> None:
