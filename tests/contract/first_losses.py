@@ -50,7 +50,7 @@ def draw_weights(network: nn.Module) -> None:
 
 def steady_flow(frame: Tensor, earlier: Tensor) -> Tensor:
     """Everything moves by half a px and a quarter."""
-    return frame.new_tensor([0.5, -0.25]).view(1, 2, 1, 1).expand(len(frame), 2, *frame.shape[2:])
+    return torch.cat([torch.full_like(frame[:, :1], shift) for shift in (0.5, -0.25)], 1)
 
 
 def first_losses(name: str) -> list[dict[str, float]]:
