@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table style-table steady two-people real real-films docs size parity setup lock bench-stripes
+.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table steady two-people real real-films docs size parity setup lock bench-stripes
 
 setup: $(READY)
 
@@ -62,6 +62,9 @@ bench-stripes: $(READY)  ## a large frame whole and in stripes: memory, time, di
 
 toy-table: $(READY)  ## every method on the same drawn worlds → docs/results/toy.md
 	$(BIN)/python -m benchmarks.toy
+
+paper-tables: $(READY)  ## Tables 2 to 5 of the CycleGAN paper in form → docs/results/paper_tables.md (ARGS=--quick: minutes)
+	$(BIN)/python -m benchmarks.paper_tables $(ARGS)
 
 style-table: $(READY)  ## many looks from one picture → docs/results/styles.md (SET=name: real pictures → build/looks)
 	$(BIN)/python -m benchmarks.looks $(SET)
