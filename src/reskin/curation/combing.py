@@ -70,7 +70,7 @@ def _candidates(even: NDArray[np.float32], odd: NDArray[np.float32]) -> NDArray[
     on_end = np.ones((_ROWS_ON_END, 2), np.uint8)
     maps = [(stands_out & (up > 0)).astype(np.uint8), (stands_out & (up < 0)).astype(np.uint8)]
     lighter, darker = (cv2.morphologyEx(one, cv2.MORPH_OPEN, on_end) for one in maps)
-    return np.asarray(lighter | darker, np.uint8)
+    return np.asarray(cv2.bitwise_or(lighter, darker), np.uint8)
 
 
 def _in_cells(marks: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -53,7 +53,7 @@ def look_of(frame: Picture, face: Face) -> Look:
     edges = _gradients(lab[..., 0])
     # Colour without light: a and b against their means would lose the colour of the skin, so against grey.
     colours = cv2.resize(lab[..., 1:] - 128, (_COLOUR_CELLS, _COLOUR_CELLS), interpolation=cv2.INTER_AREA)
-    parts = (_unit(edges.ravel()), _COLOUR_SHARE * _unit(np.asarray(colours).ravel()))
+    parts = (_unit(edges.ravel()), _COLOUR_SHARE * _unit(np.asarray(colours, np.float32).ravel()))
     return _unit(np.concatenate(parts))
 
 

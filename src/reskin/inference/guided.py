@@ -59,7 +59,10 @@ def guided_upsample(
 
     fit = fit_maps(source, translation, radius=radius, epsilon=epsilon)
     height, width = frame.shape[:2]
-    full = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in fit.maps]
+    full = [
+        np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+        for plane in fit.maps
+    ]
     residual = None
     if detail > 0:
         residual = np.asarray(cv2.resize(fit.residual(), (width, height), interpolation=cv2.INTER_CUBIC))

@@ -6,6 +6,8 @@ from a frame to an earlier one, in px, x before y.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -89,5 +91,6 @@ def _dis(frame: np.ndarray, earlier: np.ndarray) -> np.ndarray:
     height, width = frame.shape
     edges = ((0, max(0, _SMALLEST_PX - height)), (0, max(0, _SMALLEST_PX - width)))
     wide = [np.pad(picture, edges, mode="edge") for picture in (frame, earlier)]
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(wide[0], wide[1], None)
+    nothing: Any = None  # OpenCV's types do not know that a flow to begin with may be left out
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(wide[0], wide[1], nothing)
     return np.asarray(flow[:height, :width], np.float32)

@@ -50,9 +50,11 @@ def grade_picture(picture: Picture, grade: Grade) -> Picture:
                 dst=looked_up[row : row + 1],
                 borderMode=cv2.BORDER_REPLICATE,
             )
-        red, green, blue, saturation = cv2.split(looked_up[: len(part)])
+        red, green, blue, saturation = (
+            np.asarray(plane, np.float32) for plane in cv2.split(looked_up[: len(part)])
+        )
         planes = [
-            _channel(np.asarray(plane, np.float32), np.asarray(base, np.float32), saturation)
+            _channel(np.asarray(plane, np.float32), base, saturation)
             for plane, base in zip(colour, (red, green, blue), strict=True)
         ]
         cv2.convertScaleAbs(cv2.merge(planes), dst=out[top : top + len(part)])
@@ -92,5 +94,5 @@ def _channel(colour: Plane, base: Plane, saturation: Plane) -> Plane:
         over = np.abs(colour) > knee
         high = colour[over]
         colour[over] = np.sign(high) * (knee + room * np.tanh((np.abs(high) - knee) / room))
-    cv2.add(colour, float(_HALF_RANGE), dst=colour)
+    colour += np.float32(_HALF_RANGE)
     return colour

@@ -10,6 +10,8 @@ Temporal Consistency for Image-Based Graphics Applications", SIGGRAPH 2012; the 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,9 @@ _NOISE_SHARE, _NOISE_OFFSET = 3.0, 8.0
 
 _LEAST_FLOW_PX = 32
 """Smaller edges are continued to this: below it OpenCV's estimator gives NaN or leaves its memory."""
+
+_NOTHING: Any = None
+"""What OpenCV may be given for arrays that are left out, of which its types do not know."""
 
 _OUTSIDE = (255, 0, 255, 0)
 """What comes from outside of the frame before: a colour that nothing agrees with."""
@@ -118,7 +123,7 @@ def _flow(film: Picture, before: Picture, *, is_small: bool) -> Flow:
             for grey in (film, before)
         )
     preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if is_small else cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
-    flow = cv2.DISOpticalFlow.create(preset).calc(film, before, None)
+    flow = cv2.DISOpticalFlow.create(preset).calc(film, before, _NOTHING)
     return np.ascontiguousarray(flow[:height, :width], np.float32)
 
 
@@ -167,7 +172,7 @@ def warped(picture: Picture, flow: Flow, *, outside: tuple[int, ...] | None = No
 
     border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
     options = cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP
-    moved = cv2.remap(picture, flow, None, options, borderMode=border, borderValue=outside or 0)
+    moved = cv2.remap(picture, flow, _NOTHING, options, borderMode=border, borderValue=outside or 0)
     return np.asarray(moved, np.uint8)
 
 

@@ -190,7 +190,7 @@ def _layout_for(codec: str, rate: int, layout: str, channels: int) -> str:
             continue
         context: Any = av.CodecContext.create(codec, "w")
         context.sample_rate, context.layout = rate, name
-        context.format = av.Codec(codec, "w").audio_formats[0].name
+        context.format = (av.Codec(codec, "w").audio_formats or [av.AudioFormat("fltp")])[0].name
         context.time_base = Fraction(1, rate)
         try:
             context.open()

@@ -123,9 +123,8 @@ def develop(
     strength = np.array([0.42, 0.34, 0.2], np.float32) * np.float32(PALETTES[season].glow)
     glow = np.maximum(small.astype(np.float32) - 150.0, 0.0) * strength
     glow = cv2.GaussianBlur(glow, (0, 0), small.shape[0] / 20)
-    film = cv2.add(
-        picture.astype(np.float32), cv2.resize(glow, (width, height), interpolation=cv2.INTER_LINEAR)
-    )
+    wide = cv2.resize(glow, (width, height), interpolation=cv2.INTER_LINEAR)
+    film = np.asarray(cv2.add(picture.astype(np.float32), wide), np.float32)
     film *= light
     film += rng.standard_normal((height, width, 1), np.float32) * GRAIN
     return np.clip(np.rint(film, out=film), 0, 255, out=film).astype(np.uint8)
