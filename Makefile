@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table steady two-people real real-films docs size parity setup lock bench-stripes
+.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table steady two-people real real-films docs size study-demo parity setup lock bench-stripes
 
 setup: $(READY)
 
@@ -77,6 +77,9 @@ two-people: $(READY)  ## CycleGAN, Recycle-GAN, vid2vid on two people, equal CPU
 
 real: $(READY)       ## on a machine with CUDA: METHODS="cyclegan cut" on SET=horse2zebra → build/real
 	$(BIN)/python -m benchmarks.real $(or $(SET),horse2zebra) $(or $(METHODS),cyclegan cut ganimorph_lite)
+
+study-demo: $(READY) ## a blind study on drawn worlds with simulated raters → build/study-demo
+	$(BIN)/python -m benchmarks.study_demo
 
 real-films: $(READY) ## make on six pairs of real clips → docs/results/real_films.md and sheets in build/real-films
 	$(BIN)/python -m benchmarks.real_films

@@ -281,7 +281,8 @@ def _limits(results: Results) -> list[str]:
     ]
     raters = max(2, found.raters)
     spread = Spread() if plan.kind == "real-or-fake" else Spread().halved()
-    least = smallest_difference(raters, len(plan.items), plan.trials, spread)
+    trials = max(1, plan.trials // len(plan.cells()))
+    least = smallest_difference(raters, len(plan.items), trials, spread)
     lines.append(
         f"With {found.raters} raters and {len(plan.items)} items a share finds a distance from 50 % of about "
         f"{least:.0f} points with 80 % power; smaller ones may be there and not be seen."

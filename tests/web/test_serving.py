@@ -1,0 +1,156 @@
+"""A study that is really served: kills, two servers, a port in use."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.support.blind_study import make_study
+
+from reskin.cli.main import main
+from reskin.evaluation.blind_study.answers import AnswerStore
+from reskin.evaluation.blind_study.plan import read_plan
+from reskin.storage import lock
+
+RATERS, KILLS = (200, 50) if os.environ.get("RESKIN_FULL") else (12, 6)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`reskin study serve` in a process of its own."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.words = [sys.executable, "-m", "reskin", "study", "serve", str(folder), "--port", str(port)]
+        self.port = port
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self.words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.1)
+        raise AssertionError("the server does not listen")
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+class Browser:
+    """One rater's browser: sends until it is answered, and keeps its cookie."""
+
+    def __init__(self, base: str, invite: str) -> None:
+        self.base, self.invite, self.cookie = base, invite, ""
+
+    def send(self, path: str, values: dict[str, object] | None = None) -> tuple[int, dict[str, object]]:
+        headers = {"Origin": self.base, "Content-Type": "application/json", "Cookie": self.cookie}
+        body = None if values is None else json.dumps(values).encode()
+        for _ in range(600):
+            request = urllib.request.Request(f"{self.base}/s/{self.invite}/{path}", body, headers)
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    if cookie := answer.headers.get("set-cookie"):
+                        self.cookie = cookie.partition(";")[0]
+                    return answer.status, json.loads(answer.read())
+            except urllib.error.HTTPError as error:
+                if error.code != 503:
+                    return error.code, {}
+            except OSError:  # the server is away
+                pass
+            time.sleep(0.1)
+        raise AssertionError("no answer")
+
+    def take_part(self, random: random.Random) -> None:
+        status, state = self.send("begin", {"language": "en", "consent": True})
+        if not self.cookie:  # begun, and the answer with the cookie was lost in a kill: a browser is shut out
+            assert status == 409
+            return
+        trials = state["trials"]
+        assert isinstance(trials, list)
+        for number in range(len(trials)):
+            values: dict[str, object] = {"trial": number, "nonce": f"{self.invite}{number:08d}", "rt": 500}
+            values |= {"choice": random.choice(["first", "second", "same"])}
+            for _ in range(1 + (random.random() < 0.2)):  # a double click
+                status, _ = self.send("answers", values)
+                assert status == 200
+        assert self.send("state")[1]["finished"]
+
+
+@pytest.mark.slow
+def test_answers_come_exactly_once_through_kills(tmp_path: Path) -> None:
+    make_study(tmp_path, items=6, raters=RATERS)
+    folder, port = tmp_path / "study", free_port()
+    server = Server(folder, port)
+    invites = [line.rpartition("/")[2] for line in (folder / "invites.txt").read_text().split()][:RATERS]
+    browsers = [Browser(f"http://127.0.0.1:{port}", invite) for invite in invites]
+    threads = [
+        threading.Thread(target=browser.take_part, args=(random.Random(number),), daemon=True)
+        for number, browser in enumerate(browsers)
+    ]
+    for thread in threads:
+        thread.start()
+    chance = random.Random(0)
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.1, 1.0))
+        server.kill()
+        server.start()
+    for thread in threads:
+        thread.join(timeout=300)
+    server.kill()
+    plan, store = read_plan(folder), AnswerStore(folder)
+    places = plan.places()
+    begun = [store.rater(browser.invite) for browser in browsers if browser.cookie]
+    assert len(begun) >= RATERS - KILLS
+    for rater in begun:
+        assert rater is not None and rater.finished is not None and rater.place is not None
+        stored = store.answers(rater.invite)
+        assert [answer.trial for answer in stored] == list(range(len(places[rater.place])))
+    assert len({rater.place for rater in begun if rater}) == len(begun)
+    store.close()
+
+
+def test_what_cannot_be_served_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_study(tmp_path)
+    folder = str(tmp_path / "study")
+
+    def says(words: list[str]) -> str:
+        assert main(["study", "serve", *words]) == 2
+        return capsys.readouterr().err.strip().splitlines()[-1]
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"port {port} is in use" in says([folder, "--port", str(port)])
+    assert "no address" in says([folder, "--behind", "study.example.org"])
+    assert "every name of this machine" in says([folder, "--host", "0.0.0.0"])
+    assert "no study in" in says([str(tmp_path)])
+    with lock(tmp_path / "study"):
+        code = subprocess.run(
+            [sys.executable, "-m", "reskin", "study", "serve", folder, "--port", str(free_port())],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert code.returncode == 2 and "in use" in code.stderr and len(code.stderr.strip().splitlines()) == 1
+    (tmp_path / "study" / "stimuli" / "item-0-0.jpg").unlink()
+    assert "lacks 1 stimuli, first item-0-0.jpg" in says([folder])
