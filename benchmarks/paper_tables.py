@@ -55,8 +55,6 @@ COMMON = {
     "downsamplings": 5,
     "disc_layers": 2,
     "picture_size": EDGE,
-    "inversion_steps": 60,
-    "restarts": 2,
     "learning_rate": 5e-4,
     "batch": 4,
     "preprocess": "none",
@@ -82,15 +80,22 @@ class Budget:
         seeds: of each row.
         scenes: training, validation and test scenes.
         segmenter_steps: of the segmenter.
+        inversions: steps and restarts of CoGAN's search for the code of an image.
     """
 
     steps: int
     seeds: int
     scenes: tuple[int, int, int]
     segmenter_steps: int
+    inversions: tuple[int, int] = (60, 2)
+
+    @property
+    def common(self) -> dict[str, object]:
+        """`COMMON`, with the cost of CoGAN's search for an image's code."""
+        return COMMON | {"inversion_steps": self.inversions[0], "restarts": self.inversions[1]}
 
 
-FULL, QUICK = Budget(2500, 3, (400, 40, 80), 1500), Budget(30, 2, (24, 8, 10), 60)
+FULL, QUICK = Budget(2500, 3, (400, 40, 80), 1500), Budget(30, 2, (24, 8, 10), 60, (5, 1))
 
 
 def main(words: Sequence[str] | None = None) -> Path:
@@ -190,7 +195,7 @@ def run_studies(folder: Path, palette: Palette, budget: Budget) -> dict[str, Stu
         labels = LabelRequest(palette.name, domain, folder / "data" / "testA", folder / "segmenter")
         request = Request(a=data, b=data, metrics=("fcn",), labels=labels)
         out = folder / name
-        study = Study(out, tuple(chosen), budget.seeds, {"steps": budget.steps}, request, COMMON)
+        study = Study(out, tuple(chosen), budget.seeds, {"steps": budget.steps}, request, budget.common)
         progress = Progress(f"cells of {name}")
         compare(study, report=progress)
         progress.end()
@@ -262,7 +267,7 @@ def page(tables: dict[str, StudyTable], budget: Budget, folder: Path, data: str,
     """The whole page."""
     segmenter = load_segmenter(folder / "segmenter")
     methods, ablations = {name: NAMES[name] for name in METHODS}, ABLATIONS
-    chosen = ", ".join(f"{key} {value}" for key, value in COMMON.items())
+    chosen = ", ".join(f"{key} {value}" for key, value in budget.common.items())
     where = "drawn streets" if data == "street" else f"{data} (real photographs, shuffled)"
     lines = [
         "<!-- Made by `make paper-tables`; change benchmarks/paper_tables.py. -->",
