@@ -31,6 +31,7 @@ EXCEPTIONS: dict[str, dict[str, tuple[int, str]]] = {
         "translation/clips.py:translate_video": (10, OPTIONS),
         "translation/folders.py:translate_folder": (8, OPTIONS),
         "translation/grid.py:style_grid": (10, OPTIONS),
+        "translation/live.py:translate_live": (10, OPTIONS),
         "translation/morph.py:interpolate": (10, OPTIONS),
         "translation/pictures.py:translate_image": (7, OPTIONS),
         "video/writer.py:VideoWriter.__init__": (7, OPTIONS),

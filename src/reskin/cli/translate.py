@@ -10,10 +10,11 @@ from reskin.cli.streams import say
 from reskin.config import BASIC, Settings
 from reskin.errors import SettingsError
 from reskin.exits import PartialError
-from reskin.parsing import Spelled
+from reskin.parsing import Spelled, spelling
 from reskin.progress import Progress, in_words
 from reskin.types import Direction
 from reskin.workflows.compare_films import ComparisonSettings
+from reskin.workflows.live import LiveSettings, is_live
 from reskin.workflows.translate import FaceSettings, FilmSettings
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Arguments(Settings):
       reskin translate runs/film-game clip.mp4 clip-as-game.mp4
       reskin translate runs/film-game clip.mp4 preview.mp4 --start 1:30 --seconds 3
       reskin translate runs/film-game clip.mp4 out.mp4 --compare grid --also runs/film-paint
+      reskin translate runs/anna-ben film.mp4 out.mp4 --faces --only anna.jpg
+      ffmpeg -i in.mp4 -f rawvideo -pix_fmt rgb24 - | reskin translate runs/film-game - - --input-size 640x360
       reskin translate runs/film-game photos/ photos-as-game/
       reskin translate runs/film-game game.png game-as-film.png --direction b2a
       reskin translate runs/summer-winter summer/ out/ --styles 4 --seed 1
@@ -59,9 +62,9 @@ class Arguments(Settings):
     run: Annotated[Path, Spelled(position="RUN")]
     """The run folder (or a folder that `reskin import` made)."""
     source: Annotated[Path, Spelled(position="IN")]
-    """A picture, a folder of pictures, or a video."""
+    """A picture, a folder of pictures, or a video; - for raw frames on standard input."""
     out: Annotated[Path, Spelled(position="OUT")]
-    """Name of the result: a picture, folder or video like the source."""
+    """Name of the result: a picture, folder or video like the source; - for raw frames on standard output."""
     direction: Annotated[Direction | None, BASIC] = None
     """a2b or b2a; by default the first one that the model was made for."""
     step: int | None = None
@@ -92,11 +95,16 @@ class Arguments(Settings):
     """How a video is shown beside its translation."""
     of_faces: FaceSettings = FaceSettings()
     """Which faces of a video are translated, instead of whole frames."""
+    live: LiveSettings = LiveSettings()
+    """What comes through standard input, or from a camera."""
 
 
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
-    arguments = parse(Arguments, words, command="reskin translate")
+    arguments = parse(Arguments, words, command="reskin translate", merge=_without_source)
+    if is_live(arguments.source, arguments.out, arguments.live):
+        return _run_live(arguments)
+    _refuse_live_flags(arguments)
     if not arguments.source.exists():
         raise SettingsError(f"no file or folder {arguments.source}", "Check the name.")
 
@@ -119,17 +127,56 @@ def run(words: list[str]) -> int:
     return max(finish(one, source, target) for one, target in made)
 
 
-def _translated(
-    arguments: Arguments, out: Path, compute: Compute, progress: Progress
-) -> FolderResult | VideoResult | None:
-    """The source through one run."""
+def _without_source(given: dict[str, Any]) -> dict[str, Any]:
+    """With --camera the word behind RUN is OUT: there is no IN."""
+    if given.get("camera") is None or "source" not in given:
+        return given
+    if "out" in given:
+        raise SettingsError("IN and --camera are both given", "Leave one of them out.")
+    return given | {"out": given["source"], "source": "-"}
+
+
+def _run_live(arguments: Arguments) -> int:
+    from reskin.device import choose_compute
+    from reskin.workflows.live import PIPE, translate_live_any
+
+    if arguments.comparison.model_fields_set:
+        raise SettingsError("a comparison of frames that come live", "Translate a file to compare.")
+    model, direction, rendering = _model(arguments)
+    options: dict[str, Any] = {"film": arguments.film, "faces": arguments.of_faces, "live": arguments.live}
+    options |= {"rendering": rendering, "overwrite": arguments.overwrite}
+    options["compute"] = choose_compute(arguments.device, arguments.precision)
+    report = translate_live_any(model, arguments.source, arguments.out, direction, **options)
+    target = "" if arguments.out == PIPE else f"{arguments.out}: "
+    say(f"done: {target}{report.in_words()}")
+    return 0
+
+
+def _refuse_live_flags(arguments: Arguments) -> None:
+    """Refuse what only live frames have (SettingsError)."""
+    fields = type(arguments.live).model_fields
+    given = [spelling(name, fields[name]) for name in sorted(arguments.live.model_fields_set)]
+    if given:
+        raise SettingsError(f"{' and '.join(given)} for {arguments.source}", "Give - as IN, or leave it out.")
+
+
+def _model(arguments: Arguments) -> tuple[Method, Direction, Rendering]:
+    """The run's model, which way it is to translate, and in which styles."""
     from reskin.runs.load import load
-    from reskin.workflows.translate import translate_any
 
     model = load(arguments.run, device=arguments.device, step=arguments.step)
     direction = arguments.direction or model.directions[0]
     model.check_direction(direction)
-    rendering = _rendering(model, arguments, direction)
+    return model, direction, _rendering(model, arguments, direction)
+
+
+def _translated(
+    arguments: Arguments, out: Path, compute: Compute, progress: Progress
+) -> FolderResult | VideoResult | None:
+    """The source through one run."""
+    from reskin.workflows.translate import translate_any
+
+    model, direction, rendering = _model(arguments)
     options: dict[str, Any] = {"compute": compute, "overwrite": arguments.overwrite, "rendering": rendering}
     options |= {"film": arguments.film, "faces": arguments.of_faces}
     return translate_any(model, arguments.source, out, direction, report=progress, **options)

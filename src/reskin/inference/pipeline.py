@@ -14,6 +14,7 @@ def pipeline(
     sink: Callable[[Any], object],
     ahead: int = 4,
     main: int = 0,
+    stopped: threading.Event | None = None,
 ) -> None:
     """Send each item of `source` through all stages into `sink`, in order; all of them work at the same time.
 
@@ -28,6 +29,7 @@ def pipeline(
         ahead: how many items may wait in front of each stage and of the sink; 1 or more.
         main: number of the stage, from 0, that runs in the caller's thread; a network belongs there. Without
             stages it is the sink.
+        stopped: set as soon as something has failed, for a source that waits for something.
 
     >>> squares = []
     >>> pipeline(range(4), lambda number: number * number, str, sink=squares.append)
@@ -61,6 +63,8 @@ def pipeline(
             failures.append(error)
             for line in lines:
                 line.stop()
+            if stopped is not None:
+                stopped.set()
 
     parts = [lambda i=i: work(stages[i], lines[i], lines[i + 1]) for i in range(len(stages))] + [write]
     own = parts.pop(main)

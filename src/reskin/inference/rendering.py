@@ -87,6 +87,15 @@ def check_rendering(model: Translator, rendering: Rendering) -> None:
         )
 
 
+def check_single_look(rendering: Rendering) -> None:
+    """Refuse what would make several videos of one (SettingsError)."""
+    if rendering.parts != ("",):
+        raise SettingsError(
+            "a video is made in one style, without masks",
+            "Give --styles 1 or one --style and no --save-masks, or translate its frames as pictures.",
+        )
+
+
 def read_mask(rendering: Rendering, relative: Path) -> NDArray[np.float32]:
     """How much of the new look each pixel of a picture takes, (H, W), 0 to 1.
 

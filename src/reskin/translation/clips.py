@@ -19,7 +19,7 @@ from reskin.device import Compute
 from reskin.errors import SettingsError
 from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
-from reskin.inference.rendering import Rendering
+from reskin.inference.rendering import Rendering, check_single_look
 from reskin.methods.translator import Translator
 from reskin.translation.face_search import FilmFaces
 from reskin.translation.film import Film, FilmOptions, Frames
@@ -132,13 +132,13 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     if batch is not None and batch < 1:
         raise SettingsError(f"a batch of {batch} frames", "Give 1 or more.")
     engine = Engine(model, direction, compute, rendering)
-    _check_rendering(engine.rendering)
+    check_single_look(engine.rendering)
     faces = FilmFaces.open(film.faces) if film.faces is not None else None
     with VideoReader(source, deinterlace=film.deinterlace) as reader:
         part = part_of_film(reader, film)
         writer = _writer(reader, out, film.encoding, part)
         treated = Film(engine, film, [])
-        _check_work_size(treated, reader)
+        treated.check_work_size(reader.info.width, reader.info.height, str(reader.path))
         more: list[object] = [batch]
         if engine.rendering.mask is not None:
             mask = open_film_mask(engine.rendering.mask, reader, part, engine.rendering.feather)
@@ -185,26 +185,6 @@ def _find_shots(film: Film, reader: VideoReader, part: Part, job: Job) -> None:
         part_shots = survey(reader.path, part=part.numbers, has_bars=options.has_bars) if needs_shots else []
         job.keep_shots(part_shots)
     film.cut_at(job.shots or [])
-
-
-def _check_work_size(film: Film, reader: VideoReader) -> None:
-    edge = min(reader.info.width, reader.info.height)
-    if film.is_grading or film.options.faces or not isinstance(film.work_size, int) or film.work_size <= edge:
-        return
-    fix = f"Give --work-size full, or {edge} or less."
-    if film.options.work_size is None:
-        what = f"the model learnt at {film.work_size} px, and the shorter edge of {reader.path} is {edge} px"
-    else:
-        what = f"--work-size {film.work_size} is more than the shorter edge of {reader.path}, {edge} px"
-    raise SettingsError(what, fix)
-
-
-def _check_rendering(rendering: Rendering) -> None:
-    if rendering.parts != ("",):
-        raise SettingsError(
-            "a video is made in one style, without masks",
-            "Give --styles 1 or one --style and no --save-masks, or translate its frames as pictures.",
-        )
 
 
 def _writer(reader: VideoReader, out: Path, encoding: Encoding, part: Part) -> VideoWriter:

@@ -209,6 +209,30 @@ class Film:
         domain: Domain = "a" if self.engine.direction == "a2b" else "b"
         return asked or self.engine.model.framings.get(domain) or Framing()
 
+    def begin_shot(self, first: int) -> None:
+        """Begin a new shot, without borders, with frame number `first`, which no stage has seen yet."""
+        self.shots.append(Shot(first))
+        self._starts.append(first)
+
+    def check_work_size(self, width: int, height: int, name: str) -> None:
+        """Refuse frames that are smaller than what the model is to see (SettingsError).
+
+        Args:
+            width: of a frame, px.
+            height: of a frame, px.
+            name: of the film, for the error.
+        """
+        edge = min(width, height)
+        is_whole = self.is_grading or self.options.faces is not None
+        if is_whole or not isinstance(self.work_size, int) or self.work_size <= edge:
+            return
+        fix = f"Give --work-size full, or {edge} or less."
+        if self.options.work_size is None:
+            what = f"the model learnt at {self.work_size} px, and the shorter edge of {name} is {edge} px"
+        else:
+            what = f"--work-size {self.work_size} is more than the shorter edge of {name}, {edge} px"
+        raise SettingsError(what, fix)
+
     @property
     def is_grading(self) -> bool:
         """Whether the model grades, so that every frame is treated at its own size."""
