@@ -46,6 +46,10 @@ NAMES = (
 )
 
 
+ONE_FILE = ("video", "export")
+"""Commands that write one file; killed behind its rename, the same command says that the file is there."""
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     folder = tmp_path_factory.mktemp("kills")
@@ -73,7 +77,10 @@ def test_killed_and_run_again(kept: Kept, name: str) -> None:
         killed = subprocess.run(line, env=environment(), capture_output=True, check=False)
         assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-500:]
         storage._swept.clear()  # what a process of its own begins with
-        assert main(list(words)) == 0, (name, moment)
+        code = main(list(words))
+        if code and name in ONE_FILE and moment == counting.calls - 1:  # it was there, whole, before the kill
+            code = main([*words, "--overwrite"])
+        assert code == 0, (name, moment)
         left = result(kept.base)
         other = sorted(key for key in {*left, *undisturbed} if left.get(key, "") != undisturbed.get(key, ""))
         assert not other, (name, moment, other)

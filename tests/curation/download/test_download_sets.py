@@ -11,6 +11,7 @@ from tests.support.toy_archives import picture, tar_of, zip_of
 from tests.support.toy_server import Server
 
 from reskin.curation.download import fetch as fetching
+from reskin.curation.download import sets
 from reskin.curation.download.catalog import SETS, find_set
 from reskin.curation.download.sets import RECORD_NAME, download_set
 from reskin.data.folders import split_images
@@ -96,6 +97,25 @@ def test_a_kill_between_the_last_byte_and_the_name(server: Server, toy_zip: byte
     )
     fetching.fetch(server.url(), target, hosts=frozenset({"127.0.0.1"}))
     assert target.read_bytes() == toy_zip and server.asked == [] and names(tmp_path) == ["archive.zip"]
+
+
+def test_a_kill_after_the_folder_is_there(
+    server: Server, toy_zip: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files["/set.zip"] = toy_zip
+    out, cache = tmp_path / "toy", tmp_path / "cache"
+    with monkeypatch.context() as patch:
+
+        def stop(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(sets, "_pin", stop)
+        with pytest.raises(KeyboardInterrupt):
+            download_set(server.standard_set(), out, cache=cache)
+    assert list(cache.rglob("archive.zip"))
+    done = download_set(server.standard_set(), out, cache=cache)
+    assert done.was_there and names(cache) == ["downloads.json"]
+    assert json.loads((cache / "downloads.json").read_text())["toy"]["sha256"] == done.sha256
 
 
 def test_a_part_longer_than_the_file_begins_anew(server: Server, toy_zip: bytes, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter as Tally
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from reskin.curation.download.catalog import StandardSet
 from reskin.curation.download.fetch import fetch
 from reskin.curation.download.unpack import sync_disk, unpack_pictures
 from reskin.data.folders import list_images
-from reskin.errors import DataError
+from reskin.errors import DataError, RunError
 from reskin.storage import file_digest, lock, read_json, storage_error, write_json
 from reskin.version import __version__
 
@@ -84,6 +85,7 @@ def download_set(
     """
     cache = cache_folder() if cache is None else cache
     if (there := _already_there(wanted, out)) is not None:
+        _finish(wanted, cache, there)
         return there
     with lock(cache / "downloads" / wanted.name):
         if archive is None:
@@ -108,6 +110,20 @@ def download_set(
         if archive is None:
             kept.unlink()
     return Downloaded(out, digest, size, counts, is_pinned_anew=is_new)
+
+
+def _finish(wanted: StandardSet, cache: Path, there: Downloaded) -> None:
+    """Do what a call had still to do that was killed when `out` was there: pin, and clear the cache."""
+    folder = cache / "downloads" / wanted.name
+    if not folder.exists():
+        return
+    with suppress(RunError), lock(folder):  # held where the same set is being downloaded to another folder
+        if wanted.name not in _pins(cache / PINS_NAME):
+            _pin(wanted, cache / PINS_NAME, there.sha256, there.size_bytes)
+        for kept in folder.glob("archive.*"):
+            kept.unlink()
+        with lock(cache / "downloads" / ".pins"):
+            pass  # its lock may have been left as well
 
 
 def _naming(what: str, report: Report | None) -> Callable[[int, int | None], None] | None:
