@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table steady two-people real real-films docs size study-demo parity setup lock bench-stripes
+.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table steady two-people real real-films docs size study-demo parity setup lock bench-stripes video-table bench-film
 
 setup: $(READY)
 
@@ -74,6 +74,12 @@ steady: $(READY)     ## CycleGAN with and without the equivariance loss, equal C
 
 two-people: $(READY)  ## CycleGAN, Recycle-GAN, vid2vid on two people, equal CPU time → sheet, film, numbers in build/two-people
 	$(BIN)/python -m benchmarks.two_people $(ARGS)
+
+video-table: $(READY) ## ways to translate a film on drawn worlds, equal CPU time → docs/results/video.md
+	$(BIN)/python -m benchmarks.video_table
+
+bench-film: $(READY) ## what a frame of a film costs, part by part
+	$(BIN)/python -m benchmarks.film --out build/bench-film.json
 
 real: $(READY)       ## on a machine with CUDA: METHODS="cyclegan cut" on SET=horse2zebra → build/real
 	$(BIN)/python -m benchmarks.real $(or $(SET),horse2zebra) $(or $(METHODS),cyclegan cut ganimorph_lite)

@@ -405,20 +405,25 @@ def put_inside(picture: Picture, made: Picture, inside: tuple[slice, slice], bar
     left, top, right, bottom = (RIM_PX if bar else 0 for bar in bars)
     wide = cv2.copyMakeBorder(made, top, bottom, left, right, cv2.BORDER_REPLICATE)
     outer = (slice(rows.start - top, rows.stop + bottom), slice(columns.start - left, columns.stop + right))
-    share = _rim_share(wide.shape[0], wide.shape[1], (left, top, right, bottom))
-    result[outer] = np.rint(share * wide + (1 - share) * picture[outer]).astype(np.uint8)
-    result[inside] = made
+    height, width = wide.shape[:2]
+    down, across = _rim_share(height, top, bottom), _rim_share(width, left, right)
+    around, everything = result[outer], slice(None)
+    rims = ((slice(0, top), slice(height - bottom, height)), (slice(0, left), slice(width - right, width)))
+    strips = [(rim, everything) for rim in rims[0]] + [(everything, rim) for rim in rims[1]]
+    around[:] = wide
+    for strip in strips:
+        share = down[strip[0], None, None] * across[None, strip[1], None]
+        mixed = share * wide[strip] + (1 - share) * picture[outer][strip]
+        around[strip] = np.rint(mixed).astype(np.uint8)
     return result
 
 
-def _rim_share(height: int, width: int, rims: Bars) -> NDArray[np.float32]:
-    """(height, width, 1): 1 inside, falling to 1/3 at the outermost pixel of each rim."""
-    left, top, right, bottom = rims
-    down, across = np.ones(height, np.float32), np.ones(width, np.float32)
-    for line, before, after in ((down, top, bottom), (across, left, right)):
-        ramp = np.linspace(1 / 3, 1, RIM_PX, endpoint=False, dtype=np.float32)
-        if before:
-            line[:before] = ramp
-        if after:
-            line[-after:] = ramp[::-1]
-    return (down[:, None] * across)[..., None]
+def _rim_share(length: int, before: int, after: int) -> NDArray[np.float32]:
+    """(length,): 1 inside, falling to 1/3 at the outermost pixel of a rim at either end."""
+    line = np.ones(length, np.float32)
+    ramp = np.linspace(1 / 3, 1, RIM_PX, endpoint=False, dtype=np.float32)
+    if before:
+        line[:before] = ramp
+    if after:
+        line[-after:] = ramp[::-1]
+    return line
