@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,10 +25,12 @@ class Compute:
     Attributes:
         device: the device.
         precision: "fp32", or "bf16" for convolutions in bfloat16 with losses and weights in float32.
+        memory: bytes that the maps of a translation may take; None for what is free.
     """
 
     device: torch.device
     precision: Literal["fp32", "bf16"]
+    memory: int | None = None
 
     def autocast(self) -> AbstractContextManager[None]:
         """The context to run networks in."""
@@ -47,22 +50,44 @@ class Compute:
         return f"{self.device}, {self.precision}"
 
 
-def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compute:
+_UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
+
+
+def bytes_of(text: str) -> int:
+    """An amount of memory as people write it.
+
+    Raises:
+        SettingsError: it is not of the form 4GB, or less than a megabyte.
+
+    >>> bytes_of("4GB"), bytes_of("1.5 gib")
+    (4000000000, 1610612736)
+    """
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([MG]I?B)", text.strip().upper())
+    size = int(float(found[1]) * _UNITS[found[2]]) if found else 0
+    if size < _UNITS["MB"]:
+        raise SettingsError(f"--memory {text}", "Give a size such as 4GB or 500MB.")
+    return size
+
+
+def choose_compute(
+    device: str = "auto", precision: Precision = "auto", *, memory: str | None = None
+) -> Compute:
     """The device and the way to use it.
 
     Args:
         device: "auto" (CUDA, else Apple's MPS, else the CPU) or a name that torch knows.
         precision: "auto" takes bf16 where the device computes in it, else fp32.
+        memory: such as "4GB": what a translation may take, larger pictures are made in stripes.
 
     Raises:
-        SettingsError: the device is not there.
+        SettingsError: the device is not there, or `memory` is no amount.
     """
     chosen = _find_device(device)
     if precision == "auto":
         precision = "bf16" if computes_bf16(chosen) else "fp32"
     if chosen.type == "cpu":
         _keep_memory()
-    return Compute(chosen, precision)
+    return Compute(chosen, precision, None if memory is None else bytes_of(memory))
 
 
 def _keep_memory() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reskin.cli.options import parse
-from reskin.cli.translate import Arguments
+from reskin.cli.translate import Arguments, run
 from reskin.errors import SettingsError
 from reskin.methods.translator import Translator
 from reskin.progress import silent
@@ -54,3 +54,9 @@ def test_pictures_refuse_them(tmp_path: Path) -> None:
         SettingsError, match=r"--seconds and --steady for .*, which is no video\. Leave it out"
     ):
         translate_any(Translator(), tmp_path, tmp_path / "out", "a2b", report=silent, film=film)
+
+
+def test_the_memory_arrives_where_the_device_is_chosen(tmp_path: Path) -> None:
+    (tmp_path / "in.png").write_bytes(b"")
+    with pytest.raises(SettingsError, match=r"^--memory 4\. Give a size such as 4GB or 500MB\.$"):
+        run([str(tmp_path / "run"), str(tmp_path / "in.png"), str(tmp_path / "out.png"), "--memory", "4"])

@@ -89,6 +89,9 @@ class Arguments(Settings):
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """fp32 is exact; bf16 may differ by a level or two of 255; auto: bf16 where it is faster."""
+    memory: str | None = None
+    """Memory that the model may take, such as 4GB: larger pictures are made layer by layer in stripes, which
+    gives the same in a little more time. By default what is free."""
     film: FilmSettings = FilmSettings()
     """How a video is treated."""
     comparison: ComparisonSettings = ComparisonSettings()
@@ -111,7 +114,7 @@ def run(words: list[str]) -> int:
     from reskin.device import choose_compute
     from reskin.workflows.compare_films import write_comparison
 
-    compute = choose_compute(arguments.device, arguments.precision)
+    compute = choose_compute(arguments.device, arguments.precision, memory=arguments.memory)
     source, out = arguments.source, arguments.out
     compared = arguments.comparison.plan(arguments.run, source, out, overwrite=arguments.overwrite)
     jobs = [(arguments.run, out)] if compared is None else zip(compared.runs, compared.outs, strict=True)

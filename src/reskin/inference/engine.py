@@ -18,6 +18,7 @@ from reskin.config import Settings
 from reskin.device import Compute, choose_compute
 from reskin.errors import ImageError, NotFiniteError, ShapeError
 from reskin.images import bytes_to_floats, to_image
+from reskin.inference.budget import MOST_BYTES_PER_PIXEL, bytes_per_pixel, room
 from reskin.inference.rendering import Rendering, blend, check_rendering
 from reskin.inference.stripes import striped
 from reskin.methods.masked import Masked
@@ -63,6 +64,8 @@ class Engine:
         # A model with the default stream sees each frame for itself, so frames may share a call.
         self.remembers = type(self._stream) is not Stream
         self._least_striped: int | None = None  # pixels for which the memory was too little
+        self._most_whole = 0  # pixels that are known to fit
+        self._bytes_per_pixel: float | None = None
 
     def run(self, images: Tensor) -> Tensor:
         """The translations of pictures that have nothing to do with each other, each at its own size.
@@ -197,7 +200,7 @@ class Engine:
     def _parts(self, images: Tensor, *, is_video: bool) -> list[Tensor]:
         """Each part of the pictures, computed whole or, where memory does not do, in stripes."""
         pixels = len(images) * images.shape[-2] * images.shape[-1]
-        if self._least_striped is None or pixels < self._least_striped:
+        if self._fits(pixels):
             try:
                 return self._made(images, is_video=is_video)
             except (RuntimeError, MemoryError) as error:
@@ -210,6 +213,28 @@ class Engine:
                 torch.cuda.empty_cache()
         with striped(self.model):
             return self._made(images, is_video=is_video)
+
+    def _fits(self, pixels: int) -> bool:
+        """Whether the maps of so many pixels are expected to fit the memory; asked once for a size."""
+        if self._least_striped is not None and pixels >= self._least_striped:
+            return False
+        if pixels <= self._most_whole:
+            return True
+        device = self.compute.device
+        free = room(device, self.compute.memory)
+        if pixels * MOST_BYTES_PER_PIXEL > free:
+            if self._bytes_per_pixel is None:
+                with self.compute.autocast():
+                    self._bytes_per_pixel = bytes_per_pixel(self._looked_once, device)
+            if pixels * self._bytes_per_pixel > free:
+                self._least_striped = pixels
+                return False
+        self._most_whole = pixels
+        return True
+
+    def _looked_once(self, pictures: Tensor) -> object:
+        """What is made of pictures by themselves, whatever the model remembers."""
+        return self._looks(pictures, is_video=False)
 
     def _made(self, images: Tensor, *, is_video: bool) -> list[Tensor]:
         """Each part for pictures (N, 3, H, W) that are on the device, float32, at their own size."""
@@ -257,6 +282,8 @@ class Engine:
         facts: list[Any] = [__version__, f"{kind.__module__}.{kind.__qualname__}", settings, self.direction]
         facts += [self.compute.device.type, self.compute.precision, *self.rendering.parts]
         facts.append([str(self.rendering.mask), self.rendering.feather] if self.rendering.mask else None)
+        if self.compute.memory is not None:  # stripes add up in another order
+            facts.append(self.compute.memory)
         if self.rendering.styles is not None:
             facts.append(self.rendering.styles.tolist())
         digest.update(json.dumps(facts, sort_keys=True).encode())
