@@ -26,6 +26,7 @@ from torch import Tensor
 
 from reskin.device import choose_compute
 from reskin.images import to_image, to_tensor
+from reskin.inference.engine import Engine
 from reskin.methods import find_trained
 from reskin.methods.base import Method
 from reskin.metrics.ssim import ssim
@@ -176,8 +177,9 @@ def measure(frames: Sequence[Tensor], seconds: float = 0.0) -> dict[str, float]:
 def measured(method: Method) -> dict[str, dict[str, float]]:
     """The measures of a model, as it translates ("raw") and with the stabiliser ("steady")."""
     films, pictures = clips()
+    engine = Engine(method, "a2b", choose_compute("cpu", "fp32"))
     begun = time.process_time()
-    raw = [method.translate_clip(clip.film, "a2b").float().clamp(-1, 1) for clip in films]
+    raw = [engine.run_clips(clip.film[None])[0].clamp(-1, 1) for clip in films]
     between = time.process_time()
     steady = [stabilised(film, made) for film, made in zip(pictures, raw, strict=True)]
     ended = time.process_time()

@@ -1,0 +1,70 @@
+"""An hour of film with a variable frame rate: pictures and sound do not drift apart."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from torch import Tensor
+
+from reskin.methods.translator import Translator
+from reskin.translation.clips import translate_video
+from reskin.translation.film import AS_IT_IS
+from reskin.types import Direction
+from reskin.video.reader import VideoReader
+from reskin.video.writer import Sound, VideoWriter
+
+pytestmark = pytest.mark.slow
+
+STEPS = (Fraction(1, 30), Fraction(1001, 24000), Fraction(2, 5), Fraction(11, 10), Fraction(17, 50))
+"""Times that frames are shown, in seconds; of them a film is put together at random."""
+
+
+class Negative(Translator):
+    """Gives the negative."""
+
+    def generate(self, images: Tensor, direction: Direction) -> Tensor:
+        return -images
+
+
+def draw(path: Path, *, seconds: float) -> list[Fraction]:
+    """A tiny film with steps drawn from `STEPS`; the time of each frame, and its end."""
+    chance, times = np.random.default_rng(0), [Fraction(0)]
+    while times[-1] < seconds:
+        times.append(times[-1] + STEPS[chance.integers(len(STEPS))])
+    tone = np.sin(np.arange(int(8000 * times[-1])) / 20, dtype=np.float32)[:, None]
+    rate = Fraction(len(times) - 1) / times[-1]
+    with VideoWriter(path, size=(32, 32), frame_rate=rate, sound=Sound(0.3 * tone, 8000)) as writer:
+        for number, time in enumerate(times[:-1]):
+            writer.write(np.full((32, 32, 3), 40 + number % 160, np.uint8), time)
+        writer.ends_at(times[-1])
+    return times
+
+
+def length_of(path: Path, kind: str) -> Fraction:
+    """When the last packet of the first stream of this kind ends, in seconds."""
+    with av.open(str(path)) as container:
+        stream = next(stream for stream in container.streams if stream.type == kind)
+        ends = [
+            (packet.pts + (packet.duration or 0)) * packet.time_base
+            for packet in container.demux(stream)
+            if packet.pts is not None
+        ]
+    return max(ends)
+
+
+def test_an_hour_of_variable_frame_rate_does_not_drift(tmp_path: Path) -> None:
+    source, out = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    times = draw(source, seconds=3600)
+    translate_video(Negative(), source, out, "a2b", film=AS_IT_IS)
+    with VideoReader(source) as before, VideoReader(out) as after:
+        wanted, made = before.times(), after.times()
+    assert len(made) == len(wanted) == len(times) - 1
+    frame = min(later - earlier for earlier, later in pairwise(times))
+    assert max(abs(one - two) for one, two in zip(made, wanted, strict=True)) < frame
+    apart = {path: length_of(path, "video") - length_of(path, "audio") for path in (source, out)}
+    assert abs(apart[out] - apart[source]) <= frame
