@@ -56,8 +56,9 @@ class GradeConfig(MethodConfig):
     """Weight of the cycle-consistency loss."""
     identity_weight: float = Field(default=0.5, ge=0)
     """Weight of the identity loss, as a share of cycle_weight; 0 for none."""
-    smooth_weight: float = Field(default=1.0, ge=0)
-    """Weight of the squared difference between neighbouring cells of the grid."""
+    smooth_weight: float = Field(default=30.0, ge=0)
+    """Weight of the squared difference between neighbouring cells of the grid; low values leave patches of
+    colour where the domains differ in layout."""
     clipping_weight: float = Field(default=4.0, ge=0)
     """Weight of how much farther values reach into the ends of the range than those of the domain."""
     width: int = Field(default=16, ge=1)
