@@ -65,9 +65,9 @@ def take_part(folder: Path) -> None:
     of_items = random.normal(0, 0.4, (len(plan.items), len(CONDITIONS)))
     for number, invite in enumerate(store.invite(RATERS)):
         rater = store.begin(invite, "en", plan.raters)
-        assert rater is not None and rater.place is not None
+        assert rater is not None and rater.slot is not None
         taste = STRENGTHS + random.normal(0, 0.35, len(CONDITIONS))
-        for turn, trial in enumerate(plan.places()[rater.place]):
+        for turn, trial in enumerate(plan.slots()[rater.slot]):
             right = plan.right_choice(trial)
             if number < RANDOM:
                 choice = str(random.choice(["first", "second", "same"]))

@@ -42,8 +42,8 @@ def take_part(
 ) -> None:
     """Answer the whole list of an invite."""
     rater = store.begin(invite, "en", plan.raters)
-    assert rater is not None and rater.place is not None
-    for number, trial in enumerate(plan.places()[rater.place]):
+    assert rater is not None and rater.slot is not None
+    for number, trial in enumerate(plan.slots()[rater.slot]):
         choice = choose(trial)
         assert choice in ("first", "second", "same")
         store.answer(

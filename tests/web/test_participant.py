@@ -47,7 +47,7 @@ def test_a_whole_part_over_http(client: TestClient, study: Study) -> None:
     invite = study.store.invite(4)[0]
     assert client.get(f"/s/{invite}").status_code == 200
     state = begin(client, invite)
-    trials = study.places[0]
+    trials = study.slots[0]
     for number, trial in enumerate(trials):
         choice = study.plan.right_choice(trial) or "first"
         sent = {
@@ -87,7 +87,7 @@ def test_nothing_that_a_rater_gets_tells_conditions_apart(client: TestClient, st
     assert len(names) == 2 * len(trials) and all(re.fullmatch("[0-9a-f]{32}", name) for name in names)
     text = client.get(f"/s/{invites[0]}").text + json.dumps(first)
     assert not re.search(r"check|\bone\b|\btwo\b|p0\d|item-", re.sub(r'"words">.*?</script>', "", text))
-    # The same place of another rater has other names.
+    # The same slot of another rater has other names.
     assert study.stimulus_id(invites[0], 0, 0) != study.stimulus_id(invites[1], 0, 0)
 
 

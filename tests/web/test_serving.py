@@ -116,14 +116,14 @@ def test_answers_come_exactly_once_through_kills(tmp_path: Path) -> None:
         thread.join(timeout=300)
     server.kill()
     plan, store = read_plan(folder), AnswerStore(folder)
-    places = plan.places()
+    slots = plan.slots()
     begun = [store.rater(browser.invite) for browser in browsers if browser.cookie]
     assert len(begun) >= RATERS - KILLS
     for rater in begun:
-        assert rater is not None and rater.finished is not None and rater.place is not None
+        assert rater is not None and rater.finished is not None and rater.slot is not None
         stored = store.answers(rater.invite)
-        assert [answer.trial for answer in stored] == list(range(len(places[rater.place])))
-    assert len({rater.place for rater in begun if rater}) == len(begun)
+        assert [answer.trial for answer in stored] == list(range(len(slots[rater.slot])))
+    assert len({rater.slot for rater in begun if rater}) == len(begun)
     store.close()
 
 

@@ -32,7 +32,7 @@ def test_all_stimuli_are_of_one_size_in_bytes_and_pixels(tmp_path: Path, kind: s
             kinds.add((image.size, tuple(map(tuple, image.quantization.values()))))
     assert len(kinds) == 1
     names = {name.removesuffix(".jpg") for name in plan.digests}
-    for trials in plan.places():
+    for trials in plan.slots():
         for trial in trials:
             beside, two = plan.shown(trial)
             assert {*beside, *two} <= names

@@ -65,7 +65,7 @@ class ServeArguments(Settings):
     behind: str = ""
     """Address of a server in front of this one, such as https://study.example.org."""
     invites: int | None = Field(default=None, ge=1, le=100_000)
-    """How many invites there are; by default half more than places."""
+    """How many invites there are; by default half more than raters."""
 
 
 class ResultsArguments(Settings):

@@ -192,7 +192,7 @@ def _chosen(config: StudyConfig) -> tuple[list[Path], list[Path], list[Path]]:
     chosen = spread(len(found), config.items + min(EXTRAS, len(found) - config.items))
     step = len(chosen) / (len(chosen) - config.items)
     extra = {round((number + 0.5) * step) for number in range(len(chosen) - config.items)}
-    inputs = [found[index] for place, index in enumerate(chosen) if place not in extra][: config.items]
+    inputs = [found[index] for number, index in enumerate(chosen) if number not in extra][: config.items]
     extras = [found[index] for index in chosen if found[index] not in inputs]
     reals: list[Path] = []
     if config.kind == "real-or-fake":

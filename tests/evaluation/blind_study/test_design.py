@@ -13,7 +13,7 @@ from tests.support.simulated_raters import marginal, simulate
 from reskin.evaluation.blind_study.design import CHECKS, Design, Trial, deal, with_checks
 from reskin.evaluation.blind_study.intervals import share
 from reskin.evaluation.blind_study.power import Spread, power, raters_needed, smallest_difference, variances
-from reskin.evaluation.blind_study.quality import Record, chance_of_exclusion, reasons
+from reskin.evaluation.blind_study.quality import Record, exclusion_probability, reasons
 
 
 def imbalance(counts: Counter[object], of: int) -> int:
@@ -21,14 +21,14 @@ def imbalance(counts: Counter[object], of: int) -> int:
     return max(counts.values()) - (min(counts.values()) if len(counts) == of else 0)
 
 
-def check_balance(design: Design, places: list[list[Trial]]) -> None:
-    trials = [trial for place in places for trial in place]
-    assert all(len({trial.item for trial in place}) == design.trials for place in places)
+def check_balance(design: Design, slots: list[list[Trial]]) -> None:
+    trials = [trial for slot in slots for trial in slot]
+    assert all(len({trial.item for trial in slot}) == design.trials for slot in slots)
     assert imbalance(Counter(trial.item for trial in trials), design.items) <= 1
     assert imbalance(Counter((t.item, t.cell) for t in trials), design.items * design.cells) <= 1
     assert imbalance(Counter(trial.cell for trial in trials), design.cells) <= 1
-    for place in places:
-        assert abs(sum(1 if trial.swapped else -1 for trial in place)) <= 1
+    for slot in slots:
+        assert abs(sum(1 if trial.swapped else -1 for trial in slot)) <= 1
 
 
 def drawn_design(chance: random.Random) -> Design:
@@ -53,15 +53,15 @@ def test_ten_thousand_designs_are_balanced() -> None:
 
 
 def test_a_place_given_again_whole_keeps_the_balance() -> None:
-    """Three in ten leave: their places are dealt again, and what is finished is the same lists."""
+    """Three in ten leave: their slots are dealt again, and what is finished is the same lists."""
     design = Design(raters=20, items=30, cells=3, trials=15)
     chance, waiting, finished = random.Random(0), list(enumerate(deal(design))), {}
     while waiting:
-        number, place = waiting.pop(0)
+        number, slot = waiting.pop(0)
         if chance.random() < 0.3:
-            waiting.append((number, place))
+            waiting.append((number, slot))
         else:
-            finished[number] = place
+            finished[number] = slot
     check_balance(design, [finished[number] for number in range(design.raters)])
 
 
@@ -100,7 +100,7 @@ def test_a_whole_list_has_practice_checks_and_repeats_with_sides_swapped() -> No
     [
         (Record([True] * 11 + [False] * 3, [True, False] * 20, [900.0] * 40, [False] * 40), []),
         (Record([True] * 10 + [False] * 4, [True, False] * 20, [900.0] * 40, [False] * 40), ["checks"]),
-        (Record([True] * 14, [True] * 36 + [False] * 4, [900.0] * 40, [False] * 40), ["one side"]),
+        (Record([True] * 14, [True] * 36 + [False] * 4, [900.0] * 40, [False] * 40), ["one answer"]),
         (Record([True] * 14, [True] * 19, [900.0] * 19, [False] * 19), []),
         (Record([True] * 14, [True, False] * 20, [299.0] * 40, [False] * 40), ["median"]),
         (Record([True] * 14, [True, False] * 20, [900.0] * 40, [True] * 9 + [False] * 31), ["exposures"]),
@@ -116,7 +116,7 @@ def test_rules_of_exclusion(record: Record, expected: list[str]) -> None:
 def test_checks_find_who_clicks_at_random() -> None:
     generator = np.random.default_rng(0)
     wrong = (generator.random((20_000, 14)) < 0.5).sum(1)
-    assert chance_of_exclusion(0.5) == pytest.approx((wrong >= 4).mean(), abs=0.005)
+    assert exclusion_probability(0.5) == pytest.approx((wrong >= 4).mean(), abs=0.005)
 
 
 def test_variances_add_up_and_agree_with_draws() -> None:

@@ -62,7 +62,7 @@ def test_who_always_clicks_one_side_is_left_out_and_said(tmp_path: Path) -> None
 
 def test_marked_exposures_are_shown_again_and_the_second_answer_counts(tmp_path: Path) -> None:
     plan = make_study(tmp_path, "real-or-fake")
-    trials = plan.places()[0]
+    trials = plan.slots()[0]
     main = next(n for n, t in enumerate(trials) if t.part == "main" and t.role == "item")
     given = [
         Answer(n, f"{n:016d}", "first", (1000.0,), 800.0, "off" if n in (0, main) else "")
@@ -96,12 +96,12 @@ def test_a_place_left_for_half_an_hour_is_given_again(
     monkeypatch.setattr(answers.time, "time", lambda: now)
     one = store.begin(invites[0], "en", 2)
     two = store.begin(invites[1], "en", 2)
-    assert one is not None and two is not None and {one.place, two.place} == {0, 1}
+    assert one is not None and two is not None and {one.slot, two.slot} == {0, 1}
     assert store.begin(invites[2], "en", 2) is None
     now += 31 * 60
     store.answer(invites[1], Answer(0, "n" * 16, "first", (), 1.0, ""))  # this one is still at it
     three = store.begin(invites[2], "en", 2)
-    assert three is not None and three.place == one.place
+    assert three is not None and three.slot == one.slot
     gone = store.rater(invites[0])
     assert gone is not None and gone.replaced == now
     store.close()
@@ -118,7 +118,7 @@ def test_withdrawing_deletes_the_answers_and_frees_the_place(tmp_path: Path) -> 
     assert store.withdraw(invites[0], rater.deletion)
     assert store.answers(invites[0]) == []
     again = store.begin(invites[1], "en", 1)
-    assert again is not None and again.place == 0
+    assert again is not None and again.slot == 0
     assert read_results(plan, store).withdrawn == 1
     store.close()
 

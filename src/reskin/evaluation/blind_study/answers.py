@@ -22,7 +22,7 @@ Choice = Literal["first", "second", "same"]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS raters(
-  invite TEXT PRIMARY KEY, token TEXT UNIQUE, place INTEGER, language TEXT, began REAL, seen REAL,
+  invite TEXT PRIMARY KEY, token TEXT UNIQUE, slot INTEGER, language TEXT, began REAL, seen REAL,
   finished REAL, withdrawn REAL, replaced REAL, completion TEXT, deletion TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers(
   invite TEXT NOT NULL, trial INTEGER NOT NULL, nonce TEXT NOT NULL UNIQUE, choice TEXT NOT NULL,
@@ -39,7 +39,7 @@ class Rater:
     Attributes:
         invite: the random number in the address.
         token: known to the browser that began alone; None before.
-        place: number of the list of trials; None before.
+        slot: number of the list of trials; None before.
         language: of the page.
         began, seen, finished, withdrawn, replaced: when, seconds since 1970; None: not.
         completion: the code that says that one took part.
@@ -48,7 +48,7 @@ class Rater:
 
     invite: str
     token: str | None
-    place: int | None
+    slot: int | None
     language: str | None
     began: float | None
     seen: float | None
@@ -159,8 +159,8 @@ class AnswerStore:
         row = base.execute("SELECT * FROM raters WHERE invite = ?", (invite,)).fetchone()
         return Rater(*row) if row else None
 
-    def begin(self, invite: str, language: str, places: int) -> Rater | None:
-        """Give a rater the first free place, or one left for 30 minutes; None where none is free.
+    def begin(self, invite: str, language: str, slots: int) -> Rater | None:
+        """Give a rater the first free slot, or one left for 30 minutes; None where none is free.
 
         A rater who has begun gets what was given before.
         """
@@ -170,27 +170,27 @@ class AnswerStore:
             if known is None or known.token is not None:
                 return known
             taken = {
-                place: (other, seen, finished)
-                for other, place, seen, finished in base.execute(
-                    "SELECT invite, place, seen, finished FROM raters WHERE place IS NOT NULL "
+                slot: (other, seen, finished)
+                for other, slot, seen, finished in base.execute(
+                    "SELECT invite, slot, seen, finished FROM raters WHERE slot IS NOT NULL "
                     "AND replaced IS NULL AND withdrawn IS NULL"
                 )
             }
-            free = [place for place in range(places) if place not in taken]
+            free = [slot for slot in range(slots) if slot not in taken]
             left = [
-                place
-                for place, (_, seen, finished) in taken.items()
+                slot
+                for slot, (_, seen, finished) in taken.items()
                 if finished is None and now - seen > ABANDONED_SECONDS
             ]
             if not free and not left:
                 return None
-            place = min(free or left)
+            slot = min(free or left)
             if not free:
-                base.execute("UPDATE raters SET replaced = ? WHERE invite = ?", (now, taken[place][0]))
+                base.execute("UPDATE raters SET replaced = ? WHERE invite = ?", (now, taken[slot][0]))
             base.execute(
-                "UPDATE raters SET token = ?, place = ?, language = ?, began = ?, seen = ?, completion = ?, "
+                "UPDATE raters SET token = ?, slot = ?, language = ?, began = ?, seen = ?, completion = ?, "
                 "deletion = ? WHERE invite = ?",
-                (secrets.token_urlsafe(32), place, language, now, now, _code(), _code(), invite),
+                (secrets.token_urlsafe(32), slot, language, now, now, _code(), _code(), invite),
             )
             return self._rater(base, invite)
 
@@ -234,7 +234,7 @@ class AnswerStore:
             )
 
     def withdraw(self, invite: str, code: str) -> bool:
-        """Delete a rater's answers; whether the code was right. The place becomes free."""
+        """Delete a rater's answers; whether the code was right. The slot becomes free."""
         with self._change() as base:
             known = self._rater(base, invite)
             if known is None or not known.deletion or not secrets.compare_digest(known.deletion, code):

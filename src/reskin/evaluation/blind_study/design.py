@@ -1,4 +1,4 @@
-"""Who sees what in a study: balanced incomplete blocks of items and conditions, sides, attention checks."""
+"""Who sees what in a study: balanced incomplete blocks of items and conditions, orders, attention checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRACTICE_CHECKS = 6
 """The last practice trials, which are obvious: attention checks too."""
 MAIN_CHECKS = 8
 REPEATS = 2
-"""Main trials that are shown again with sides swapped."""
+"""Main trials that are shown again in the other order."""
 CHECKS = PRACTICE_CHECKS + MAIN_CHECKS
 
 
@@ -27,7 +27,7 @@ class Trial:
 
     Attributes:
         part: "practice" gives feedback and does not count.
-        role: "item" is what the study asks; "check" is obvious; "repeat" an item again, sides swapped.
+        role: "item" is what the study asks; "check" is obvious; "repeat" an item again, in the other order.
         item: number of the item, 0 to I − 1; of the practice or check item where it is one.
         cell: number of the condition, or of the pair of conditions.
         swapped: whether what stands first in the cell is shown second (or on the right).
@@ -45,7 +45,7 @@ class Design:
     """Sizes of a study.
 
     Attributes:
-        raters: how many places for raters there are.
+        raters: how many slots for raters there are.
         items: inputs.
         cells: conditions that are compared with the real picture, or pairs of conditions.
         trials: items that one rater sees.
@@ -66,13 +66,13 @@ class Design:
 
 
 def deal(design: Design) -> list[list[Trial]]:
-    """The items of each rater, in the order of a place's list; without practice and checks.
+    """The items of each rater, in the order of a slot's list; without practice and checks.
 
     Items go round in one seeded order, `trials` to each rater, so that nobody meets an item twice and any two
     items are met equally often to within 1. The cell of the n-th trial is n plus one more after every
     cells / gcd(items, cells) rounds, modulo cells: cells are equally frequent, and an item meets each of them
-    equally often, both to within 1 (but for a first round of places that is not full). Sides alternate in a
-    rater, over the trials sorted by cell, and begin on the other side for the next.
+    equally often, both to within 1 (but for a first round of slots that is not full). Orders alternate in a
+    rater, over the trials sorted by cell, and begin with the other order for the next.
     """
     chance = random.Random(f"design {design.seed}")  # noqa: S311
     order = list(range(design.items))
@@ -80,12 +80,12 @@ def deal(design: Design) -> list[list[Trial]]:
     labels = list(range(design.cells))
     chance.shuffle(labels)
     rounds = design.cells // gcd(design.items, design.cells)
-    places = []
+    slots = []
     for rater in range(design.raters):
         met = []
         for number in range(rater * design.trials, (rater + 1) * design.trials):
-            visit, place = divmod(number, design.items)
-            met.append((labels[(number + visit // rounds) % design.cells], order[place]))
+            visit, position = divmod(number, design.items)
+            met.append((labels[(number + visit // rounds) % design.cells], order[position]))
         chance.shuffle(met)
         met.sort(key=lambda pair: pair[0])
         trials = [
@@ -93,8 +93,8 @@ def deal(design: Design) -> list[list[Trial]]:
             for turn, (cell, item) in enumerate(met)
         ]
         chance.shuffle(trials)
-        places.append(trials)
-    return places
+        slots.append(trials)
+    return slots
 
 
 def with_checks(
@@ -108,7 +108,7 @@ def with_checks(
     Args:
         trials: the rater's items, of `deal`.
         design: the study.
-        rater: number of the place.
+        rater: number of the slot.
         practice_items: how many practice items there are; they are used in turn.
         check_items: how many obvious items there are; they are used in turn.
     """

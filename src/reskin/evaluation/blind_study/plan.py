@@ -14,9 +14,9 @@ from reskin.evaluation.blind_study.design import CHECKS, Design, Kind, Trial, de
 from reskin.evaluation.blind_study.preference import pairs
 from reskin.evaluation.blind_study.quality import (
     MARKED_SHARE,
+    ONE_ANSWER_SHARE,
+    ONE_ANSWER_TRIALS,
     SHORTEST_MS,
-    SIDE_SHARE,
-    SIDE_TRIALS,
     WRONG_CHECKS,
 )
 from reskin.parsing import parse
@@ -42,9 +42,9 @@ class Rules(Settings):
     """Attention checks of each rater."""
     wrong_checks: int = WRONG_CHECKS
     """So many wrong ones exclude."""
-    side_share: float = SIDE_SHARE
-    """One side in this share of answers excludes."""
-    side_trials: int = SIDE_TRIALS
+    one_answer_share: float = ONE_ANSWER_SHARE
+    """One answer in this share of trials excludes."""
+    one_answer_trials: int = ONE_ANSWER_TRIALS
     """Fewest answers for that rule."""
     shortest_ms: float = SHORTEST_MS
     """A median answer faster than this excludes."""
@@ -66,7 +66,7 @@ class StudyPlan(Settings):
     items: tuple[Name, ...] = Field(min_length=2, max_length=10_000)
     """Names of the inputs."""
     raters: int = Field(ge=2, le=10_000)
-    """Places for raters."""
+    """Slots for raters."""
     trials: int = Field(ge=1, le=1000)
     """Items that one rater sees."""
     seed: int = Field(default=0, ge=0)
@@ -92,8 +92,8 @@ class StudyPlan(Settings):
         """Sizes for `deal`."""
         return Design(self.raters, len(self.items), len(self.cells()), self.trials, self.seed)
 
-    def places(self) -> list[list[Trial]]:
-        """Every place's whole list: practice, main trials, checks and repeats."""
+    def slots(self) -> list[list[Trial]]:
+        """Every slot's whole list: practice, main trials, checks and repeats."""
         design = self.design()
         return [
             with_checks(trials, design, rater, practice_items=PRACTICE_ITEMS, check_items=CHECK_ITEMS)

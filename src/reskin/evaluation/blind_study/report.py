@@ -24,7 +24,7 @@ _CSV_COLUMNS = (
 _QUESTIONS = {
     "realism": "looks more like a real photograph or film",
     "faithfulness": "keeps more of what the input shows",
-    "identity": "still shows the same person or place",
+    "identity": "still shows the same person or scene",
     "steadiness": "moves more steadily",
 }
 
@@ -97,11 +97,11 @@ def answers_csv(plan: StudyPlan, store: AnswerStore) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(_CSV_COLUMNS)
-    places = plan.places()
+    slots = plan.slots()
     for rater in store.raters():
-        if rater.place is None or rater.withdrawn is not None:
+        if rater.slot is None or rater.withdrawn is not None:
             continue
-        trials = places[rater.place]
+        trials = slots[rater.slot]
         for number, answer in sorted(with_repeats(trials, store.answers(rater.invite)).items()):
             trial = trials[number]
             is_item = trial.part == "main" and trial.role != "check"
@@ -219,8 +219,8 @@ def _scale_ends(plan: StudyPlan, found: Found) -> list[tuple[str, float, float, 
 
 
 def _scale_row(name: str, value: float, low: float, high: float, reach: float) -> Any:
-    def at(place: float) -> float:
-        return round(100 + 100 * place / reach, 1)
+    def at(strength: float) -> float:
+        return round(100 + 100 * strength / reach, 1)
 
     return {
         "first": name,
@@ -287,9 +287,9 @@ def _limits(results: Results) -> list[str]:
         f"With {found.raters} raters and {len(plan.items)} items a share finds a distance from 50 % of about "
         f"{least:.0f} points with 80 % power; smaller ones may be there and not be seen."
     )
-    places = plan.raters - found.raters
-    if places > 0:
-        lines.append(f"{places} of {plan.raters} places have no answers that count yet: it is not complete.")
+    slots = plan.raters - found.raters
+    if slots > 0:
+        lines.append(f"{slots} of {plan.raters} slots have no answers that count yet: it is not complete.")
     if found.scale is None and plan.kind != "real-or-fake" and found.votes:
         lines.append("No Bradley-Terry scale: a condition won, or lost, every comparison.")
     return lines

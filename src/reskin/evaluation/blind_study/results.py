@@ -21,7 +21,7 @@ class Vote:
     """A main answer that counts.
 
     Attributes:
-        rater: number of the rater's place.
+        rater: number of the rater's slot.
         item: number of the item.
         cell: number of the condition or pair.
         value: real-or-fake: 1 where the rater took the real image for the fake; preference: 1 for the first
@@ -85,7 +85,7 @@ class Results:
         counted: from the raters that count.
         everyone: from all who finished.
         exposures: share of exposures within 34 ms of what was planned; None where none was timed.
-        agreement: share of repeats that were answered as before, sides swapped; None without repeats.
+        agreement: share of repeats that were answered as before, in the other order; None without repeats.
         per_rater: each counted rater's mean answer.
         items: item number to its mean answer and its number of answers.
     """
@@ -106,9 +106,9 @@ class Results:
 
 def read_results(plan: StudyPlan, store: AnswerStore) -> Results:
     """The results so far; a rater counts who has finished and whom no rule of the plan excludes."""
-    raters, places = store.raters(), plan.places()
+    raters, slots = store.raters(), plan.slots()
     finished = [
-        rater for rater in raters if rater.finished and not rater.withdrawn and rater.place is not None
+        rater for rater in raters if rater.finished and not rater.withdrawn and rater.slot is not None
     ]
     given = {rater.invite: store.answers(rater.invite) for rater in finished}
     excluded: dict[str, list[str]] = {}
@@ -116,7 +116,7 @@ def read_results(plan: StudyPlan, store: AnswerStore) -> Results:
     everyone: list[Vote] = []
     repeats: list[bool] = []
     for rater in finished:
-        trials = places[rater.place or 0]
+        trials = slots[rater.slot or 0]
         answers = with_repeats(trials, given[rater.invite])
         votes = list(_votes(plan, rater, trials, answers))
         everyone += votes
@@ -178,7 +178,7 @@ def _votes(
     for number, answer in sorted(answers.items()):
         trial = trials[number]
         if trial.part == "main" and trial.role == "item":
-            yield Vote(rater.place or 0, trial.item, trial.cell, _value(plan, trial, answer.choice))
+            yield Vote(rater.slot or 0, trial.item, trial.cell, _value(plan, trial, answer.choice))
 
 
 def _record(plan: StudyPlan, trials: Sequence[Trial], answers: dict[int, Answer]) -> Record:

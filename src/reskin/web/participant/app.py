@@ -81,22 +81,22 @@ class Study:
 
     def __init__(self, folder: Path, plan: StudyPlan, store: AnswerStore, *, is_secure: bool = False) -> None:
         self.folder, self.plan, self.store, self.is_secure = folder, plan, store, is_secure
-        self.places = plan.places()
+        self.slots = plan.slots()
         self.secret = bytes.fromhex(store.fact("secret", secrets.token_hex(32)))
         self.digest = plan.digest()
         self.kind = "video/mp4" if plan.ending == ".mp4" else "image/jpeg"
 
     def trials(self, rater: Rater) -> list[Trial]:
         """A rater's list; once it is answered, trials whose exposure was marked follow once more."""
-        base = self.places[rater.place or 0]
+        base = self.slots[rater.slot or 0]
         answers = self.store.answers(rater.invite)
         if {answer.trial for answer in answers} >= set(range(len(base))):
             return base + [base[number] for number in again_trials(self.plan, base, answers)]
         return base
 
-    def stimulus_id(self, invite: str, trial: int, slot: int) -> str:
+    def stimulus_id(self, invite: str, trial: int, turn: int) -> str:
         """What a stimulus is called in this trial of this rater; without the key it says nothing."""
-        text = f"{invite} {trial} {slot}".encode()
+        text = f"{invite} {trial} {turn}".encode()
         return hmac.new(self.secret, text, hashlib.sha256).hexdigest()[:32]
 
     def listed(self, rater: Rater) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ class Study:
         rows = []
         for number, trial in enumerate(self.trials(rater)):
             beside, two = self.plan.shown(trial)
-            ids = [self.stimulus_id(rater.invite, number, slot) for slot in range(len(beside) + len(two))]
+            ids = [self.stimulus_id(rater.invite, number, turn) for turn in range(len(beside) + len(two))]
             rows.append(
                 {"part": trial.part, "beside": ids[: len(beside)], "shown": ids[len(beside) :]},
             )
@@ -114,8 +114,8 @@ class Study:
         """The file behind an id of this rater; None: there is none."""
         for number, trial in enumerate(self.trials(rater)):
             beside, two = self.plan.shown(trial)
-            for slot, stimulus in enumerate((*beside, *two)):
-                if hmac.compare_digest(self.stimulus_id(rater.invite, number, slot), name):
+            for turn, stimulus in enumerate((*beside, *two)):
+                if hmac.compare_digest(self.stimulus_id(rater.invite, number, turn), name):
                     return stimulus_path(self.folder, self.plan, stimulus)
         return None
 
@@ -197,14 +197,14 @@ class _Handlers:
         return Response(text, media_type="text/html")
 
     async def begin(self, request: Request) -> Response:
-        """Give the rater a place and the browser its token."""
+        """Give the rater a slot and the browser its token."""
         rater, values = self._invited(request), await _json(request)
         language = values.get("language")
         if values.get("consent") is not True or language not in LANGUAGES:
             raise HTTPException(400, "language and consent are needed")
         if rater.token is not None and not self._is_theirs(request, rater):
             return JSONResponse({"error": "elsewhere"}, 409)
-        begun = self.study.store.begin(rater.invite, language, len(self.study.places))
+        begun = self.study.store.begin(rater.invite, language, len(self.study.slots))
         if begun is None or begun.token is None:
             return JSONResponse({"error": "full"}, 409)
         answer = JSONResponse(self.study.state(begun))
@@ -232,7 +232,7 @@ class _Handlers:
         return Response(path.read_bytes(), media_type=self.study.kind, headers=headers)
 
     async def answer(self, request: Request) -> Response:
-        """Store an answer; the same one again is told what is stored, another one gets 409."""
+        """Store an answer; the same one again is answered alike, another one gets 409."""
         rater = self._rater(request)
         trials = self.study.trials(rater)
         try:

@@ -17,7 +17,7 @@ from reskin.storage import commit, lock
 from reskin.web.participant.app import Address, Study, missing_stimuli, participant_app
 
 INVITES = "invites.txt"
-MORE_THAN_PLACES = 1.5
+MORE_THAN_SLOTS = 1.5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -29,7 +29,7 @@ def serve_study(folder: Path, *, host: str, port: int, behind: str, invites: int
         host: address to listen on.
         port: to listen on.
         behind: address of a server in front, "" for none.
-        invites: how many there are to be; None: half more than places.
+        invites: how many there are to be; None: half more than raters.
 
     Raises:
         RunError: no study, or another process serves it.
@@ -46,7 +46,7 @@ def serve_study(folder: Path, *, host: str, port: int, behind: str, invites: int
         listening = _listening(host, port)
         store = AnswerStore(folder, create=True)
         try:
-            count = invites or round(plan.raters * MORE_THAN_PLACES)
+            count = invites or round(plan.raters * MORE_THAN_SLOTS)
             links = [f"{base}/s/{invite}" for invite in store.invite(count)]
             with commit(folder / INVITES) as temporary:
                 temporary.write_text("\n".join(links) + "\n", encoding="utf-8")

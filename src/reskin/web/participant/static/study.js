@@ -108,7 +108,7 @@ async function sendAll(queue) {
       continue;
     }
     if (answer && answer.status === 403) {
-      closed("This study is closed for you", "Your place was given to somebody else, or is used in another browser. Thank you.");
+      closed("This study is closed for you", "Your part was given to somebody else, or is used in another browser. Thank you.");
       return null;
     }
     status.textContent = t("The server does not answer. What you did is kept and will be sent.");
@@ -228,7 +228,7 @@ function welcome() {
     make("h1", {}, t("A study of images")),
     languagePicker(welcome),
     make("p", {}, t(what)),
-    make("p", {}, t("It takes about ten minutes. It begins with practice, where you are told whether you were right.")),
+    make("p", {}, t("It takes about ten minutes. It begins with practice, where you see whether you were right.")),
     make("p", {}, t("Taking part is voluntary, and you may stop at any time. Kept are your answers, how long they took, and your choice of language: no name, no address, nothing else about you. At the end you get a code with which you can have your answers deleted.")),
     make("label", { class: "consent" }, agreed, make("span", {}, t("I am 18 or older, I see colours normally as far as I know, and I agree to take part."))),
     make("div", { class: "row" }, start),
@@ -250,7 +250,7 @@ async function begin(button) {
       return;
     }
     const { error } = await answer.json().catch(() => ({}));
-    if (error === "full") closed("This study is full", "All places are taken. Thank you for your interest.");
+    if (error === "full") closed("This study is full", "Enough people have taken part. Thank you for your interest.");
     else closed("This invite is in use", "It was begun in another browser. Go on there, or ask for another invite.");
   } catch {
     status.textContent = t("The server does not answer. Try again in a while.");
@@ -261,7 +261,7 @@ async function begin(button) {
 const QUESTIONS = {
   realism: "Which looks more like a real photograph or film?",
   faithfulness: "Which keeps more of what the input shows?",
-  identity: "In which is it still the same person or place?",
+  identity: "In which is it still the same person or scene?",
   steadiness: "Which moves more steadily, without flicker?",
 };
 
@@ -396,7 +396,7 @@ function say(right, number) {
     const go = make("button", { type: "button", class: "primary", autofocus: true, onclick: done }, t(last ? "Begin the study" : "Go on"));
     show(
       make("p", { class: right ? "good" : "bad" }, t(right ? "✓ That was right." : "✗ That was not right.")),
-      ...(last ? [make("p", {}, t("The practice is over. From here on you are not told whether you were right."))] : []),
+      ...(last ? [make("p", {}, t("The practice is over. From here on you do not see whether you were right."))] : []),
       make("div", { class: "row" }, go),
     );
     keys = { Enter: () => go.click() };
@@ -412,7 +412,7 @@ async function finish() {
         break;
       }
       if (answer.status === 403) {
-        closed("This study is closed for you", "Your place was given to somebody else, or is used in another browser. Thank you.");
+        closed("This study is closed for you", "Your part was given to somebody else, or is used in another browser. Thank you.");
         return;
       }
     } catch {
@@ -467,7 +467,7 @@ async function take() {
   const state = body.dataset.state;
   if (state === "open") welcome();
   else if (state === "withdrawn") closed("Your answers are deleted", "Nothing of them is kept.");
-  else if (state === "replaced") closed("This study is closed for you", "You were away for long, and your place was given to somebody else. Your answers until then are kept apart. Thank you.");
+  else if (state === "replaced") closed("This study is closed for you", "You were away for long, and your part was given to somebody else. Your answers until then are kept apart. Thank you.");
   else if (state === "elsewhere") closed("This invite is in use", "It was begun in another browser. Go on there, or ask for another invite.");
   else {
     study = await (await fetch(`${here}/state`)).json();
