@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reskin.cli.main import COMMANDS, main
+from reskin.cli.main import COMMANDS, KINDS, main
 from reskin.images import write_image
 
 
@@ -194,7 +194,7 @@ def test_settings_that_changed_are_named(
 
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_help_has_examples(capsys: pytest.CaptureFixture[str], command: str) -> None:
-    words = {"train": ["train", "cyclegan"], "prepare": ["prepare", "frames"]}.get(command, [command])
+    words = [command, "cyclegan"] if command == "train" else [command, *KINDS.get(command, ())[:1]]
     with pytest.raises(SystemExit) as stopped:
         main([*words, "--help"])
     assert stopped.value.code == 0

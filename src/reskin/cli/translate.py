@@ -69,7 +69,7 @@ class Arguments(Settings):
     """a2b or b2a; by default the first one that the model was made for."""
     step: int | None = None
     """Checkpoint to use; by default the last."""
-    styles: Annotated[int | None, BASIC] = None
+    styles: int | None = None
     """For a method with styles: this many random ones, the same for every picture, in style1, style2 ..."""
     seed: int = 0
     """Which random styles."""
