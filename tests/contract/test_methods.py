@@ -304,7 +304,7 @@ def test_its_advice_is_about_its_own_settings(name: str) -> None:
 
 @with_toys
 def test_its_discriminators_are_those_it_states(name: str) -> None:
-    assert "adversary" in vars(kind_of(name)), "say which networks are discriminators, or None"
+    assert hasattr(kind_of(name), "adversary"), "say which networks are discriminators, or None"
     method = tiny(name)
     assert untrue_facts(method, torch.rand(1, 3, 32, 32 + method.size_multiple) * 2 - 1) == []
     adversary = method.adversary

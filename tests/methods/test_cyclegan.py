@@ -235,9 +235,9 @@ def test_the_variants_run(settings: dict[str, Any]) -> None:
 def test_the_penalty_of_wgan_gp_is_part_of_the_discriminators_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     with_penalty = tiny(adversarial="wgan-gp").training_step(drawn(1), Step(1, 1))["discriminator_a"]
     penalty = torch.tensor(3.0)
-    monkeypatch.setattr("reskin.methods.cyclegan.gradient_penalty", lambda *_: 0 * penalty)
+    monkeypatch.setattr("reskin.methods.cycle.gradient_penalty", lambda *_: 0 * penalty)
     without = tiny(adversarial="wgan-gp").training_step(drawn(1), Step(1, 1))["discriminator_a"]
-    monkeypatch.setattr("reskin.methods.cyclegan.gradient_penalty", lambda *_: penalty)
+    monkeypatch.setattr("reskin.methods.cycle.gradient_penalty", lambda *_: penalty)
     assert tiny(adversarial="wgan-gp").training_step(drawn(1), Step(1, 1))["discriminator_a"] == without + 3
     assert with_penalty > without
 

@@ -87,7 +87,7 @@ def test_the_loss_that_is_not_finite_is_named(bad: str, monkeypatch: pytest.Monk
     before = [p.detach().clone() for p in method.parameters()]
     calls = iter(["cycle", "cycle", "identity", "identity"])
     monkeypatch.setattr(
-        "reskin.methods.cyclegan.l1",
+        "reskin.methods.cycle.l1",
         lambda image, _: image.mean() * (float("inf") if next(calls) == bad else 1.0),
     )
     with pytest.raises(NotFiniteError, match=f"'{bad}' is -?inf|'{bad}' is nan"):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reskin.methods.translator import Translator
 
 
-SHARED = ("base", "description", "masked", "styled", "translator")
+SHARED = ("base", "cycle", "description", "masked", "styled", "translator")
 """Modules that methods are made of and that are none themselves."""
 
 
