@@ -105,6 +105,16 @@ def test_a_frame_is_composed_by_the_mask() -> None:
     torch.testing.assert_close(first.raw, torch.full((1, 3, 16, 16), 0.5))
 
 
+def test_a_first_frame_does_not_read_the_encoder_of_frames_that_are_not_there() -> None:
+    """Of zeros alone every norm would be of a constant map: rounding noise, enlarged 300 times by each."""
+    generator = VideoGenerator(4, 2, 2)
+    frames, before = torch.rand(1, 9, 16, 16), torch.zeros(1, 6, 16, 16)
+    made = generator(frames, before, continues=False)
+    generator.outputs = nn.Sequential(nn.AvgPool2d(4), Constant(7.0, 16))
+    torch.testing.assert_close(generator(frames, before, continues=False).image, made.image, rtol=0, atol=0)
+    assert not torch.equal(generator(frames, before).raw, made.raw)
+
+
 def test_without_motion_and_mask_the_frame_before_stays() -> None:
     before = torch.rand(1, 6, 16, 16)
     made = composing(0.5, 0.0, 0.0)(torch.zeros(1, 9, 16, 16), before)

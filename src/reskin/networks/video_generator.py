@@ -70,7 +70,10 @@ class VideoGenerator(nn.Module):
             ShapeError: edges that are no multiples of 2**downsamplings, or are too short.
         """
         check_input(frames, channels=9, multiple=self.multiple, smallest=2 * self.multiple)
-        features = self.inputs(frames) + self.outputs(before)
+        features = self.inputs(frames)
+        if continues:
+            # Of zeros alone the encoder gives zeros: each norm of a constant map is rounding noise, enlarged.
+            features = features + self.outputs(before)
         raw, motion = bounded(self.image(features)), self.motion(features)
         flow = FLOW_PX * at_least_float32(self.flow(motion))
         mask = torch.sigmoid(at_least_float32(self.mask(motion)))
