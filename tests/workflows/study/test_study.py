@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.reach import PACKAGE, reach
 
 from reskin.cli.main import main
 from reskin.errors import RunError, SettingsError
@@ -22,6 +23,7 @@ from reskin.evaluation.published import PUBLISHED, TABLES
 from reskin.evaluation.request import Request
 from reskin.exits import InterruptedRunError
 from reskin.images import write_image
+from reskin.methods import names
 from reskin.runs.run import Run
 from reskin.storage import read_json, write_json
 from reskin.workflows.study import cells as cells_module
@@ -152,6 +154,14 @@ def test_a_changed_method_is_trained_again(
     assert training_key(settings, "data") != key
     files = {path.name for path in plan._files(("methods",), "cut")}
     assert "cut.py" in files and "base.py" in files and "munit.py" not in files
+
+
+def test_a_method_is_trained_again_after_a_change_of_anything_of_methods_that_it_imports() -> None:
+    for method in names():
+        hashed = {path.resolve() for path in plan._files(("methods",), method)}
+        assert {
+            file for file in reach(PACKAGE / "methods" / f"{method}.py") if file.parent.name == "methods"
+        } <= hashed, method
 
 
 def test_a_cell_that_cannot_be_done_says_why_and_the_others_go_on(data: Path, tmp_path: Path) -> None:

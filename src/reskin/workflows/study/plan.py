@@ -14,6 +14,7 @@ import reskin
 from reskin.data.folders import list_images
 from reskin.errors import SettingsError
 from reskin.evaluation.request import Request
+from reskin.methods import SHARED
 from reskin.runs.settings import RunSettings, gather_settings
 from reskin.storage import file_digest
 
@@ -24,8 +25,6 @@ TRAINING_CODE = ("methods", "networks", "losses", "data", "training", "runs")
 
 MEASURING_CODE = ("evaluation", "metrics", "inference", "networks")
 """Folders whose code decides what is measured."""
-
-_SHARED_METHODS = ("__init__", "base", "translator", "styled", "description")
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ def _code(folders: tuple[str, ...], method: str | None) -> str:
 def _files(folders: tuple[str, ...], method: str | None) -> Iterable[Path]:
     for folder in folders:
         for path in sorted((PACKAGE / folder).rglob("*.py")):
-            if folder != "methods" or path.stem in (*_SHARED_METHODS, method):
+            if folder != "methods" or path.stem in ("__init__", *SHARED, method):
                 yield path
 
 
