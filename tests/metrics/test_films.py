@@ -23,6 +23,15 @@ def test_structure_of_a_flat_source_is_zero() -> None:
     assert float(structure(torch.rand(1, 3, 20, 20), torch.zeros(1, 3, 20, 20))) == 0
 
 
+def test_structure_of_a_dark_source_made_brighter_is_one_at_most() -> None:
+    """A source whose contrast is that of noise: more contrast is no more of its structure."""
+    dark = 0.02 * (2 * torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 1) - 0.95
+    bright = 20 * (dark + 0.95)
+    assert structure(bright, dark).tolist() == pytest.approx([1, 1], abs=1e-6)
+    assert structure(dark, dark).tolist() == pytest.approx([1, 1], abs=1e-6)
+    assert (structure(0.5 * (dark + 0.95) - 0.95, dark) < 1).all()
+
+
 def test_structure_counts_by_the_contrast_of_the_source() -> None:
     source = torch.zeros(1, 3, 40, 80)
     source[..., :40] = torch.rand(1, 1, 40, 40)

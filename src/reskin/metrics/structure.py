@@ -37,9 +37,8 @@ def structure(image: Tensor, source: Tensor) -> Tensor:
         source: the same shape and range.
 
     Returns:
-        (N,) in [-1, 1]; 0 where the source has no contrast anywhere. For a source of contrast it is just
-        below 1
-        at `image` equal to `source`, and 1 is given there.
+        (N,) in [-1, 1]: 1 for the source itself, at any contrast that is not lower; 0 where the source has
+        no contrast anywhere.
 
     Raises:
         ShapeError: the shapes differ, not three channels, or an edge is shorter than the window.
@@ -59,11 +58,13 @@ def structure(image: Tensor, source: Tensor) -> Tensor:
     variance_one = (_windowed(one * one) - mean_one**2).clamp_min(0)
     variance_two = (_windowed(two * two) - mean_two**2).clamp_min(0)
     covariance = _windowed(one * two) - mean_one * mean_two
-    # The source's own value is the best that can be reached with the constant in the denominator.
     scale = ((variance_one + _STEADY) * (variance_two + _STEADY)).sqrt()
     weight = variance_two.sqrt()
     reached = (weight * covariance / scale).sum(dim=(1, 2, 3))
-    best = (weight * variance_two / (variance_two + _STEADY)).sum(dim=(1, 2, 3))
+    # The most that the constant in the denominator leaves: of the source itself, or of more contrast.
+    larger = torch.maximum(variance_one, variance_two)
+    reachable = (larger * variance_two / ((larger + _STEADY) * (variance_two + _STEADY))).sqrt()
+    best = (weight * reachable).sum(dim=(1, 2, 3))
     return torch.where(best > 0, reached / best.clamp_min(torch.finfo(best.dtype).tiny), best).float()
 
 
