@@ -132,9 +132,9 @@ def _show_power(folder: Path, difference: float) -> None:
         f"{'condition' if plan.kind == 'real-or-fake' else 'pair'}{'s' if cells > 1 else ''} a rater: "
         f"{difference:g} points are found with {100 * now:.0f} % power"
     )
-    show(
-        f"          80 % power begins at {smallest_difference(plan.raters, items, trials, spread):.1f} points"
-    )
+    least = smallest_difference(plan.raters, items, trials, spread)
+    reach = "no difference is found" if least is None else f"{least:.1f} points and more are found"
+    show(f"          {reach} with 80 % power")
     for more in (items, 2 * items, 5 * items):
         needed = raters_needed(mean, more, trials, spread)
         said = f"{needed} raters" if needed else "no number of raters"

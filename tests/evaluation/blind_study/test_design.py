@@ -136,7 +136,9 @@ def test_more_items_can_beat_more_raters() -> None:
     assert few is not None and many is not None and few > 2 * many
     assert raters_needed(0.51, 10, 10) is None
     assert power(0.6, 15, 40, 40, half) >= 0.8 > power(0.6, 14, 40, 40, half)
-    assert 0 < smallest_difference(15, 40, 40, half) <= 10
+    least = smallest_difference(15, 40, 40, half)
+    assert least is not None and 0 < least <= 10
+    assert smallest_difference(2, 3, 3, half) is None
 
 
 @pytest.mark.slow

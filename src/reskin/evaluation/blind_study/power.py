@@ -97,12 +97,12 @@ def raters_needed(
 
 def smallest_difference(
     raters: int, items: int, trials: int, spread: Spread | None = None, wanted: float = WANTED_POWER
-) -> float:
-    """Points above one half that a study of this size finds with the power wanted; 50 where none."""
+) -> float | None:
+    """Points above one half that a study of this size finds with the power wanted; None where none."""
     for tenths in range(1, 495):
         if power(0.5 + tenths / 1000, raters, items, trials, spread) >= wanted:
             return tenths / 10
-    return 50.0
+    return None
 
 
 @cache

@@ -283,9 +283,12 @@ def _limits(results: Results) -> list[str]:
     spread = Spread() if plan.kind == "real-or-fake" else Spread().halved()
     trials = max(1, plan.trials // len(plan.cells()))
     least = smallest_difference(raters, len(plan.items), trials, spread)
+    size = f"{found.raters} raters and {len(plan.items)} items"
     lines.append(
-        f"With {found.raters} raters and {len(plan.items)} items a share finds a distance from 50 % of about "
-        f"{least:.0f} points with 80 % power; smaller ones may be there and not be seen."
+        f"{size} are too few to find any distance from 50 % with 80 % power."
+        if least is None
+        else f"{size} find a distance of about {least:.0f} points from 50 % with 80 % power; smaller ones "
+        "may be there and not be seen."
     )
     slots = plan.raters - found.raters
     if slots > 0:
