@@ -21,6 +21,7 @@ from torch import Tensor
 
 from reskin.device import choose_compute
 from reskin.images import to_tensor
+from reskin.methods.base import Method
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
 from reskin.metrics.psnr import psnr
 from reskin.metrics.warping_error import move_back, warping_error
@@ -107,19 +108,23 @@ def train(seed: int, weight: float, seconds: float) -> tuple[CycleGAN, int]:
     own = {key: value for key, value in chosen.items() if key in CycleGANConfig.model_fields}
     torch.manual_seed(seed)
     method = CycleGAN(parse(CycleGANConfig, own | {"equivariance_weight": weight}))
-    ema = Ema(method, chosen["ema"])
-    teach = PlainStep(method, choose_compute("cpu", "fp32"))
-    drawn = batches(seed)
+    return method, teach(method, batches(seed), seed=seed, seconds=seconds, decay=chosen["ema"])
+
+
+def teach(method: Method, drawn: Iterator[Batch], *, seed: int, seconds: float, decay: float) -> int:
+    """Train for `seconds` of CPU time; it ends with its running mean of this decay. The number of steps."""
+    ema = Ema(method, decay)
+    step_of = PlainStep(method, choose_compute("cpu", "fp32"))
     batch, step, begin = next(drawn), 0, time.process_time()
     while (share := (time.process_time() - begin) / seconds) < 1:
         step += 1
         seed_step(seed, step, 0)
         set_learning_rate(method, min(1.0, 2 * (1 - share)))
-        teach(batch, Step(step, step))
+        step_of(batch, Step(step, step))
         ema.update(step)
         batch = next(drawn)
     ema.swap()
-    return method, step
+    return step
 
 
 def run(seed: int, weight: float, seconds: float, clips: list[Clip]) -> dict[str, float]:

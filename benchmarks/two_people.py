@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,10 +22,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmarks.steady import teach
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from reskin.device import choose_compute
 from reskin.images import Picture, to_image, to_tensor, write_image
 from reskin.methods import find_trained
 from reskin.methods.base import Method
@@ -37,11 +36,8 @@ from reskin.metrics.structure import structure
 from reskin.metrics.warping_error import visible_pixels, warping_error
 from reskin.networks.flow import dis_flow
 from reskin.parsing import parse
-from reskin.runs.ema import Ema
-from reskin.runs.schedule import set_learning_rate
 from reskin.storage import commit
-from reskin.training.loop import PlainStep, seed_step
-from reskin.types import Batch, Step
+from reskin.types import Batch
 from reskin.video.reader import VideoReader
 from reskin.video.writer import VideoWriter
 from reskin.worlds.footage import Footage
@@ -169,17 +165,9 @@ def train(name: str, footages: Footages, seed: int, seconds: float) -> tuple[Met
     kind = find_trained(method_name)
     torch.manual_seed(seed)
     method = kind(parse(kind.Config, settings | {"learning_rate": RATE}))
-    ema, teach = Ema(method, EMA), PlainStep(method, choose_compute("cpu", "fp32"))
     source = batches(footages, kind, kind.frames_of(method.config), SAMPLES[method_name], seed)
-    step, begin = 0, time.process_time()
-    while (share := (time.process_time() - begin) / seconds) < 1:
-        step += 1
-        seed_step(seed, step, 0)
-        set_learning_rate(method, min(1.0, 2 * (1 - share)))
-        teach(next(source), Step(step, step))
-        ema.update(step)
-    ema.swap()
-    return method.eval(), step
+    steps = teach(method, source, seed=seed, seconds=seconds, decay=EMA)
+    return method.eval(), steps
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from benchmarks.steady import CLIPS, CROP, Clip, batches
+from benchmarks.steady import CLIPS, CROP, Clip, batches, teach
 from torch import Tensor
 
 from reskin.device import choose_compute
@@ -31,12 +31,9 @@ from reskin.methods import find_trained
 from reskin.methods.base import Method
 from reskin.metrics.ssim import ssim
 from reskin.parsing import parse
-from reskin.runs.ema import Ema
-from reskin.runs.schedule import set_learning_rate
 from reskin.storage import commit, read_json, write_json
-from reskin.training.loop import PlainStep, seed_step
 from reskin.translation.stabilise import Stabiliser
-from reskin.types import Batch, Step
+from reskin.types import Batch
 from reskin.workflows.make_settings import choose_settings
 
 FOLDER = Path("build/video-table")
@@ -140,19 +137,9 @@ def train(model: Model, seed: int, seconds: float) -> tuple[Method, int]:
     torch.manual_seed(seed)
     kind = find_trained(model.method)
     method = kind(parse(kind.Config, settings_of(model)))
-    ema = Ema(method, choose_settings("cyclegan", CROP, is_gpu=False)["ema"])
-    teach = PlainStep(method, choose_compute("cpu", "fp32"))
-    drawn = model.batches(seed)
-    batch, step, begin = next(drawn), 0, time.process_time()
-    while (share := (time.process_time() - begin) / seconds) < 1:
-        step += 1
-        seed_step(seed, step, 0)
-        set_learning_rate(method, min(1.0, 2 * (1 - share)))
-        teach(batch, Step(step, step))
-        ema.update(step)
-        batch = next(drawn)
-    ema.swap()
-    return method.eval(), step
+    decay = choose_settings("cyclegan", CROP, is_gpu=False)["ema"]
+    steps = teach(method, model.batches(seed), seed=seed, seconds=seconds, decay=decay)
+    return method.eval(), steps
 
 
 @functools.cache
