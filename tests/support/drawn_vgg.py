@@ -24,8 +24,10 @@ def drawn_vgg(kind: str = "vgg16", width: int = 4) -> Path:
     state, channels = {}, 3
     for index in CONVOLUTIONS[kind]:
         spread = (2 / (9 * channels)) ** 0.5
-        state[f"features.{index}.weight"] = torch.randn(width, channels, 3, 3, generator=source) * spread
-        state[f"features.{index}.bias"] = torch.zeros(width)
+        # its type is stated, as other numbers are drawn for another default type
+        drawn = torch.randn(width, channels, 3, 3, generator=source, dtype=torch.float32)
+        state[f"features.{index}.weight"] = drawn * spread
+        state[f"features.{index}.bias"] = torch.zeros(width, dtype=torch.float32)
         channels = width
     folder = Path(tempfile.mkdtemp(prefix="reskin-vgg-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
