@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from reskin.errors import ShapeError
-from reskin.inference.guided import guided_upsample
+from reskin.inference.guided import guided_filter, guided_upsample
 
 
 @pytest.fixture
@@ -64,3 +64,27 @@ def test_any_size(size: tuple[int, int]) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     small = cv2.resize(picture, (9, 8), interpolation=cv2.INTER_AREA)
     assert guided_upsample(picture, small, small, detail=0.5).shape == picture.shape
+
+
+def test_a_plane_follows_its_guide_as_windows_of_pixels_are_fitted_one_by_one() -> None:
+    rng = np.random.default_rng(3)
+    guide = rng.integers(90, 110, (14, 14, 3)).astype(np.uint8)
+    plane = rng.random((14, 14)).astype(np.float32)
+    values = guide / 255
+    values = (values - values.mean()) * 0.25 / values.std()
+    around = np.pad(values, ((2, 2), (2, 2), (0, 0)), "reflect")  # without the edge pixel, as below
+    wanted, slopes = np.pad(plane, 2, "reflect"), np.zeros((14, 14, 4))
+    for y, x in np.ndindex(14, 14):
+        inside, aim = around[y : y + 5, x : x + 5].reshape(-1, 3), wanted[y : y + 5, x : x + 5].ravel()
+        covariance = np.cov(inside.T, bias=True) + 0.01 * np.eye(3)
+        slope = np.linalg.solve(covariance, (inside * aim[:, None]).mean(0) - inside.mean(0) * aim.mean())
+        slopes[y, x] = [*slope, aim.mean() - slope @ inside.mean(0)]
+    middle = slopes[3:8, 3:8].reshape(-1, 4).mean(0)  # of the windows that hold the pixel (5, 5)
+    expected = middle[:3] @ values[5, 5] + middle[3]
+    made = guided_filter(guide, plane, radius=2, epsilon=0.01)
+    assert made[5, 5] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_plane_of_another_size_has_no_guide(frame: np.ndarray) -> None:
+    with pytest.raises(ShapeError, match="a plane of"):
+        guided_filter(frame, np.zeros((3, 3), np.float32), radius=2, epsilon=0.01)

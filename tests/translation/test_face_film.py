@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,13 +18,14 @@ from torch import Tensor
 
 from reskin.errors import DataError, SettingsError, WeightsError
 from reskin.faces.alignment import landmark_matrix
+from reskin.faces.blend import face_mask
 from reskin.faces.smoothing import pose_of
 from reskin.framing import Framing
 from reskin.images import Picture, write_image
 from reskin.methods.translator import Stream, Translator
 from reskin.translation import face_search
 from reskin.translation.clips import VideoProgress, VideoResult, translate_video
-from reskin.translation.face_film import CutFace, put_face
+from reskin.translation.face_film import CutFace, follow_face, put_face
 from reskin.translation.face_plan import Cut, FaceOptions, FoundFaces, PlacedFace, SeenFace, plan_faces
 from reskin.translation.film import FilmOptions
 from reskin.types import Direction
@@ -151,6 +153,23 @@ def test_a_shift_of_colour_arrives_by_strength(strength: float) -> None:
     made = put_face(frame, face, crop + np.uint8(40), mask=mask, detail=0.0, bars=(0, 0, 0, 0))
     # The grain of the frame stays: what is flat in the picture is shifted, not painted over.
     assert np.array_equal(made[50, 55], frame[50, 55] + int(40 * strength))
+
+
+@pytest.mark.parametrize(("ground", "skin"), [(225, 120), (14, 30)])
+def test_the_mask_ends_at_the_jaw_in_bright_and_dark_films(ground: int, skin: int) -> None:
+    """A narrow face: the ellipse alone would reach over the ground at both sides of it."""
+    size = 96
+    crop = np.full((size, size, 3), ground, np.uint8)
+    cv2.ellipse(crop, (48, 48), (22, 38), 0, 0, 360, (skin, skin, skin), -1)
+    crop = crop + np.random.default_rng(0).integers(0, 3, crop.shape).astype(np.uint8)
+    drawn_mask = face_mask(size, 0.25)
+    mask = follow_face(drawn_mask, crop)
+    beside = np.zeros((size, size), bool)
+    beside[40:56, 16:23] = True
+    assert drawn_mask[beside].mean() > 0.6 and mask[beside].mean() < 0.7 * drawn_mask[beside].mean()
+    assert mask[30:66, 32:64].min() > 0.9
+    assert mask.min() >= 0 and mask.max() <= 1
+    assert not np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).any()
 
 
 def test_a_stopped_film_goes_on_and_ends_the_same(tmp_path: Path, detector: RedDetector) -> None:

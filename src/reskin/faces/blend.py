@@ -27,7 +27,7 @@ HALF_WIDTH, HALF_HEIGHT = 0.56, 0.68
 FEATHER = 0.25
 """The mask falls from 1 to 0 between this share of the half axes inside of the ellipse and outside of it."""
 
-INWARD = 0.5
+INWARD = 0.65
 """Share of the border's correction that reaches the middle of the face: with 1 the face takes on the light
 of the film, with 0 it keeps that of the model and stands out."""
 

@@ -20,6 +20,9 @@ RADIUS_PX = 4
 EPSILON = 2e-4
 """Regularisation of the fit, for values in [0, 1]: smaller follows the translation, larger smooths it."""
 
+_LEAST_SPREAD = 0.01
+"""Least standard deviation that a guide is taken to have: a flat picture has no edges but its noise."""
+
 _STRIP_ROWS = 24
 """Rows that are made at once, so that the planes stay in the processor's cache."""
 
@@ -145,6 +148,35 @@ def fit_change(source: Picture, translation: Picture) -> Fit:
     for channel in range(3):
         slopes[channel][channel] += np.float32(1)
     return Fit([plane for row in slopes for plane in row] + shifts, guide, wanted)
+
+
+def guided_filter(guide: Picture, plane: Plane, *, radius: int, epsilon: float) -> Plane:
+    """A plane that follows the edges of a picture, such as a mask that was drawn roughly.
+
+    He et al., "Guided Image Filtering", section 3, with a colour guide. The guide is brought to a standard
+    deviation of 0.25 before, so that dark or flat pictures have edges too.
+
+    Args:
+        guide: (h, w, 3) uint8.
+        plane: (h, w).
+        radius: of the window, px.
+        epsilon: regularisation, for a guide of that spread: smaller follows weaker edges.
+
+    Returns:
+        (h, w) float32; it may go a little beyond the range of `plane`.
+
+    Raises:
+        ShapeError: the two differ in size.
+    """
+    if guide.shape[:2] != plane.shape:
+        raise ShapeError(f"a plane of {plane.shape} for a guide of {guide.shape}")
+    planes = _planes(guide)
+    spread = max(_LEAST_SPREAD, float(np.stack(planes).std()))
+    spread_planes = [(own - own.mean()) * np.float32(0.25 / spread) for own in planes]
+    slopes, shifts = _coefficients(spread_planes, [plane], radius, epsilon)
+    row = slopes[0]
+    filtered = shifts[0] + sum((row[i] * spread_planes[i] for i in range(1, 3)), row[0] * spread_planes[0])
+    return np.asarray(filtered, np.float32)
 
 
 def _planes(picture: Picture) -> list[Plane]:

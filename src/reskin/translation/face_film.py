@@ -20,13 +20,19 @@ from reskin.faces.alignment import Matrix, cut_out
 from reskin.faces.blend import border_correction, face_mask, region_of, seen_in
 from reskin.images import Picture
 from reskin.inference.engine import Engine
-from reskin.inference.guided import apply_maps, fit_change
+from reskin.inference.guided import apply_maps, fit_change, guided_filter
 from reskin.translation.face_plan import PlacedFace
 from reskin.translation.stabilise import Stabiliser
 from reskin.types import Bars
 
 BORDER_SHARE = 0.3
-"""Share of a new frame in the running mean of the border's correction."""
+"""Share of a new frame in the running means of the border's correction and of the mask."""
+
+MASK_RADIUS, MASK_EPSILON = 0.12, 1e-3
+"""Window, as a share of the edge, and regularisation with which a mask follows the edges of a face."""
+
+MASK_FADE = 0.08
+"""Share of the picture's edge over which a mask comes up from 0 at that edge."""
 
 _MODEL, _FACE = "face-model.", "face."
 
@@ -50,10 +56,12 @@ class CutFace:
 
 @dataclass
 class _Memory:
-    """What is remembered of a face's frames before: the stabiliser's, and the correction at its border."""
+    """What is remembered of a face's frames before: the stabiliser's, its mask, and the correction at its
+    border."""
 
     stabiliser: Stabiliser
     border: Plane | None = None
+    mask: Plane | None = None
 
 
 @dataclass(frozen=True)
@@ -137,19 +145,20 @@ class FaceWork:
         # The largest, which is the nearest, comes last: it stands before the others.
         for face in sorted(faces, key=lambda face: -_scale(face.placed.matrix)):
             assert face.made is not None, "faces are translated before they are put back"
-            wanted = self._settled(face.placed.track, face.source, face.made)
-            result = put_face(result, face, wanted, mask=self.mask, detail=self.setting.detail, bars=bars)
+            wanted, mask = self._settled(face.placed.track, face.source, face.made)
+            result = put_face(result, face, wanted, mask=mask, detail=self.setting.detail, bars=bars)
         return result
 
-    def _settled(self, track: int, source: Picture, made: Picture) -> Picture:
-        """The translation in agreement with the frames before, and its border with the frame."""
+    def _settled(self, track: int, source: Picture, made: Picture) -> tuple[Picture, Plane]:
+        """The translation in agreement with the frames before and its border with the frame, and its mask."""
         memory = self._memories.setdefault(track, _Memory(Stabiliser(self.setting.steady)))
         made = memory.stabiliser.step(source, made)
-        border = border_correction(source, made, self.mask)
-        if memory.border is not None and self.setting.steady > 0:
+        border, mask = border_correction(source, made, self.mask), follow_face(self.mask, source)
+        if memory.border is not None and memory.mask is not None and self.setting.steady > 0:
             border = memory.border + np.float32(BORDER_SHARE) * (border - memory.border)
-        memory.border = border
-        return np.clip(np.rint(made + border), 0, 255).astype(np.uint8)
+            mask = memory.mask + np.float32(BORDER_SHARE) * (mask - memory.mask)
+        memory.border, memory.mask = border, mask
+        return np.clip(np.rint(made + border), 0, 255).astype(np.uint8), mask
 
     def model_state(self) -> dict[str, Tensor]:
         """What a model that remembers has seen of each face, to be called behind `translate`."""
@@ -168,6 +177,8 @@ class FaceWork:
             kept: dict[str, NDArray[np.generic]] = dict(memory.stabiliser.state())
             if memory.border is not None:
                 kept["border"] = memory.border
+            if memory.mask is not None:
+                kept["mask"] = memory.mask
             for name, value in kept.items():
                 state[f"{_FACE}{track}.{name}"] = torch.from_numpy(np.ascontiguousarray(value)).clone()
         return state
@@ -177,7 +188,7 @@ class FaceWork:
         for track, kept in _by_track(state, _FACE).items():
             memory = self._memories[track] = _Memory(Stabiliser(self.setting.steady))
             arrays = {name: value.numpy() for name, value in kept.items()}
-            memory.border = arrays.pop("border", None)
+            memory.border, memory.mask = arrays.pop("border", None), arrays.pop("mask", None)
             memory.stabiliser.restore(arrays)
         if f"{_MODEL}now" not in state:
             return
@@ -193,6 +204,24 @@ def _by_track(state: dict[str, Tensor], prefix: str) -> dict[int, dict[str, Tens
         if key.startswith(prefix) and dot:
             found.setdefault(int(track), {})[name] = value
     return found
+
+
+def follow_face(mask: Plane, source: Picture) -> Plane:
+    """A mask whose border lies on the edges of the face near it, as on the line of the jaw.
+
+    Args:
+        mask: (S, S), from `face_mask`.
+        source: (S, S, 3) uint8, what was cut out.
+
+    Returns:
+        (S, S) float32, 0 to 1; 0 at the picture's edge.
+    """
+    size = mask.shape[0]
+    followed = guided_filter(source, mask, radius=max(2, round(MASK_RADIUS * size)), epsilon=MASK_EPSILON)
+    places = np.minimum(np.arange(size), np.arange(size)[::-1])
+    fades = np.clip(places / (MASK_FADE * size), 0, 1).astype(np.float32)
+    # What is left of the old border far from any edge is the shallow end of a slope: it is made steeper.
+    return np.clip((followed - 0.1) / 0.8, 0, 1) * np.minimum(fades[:, None], fades[None, :])
 
 
 def _scale(matrix: Matrix) -> float:
