@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from benchmarks.reach import PACKAGE, code_lines, imported_files, method_files, reach
 
-MOST, OF_CYCLEGAN = 900, 870
+MOST, OF_CYCLEGAN = 900, 850
 """Lines of code, docstrings and comments left out, of a method and of all that it imports, lazily or not."""
 
 

@@ -23,8 +23,6 @@ class Settings(BaseModel):
     """Former name of a setting to its name; files of earlier versions still hold the former ones."""
     renamed_values: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """For a setting, former value to value."""
-    retired: ClassVar[Mapping[str, Any]] = {}
-    """Settings of earlier versions that are gone, with the value at which each did nothing; ... for any."""
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""

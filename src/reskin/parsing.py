@@ -60,14 +60,9 @@ def parse_flat(kind: type[S], values: Mapping[str, Any], *, source: str = "setti
 
 
 def with_present_names(kind: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
-    """`values` with the names that settings have today, where they come from an earlier version.
-
-    Those that are gone are left out where they changed nothing.
-    """
+    """`values` with the names that settings have today, where they come from an earlier version."""
     named = {
-        key if (new := kind.renamed.get(key, key)) in values else new: value
-        for key, value in values.items()
-        if key not in kind.retired or kind.retired[key] not in (..., value)
+        key if (new := kind.renamed.get(key, key)) in values else new: value for key, value in values.items()
     }
     for key, former in kind.renamed_values.items():
         if isinstance(value := named.get(key), str):

@@ -30,13 +30,19 @@ def unknown(kind: str, name: str, known: Iterable[str], *, what: str = "", fix: 
     return SettingsError(what or f"unknown {kind} '{name}'", f"{hint}{rest}")
 
 
-def unknown_key(key: str, known: Iterable[str], source: str) -> SettingsError:
-    """The error for a setting that is not known, with the nearest of those that are, or else all of them.
+def unknown_key(key: str, known: Iterable[str], source: str, *, elsewhere: str = "") -> SettingsError:
+    """The error for a setting that is not known: who has it, the nearest of those that are, or all of them.
+
+    Args:
+        key: its name.
+        known: all names that may be given.
+        source: where it was given.
+        elsewhere: a sentence on where there is a setting of this name.
 
     >>> str(unknown_key("btach", ["batch", "seed"], "my.json"))
     "unknown key 'btach' in my.json. Did you mean 'batch'?"
     """
     names = sorted(known)
     near = difflib.get_close_matches(key, names, n=1)
-    fix = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(names)}."
-    return SettingsError(f"unknown key '{key}' in {source}", fix)
+    nearest = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(names)}."
+    return SettingsError(f"unknown key '{key}' in {source}", elsewhere or nearest)

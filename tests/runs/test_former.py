@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import torch
 
+from reskin.cli.train import read_arguments
 from reskin.errors import SettingsError
 from reskin.methods import find_trained
 from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
 from reskin.runs.folder import RunFolder
-from reskin.runs.former import present_method, with_present_method
+from reskin.runs.former import FORMER_PRESETS, RETIRED, of_today, present_method, without_retired
 from reskin.runs.load import load
 from reskin.runs.settings import sort_settings
 
@@ -44,7 +45,7 @@ def test_a_run_of_before_opens(changed: dict[str, Any], method: str, tmp_path: P
     values = BEFORE | changed
     assert present_method("cyclegan", values) == method
     kind = find_trained(method)
-    trained = kind(parse(kind.Config, values))
+    trained = kind(parse(kind.Config, without_retired(method, values)))
     state = checkpoint.state_of(trained, Ema(trained, 0.0))
     checkpoint.save(RunFolder(tmp_path).checkpoint(3), state, {"step": 3})
     config = {"method": "cyclegan", "directions": ["a2b", "b2a"], "settings": {"method": values}}
@@ -64,13 +65,47 @@ def test_settings_that_have_moved_name_the_method_that_has_them(changed: dict[st
 
 
 def test_settings_that_are_gone_are_taken_where_they_changed_nothing() -> None:
-    kind = find_trained("cyclegan").Config
-    assert parse(kind, {"generator": "resnet", "halvings": 7, "spectral_norm": False}) == kind()
-    with pytest.raises(SettingsError, match="generator"):
-        parse(kind, {"generator": "unet"})
+    folders = {"a": "a", "b": "b"}
+    given = sort_settings(
+        "cyclegan", {**folders, "generator": "resnet", "halvings": 7, "spectral_norm": False}
+    )
+    assert given == sort_settings("cyclegan", folders)
+    with pytest.raises(SettingsError, match="self_attention"):
+        sort_settings("cyclegan_unet", {**folders, "self_attention": "both"})
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["cyclegan", "--self-attention", "both"], "reskin train cyclegan_attention --self-attention"),
+        (["cyclegan", "--no-spectral-norm"], "reskin train cyclegan_attention --spectral-norm"),
+        (["cyclegan", "--generator=unet"], "reskin train cyclegan_unet --generator"),
+        (["cyclegan", "--halvings", "7"], "cyclegan_unet, pix2pix: reskin train METHOD --downsamplings"),
+        (["pix2pix", "--halvings", "7"], "It is called --downsamplings today."),
+        (["cyclegan", "--halve-steps", "9"], "It is called --decay-steps today."),
+        (["cyclegan", "--augment-chances", "0"], "It is called --augment-probabilities today."),
+    ],
+)
+def test_a_flag_that_has_moved_names_what_to_type(words: list[str], expected: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        read_arguments(words[0], [*words[1:], "--a", "a", "--b", "b", "--out", "out"])
+    assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_setting_of_another_method_names_it_in_python_too() -> None:
+    with pytest.raises(SettingsError, match="reskin train cyclegan_attention --self-attention"):
+        sort_settings("cut", {"a": "a", "b": "b", "self_attention": "both"})
+
+
+def test_what_is_gone_is_of_methods_that_are_there_and_not_theirs_today() -> None:
+    for method, settings in RETIRED.items():
+        kind = find_trained(method).Config
+        assert not settings.keys() & {*kind.model_fields, *kind.renamed}
+    for method, presets in FORMER_PRESETS.items():
+        assert not presets.keys() & find_trained(method).presets.keys()
 
 
 @pytest.mark.parametrize("config", [{}, {"method": 3, "settings": {"method": {}}}, {"method": "cyclegan"}])
 def test_any_other_config_is_left_as_it_is(config: dict[str, Any]) -> None:
-    assert with_present_method(config) == config
+    assert of_today(config) == config
     assert present_method("cut", {"generator": "unet"}) == "cut"

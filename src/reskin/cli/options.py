@@ -120,6 +120,7 @@ def read_words(
     command: str,
     about: str,
     defaults: Mapping[str, Any] | None = None,
+    elsewhere: Callable[[str], str] | None = None,
 ) -> dict[str, Any]:
     """What was typed, by field name, as text: how many words is checked, what they say is not.
 
@@ -129,6 +130,8 @@ def read_words(
         command: for the help and errors.
         about: what the command does, with its examples.
         defaults: values instead of the models' own, for the help.
+        elsewhere: for the name of a field that this command does not have, what to type instead; "" where
+            nothing is known.
 
     Raises:
         SettingsError: an unknown option (with the nearest known one) or a word too few or too many.
@@ -145,10 +148,9 @@ def read_words(
             _add(parser, option)
     with see_help(command):
         found, rest = parser.parse_known_args(before)
-        flags = [option.typed for option in options if option.has_flag]
         for word in rest:
             if re.match(r"-+[A-Za-z]", word):
-                raise unknown("option", word.partition("=")[0], flags, fix=f"See: {command} --help-all")
+                raise _unknown_option(word.partition("=")[0], options, command, elsewhere)
         given = vars(found)
         _take_positions([option for option in options if not option.has_flag], [*rest, *after], given)
         for option in options:
@@ -158,6 +160,21 @@ def read_words(
             if option.name in given:
                 given[option.name] = choices.get(str(given[option.name]), given[option.name])
     return given
+
+
+def _unknown_option(
+    flag: str, options: Sequence[Option], command: str, elsewhere: Callable[[str], str] | None
+) -> SettingsError:
+    """The error for a flag that the command does not have: its name today, who has it, or the nearest."""
+    name = flag.lstrip("-").removeprefix("no-").replace("-", "_")
+    for option in options:
+        if option.group.renamed.get(name) == option.name:
+            return SettingsError(f"unknown option '{flag}'", f"It is called {option.typed} today.")
+    fix = elsewhere(name) if elsewhere else ""
+    if fix:
+        return SettingsError(f"unknown option '{flag}'", fix)
+    flags = [option.typed for option in options if option.has_flag]
+    return unknown("option", flag, flags, fix=f"See: {command} --help-all")
 
 
 def _choices(kind: Any) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from reskin.errors import SettingsError
 from reskin.methods import find_trained, trained_names
 from reskin.parsing import FLAGS, Spelled, parse
 from reskin.progress import Progress, in_words
-from reskin.runs.settings import RunSettings, TrainConfig, gather_settings
+from reskin.runs.settings import RunSettings, TrainConfig, gather_settings, methods_with
 from reskin.workflows.pairs import PAIRS, check_wanted
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def read_arguments(name: str, words: list[str]) -> tuple[RunArguments, RunSettin
         command=command,
         about=ABOUT.format(name=name),
         defaults=method.defaults,
+        elsewhere=methods_with,
     )
     if given.get("pairs_from") is not None:
         check_wanted(method.pairing, name, given.get("b"))

@@ -136,18 +136,17 @@ class AttentionGAN(Masked, Method):
 
     def _generator(self) -> nn.Module:
         c = self.config
-        if c.version == "v1":
-            return self._initialised(OneMaskGenerator(c.width, c.blocks, norm=c.norm))
-        return self._initialised(AttentionGenerator(c.width, c.blocks, norm=c.norm, upsample=c.upsample))
+        network = (
+            OneMaskGenerator(c.width, c.blocks, norm=c.norm)
+            if c.version == "v1"
+            else AttentionGenerator(c.width, c.blocks, norm=c.norm, upsample=c.upsample)
+        )
+        return initialise(network, c.init, c.init_gain)
 
     def _discriminator(self) -> nn.Module:
         c = self.config
         make = tower_discriminator if c.discriminator == "tower" else patch_discriminator
-        return self._initialised(make(c.width, c.disc_layers, norm=c.norm))
-
-    def _initialised(self, network: nn.Module) -> nn.Module:
-        initialise(network, self.config.init, self.config.init_gain)
-        return network
+        return initialise(make(c.width, c.disc_layers, norm=c.norm), c.init, c.init_gain)
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config

@@ -48,7 +48,6 @@ class Method(Translator):
         same_every_step: whether every step does the same; only then can it be recorded as a CUDA graph.
         defaults: settings of data and training that its paper has instead of the general defaults.
         presets: settings that belong together, by name.
-        former_presets: names that presets once had, and what to type instead.
         advice: for a kind of trouble in training, what to do with its own settings: "lower cycle_weight".
             The word before the setting is lower, higher, fewer or another.
     """
@@ -61,7 +60,6 @@ class Method(Translator):
     same_every_step: bool = True
     defaults: ClassVar[Mapping[str, Any]] = {}
     presets: ClassVar[Mapping[str, Preset]] = {}
-    former_presets: ClassVar[Mapping[str, str]] = {}
     advice: ClassVar[Mapping[Trouble, tuple[str, ...]]] = {}
 
     def __init__(self, config: MethodConfig) -> None:

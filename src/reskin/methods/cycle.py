@@ -105,11 +105,11 @@ class CycleMethod(Method):
 
     def _generator(self) -> nn.Module:
         """A generator with its initial weights."""
-        return self._initialised(self._resnet())
+        return initialise(self._resnet(), self.config.init, self.config.init_gain)
 
     def _discriminator(self) -> nn.Module:
         """A discriminator with its initial weights."""
-        return self._initialised(self._patchgan())
+        return initialise(self._patchgan(), self.config.init, self.config.init_gain)
 
     def _resnet(self) -> ResnetGenerator:
         """The paper's generator, not initialised."""
@@ -119,10 +119,6 @@ class CycleMethod(Method):
     def _patchgan(self, norm: Norm | None = None) -> Discriminator:
         """The paper's discriminator, not initialised; with the norm of the settings where none is given."""
         return patch_discriminator(self.config.width, self.config.disc_layers, norm=norm or self.config.norm)
-
-    def _initialised(self, network: nn.Module) -> nn.Module:
-        initialise(network, self.config.init, self.config.init_gain)
-        return network
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config

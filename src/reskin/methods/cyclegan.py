@@ -6,8 +6,6 @@ Adversarial Networks", ICCV 2017, https://arxiv.org/abs/1703.10593.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -28,11 +26,6 @@ STEADY = {"equivariance_weight": 5.0}
 
 class CycleGANConfig(CycleConfig):
     """Settings of CycleGAN; the defaults are the paper's."""
-
-    retired: ClassVar[dict[str, Any]] = {
-        **{"generator": "resnet", "downsamplings": ..., "halvings": ..., "discriminator": "patch"},
-        **{"self_attention": "none", "spectral_norm": False, "disc_learning_rate": None},
-    }
 
     equivariance_weight: float = Field(default=0.0, ge=0)
     """Weight of the equivariance loss: the translation of a slightly warped and noisy picture is the warped
@@ -62,13 +55,6 @@ class CycleGAN(CycleMethod):
         "gan_backward": Preset("Tables 4 and 5: only the cycle B, A, B.", TABLES | {"forward_cycle": 0.0}),
         "full": Preset("Tables 4 and 5: adversarial loss and both cycles.", TABLES),
         "steady": Preset("For films: pictures that move a little are translated alike.", STEADY),
-    }
-    former_presets = {
-        "got_castle2building_web": "Use got_castle2building: its settings are the same.",
-        "youtube_pair_cyclegan": "Leave --preset out: its settings are the defaults.",
-        "s2w_cyclegan": "Leave --preset out: its settings are the defaults.",
-        "attention_and_spectral_norm": "Train cyclegan_attention: its defaults are these.",
-        "sagan_parts": "Train cyclegan_attention: its defaults are these.",
     }
 
     def _fakes(self, gen: nn.Module, image: Tensor, other: Tensor) -> Fakes:

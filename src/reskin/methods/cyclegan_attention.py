@@ -7,7 +7,7 @@ https://arxiv.org/abs/1703.10593. SAGAN itself has spectral norm in its generato
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 from torch import nn
@@ -19,15 +19,11 @@ from reskin.networks.attention import (
     attend_in_generator,
     without_norms,
 )
+from reskin.networks.init import initialise
 
 
 class CycleGANAttentionConfig(CycleConfig):
     """Settings of CycleGAN with self-attention; the learning rates and their betas are those of SAGAN."""
-
-    retired: ClassVar[dict[str, Any]] = {
-        **{"generator": "resnet", "downsamplings": ..., "halvings": ..., "discriminator": "patch"},
-        "equivariance_weight": 0.0,
-    }
 
     learning_rate: float = Field(default=1e-4, gt=0)
     """Step size of Adam for the generators before the schedule lowers it."""
@@ -66,13 +62,13 @@ class CycleGANAttention(CycleMethod):
         network = self._resnet()
         if self.config.attends("generator"):
             attend_in_generator(network)
-        return self._initialised(network)
+        return initialise(network, self.config.init, self.config.init_gain)
 
     def _discriminator(self) -> nn.Module:
         network = self._patchgan("instance" if self.config.spectral_norm else None)
         if self.config.attends("discriminator"):
             attend_in_discriminator(network)
-        self._initialised(network)
+        initialise(network, self.config.init, self.config.init_gain)
         if self.config.spectral_norm:
             without_norms(network)
             add_spectral_norm(network)

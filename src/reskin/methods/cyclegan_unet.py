@@ -7,12 +7,13 @@ Conditional Adversarial Networks", CVPR 2017, https://arxiv.org/abs/1611.07004.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 from torch import nn
 
 from reskin.methods.cycle import CycleConfig, CycleMethod
+from reskin.networks.init import initialise
 from reskin.networks.pixelgan import pixel_discriminator
 from reskin.networks.unet import UnetGenerator
 
@@ -20,10 +21,6 @@ from reskin.networks.unet import UnetGenerator
 class CycleGANUnetConfig(CycleConfig):
     """Settings of CycleGAN with U-Nets; weights and rates are those of CycleGAN's paper."""
 
-    retired: ClassVar[dict[str, Any]] = {
-        **{"self_attention": "none", "spectral_norm": False, "disc_learning_rate": None},
-        "equivariance_weight": 0.0,
-    }
     renamed = {"halvings": "downsamplings"}
 
     generator: Literal["resnet", "unet"] = "unet"
@@ -50,13 +47,12 @@ class CycleGANUnet(CycleMethod):
     def _generator(self) -> nn.Module:
         c = self.config
         if c.generator == "resnet":
-            return self._initialised(self._resnet())
+            return super()._generator()
         unet = UnetGenerator(c.width, c.downsamplings, norm=c.norm, has_dropout=c.has_dropout)
-        return self._initialised(unet)
+        return initialise(unet, c.init, c.init_gain)
 
     def _discriminator(self) -> nn.Module:
-        is_pixel = self.config.discriminator == "pixel"
-        network = (
-            pixel_discriminator(self.config.width, norm=self.config.norm) if is_pixel else self._patchgan()
-        )
-        return self._initialised(network)
+        c = self.config
+        if c.discriminator == "patch":
+            return super()._discriminator()
+        return initialise(pixel_discriminator(c.width, norm=c.norm), c.init, c.init_gain)

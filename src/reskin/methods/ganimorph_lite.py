@@ -116,7 +116,6 @@ class GANimorphLite(Method):
             FRAMES,
         ),
     }
-    former_presets = {"face_movie_game": "Leave --preset out: its settings are the defaults."}
 
     def __init__(self, config: GANimorphLiteConfig) -> None:
         super().__init__(config)

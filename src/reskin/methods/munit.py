@@ -107,10 +107,6 @@ class MUNIT(Styled, Method):
             {"load_size": 512, "crop_size": 512, "cycle_weight": 10.0, "features_weight": 1.0},
         ),
     }
-    former_presets = {
-        "edges": "Leave --preset out: its settings are the defaults.",
-        "s2w_munit": "Use summer2winter: its settings are the same.",
-    }
 
     def __init__(self, config: MUNITConfig) -> None:
         super().__init__(config)

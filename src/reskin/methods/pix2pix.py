@@ -89,7 +89,6 @@ class Pix2Pix(Method):
         "l1_alone": Preset("The paper's table 1: no adversarial loss; blurred.", {"adversarial_weight": 0.0}),
         "gan_alone": Preset("The paper's table 1: no L1; details are made up.", {"l1_weight": 0.0}),
     }
-    former_presets = {"facades": "Leave --preset out: its settings are the defaults."}
 
     def __init__(self, config: Pix2PixConfig) -> None:
         super().__init__(config)

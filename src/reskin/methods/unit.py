@@ -129,7 +129,6 @@ class UNIT(Method):
             },
         ),
     }
-    former_presets = {"s2w_unit": "Leave --preset out: its settings are the defaults."}
 
     def __init__(self, config: UNITConfig) -> None:
         super().__init__(config)

@@ -13,7 +13,7 @@ Init = Literal["normal", "xavier", "kaiming", "orthogonal"]
 """How the weights of convolutions and linear layers are drawn."""
 
 
-def initialise(network: nn.Module, kind: Init = "normal", gain: float = 0.02) -> None:
+def initialise(network: nn.Module, kind: Init = "normal", gain: float = 0.02) -> nn.Module:
     """Draw all weights of `network` anew, from torch's default random numbers.
 
     Convolutions and linear layers are drawn as `kind` says, their biases are 0; the scale of a norm with
@@ -25,11 +25,13 @@ def initialise(network: nn.Module, kind: Init = "normal", gain: float = 0.02) ->
             is for ReLU and ignores it.
         gain: standard deviation or scale.
 
+    Returns:
+        The network.
+
     Raises:
         SettingsError: `kind` is unknown.
 
-    >>> layer = nn.Conv2d(8, 8, 3)
-    >>> initialise(layer)
+    >>> layer = initialise(nn.Conv2d(8, 8, 3))
     >>> bool(layer.bias.eq(0).all()), round(layer.weight.std().item(), 2)
     (True, 0.02)
     """
@@ -44,6 +46,7 @@ def initialise(network: nn.Module, kind: Init = "normal", gain: float = 0.02) ->
             continue
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+    return network
 
 
 _DRAW: dict[str, Callable[[Tensor, float], object]] = {

@@ -24,7 +24,7 @@ from torch import Tensor, cat
 from reskin.errors import RunError, SettingsError
 from reskin.images import to_image, write_image
 from reskin.paths import check_own, inside, read_plain
-from reskin.runs.former import with_present_method
+from reskin.runs.former import of_today
 from reskin.storage import append_line, append_text, commit, read_json, read_lines, to_json, write_json
 from reskin.types import Trouble
 
@@ -121,7 +121,7 @@ class RunFolder:
         return int(found[-1].stem) if found else 0
 
     def read_config(self) -> dict[str, Any]:
-        """The object in config.json; its method is the one that a run of an earlier version is of today.
+        """The object in config.json, with the method and settings that a run of an earlier version has today.
 
         Raises:
             RunError: the folder is not there or is no run, or the file cannot be read.
@@ -138,7 +138,7 @@ class RunFolder:
                     "Give the --out of a training.",
                 )
         try:
-            return with_present_method(read_json(self.config))
+            return of_today(read_json(self.config))
         except SettingsError as error:
             raise RunError(error.what, "Take the file from a backup, or train again.") from None
 

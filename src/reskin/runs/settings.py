@@ -13,10 +13,10 @@ from reskin.config import BASIC, Settings
 from reskin.data.batches import DataConfig
 from reskin.device import Precision
 from reskin.errors import SettingsError
-from reskin.methods import find_trained
+from reskin.methods import find_trained, trained_names
 from reskin.methods.base import Method, MethodConfig, Preset
 from reskin.parsing import parse
-from reskin.runs.former import present_method
+from reskin.runs.former import FORMER_PRESETS, present_method, without_retired
 from reskin.runs.schedule import epoch_of, linear_multiplier, step_multiplier
 from reskin.storage import read_json
 from reskin.unknown import unknown, unknown_key
@@ -173,6 +173,7 @@ def gather_settings(
     if (present := present_method(method, values)) != method:
         what = f"{method} has no other networks, attention or spectral norm any more"
         raise SettingsError(what, f"They are in a method of their own: reskin train {present} ...")
+    values = without_retired(method, values)
     missing = [f"--{domain}" for domain in ("a", "b") if values.get(domain) is None]
     if missing:
         raise SettingsError(
@@ -211,12 +212,10 @@ def overruled(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
 
 def _sorted(method_class: type[Method], values: dict[str, Any], sources: Mapping[str, str]) -> RunSettings:
     groups: dict[type[Settings], dict[str, Any]] = {method_class.Config: {}, DataConfig: {}, TrainConfig: {}}
-    known = {
-        name: group for group in groups for name in (*group.model_fields, *group.renamed, *group.retired)
-    }
+    known = {name: group for group in groups for name in (*group.model_fields, *group.renamed)}
     for name, value in values.items():
         if name not in known:
-            raise unknown_key(name, known, sources[name])
+            raise unknown_key(name, known, sources[name], elsewhere=methods_with(name))
         groups[known[name]][name] = value
     return RunSettings(
         method_class,
@@ -226,13 +225,35 @@ def _sorted(method_class: type[Method], values: dict[str, Any], sources: Mapping
     )
 
 
+def methods_with(setting: str) -> str:
+    """What to type for a setting that other methods have, by its name of today or a former one.
+
+    Returns:
+        A sentence; "" where no method has it.
+
+    >>> methods_with("self_attention")
+    'It is a setting of cyclegan_attention: reskin train cyclegan_attention --self-attention ...'
+    """
+    present: dict[str, str] = {}
+    for method in trained_names():
+        config = find_trained(method).Config
+        name = config.renamed.get(setting, setting)
+        if name in config.model_fields:
+            present[method] = name
+    if not present:
+        return ""
+    flag = f"--{next(iter(present.values())).replace('_', '-')}"
+    one = next(iter(present)) if len(present) == 1 else "METHOD"
+    return f"It is a setting of {', '.join(present)}: reskin train {one} {flag} ..."
+
+
 def find_preset(method: str, name: str) -> Preset:
     """The preset `name` of a method.
 
     Raises:
         SettingsError: unknown method or preset; the known presets are listed.
     """
-    presets, former = find_trained(method).presets, find_trained(method).former_presets
+    presets, former = find_trained(method).presets, FORMER_PRESETS.get(method, {})
     if name in former:
         raise SettingsError(f"{method} has no preset '{name}' any more", former[name])
     if name not in presets:
