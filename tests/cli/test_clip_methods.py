@@ -141,7 +141,7 @@ def test_clips_that_a_step_makes_too_short(name: str, tmp_path: Path, failed: Fa
 def test_a_film_whose_shots_are_shorter_than_a_clip(tmp_path: Path, failed: Failed) -> None:
     film = shots_film(tmp_path / "cuts.mp4", [8] * 6)
     line = failed("prepare", "clips", film, "--out", tmp_path / "out", "--length", "9")
-    assert "cuts.mp4" in line and "shorter clips" in line
+    assert "cuts.mp4 (no shot is longer than 8 frames)" in line and "shorter clips" in line
 
 
 @names

@@ -8,6 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from reskin.errors import SettingsError
 from reskin.video.reader import VideoReader
 
@@ -15,10 +18,17 @@ _LOOK_PX = 256
 """Longer edge at which frames are compared: enough for a cut, and a tenth of the work of 720p."""
 
 _SHORTEST_SECONDS = Fraction(1, 4)
-"""No shot is shorter: two cuts within this time count as one."""
+"""Two doubtful cuts within this time count as one."""
 
 _BLACK = 3
 """Mean level, 0 to 255, below which a frame counts as black between two scenes."""
+
+_ABRUPT_LEVELS, _ABRUPT_LIKENESS = 25.0, 0.3
+"""Mean difference in levels, and correlation, of two frames in a row between which there is a cut whatever
+lies around them."""
+
+_TINY_PX = (32, 18)
+"""Width and height at which that correlation is measured: nothing that moves a little matters there."""
 
 _NOMINAL_RATE = 25.0
 """The detectors count frames; the rate they are given does not matter to them."""
@@ -30,9 +40,11 @@ def find_shots(
     """The number of the first frame of each shot, rising; the first is 0, or the first of `part`.
 
     Hard cuts are found by how much a frame differs from the one before, measured against the frames around
-    it, so that a fast pan is no cut; where a scene fades to black and another comes up, the cut lies in the
-    black, or the black is a shot of its own. A dissolve from picture to picture may be missed. Every frame is
-    decoded once, by `VideoReader`, so what it refuses is refused here.
+    it, so that a fast pan is no cut; between two frames that are nothing like each other there is one
+    whatever lies around them, so that cuts in quick succession and those in the first and last frames are
+    found. Where a scene fades to black and another comes up, the cut lies in the black, or the black is a
+    shot of its own. A dissolve from picture to picture may be missed. Every frame is decoded once, by
+    `VideoReader`, so what it refuses is refused here.
 
     Args:
         path: a local file.
@@ -52,15 +64,35 @@ def find_shots(
         cut_detector, fade_detector, timecode = _detectors(shortest)
         cuts: list[int] = []
         fades: list[int] = []
+        before: NDArray[np.float32] | None = None
         for frame in reader if part is None else reader.frames_at(part):
             at = timecode(frame.index, _NOMINAL_RATE)
             # The detectors want BGR.
             image = frame.image[:, :, ::-1]
             cuts += [cut.frame_num for cut in cut_detector.process_frame(at, image)]
             fades += [cut.frame_num for cut in fade_detector.process_frame(at, image)]
+            tiny = _tiny(frame.image)
+            if before is not None and _nothing_alike(before, tiny):
+                cuts.append(frame.index)
+            before = tiny
             if progress:
                 progress(frame.index + 1 - numbers.start, len(numbers))
     return [numbers.start, *_merged(cuts, fades, shortest, first=numbers.start)]
+
+
+def _tiny(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    import cv2
+
+    grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, _TINY_PX, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _nothing_alike(before: NDArray[np.float32], now: NDArray[np.float32]) -> bool:
+    if np.abs(now - before).mean() < _ABRUPT_LEVELS:
+        return False
+    one, other = before - before.mean(), now - now.mean()
+    sizes = float(np.sqrt((one**2).sum() * (other**2).sum()))
+    return sizes > 0 and float((one * other).sum()) < _ABRUPT_LIKENESS * sizes
 
 
 def _merged(cuts: list[int], fades: list[int], shortest: int, *, first: int) -> list[int]:

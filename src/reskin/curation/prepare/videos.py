@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -195,6 +196,13 @@ def _job(
     )
 
 
+def _in_words(scans: Sequence[Scan]) -> str:
+    """How long the longest shot is, where shots were asked for."""
+    cut = [(*scan.shots, len(scan.ticks)) for scan in scans if scan.shots]
+    longest = max((end - start for ends in cut for start, end in pairwise(ends)), default=0)
+    return f" (no shot is longer than {longest} frames)" if longest else ""
+
+
 class _Run:
     """One run over videos that the dataset does not hold yet."""
 
@@ -230,7 +238,7 @@ class _Run:
         for number, mine in zip(good, chosen, strict=True):
             picks[number] = mine
         if not any(picks):
-            what = f"nothing is left to take from {self.videos[0].name}"
+            what = f"nothing is left to take from {self.videos[0].name}{_in_words(scans)}"
             raise DataError(what, "Skip less with --skip-start and --skip-end, or ask for shorter clips.")
         results = self._extracted(scans, picks)
         refuse_if_all_bad([one.bad or other.bad for one, other in zip(scans, results, strict=True)], self.out)
