@@ -1,14 +1,46 @@
-"""What every test relies on: one torch thread, a known seed, the folder of real test data."""
+"""What every test relies on: one torch thread, a known seed, the folder of real test data.
+
+And how the tests are found and shared among processes, so that this takes little time.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 torch.set_num_threads(1)
+
+# pytest compiles the asserts of 170 files: 15 s in each process, unless __pycache__ keeps them.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path: Path) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Of files in this folder the tests; doctests are looked for in the package alone."""
+    found = yield
+    return [collector for collector in found if type(collector).__name__ != "DoctestModule"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """In several processes all tests of a file go to one, which makes what they share once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and test items, which stay until the end, out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

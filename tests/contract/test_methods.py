@@ -11,7 +11,7 @@ import re
 import socket
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -97,6 +97,47 @@ def learn(method: Method, steps: range) -> list[dict[str, Tensor]]:
     return losses
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """What the first three steps of a small method gave, its running mean with it.
+
+    Attributes:
+        losses: of each step.
+        config: of the method.
+        learning: its weights that are to learn, before the first step.
+        without_optimizer: names of those that no optimizer has.
+        states: what a checkpoint holds after each step.
+    """
+
+    losses: list[dict[str, Tensor]]
+    config: MethodConfig
+    learning: dict[str, Tensor]
+    without_optimizer: list[str]
+    states: list[dict[str, Tensor]]
+
+
+@functools.cache  # several tests look at the same steps
+def learnt(name: str) -> Learnt:
+    method = tiny(name)
+    taught = {
+        id(p) for opt in method.optimizers.values() for group in opt.param_groups for p in group["params"]
+    }
+    learning = {key: p for key, p in method.named_parameters() if p.requires_grad}
+    without_optimizer = [key for key, p in learning.items() if id(p) not in taught]
+    before = {key: p.detach().clone() for key, p in learning.items()}
+    ema, losses, states = Ema(method, 0.9), [], []
+    for step in (1, 2, 3):
+        losses += learn(method, range(step, step + 1))
+        ema.update(step)
+        states.append({key: value.clone() for key, value in checkpoint.state_of(method, ema).items()})
+    return Learnt(losses, method.config, before, without_optimizer, states)
+
+
+def weights_in(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The method's own tensors of a checkpoint, by their names in the method."""
+    return {key.removeprefix("method."): v for key, v in state.items() if key.startswith("method.")}
+
+
 @pytest.fixture(params=trained_names())
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
@@ -129,7 +170,7 @@ def test_a_direction_that_is_not_offered_is_refused(name: str) -> None:
 
 @with_toys
 def test_losses_are_finite_detached_scalars(name: str) -> None:
-    (losses,) = learn(tiny(name), range(1, 2))
+    losses = learnt(name).losses[0]
     assert losses
     for loss in losses.values():
         assert loss.shape == () and loss.isfinite() and not loss.requires_grad and loss.dtype == torch.float32
@@ -137,49 +178,38 @@ def test_losses_are_finite_detached_scalars(name: str) -> None:
 
 @with_toys
 def test_everything_that_is_to_learn_moves_within_two_steps(name: str) -> None:
-    method = tiny(name)
-    taught = {
-        id(p) for opt in method.optimizers.values() for group in opt.param_groups for p in group["params"]
-    }
-    learning = {key: p for key, p in method.named_parameters() if p.requires_grad}
-    before = {key: p.detach().clone() for key, p in learning.items()}
-    learn(method, range(1, 3))  # two, for a part that is taught in every second step
-    assert learning
-    for key, parameter in learning.items():
-        assert id(parameter) in taught, f"no optimizer has {key}"
+    known = learnt(name)
+    assert known.learning and known.without_optimizer == []
+    after = weights_in(known.states[1])  # of two steps, for a part that is taught in every second step
+    for key, before in known.learning.items():
         # A constant before an instance norm is taken out again by it, so it need not move.
-        assert parameter.dim() < 2 or not parameter.equal(before[key]), f"{key} did not move"
+        assert before.dim() < 2 or not before.equal(after[key]), f"{key} did not move"
 
 
 @with_toys
 def test_the_same_seed_gives_the_same_losses(name: str) -> None:
-    first, second = tiny(name), tiny(name)
-    losses = learn(first, range(1, 3))  # two, for a part that is taught in every second step
-    assert losses == learn(second, range(1, 3))
-    assert all(p.equal(q) for p, q in zip(first.parameters(), second.parameters(), strict=True))
+    known, second = learnt(name), tiny(name)
+    # Two steps, for a part that is taught in every second step.
+    assert learn(second, range(1, 3)) == known.losses[:2]
+    after = weights_in(known.states[1])
+    assert all(p.equal(after[key]) for key, p in second.named_parameters())
     other = tiny(name)
     seed_step(1, 1, 0)
-    assert other.training_step(drawn(other, 9), Step(1, 100)) != losses[0]
+    assert other.training_step(drawn(other, 9, count=1), Step(1, 100)) != known.losses[0]
 
 
 @with_toys
 def test_going_on_from_a_checkpoint_equals_never_stopping(name: str, tmp_path: Path) -> None:
-    whole = tiny(name)
-    whole_ema = Ema(whole, 0.9)
-    for step in (1, 2):
-        learn(whole, range(step, step + 1))
-        whole_ema.update(step)
-    checkpoint.save(tmp_path / "two.safetensors", checkpoint.state_of(whole, whole_ema), {"step": 2})
-
+    known = learnt(name)
+    checkpoint.save(tmp_path / "two.safetensors", known.states[1], {"step": 2})
     torch.manual_seed(123)
-    rest = kind_of(name)(whole.config)  # other first weights, nothing in its pools
+    rest = kind_of(name)(known.config)  # other first weights, nothing in its pools
     rest.prepare_training(load_features)
-    rest_ema = Ema(rest, 0.9)
-    checkpoint.restore(rest, rest_ema, checkpoint.load(tmp_path / "two.safetensors")[0])
-    assert learn(rest, range(3, 4)) == learn(whole, range(3, 4))
-    whole_ema.update(3)
-    rest_ema.update(3)
-    expected, got = checkpoint.state_of(whole, whole_ema), checkpoint.state_of(rest, rest_ema)
+    ema = Ema(rest, 0.9)
+    checkpoint.restore(rest, ema, checkpoint.load(tmp_path / "two.safetensors")[0])
+    assert learn(rest, range(3, 4)) == known.losses[2:]
+    ema.update(3)
+    expected, got = known.states[2], checkpoint.state_of(rest, ema)
     assert expected.keys() == got.keys()
     assert [key for key in expected if not expected[key].equal(got[key])] == []
 
@@ -236,10 +266,14 @@ def weights_of_terms() -> list[tuple[str, str]]:
     ]
 
 
-@functools.cache  # most weights are on by default, and those of one method ask for the same two steps
+@functools.cache  # most weights are on by default
 def terms_with(method_name: str, settings: tuple[tuple[str, float], ...]) -> set[str]:
     """The terms of a method's second step, in which each part of every method is taught."""
-    return set(learn(tiny(method_name, **dict(settings)), range(1, 3))[-1])
+    if not settings:
+        return set(learnt(method_name).losses[1])
+    method = tiny(method_name, **dict(settings))
+    seed_step(0, 2, 0)
+    return set(method.training_step(drawn(method, 2, count=1), Step(2, 100)))
 
 
 @pytest.mark.parametrize(("method_name", "weight"), weights_of_terms())
@@ -309,7 +343,7 @@ def test_its_discriminators_are_those_it_states(name: str) -> None:
     method = tiny(name)
     assert untrue_facts(method, torch.rand(1, 3, 32, 32 + method.size_multiple) * 2 - 1) == []
     adversary = method.adversary
-    losses = set().union(*learn(method, range(1, 3)))
+    losses = set().union(*learnt(name).losses[:2])
     if adversary is None:
         return
     assert {*adversary.losses, *adversary.generator_losses} <= losses
@@ -388,17 +422,14 @@ def test_only_a_model_with_styles_takes_one(name: str) -> None:
 @with_toys
 def test_nothing_is_kept_from_step_to_step_but_the_state(name: str) -> None:
     method = tiny(name)
-    learn(method, range(1, 3))
-    assert not any(b.requires_grad or b.grad_fn is not None for b in method.buffers())
     counts = []
+    gc.collect()
     gc.freeze()  # what is there already need not be gone through again and again
-    try:
-        for step in (3, 5):
-            learn(method, range(step, step + 2))
-            gc.collect()
-            counts.append(sum(issubclass(type(thing), Tensor) for thing in gc.get_objects()))
-    finally:
-        gc.unfreeze()
+    for step in (1, 3):
+        learn(method, range(step, step + 2))
+        assert not any(b.requires_grad or b.grad_fn is not None for b in method.buffers())
+        gc.collect()
+        counts.append(sum(issubclass(type(thing), Tensor) for thing in gc.get_objects()))
     assert len(set(counts)) == 1, counts
 
 
@@ -502,7 +533,6 @@ def draws_noise(name: str) -> bool:
     return losses[0] != losses[1]
 
 
-@pytest.mark.xdist_group("two processes of every method")
 @pytest.mark.parametrize(
     "method_name",
     [pytest.param(name, marks=pytest.mark.slow) for name in trained_names()],

@@ -365,7 +365,6 @@ def of_two_processes(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFact
 EVEN = {"pool_size": 0, "has_dropout": False, "steps": 2, "ema": 0.0}
 
 
-@pytest.mark.xdist_group("training in two processes")
 def test_two_processes_learn_what_one_learns_with_twice_the_batch(
     tiny: dict[str, Any], of_two_processes: Path, tmp_path: Path
 ) -> None:
@@ -381,7 +380,6 @@ def test_two_processes_learn_what_one_learns_with_twice_the_batch(
         assert torch.allclose(state[key], value, rtol=0, atol=tolerance), key
 
 
-@pytest.mark.xdist_group("training in two processes")
 @pytest.mark.parametrize("name", ["run", "hurt"])
 def test_two_processes_resume_exactly(of_two_processes: Path, name: str, differences: Differences) -> None:
     """Each has pools of its own beside the checkpoint; where one's are damaged, both go one back (`hurt`)."""
