@@ -41,6 +41,15 @@ def test_the_right_change_is_nearer_than_the_input_and_keeps_the_structure(
     assert choose(found, ["noise", "darker"])[0] == "darker"
 
 
+def test_colour_transfer_learns_from_training_frames_as_the_candidates_do(domains: tuple[Path, Path]) -> None:
+    a, b = domains
+    for_held_out = compare_footage(a, b, {})["reinhard"].distance
+    write_image(a / "train" / "0.png", textured(20))
+    write_image(b / "train" / "0.png", 255 - textured(21))
+    misled = compare_footage(a, b, {})["reinhard"].distance
+    assert misled > 1.5 * for_held_out
+
+
 def test_near_but_broken_loses_to_farther_and_whole() -> None:
     found = {
         "input": Closeness(50, 1.0, 1),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from tests.support.small import drawn, tiny
@@ -9,6 +11,7 @@ from tests.support.small import drawn, tiny
 from reskin.losses.reconstruction import l1
 from reskin.methods.grade import GradeMethod
 from reskin.metrics.structure import structure
+from reskin.networks.bilateral_grid import Grade, bend
 from reskin.networks.patchgan import patch_discriminator
 from reskin.types import Batch, Step
 
@@ -26,6 +29,58 @@ def test_it_starts_as_the_identity() -> None:
     for direction in ("a2b", "b2a"):
         made = tiny(GradeMethod).translate(images, direction).detach()
         assert float(l1(made, images)) < 1e-4
+
+
+def lit(count: int) -> torch.Tensor:
+    """Pictures of soft colours between -0.7 and 0.7."""
+    small = torch.rand(count, 3, 6, 6)
+    return torch.nn.functional.interpolate(small, (64, 64), mode="bilinear") * 1.4 - 0.7
+
+
+def test_the_start_alone_brings_most_of_a_tint_and_of_darkness() -> None:
+    torch.manual_seed(0)
+    off = {"cycle_weight": 0.0, "adversarial_weight": 0.0, "learning_rate": 1e-9}
+    tint = torch.tensor([0.1, -0.1, -0.3]).view(3, 1, 1)
+    distances = {}
+    for steps in (0, 12):
+        method = GradeMethod(GradeMethod.Config(width=2, disc_width=2, start_steps=steps, **off))
+        for number in range(1, 13):
+            method.training_step(Batch(lit(4), 0.5 * lit(4) - 0.3 + tint), Step(number, 12))
+        a = lit(8)
+        with torch.no_grad():
+            distances[steps] = float(l1(method.translate(a, "a2b"), 0.5 * a - 0.3 + tint))
+    assert distances[12] < 0.4 * distances[0]
+
+
+def test_a_start_that_is_interrupted_goes_on_in_the_same_bits() -> None:
+    def trained(stop: int | None) -> dict[str, torch.Tensor]:
+        torch.manual_seed(1)
+        method = tiny(GradeMethod)
+        for number in range(1, 7):
+            if number == stop:
+                kept, kinds = method.state_dict(), {k: o.state_dict() for k, o in method.optimizers.items()}
+                method = tiny(GradeMethod)
+                method.load_state_dict(kept)
+                for name, optimizer in method.optimizers.items():
+                    optimizer.load_state_dict(kinds[name])
+            torch.manual_seed(number)
+            method.training_step(drawn(), Step(number, 6))
+        return method.state_dict()
+
+    whole, resumed = trained(None), trained(4)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_straight_curves_have_no_bend_and_bent_ones_the_worked_value() -> None:
+    curves = torch.linspace(-1, 1, 8).view(1, 1, 8, 1, 1).repeat(1, 4, 1, 1, 1)
+    curves[:, 3] = 1.0
+    assert float(bend(Grade(curves, torch.eye(3)[None], torch.ones(3) / 3))) < 1e-9
+    curves[:, 0, 4:] += curves[:, 0, 4:].clone().diff(dim=1)[:, :1] * torch.arange(1, 5).view(1, 4, 1, 1)
+    # From knot 3 on the slope of red is twice as large: one of 3 x 6 changes is log 2.
+    expected = math.log(2) ** 2 / 18
+    assert float(bend(Grade(curves, torch.eye(3)[None], torch.ones(3) / 3))) == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 @pytest.mark.slow

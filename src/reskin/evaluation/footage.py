@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from reskin.data.folders import split_images
 from reskin.evaluation.pictures import find_held_out, resized
 from reskin.evaluation.reinhard import Reinhard, measure
-from reskin.images import Picture, to_tensor
+from reskin.images import Picture, read_image, to_tensor
 from reskin.metrics.patch_swd import patch_distance, patches_of
 from reskin.metrics.structure import structure
+from reskin.spread import spread
+from reskin.types import Domain
 
 EDGE_PX = 144
 """Shorter edge at which footage is compared: what people see of a look, and no single pixels."""
@@ -62,15 +65,17 @@ def compare_footage(
         candidates: name to a function of one frame, (H, W, 3) uint8, which keeps its size.
 
     Returns:
-        By name; besides the candidates "input", "reinhard" (colour transfer) and "target" (B itself, whose
-        structure is 1 by definition).
+        By name; besides the candidates "input", "reinhard" (colour transfer, learnt as they were from
+        training frames where there are any) and "target" (B itself, whose structure is 1 by definition).
 
     Raises:
         DataError: no readable held-out frame.
     """
     frames = list(find_held_out(Path(a), "a", limit=MOST_FRAMES))
     target = list(find_held_out(Path(b), "b", limit=MOST_FRAMES))
-    reinhard = Reinhard().fit(measure(target), measure(frames))
+    learnt_b = _training_frames(Path(b), "b") or target
+    learnt_a = _training_frames(Path(a), "a") or frames
+    reinhard = Reinhard().fit(measure(learnt_b), measure(learnt_a))
     ways: dict[str, Callable[[Picture], Picture]] = {"input": _same, "reinhard": reinhard.transfer}
     reference = patches_of([_small(frame) for frame in target])
     found = {"target": Closeness(0.0, 1.0, _clipped(target))}
@@ -106,6 +111,11 @@ def choose(found: dict[str, Closeness], candidates: Sequence[str]) -> tuple[str,
     distances = f"distance {one.distance:.1f}, colour transfer {reinhard.distance:.1f}"
     structures = f"structure {one.structure:.2f}, colour transfer {reinhard.structure:.2f}"
     return name, f"{name}: {reason} ({distances}, input {untouched.distance:.1f}; {structures})"
+
+
+def _training_frames(folder: Path, domain: Domain) -> list[Picture]:
+    paths = split_images(folder, domain, "train")
+    return [read_image(paths[index]) for index in spread(len(paths), MOST_FRAMES)]
 
 
 def _same(frame: Picture) -> Picture:

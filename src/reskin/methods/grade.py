@@ -23,7 +23,7 @@ from reskin.losses.sliced_wasserstein import (
     sliced_wasserstein,
 )
 from reskin.methods.base import Adversary, Method, MethodConfig, frozen
-from reskin.networks.bilateral_grid import KNEE, Grade, GradeGenerator, apply_grade, roughness
+from reskin.networks.bilateral_grid import KNEE, Grade, GradeGenerator, apply_grade, bend, roughness
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
 from reskin.networks.patch_memory import PatchMemory
@@ -35,6 +35,12 @@ DISC_PX = 64
 
 PATCHES, _DIRECTIONS = 800, 24
 """Patches of each batch, and the lines on which they are compared."""
+
+_START_BATCHES, _START_PATCHES = 20, 300
+"""Earlier batches that the start knows, and the patches of each."""
+
+_FITS, _FIT_PATCHES = 5, 2500
+"""Updates of the start in each of its steps, and the patches that each of them compares."""
 
 
 class GradeConfig(MethodConfig):
@@ -59,8 +65,14 @@ class GradeConfig(MethodConfig):
     smooth_weight: float = Field(default=30.0, ge=0)
     """Weight of the squared difference between neighbouring cells of the grid; low values leave patches of
     colour where the domains differ in layout."""
+    bend_weight: float = Field(default=2.5, ge=0)
+    """Weight of how much the slope of the tone curves changes; low values draw contours in skies and skin."""
     clipping_weight: float = Field(default=4.0, ge=0)
     """Weight of how much farther values reach into the ends of the range than those of the domain."""
+    start_steps: int = Field(default=60, ge=0)
+    """First steps, in which one grade for all pictures is fitted to the distribution as well; 0 for none."""
+    start_learning_rate: float = Field(default=5e-2, gt=0)
+    """Step size of its Adam, which falls to 0 within these steps."""
     width: int = Field(default=16, ge=1)
     """Channels after the first layer of a generator."""
     disc_width: int = Field(default=24, ge=1)
@@ -106,13 +118,23 @@ class GradeMethod(Method):
                 for domain in ("a", "b")
             }
         )
+        self.starts = nn.ModuleDict(
+            {
+                domain: PatchMemory(batches=_START_BATCHES, patches=_START_PATCHES, values=3 * PATCH_PX**2)
+                for domain in ("a", "b")
+            }
+        )
         self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
+        common = nn.ParameterList([*self.gen_a2b.common(), *self.gen_b2a.common()])
+        self.add_optimizer("start", common, learning_rate=config.start_learning_rate)
         self.add_optimizer(
             "discriminators", self.disc_a, self.disc_b, learning_rate=config.disc_learning_rate
         )
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b = batch.a, batch.b
+        if step.number <= self.config.start_steps and self.config.distribution_weight:
+            self._fit_start(a, b, step)
         grade_a, grade_b = self.gen_a2b.grade(a), self.gen_b2a.grade(b)
         fake_b, fake_a = apply_grade(a, grade_a), apply_grade(b, grade_b)
         seen_a, seen_b, judged_a, judged_b = (_random_crop(images) for images in (a, b, fake_a, fake_b))
@@ -126,6 +148,7 @@ class GradeMethod(Method):
                 "cycle": lambda: l1(self.gen_b2a(fake_b), a) + l1(self.gen_a2b(fake_a), b),
                 "identity": lambda: l1(self.gen_a2b(b), b) + l1(self.gen_b2a(a), a),
                 "smooth": lambda: roughness(grade_a) + roughness(grade_b),
+                "bend": lambda: bend(grade_a) + bend(grade_b),
                 "clipping": lambda: _excess(fake_b, b) + _excess(fake_a, a),
             }
             weights = self._weights()
@@ -140,6 +163,24 @@ class GradeMethod(Method):
             self.update("discriminators", **real_vs_fake)
             losses |= real_vs_fake
         return {name: loss.detach() for name, loss in losses.items()}
+
+    def _fit_start(self, a: Tensor, b: Tensor, step: Step) -> None:
+        """Bring what each generator does to all pictures alike nearer to the other domain's distribution."""
+        c = self.config
+        for group in self.optimizers["start"].param_groups:
+            group["lr"] = c.start_learning_rate * (1 - (step.number - 1) / c.start_steps)
+        known_a = self.starts["a"](random_patches(a, _START_PATCHES))
+        known_b = self.starts["b"](random_patches(b, _START_PATCHES))
+        for _ in range(_FITS):
+            directions = random_directions(_DIRECTIONS, device=a.device)
+            some_a, some_b = (_some(known) for known in (known_a, known_b))
+            grade_a, grade_b = self.gen_a2b.common_grade(), self.gen_b2a.common_grade()
+            distances = {
+                "a2b": sliced_wasserstein(_graded(some_a, grade_a), some_b, directions),
+                "b2a": sliced_wasserstein(_graded(some_b, grade_b), some_a, directions),
+            }
+            terms = {name: c.distribution_weight * distance for name, distance in distances.items()}
+            self.update("start", bend=c.bend_weight * (bend(grade_a) + bend(grade_b)), **terms)
 
     def _distance(self, fake: Tensor, real: Tensor, domain: Literal["a", "b"]) -> Tensor:
         """Distance of the newest translations to a domain, each as a part of what the last batches hold."""
@@ -157,6 +198,7 @@ class GradeMethod(Method):
             "cycle": c.cycle_weight,
             "identity": c.cycle_weight * c.identity_weight,
             "smooth": c.smooth_weight,
+            "bend": c.bend_weight,
             "clipping": c.clipping_weight,
         }
         return {name: weight for name, weight in weights.items() if weight}
@@ -172,6 +214,17 @@ class GradeMethod(Method):
 
     def generate(self, images: Tensor, direction: Direction) -> Tensor:
         return (self.gen_a2b if direction == "a2b" else self.gen_b2a)(images)
+
+
+def _some(patches: Tensor) -> Tensor:
+    """`_FIT_PATCHES` of these, at random."""
+    return patches[torch.randint(0, len(patches), (_FIT_PATCHES,), device=patches.device)]
+
+
+def _graded(patches: Tensor, grade: Grade) -> Tensor:
+    """Patches (P, 75), graded all alike."""
+    pixels = patches.unflatten(1, (PATCH_PX**2, 3)).permute(2, 0, 1)[None]  # (1, 3, P, 25)
+    return apply_grade(pixels, grade)[0].permute(1, 2, 0).flatten(1)
 
 
 def _random_crop(images: Tensor) -> Tensor:

@@ -30,11 +30,12 @@ LOOK_PX = 64
 BINS = 8
 """Knots of the tone curves, from black to white."""
 
-LEAST_SLOPE, MOST_SLOPE = 0.5, 2.0
-"""Bounds of the slopes of a tone curve before it is fitted between its ends: at most 1 to 4."""
+LEAST_SLOPE, MOST_SLOPE = 0.35, 2.8
+"""Bounds of the slopes of a tone curve before it is fitted between its ends: at most 1 to 8."""
 
-MOST_BLACK, MOST_WHITE = 0.25, 0.4
-"""How far the ends of a curve may move, where black to white is 2: a black frame stays dark."""
+MOST_BLACK, MOST_BRIGHTER, MOST_DARKER = 0.25, 0.4, 0.9
+"""How far the ends of a curve may move, where black to white is 2: black either way, white up and down. A
+black frame stays dark, and a bright film may become a night."""
 
 MOST_SATURATION = 2.0
 """Bound of the factor of the saturation; its least is 1 / 2."""
@@ -98,12 +99,24 @@ class GradeGenerator(nn.Module):
         mean, spread = features.mean(dim=(2, 3)), features.std(dim=(2, 3), unbiased=False)
         overall = self.overall(torch.cat([mean, spread], dim=1))  # (N, C)
         codes = F.relu(self.local(features) + overall[:, :, None, None])
-        raw = at_least_float32(self.head(codes))
+        return self._grade(self.head(codes), self.turn(F.relu(overall)))
+
+    def common(self) -> list[nn.Parameter]:
+        """The weights that grade all pictures alike: the biases of the last layers, and the guide."""
+        return [self.head.bias, self.turn.bias, self.guide]  # type: ignore[list-item]
+
+    def common_grade(self) -> Grade:
+        """What these weights alone do to any picture; N, h and w are 1."""
+        assert self.head.bias is not None
+        return self._grade(self.head.bias.view(1, -1, 1, 1), self.turn.bias.view(1, -1))
+
+    def _grade(self, head: Tensor, turn: Tensor) -> Grade:
+        """The grade of free numbers, (N, 3 * (BINS + 1) + BINS, h, w) and (N, 9)."""
+        raw = at_least_float32(head)
         tones = raw[:, : 3 * (BINS + 1)].unflatten(1, (3, BINS + 1))  # (N, 3, BINS + 1, h, w)
         saturation = raw[:, None, 3 * (BINS + 1) :]  # (N, 1, BINS, h, w)
-        matrix = torch.eye(3, device=images.device) + MOST_TURN * torch.tanh(
-            at_least_float32(self.turn(F.relu(overall))).view(-1, 3, 3)
-        )
+        turned = torch.tanh(at_least_float32(turn).view(-1, 3, 3))
+        matrix = torch.eye(3, device=head.device) + MOST_TURN * turned
         curves = torch.cat([_tone_curves(tones), _saturation(saturation)], dim=1)
         return Grade(curves, matrix, at_least_float32(self.guide).softmax(0))
 
@@ -138,7 +151,8 @@ def _tone_curves(raw: Tensor) -> Tensor:
     rises = F.pad(slopes.cumsum(2), (0, 0, 0, 0, 1, 0))
     share = rises / rises[:, :, -1:]
     black = -1 + MOST_BLACK * torch.tanh(raw[:, :, :1])
-    white = 1 + MOST_WHITE * torch.tanh(raw[:, :, -1:])
+    moved = torch.tanh(raw[:, :, -1:])
+    white = 1 + torch.where(moved > 0, MOST_BRIGHTER, MOST_DARKER) * moved
     return black + (white - black) * share
 
 
@@ -151,6 +165,14 @@ def roughness(grade: Grade) -> Tensor:
     """Mean squared difference of neighbouring cells, a scalar: a smooth grid has no visible cells."""
     across, down = grade.curves.diff(dim=4), grade.curves.diff(dim=3)
     return across.square().mean() + down.square().mean()
+
+
+def bend(grade: Grade) -> Tensor:
+    """Mean squared change of a curve's slope, and of the saturation, from one knot to the next, each as a
+    logarithm; a scalar, 0 for straight curves."""
+    slopes = grade.curves[:, :3].diff(dim=2).log()
+    saturation = grade.curves[:, 3:].log()
+    return slopes.diff(dim=2).square().mean() + saturation.diff(dim=2).square().mean()
 
 
 def apply_grade(images: Tensor, grade: Grade, *, first_row: int = 0, height: int | None = None) -> Tensor:

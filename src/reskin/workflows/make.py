@@ -20,6 +20,7 @@ from reskin.parsing import Spelled, parse, parse_flat
 from reskin.paths import inside
 from reskin.progress import Report, in_words, silent
 from reskin.storage import read_json, write_json
+from reskin.workflows.make_frames import prepare_set
 from reskin.workflows.make_settings import choose_methods, choose_settings, lengths, short_edge
 
 if TYPE_CHECKING:
@@ -309,6 +310,7 @@ def choose_plan(config: MakeConfig, compute: Compute) -> dict[str, Any]:
     }
     clip = config.clip or config.source[0]
     plan: dict[str, Any] = {"short_side": edge, "methods": methods, "letterbox": "cut"}
+    plan["leaves_out"] = True
     plan |= {"clip": str(clip), "translated": _result_name(clip)}
     width, height, frames = _shapes((clip,))[0]
     check_end(clip, config.out / plan["translated"])
@@ -371,17 +373,10 @@ def _shapes(given: Sequence[Path]) -> list[tuple[int, int, int]]:
 
 def _prepare(given: Sequence[Path], out: Path, plan: dict[str, Any], report: Report) -> list[str]:
     """Frames of the videos; a folder of pictures is used as it is. Returns what was damaged."""
-    from reskin.curation.prepare.frames import FramesConfig, prepare_frames
-
     if given[0].is_dir():
         return []
     frames = sum(shape[2] for shape in _shapes(given))
-    # Borders are cut, since those of the clip are given back untouched in the end.
-    size, letterbox = str(plan["short_side"]), plan["letterbox"]
-    wanted = {"count": max(1, min(FRAMES, frames)), "size": size, "letterbox": letterbox}
-    config = parse(FramesConfig, wanted, source=str(out.parents[1] / "make.json"))
-    made = prepare_frames(given, out, config, report=lambda done, total: report(done, total, "frames"))
-    return list(made.damaged)
+    return prepare_set(given, out, plan, count=max(1, min(FRAMES, frames)), report=report)
 
 
 def _pictures(given: Sequence[Path], prepared: Path) -> str:
