@@ -18,6 +18,7 @@ GROUND = [
     "config",
     "paths",
     "holders",
+    "renames",
     "storage",
     "version",
     "threads",

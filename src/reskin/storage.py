@@ -21,6 +21,7 @@ from typing import IO, Any
 from reskin.errors import DataError, ReskinError, RunError, SettingsError, StorageError
 from reskin.holders import Holder, holder  # noqa: F401 - asked for beside `lock`
 from reskin.paths import MOST_BYTES, open_plain, read_plain
+from reskin.renames import tell
 
 TEMPORARY_SUFFIX = ".part"
 
@@ -77,6 +78,7 @@ def commit(path: Path | str) -> Iterator[Path]:
         yield temporary
         _flush_file(temporary)
         check_watched(path)
+        tell(path, temporary)
         os.replace(temporary, path)
     except OSError as error:
         check_watched(path)

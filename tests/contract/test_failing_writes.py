@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
 from tests.support.disk import Disk
+from tests.support.drawn_vgg import drawn_vgg
 from tests.support.finished_folders import (
     Kept,
     draw_sources,
     interrupted_words,
+    make_asked,
     make_datasets,
     make_given,
     make_made,
@@ -21,6 +25,7 @@ from tests.support.finished_folders import (
     make_unfinished,
     make_words,
     see_drawn_faces,
+    study_words,
     train_words,
 )
 
@@ -36,6 +41,8 @@ def commands(base: Path) -> dict[str, list[str]]:
     """The commands that write."""
     a, b, grade, cpu = base / "a", base / "b", base / "grade", ["--device", "cpu"]
     pictures, film, new, given = base / "pictures", base / "film.mp4", base / "new", base / "given"
+    picture: list[object] = ["translate", grade, pictures / "0.png", base / "new.png", *cpu]
+    a_picture = base / "others" / "0.png"
     faces = [*interrupted_words(base)["half-faces"]]
     words: dict[str, list[object]] = {
         "images": ["prepare", "images", pictures, "--out", new],
@@ -47,9 +54,20 @@ def commands(base: Path) -> dict[str, list[str]]:
         "balance": ["balance", b, "--by", "brightness", "--above", "0.5", "--ratio", "1:1"],
         "inspect": ["inspect", a, b, "--out", base / "new.html"],
         "train": [*train_words(base, "grade"), "--out", new],
-        "picture": ["translate", grade, pictures / "0.png", base / "new.png", *cpu],
+        "picture": picture,
         "folder": ["translate", grade, pictures, new, *cpu],
         "video": ["translate", grade, film, base / "new.mp4", *cpu],
+        "styles": [*picture[:1], base / "munit", *picture[2:], "--styles", "2"],
+        "compared": ["translate", grade, film, base / "new.mp4", "--compare", "side", *cpu],
+        "interpolate": [
+            *("interpolate", base / "munit", pictures / "0.png", "--from", a_picture, "--to", a_picture),
+            *("--out", base / "new.mp4", "--frames", "2", *cpu),
+        ],
+        "paint": [
+            *("stylize", pictures / "0.png", "--style", a_picture, "--weights", drawn_vgg("vgg19")),
+            *("--out", base / "new.png", "--size", "32", "--steps", "2", "--every", "1", *cpu),
+        ],
+        "undo": ["screen", a, b, "--undo"],
         "grid": ["grid", base / "munit", "--content", a, "--styles", "1", "--out", base / "new.png", *cpu],
         "evaluate": ["evaluate", grade, "--a", a, "--b", b, "--metrics", "swd", *cpu],
         "report": ["report", grade],
@@ -57,6 +75,8 @@ def commands(base: Path) -> dict[str, list[str]]:
         "download": ["download", "pix2pix-maps", "--from", given / "maps.tar.gz", "--out", new],
         "import": ["import", given / "latest_net_G.pth", "--out", new],
         "export": ["export", grade, base / "new.cube", "--on", film, "--size", "3"],
+        **study_words(base),
+        "demo": ["demo", "--out", new, "--steps", "2"],
         "make": [new if word == str(base / "made") else word for word in make_words(base)],
     }
     return {name: [str(word) for word in line] for name, line in words.items()}
@@ -64,7 +84,7 @@ def commands(base: Path) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    makers = (draw_sources, make_datasets, make_unfinished, make_runs, make_made, make_given)
+    makers = (draw_sources, make_datasets, make_unfinished, make_runs, make_made, make_given, make_asked)
     folder = tmp_path_factory.mktemp("disk")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESKIN_CACHE", str(folder / "base" / "cache"))
@@ -96,8 +116,6 @@ def torn(base: Path, known: list[dict[str, Any]]) -> list[str]:
     """Files that are neither as they were, nor as they are in the end, nor whole in between."""
     wrong = []
     for name, content in result(base).items():
-        if name.startswith(".reskin-film-"):  # what a translation goes on with; gone when it has ended
-            continue
         if content is None or any(name in one and one[name] == content for one in known):
             continue
         try:
@@ -105,11 +123,13 @@ def torn(base: Path, known: list[dict[str, Any]]) -> list[str]:
                 raise ValueError("left over")
             if name.endswith(".json"):
                 json.loads(content)
+            elif name.startswith(".reskin-film-") and name.endswith(".segment"):
+                load_tensors(content)  # what a translation goes on with; gone when it has ended
             elif name.endswith(".png"):
                 read_image(base / name)
             elif not name.endswith(".jsonl"):
                 raise ValueError("neither old nor new")
-        except (ValueError, ReskinError) as error:
+        except (ValueError, ReskinError, SafetensorError) as error:
             wrong.append(f"{name}: {error}")
     return wrong
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from tests.support.blind_study import careful, make_study, take_part
 from tests.support.drawn_films import shots_film
 from tests.support.drawn_vgg import drawn_vgg
 from tests.support.fake_faces import RedDetector, film
@@ -16,6 +18,7 @@ from tests.support.toy_archives import picture, tar_of
 
 from reskin.cli.main import main
 from reskin.errors import StorageError
+from reskin.evaluation.blind_study.answers import AnswerStore
 from reskin.images import write_image
 from reskin.networks.resnet import ResnetGenerator
 
@@ -156,6 +159,51 @@ def make_words(base: Path) -> list[str]:
         "--device",
         "cpu",
     ]
+
+
+def make_asked(base: Path) -> None:
+    """`asked`: a blind study of the outputs `one` and `two`, with answers of three raters; `labelled`: photos
+    and their labels; `domains`: the known layout with three splits.
+    """
+    plan = make_study(base / "asked")
+    store = AnswerStore(base / "asked" / "study", create=True)
+    for invite in store.invite(3):
+        take_part(store, plan, invite, careful(plan, lambda trial: trial.item != 0))
+    store.close()
+    rng = np.random.default_rng(5)
+    (base / "labelled" / "labels").mkdir(parents=True)
+    for number in range(6):
+        ids = np.where(np.add.outer(np.arange(40), np.arange(48)) < 30 + 4 * number, 0, 6).astype(np.uint8)
+        photo = np.where(ids[..., None] == 6, (200, 60, 50), (60, 90, 210)) + rng.integers(
+            -20, 20, (40, 48, 3)
+        )
+        write_image(base / "labelled" / "photos" / f"{number}.png", photo.clip(0, 255).astype(np.uint8))
+        Image.fromarray(ids).save(base / "labelled" / "labels" / f"{number}.png")
+    for seed, domain in enumerate("AB"):
+        for split, count in (("train", 3), ("val", 2), ("test", 4)):
+            draw_pictures(base / "domains" / f"{split}{domain}", count, seed=10 + seed)
+
+
+def study_words(base: Path) -> dict[str, list[object]]:
+    """Commands of blind studies, comparisons of methods and segmenters, by a name."""
+    asked, labelled, domains = base / "asked", base / "labelled", base / "domains"
+    outputs = ["--runs", asked / "one", asked / "two", "--a", asked / "a"]
+    common = "--load-size 32 --crop-size 28 --device cpu --sample-every 100"
+    return {
+        "study-new": [
+            *("study", "new", base / "new", *outputs, "--items", "4", "--raters", "2", "--device", "cpu")
+        ],
+        "study-results": ["study", "results", asked / "study", "--csv", "--html"],
+        "compare": [
+            *("compare", "--methods", "grade", "--seeds", "1", "--steps", "2", "--common", common),
+            *("--a", domains, "--b", domains, "--out", base / "new", "--metrics", "swd", "--eval-every", "2"),
+        ],
+        "segmenter": [
+            *("segmenter", "train", "--photos", labelled / "photos", "--labels", labelled / "labels"),
+            *("--palette", "street", "--out", base / "new", "--steps", "2", "--size", "40", "--crop", "32"),
+            *("--width", "2"),
+        ],
+    }
 
 
 class Kept:

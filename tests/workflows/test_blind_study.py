@@ -13,7 +13,15 @@ from tests.support.blind_study import make_study, write_images
 from reskin.cli.main import main
 from reskin.errors import DataError, SettingsError
 from reskin.evaluation.blind_study.plan import read_plan
-from reskin.evaluation.blind_study.stimuli import broken, common_size, fitted, pad_alike, write_picture
+from reskin.evaluation.blind_study.stimuli import (
+    broken,
+    can_pad,
+    common_bytes,
+    common_size,
+    fitted,
+    pad_alike,
+    write_picture,
+)
 from reskin.images import Picture, read_image
 from reskin.workflows import blind_study as making
 from reskin.workflows.blind_study import StudyConfig, new_study
@@ -126,8 +134,12 @@ def test_padding_again_changes_nothing(tmp_path: Path) -> None:
     paths = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
     write_picture(paths[0], np.zeros((16, 16, 3), np.uint8))
     write_picture(paths[1], np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8))
-    pad_alike(paths)
+    size = common_bytes(paths)
+    assert can_pad(paths, size) and not can_pad(paths, size + 1)
+    pad_alike(paths[:1], size)  # and is killed
+    assert can_pad(paths, size)
+    pad_alike(paths, size)
     before = [path.read_bytes() for path in paths]
-    assert len(before[0]) == len(before[1])
-    pad_alike(paths)
+    assert len(before[0]) == len(before[1]) == size == common_bytes(paths)
+    pad_alike(paths, size)
     assert [path.read_bytes() for path in paths] == before

@@ -12,6 +12,7 @@ import pytest
 from reskin.errors import SettingsError
 from reskin.progress import silent
 from reskin.translation.film import FilmOptions
+from reskin.translation.made_once import Made
 from reskin.video.writer import VideoWriter
 from reskin.workflows.compare_films import ComparisonSettings, write_comparison
 
@@ -27,10 +28,14 @@ def settings(*also: str, layout: str = "grid") -> ComparisonSettings:
     return ComparisonSettings.model_validate({"compare": layout, "also": tuple(map(Path, also))})
 
 
+def nothing(folder: Path) -> Made:
+    return Made(folder / "out.mp4", lambda: "key")
+
+
 def test_a_video_and_a_page_stand_beside_the_results(tmp_path: Path) -> None:
     source = draw(tmp_path / "in.mp4", 20)
     plan = settings("x/runs/b", "y/runs/b").plan(
-        Path("runs/a"), source, tmp_path / "out.mp4", overwrite=False
+        Path("runs/a"), source, tmp_path / "out.mp4", overwrite=False, made=nothing(tmp_path)
     )
     assert plan is not None
     assert plan.titles == ["a", "runs-b", "runs-b-2"]
@@ -49,7 +54,9 @@ def test_a_video_and_a_page_stand_beside_the_results(tmp_path: Path) -> None:
 def test_of_a_part_the_page_holds_the_part_alone(tmp_path: Path) -> None:
     source = draw(tmp_path / "in.mp4", 20, frames=30)
     film = FilmOptions(start=1, seconds=0.6)
-    plan = settings(layout="side").plan(Path("a"), source, tmp_path / "out.mp4", overwrite=False)
+    plan = settings(layout="side").plan(
+        Path("a"), source, tmp_path / "out.mp4", overwrite=False, made=nothing(tmp_path)
+    )
     assert plan is not None
     draw(plan.outs[0], 60)
     write_comparison(plan, source, film, silent)
@@ -60,16 +67,18 @@ def test_of_a_part_the_page_holds_the_part_alone(tmp_path: Path) -> None:
 
 def test_what_is_in_the_way_or_makes_no_sense_is_refused_before_the_work(tmp_path: Path) -> None:
     source, out = draw(tmp_path / "in.mp4", 20), tmp_path / "out.mp4"
-    assert ComparisonSettings().plan(Path("a"), source, out, overwrite=False) is None
+    assert ComparisonSettings().plan(Path("a"), source, out, overwrite=False, made=nothing(tmp_path)) is None
     with pytest.raises(SettingsError, match="--also without --compare"):
-        ComparisonSettings(also=(Path("b"),)).plan(Path("a"), source, out, overwrite=False)
+        ComparisonSettings(also=(Path("b"),)).plan(
+            Path("a"), source, out, overwrite=False, made=nothing(tmp_path)
+        )
     with pytest.raises(SettingsError, match="which is no video"):
-        settings().plan(Path("a"), tmp_path / "in.png", out, overwrite=False)
+        settings().plan(Path("a"), tmp_path / "in.png", out, overwrite=False, made=nothing(tmp_path))
     with pytest.raises(SettingsError, match="a wipe shows the original and one run, not 2"):
-        settings("b", layout="wipe").plan(Path("a"), source, out, overwrite=False)
+        settings("b", layout="wipe").plan(Path("a"), source, out, overwrite=False, made=nothing(tmp_path))
     with pytest.raises(SettingsError, match=r"two results would be .*out-compared\.mp4"):
-        settings("compared").plan(Path("a"), source, out, overwrite=False)
+        settings("compared").plan(Path("a"), source, out, overwrite=False, made=nothing(tmp_path))
     (tmp_path / "out-compared.html").write_text("mine")
     with pytest.raises(SettingsError, match=r"out-compared\.html is there already"):
-        settings().plan(Path("a"), source, out, overwrite=False)
-    assert settings().plan(Path("a"), source, out, overwrite=True) is not None
+        settings().plan(Path("a"), source, out, overwrite=False, made=nothing(tmp_path))
+    assert settings().plan(Path("a"), source, out, overwrite=True, made=nothing(tmp_path)) is not None

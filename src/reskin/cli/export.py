@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,6 @@ from pydantic import Field
 from reskin.cli.options import parse
 from reskin.cli.streams import say
 from reskin.config import BASIC, Settings
-from reskin.errors import SettingsError
 from reskin.parsing import Spelled
 from reskin.types import Direction
 
@@ -48,17 +48,23 @@ class Arguments(Settings):
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     arguments = parse(Arguments, words, command="reskin export")
-    if arguments.out.exists() and not arguments.overwrite:
-        raise SettingsError(f"{arguments.out} is there already", "Add --overwrite, or choose another name.")
+    from reskin.translation.made_once import command_key, made_once
 
+    out = arguments.out
+    with made_once(out, partial(command_key, arguments, out)) as made:
+        if not made.begin(arguments.on, out, overwrite=arguments.overwrite):
+            _write(arguments)
+    say(f"done: {arguments.out}")
+    return 0
+
+
+def _write(arguments: Arguments) -> None:
     from reskin.runs.load import load
     from reskin.translation.lut import mean_grade, write_cube
 
     model: Any = load(arguments.run, device="cpu")
     grade = mean_grade(model, _frames(arguments.on), arguments.direction)
     write_cube(arguments.out, grade, size=arguments.size, title=arguments.run.name)
-    say(f"done: {arguments.out}")
-    return 0
 
 
 def _frames(path: Path) -> Iterator[Picture]:

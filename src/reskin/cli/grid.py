@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -56,11 +57,21 @@ def run(words: list[str]) -> int:
     if arguments.size < 16:
         raise SettingsError(f"cells of {arguments.size} px", "Use a --size of 16 or more.")
 
+    from reskin.translation.made_once import command_key, made_once
+
+    contents, out = pictures_in(arguments.content), arguments.out
+    with made_once(out, partial(command_key, arguments, out)) as made:
+        if not made.begin(next(iter(contents), Path("-")), out, overwrite=arguments.overwrite):
+            _write(arguments, contents)
+    say(f"done: {out}")
+    return 0
+
+
+def _write(arguments: Arguments, contents: tuple[Path, ...]) -> None:
     from reskin.device import choose_compute
     from reskin.runs.load import load
     from reskin.translation.grid import style_grid
 
-    contents = pictures_in(arguments.content)
     model = load(arguments.run, device=arguments.device, step=arguments.step)
     direction = arguments.direction or model.directions[0]
     examples: list[Path | str] = [*pictures_in(arguments.style)]
@@ -82,8 +93,6 @@ def run(words: list[str]) -> int:
             overwrite=arguments.overwrite,
             report=progress,
         )
-    say(f"done: {arguments.out}")
-    return 0
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,6 +55,17 @@ def run(words: list[str]) -> int:
         if not path.is_file():
             raise SettingsError(f"no file {path}", "Check the name.")
 
+    from reskin.translation.made_once import command_key, made_once
+
+    out = arguments.out
+    with made_once(out, partial(command_key, arguments, out)) as made:
+        if not made.begin(arguments.picture, out, overwrite=arguments.overwrite):
+            _write(arguments)
+    say(f"done: {out}")
+    return 0
+
+
+def _write(arguments: Arguments) -> None:
     from reskin.device import choose_compute
     from reskin.inference.rendering import example_style
     from reskin.runs.load import crop_size, load
@@ -79,5 +91,3 @@ def run(words: list[str]) -> int:
             overwrite=arguments.overwrite,
             report=progress,
         )
-    say(f"done: {arguments.out}")
-    return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from reskin.methods.base import Method
     from reskin.translation.clips import VideoResult
     from reskin.translation.folders import FolderResult
+    from reskin.translation.made_once import Made
+    from reskin.workflows.compare_films import Comparison
 
 
 class StyleArguments(Protocol):
@@ -112,22 +115,44 @@ def run(words: list[str]) -> int:
         raise SettingsError(f"no file or folder {arguments.source}", "Check the name.")
 
     from reskin.device import choose_compute
+    from reskin.translation.made_once import command_key, made_once
     from reskin.workflows.compare_films import write_comparison
 
     compute = choose_compute(arguments.device, arguments.precision, memory=arguments.memory)
     source, out = arguments.source, arguments.out
-    compared = arguments.comparison.plan(arguments.run, source, out, overwrite=arguments.overwrite)
-    jobs = [(arguments.run, out)] if compared is None else zip(compared.runs, compared.outs, strict=True)
-    made = []
-    with Progress() as progress:
-        for folder, target in jobs:
-            given = arguments.model_copy(update={"run": folder})
-            made.append((_translated(given, target, compute, progress), target))
-        if compared is not None:
+    with made_once(out, partial(command_key, arguments, out)) as made, Progress() as progress:
+        compared = arguments.comparison.plan(
+            arguments.run, source, out, overwrite=arguments.overwrite, made=made
+        )
+        if compared is None:
+            results = [(_translated(arguments, out, compute, progress, made=made), out)]
+        else:
+            results = [
+                (_compared(arguments, compared, number, compute, progress), target)
+                for number, target in enumerate(compared.outs)
+            ]
             write_comparison(compared, source, arguments.film.options(), progress)
     if compared is not None:
         say(f"compared: {compared.video} and {compared.page}")
-    return max(finish(one, source, target) for one, target in made)
+    return max(finish(one, source, target) for one, target in results)
+
+
+def _compared(
+    arguments: Arguments, compared: Comparison, number: int, compute: Compute, progress: Progress
+) -> VideoResult:
+    """The film through one run of a comparison, unless a killed process of this command did that."""
+    from reskin.translation.clips import VideoResult
+
+    target = compared.outs[number]
+    result = compared.result(target)
+    if result is None:
+        replaced = arguments.overwrite or compared.made.is_made(target)
+        given = arguments.model_copy(update={"run": compared.runs[number], "overwrite": replaced})
+        made = _translated(given, target, compute, progress, made=compared.made)
+        assert isinstance(made, VideoResult), "only videos are compared"
+        result = made
+        compared.keep(target, result)
+    return result
 
 
 def _without_source(given: dict[str, Any]) -> dict[str, Any]:
@@ -174,14 +199,14 @@ def _model(arguments: Arguments) -> tuple[Method, Direction, Rendering]:
 
 
 def _translated(
-    arguments: Arguments, out: Path, compute: Compute, progress: Progress
+    arguments: Arguments, out: Path, compute: Compute, progress: Progress, *, made: Made
 ) -> FolderResult | VideoResult | None:
     """The source through one run."""
     from reskin.workflows.translate import translate_any
 
     model, direction, rendering = _model(arguments)
     options: dict[str, Any] = {"compute": compute, "overwrite": arguments.overwrite, "rendering": rendering}
-    options |= {"film": arguments.film, "faces": arguments.of_faces}
+    options |= {"film": arguments.film, "faces": arguments.of_faces, "made": made}
     return translate_any(model, arguments.source, out, direction, report=progress, **options)
 
 

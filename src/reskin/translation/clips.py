@@ -21,9 +21,10 @@ from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering, check_single_look
 from reskin.methods.translator import Translator
+from reskin.renames import noted
 from reskin.translation.face_search import FilmFaces
 from reskin.translation.film import Film, FilmOptions, Frames
-from reskin.translation.job import SEGMENT_SECONDS, Job, open_job
+from reskin.translation.job import SEGMENT_SECONDS, Job, open_job, was_finished
 from reskin.translation.masks import open_film_mask
 from reskin.translation.part import Part, part_of_film
 from reskin.translation.targets import check_target
@@ -128,7 +129,7 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     """
     started = time.monotonic()
     source, out, film = Path(source), Path(out), film or FilmOptions()
-    check_target(source, out, overwrite=overwrite)
+    check_target(source, out, overwrite=overwrite or was_finished(out))
     if batch is not None and batch < 1:
         raise SettingsError(f"a batch of {batch} frames", "Give 1 or more.")
     engine = Engine(model, direction, compute, rendering)
@@ -149,17 +150,14 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
         if (reader.info.duration or 0) > _CHECKED_SECONDS:
             check_can_write(source, out, film.encoding)  # in seconds, and not after hours
         with open_job(out, _key(engine, film, source, out, more)) as job:
-            _find_shots(treated, reader, part, job)
-            if faces is not None:
-                faces.find(treated, reader, part.numbers, job, report=partial(_tell_search, report))
-            with writer:
-                work = _Translation(treated, reader, part, writer, job)
-                work.take_up()
-                work.run(report, batch)
-                writer.ends_at(part.end)
+            if not job.has_finished(out):
+                check_target(source, out, overwrite=overwrite)
+                _Translation(treated, reader, part, writer, job).make(faces, report, batch)
+            facts = job.finished
+            assert facts is not None, "noted before the film got its name"
             job.clear()
-        notes = [*reader.notes, *writer.notes, *([faces.note(work.done)] if faces is not None else [])]
-        return VideoResult(work.done, time.monotonic() - started, notes, list(reader.damaged))
+        took = time.monotonic() - started
+        return VideoResult(facts["frames"], took, list(facts["notes"]), list(facts["damaged"]))
 
 
 def _tell_search(report: Callable[[VideoProgress], None] | None, done: int, total: int) -> None:
@@ -225,6 +223,27 @@ class _Translation:
             self._first_frame, self._segments = segment.last + 1, self._segments + 1
         if self._segments:
             self.film.restore(behind, self._first_frame - 1)
+
+    def make(
+        self, faces: FilmFaces | None, report: Callable[[VideoProgress], None] | None, batch: int | None
+    ) -> None:
+        """The whole film; what is to be said of it is kept in the job before it gets its name."""
+        _find_shots(self.film, self.reader, self.part, self.job)
+        if faces is not None:
+            faces.find(
+                self.film, self.reader, self.part.numbers, self.job, report=partial(_tell_search, report)
+            )
+        keep = partial(self._keep_finished, faces)
+        with noted(self.writer.path, keep), self.writer:
+            self.take_up()
+            self.run(report, batch)
+            self.writer.ends_at(self.part.end)
+
+    def _keep_finished(self, faces: FilmFaces | None, status: os.stat_result) -> None:
+        notes = [*self.reader.notes, *self.writer.notes]
+        notes += [faces.note(self.done)] if faces is not None else []
+        facts = {"frames": self.done, "notes": notes, "damaged": list(self.reader.damaged)}
+        self.job.keep_finished(facts, status)
 
     def run(self, report: Callable[[VideoProgress], None] | None, batch: int | None) -> None:
         """Send every frame that is left through the stages."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from reskin.errors import ReskinError, RunError, SettingsError
 from reskin.paths import open_plain
+from reskin.renames import stamp
 from reskin.storage import commit, lock, read_json, write_json
 from reskin.types import Bars
 from reskin.video.segments import Segment
@@ -32,6 +34,7 @@ SEGMENT_SECONDS = 5
 _PREFIX = ".reskin-film-"
 _FACTS = "job.json"
 _STATE = "state."
+_FINISHED, _STAMP = "finished", "stamp"
 _STALE_SECONDS = 30 * 86_400.0
 
 
@@ -43,11 +46,13 @@ class Job:
         folder: where it is kept.
         key: digest of everything that the result depends on.
         shots: of the film, None where they have not been looked for.
+        finished: what was to be said at the end, where the whole film was about to be renamed to its name.
     """
 
     folder: Path
     key: str
     shots: list[Shot] | None = None
+    finished: dict[str, Any] | None = None
 
     def take_up(self) -> Iterator[tuple[Segment, dict[str, Tensor]]]:
         """The whole segments in order, each with what the stages remembered behind it."""
@@ -80,8 +85,25 @@ class Job:
     def keep_shots(self, shots: list[Shot]) -> None:
         """Note the shots, so that they need not be looked for again."""
         self.shots = shots
-        rows = [[shot.first, *shot.bars] for shot in shots]
-        write_json(self.folder / _FACTS, {"key": self.key, "shots": rows})
+        self._write()
+
+    def keep_finished(self, values: dict[str, Any], status: os.stat_result) -> None:
+        """Note that the whole film is about to be renamed, and what is then to be said.
+
+        Raises:
+            StorageError: the disk refuses the write.
+        """
+        self.finished = {_STAMP: stamp(status), **values}
+        self._write()
+
+    def has_finished(self, out: Path) -> bool:
+        """Whether `out` is the film that an earlier process made whole, and could not say so any more."""
+        return self.finished is not None and _is_stamped(out, self.finished)
+
+    def _write(self) -> None:
+        rows = [[shot.first, *shot.bars] for shot in self.shots or []]
+        more = {_FINISHED: self.finished} if self.finished else {}
+        write_json(self.folder / _FACTS, {"key": self.key, "shots": rows, **more})
 
     def keep_faces(self, number: int, values: dict[str, Any]) -> None:
         """Keep part `number` of what the search for faces found.
@@ -106,11 +128,12 @@ class Job:
         for path in self.folder.iterdir():
             if path.name != ".lock":
                 path.unlink(missing_ok=True)
-        self.shots = None
+        self.shots = self.finished = None
 
-    def clear_if_nothing_is_whole(self) -> None:
-        """Leave nothing where not one segment and no part of a search for faces is whole."""
-        if not self._path(0).exists() and not self._faces_path(0).exists():
+    def clear_if_nothing_is_whole(self, out: Path) -> None:
+        """Leave nothing where not one segment, no part of a search for faces and not the film is whole."""
+        parts = (self._path(0), self._faces_path(0))
+        if not self.has_finished(out) and not any(part.exists() for part in parts):
             with suppress(OSError):  # moved or removed meanwhile, which the error in flight says
                 self.clear()
 
@@ -126,6 +149,29 @@ def _content(path: Path) -> bytes:
         return file.read()
 
 
+def was_finished(out: Path) -> bool:
+    """Whether `out` is what a process that was killed at its very end has left, by whatever settings."""
+    try:
+        finished = read_json(job_folder(out) / _FACTS).get(_FINISHED)
+    except SettingsError:
+        return False
+    return isinstance(finished, dict) and _is_stamped(out, finished)
+
+
+def job_folder(out: Path) -> Path:
+    """Where what is done of the film that is to be written to `out` lies until then."""
+    name = hashlib.sha256(os.fsencode(out.name)).hexdigest()[:16]
+    return out.absolute().parent / f"{_PREFIX}{name}"
+
+
+def _is_stamped(out: Path, finished: dict[str, Any]) -> bool:
+    try:
+        status = os.lstat(out)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and finished.get(_STAMP) == stamp(status)
+
+
 @contextmanager
 def open_job(out: Path, key: str) -> Iterator[Job]:
     """What is done of the film that is to be written to `out`, held for this process.
@@ -137,8 +183,7 @@ def open_job(out: Path, key: str) -> Iterator[Job]:
         StorageError: the disk refuses the write.
     """
     _sweep(out.absolute().parent)
-    name = hashlib.sha256(os.fsencode(out.name)).hexdigest()[:16]
-    folder = out.absolute().parent / f"{_PREFIX}{name}"
+    folder = job_folder(out)
     if folder.is_symlink():
         raise RunError(f"{folder} is a link", "Remove it, and run the same command again.")
     with _held(folder, out):
@@ -146,7 +191,7 @@ def open_job(out: Path, key: str) -> Iterator[Job]:
         try:
             yield job
         finally:
-            job.clear_if_nothing_is_whole()
+            job.clear_if_nothing_is_whole(out)
 
 
 @contextmanager
@@ -173,9 +218,20 @@ def _read(folder: Path, key: str) -> Job:
         facts, rows = {}, []
     if facts.get("key") == key and all(len(row) == 5 for row in rows):
         job.shots = [Shot(row[0], _bars(row)) for row in rows]
+        job.finished = _finished_in(facts)
     else:
         job.clear()
     return job
+
+
+def _finished_in(facts: dict[str, Any]) -> dict[str, Any] | None:
+    """What was to be said of the finished film, if it is of the kinds that it was written as."""
+    values = facts.get(_FINISHED)
+    if not isinstance(values, dict) or not isinstance(values.get("frames"), int):
+        return None
+    texts = [values.get("notes"), values.get("damaged")]
+    is_sound = all(isinstance(one, list) and all(isinstance(text, str) for text in one) for one in texts)
+    return values if is_sound else None
 
 
 def _bars(row: list[int]) -> Bars:

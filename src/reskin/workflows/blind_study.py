@@ -9,14 +9,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from reskin.config import BASIC, Settings
 from reskin.errors import DataError, SettingsError
 from reskin.evaluation.blind_study.design import Kind
-from reskin.evaluation.blind_study.plan import CHECK_ITEMS, PLAN, PRACTICE_ITEMS, STIMULI, Question, StudyPlan
+from reskin.evaluation.blind_study.plan import (
+    CHECK_ITEMS,
+    PLAN,
+    PRACTICE_ITEMS,
+    STIMULI,
+    Question,
+    StudyPlan,
+    read_plan,
+)
 from reskin.parsing import Spelled
 from reskin.progress import Report, silent
 from reskin.spread import spread
@@ -32,6 +40,7 @@ DRAFT = "draft.json"
 """What a study that is not complete yet is made of: the same command goes on, another one is refused."""
 WORK = "work"
 """Films of the runs, until they are encoded alike."""
+_BYTES = "bytes"
 EXTRAS = PRACTICE_ITEMS + CHECK_ITEMS
 FEWEST_EXTRAS = 2
 FRAME_RATE = Fraction(25)
@@ -144,27 +153,46 @@ def new_study(config: StudyConfig, report: Report | None = None) -> StudyPlan:
         DataError: a condition lacks an input, or an image cannot be decoded.
         RunError: a run cannot be loaded, or another process makes this study.
     """
-    from reskin.evaluation.blind_study.stimuli import common_size, pad_alike
+    from reskin.evaluation.blind_study.stimuli import common_size
 
     names = _condition_names(config)
-    if (config.folder / PLAN).exists():
+    if (config.folder / PLAN).exists() and not (config.folder / DRAFT).exists():
         what = f"{config.folder} holds a study already, and a plan is not changed once it is made"
         raise SettingsError(what, "Choose another folder.")
     maker = _Maker(config, names, *_chosen(config), report or silent)
     with lock(config.folder):
-        _check_draft(config)
+        draft = _draft(config)
+        if (config.folder / PLAN).exists():  # a process that was killed at its very end has written it
+            _tidy(config.folder)
+            return read_plan(config.folder)
         sources = [_Condition(path, config, maker) for path in config.runs]
         shapes = [source.shape(maker.inputs[0]) for source in sources]
         shapes += [_shape(path) for path in maker.reals] if maker.is_forced else []
         maker.size = common_size(shapes, is_square=maker.is_forced)
         _make_items(maker, sources)
         _make_extras(maker, sources)
-        pad_alike(maker.made)
+        _pad(maker, draft)
         plan = _plan(maker)
         write_json(config.folder / PLAN, plan.to_dict())
-        (config.folder / DRAFT).unlink(missing_ok=True)
-        shutil.rmtree(config.folder / WORK, ignore_errors=True)
+        _tidy(config.folder)
     return plan
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what only the making of a study needs; the draft last, by which a stopped one is known."""
+    shutil.rmtree(folder / WORK, ignore_errors=True)
+    (folder / DRAFT).unlink(missing_ok=True)
+
+
+def _pad(maker: _Maker, draft: dict[str, Any]) -> None:
+    """Bring the stimuli to one size, to the one that a stopped process has begun to bring them to."""
+    from reskin.evaluation.blind_study.stimuli import can_pad, common_bytes, pad_alike
+
+    size = draft.get(_BYTES)
+    if not isinstance(size, int) or not can_pad(maker.made, size):
+        size = common_bytes(maker.made)
+        write_json(maker.config.folder / DRAFT, draft | {_BYTES: size})
+    pad_alike(maker.made, size)
 
 
 def _condition_names(config: StudyConfig) -> list[str]:
@@ -220,17 +248,19 @@ def _listed(folder: Path, *, is_video: bool) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file() and is_video_name(path))
 
 
-def _check_draft(config: StudyConfig) -> None:
-    """Whether stimuli that are there were made with these settings (SettingsError: others)."""
+def _draft(config: StudyConfig) -> dict[str, Any]:
+    """What is noted of a study that is being made (SettingsError: it was begun with other settings)."""
     path, wanted = config.folder / DRAFT, config.to_dict()
     if path.exists():
-        if read_json(path) != wanted:
+        draft = read_json(path)
+        if {name: draft[name] for name in draft if name != _BYTES} != wanted:
             what = f"{config.folder} was begun with other settings"
             raise SettingsError(what, "Type the same command as then, or choose another folder.")
-        return
+        return draft
     if (config.folder / STIMULI).exists():
         raise SettingsError(f"{config.folder} is not empty", "Choose another folder.")
     write_json(path, wanted)
+    return wanted
 
 
 class _Condition:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,10 +12,12 @@ from reskin import progress
 from reskin.config import BASIC, Settings
 from reskin.errors import SettingsError
 from reskin.progress import Report
-from reskin.translation.targets import check_target, part_of
+from reskin.translation.targets import part_of
 
 if TYPE_CHECKING:
+    from reskin.translation.clips import VideoResult
     from reskin.translation.film import FilmOptions
+    from reskin.translation.made_once import Made
 
 _KIND = "compared"
 """What the video and the page add to the name of the result."""
@@ -30,14 +32,22 @@ class ComparisonSettings(Settings):
     also: tuple[Path, ...] = ()
     """Further runs to translate the film with, for --compare; each result is named after its run."""
 
-    def plan(self, run: Path, source: Path, out: Path, *, overwrite: bool) -> Comparison | None:
+    def plan(self, run: Path, source: Path, out: Path, *, overwrite: bool, made: Made) -> Comparison | None:
         """What is to be made, None where no comparison is asked for.
+
+        Args:
+            run: the first run.
+            source: the film.
+            out: the translation by the first run.
+            overwrite: whether files that are there may be replaced.
+            made: what killed processes of the same command have made.
 
         Raises:
             SettingsError: no video is compared, a file is in the way, or the runs and the layout do not fit.
         """
         from reskin.image_formats import is_image_name
         from reskin.translation.comparison import check_layout
+        from reskin.translation.job import was_finished
 
         if self.compare is None:
             if self.also:
@@ -55,8 +65,8 @@ class ComparisonSettings(Settings):
         if twice:
             raise SettingsError(f"two results would be {twice[0]}", "Rename a run, or give another OUT.")
         for target in targets:
-            check_target(source, target, overwrite=overwrite)
-        return Comparison(self.compare, runs, titles, outs, video, page)
+            made.begin(source, target, overwrite=overwrite or was_finished(target))
+        return Comparison(self.compare, runs, titles, outs, video, page, made)
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,7 @@ class Comparison:
         outs: the translation of each run.
         video: the comparison as a video.
         page: the page.
+        made: what killed processes of the same command have made of these.
     """
 
     layout: Literal["side", "wipe", "grid"]
@@ -78,6 +89,22 @@ class Comparison:
     outs: list[Path]
     video: Path
     page: Path
+    made: Made
+
+    def keep(self, out: Path, result: VideoResult) -> None:
+        """Keep what became of a translation until all is made.
+
+        Raises:
+            StorageError: the disk refuses the write.
+        """
+        self.made.keep(out, asdict(result))
+
+    def result(self, out: Path) -> VideoResult | None:
+        """What became of a translation that a killed process of the same command has made."""
+        from reskin.translation.clips import VideoResult
+
+        kept = self.made.kept(out)
+        return VideoResult(**kept) if kept is not None and self.made.is_made(out) else None
 
 
 def write_comparison(comparison: Comparison, source: Path, film: FilmOptions, report: Report) -> None:
@@ -90,23 +117,26 @@ def write_comparison(comparison: Comparison, source: Path, film: FilmOptions, re
     from reskin.pages.films import ShownFilm, write_films
     from reskin.translation.comparison import ORIGINAL, Result, compare_films, write_part
 
+    made = comparison.made
     results = [Result(*pair) for pair in zip(comparison.titles, comparison.outs, strict=True)]
-    compare_films(
-        source,
-        results,
-        comparison.video,
-        comparison.layout,
-        film=film,
-        report=lambda done, total: report(done, total, "frames compared"),
-    )
+    if not made.is_made(comparison.video):
+        compare_films(
+            source,
+            results,
+            comparison.video,
+            comparison.layout,
+            film=film,
+            report=lambda done, total: report(done, total, "frames compared"),
+        )
     progress.result("comparison", comparison.video)
-    with tempfile.TemporaryDirectory(prefix="reskin-compare-") as folder:
-        original = source
-        if film.is_part:
-            original = Path(folder, f"{source.stem}.mp4")
-            write_part(source, original, film)
-        films = [ShownFilm(ORIGINAL, original), *(ShownFilm(*result) for result in results)]
-        write_films(comparison.outs[0].stem, films, comparison.page)
+    if not made.is_made(comparison.page):
+        with tempfile.TemporaryDirectory(prefix="reskin-compare-") as folder:
+            original = source
+            if film.is_part:
+                original = Path(folder, f"{source.stem}.mp4")
+                write_part(source, original, film)
+            films = [ShownFilm(ORIGINAL, original), *(ShownFilm(*result) for result in results)]
+            write_films(comparison.outs[0].stem, films, comparison.page)
     progress.result("page", comparison.page)
 
 

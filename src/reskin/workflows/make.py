@@ -440,9 +440,12 @@ def _translate(
         )
         return [f"{path}: {reason}" for path, reason in result.left_out], []
     trained = RunFolder(run).list_checkpoints()[-1].stat().st_mtime
-    if target.exists() and target.stat().st_mtime > trained:
-        return [], []
     from reskin.translation.clips import translate_video
+    from reskin.translation.job import was_finished
+
+    # One that was killed at its very end still has to say what became of the film.
+    if target.exists() and target.stat().st_mtime > trained and not was_finished(target):
+        return [], []
     from reskin.video.probe import probe
 
     facts, learnt = probe(clip), model.trained_edge

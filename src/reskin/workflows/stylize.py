@@ -16,6 +16,7 @@ from reskin.methods.gatys import Gatys, GatysConfig, Progress, read_features
 from reskin.networks.resizing import SMALLEST_PX, working_size
 from reskin.parsing import Spelled, parse_flat
 from reskin.progress import Report, silent
+from reskin.translation.made_once import Made, command_key, made_once
 from reskin.workflows.translate import FilmSettings, translate_any
 
 if TYPE_CHECKING:
@@ -95,17 +96,20 @@ def run_stylize(config: StylizeConfig, report: Report | None = None) -> FolderRe
         raise SettingsError("both --style and --model are given", "Give one of them.")
     if not config.source.exists():
         raise SettingsError(f"no file or folder {config.source}", "Check the name.")
-    if config.model is not None:
-        return _with_network(config, config.model, report or silent)
-    if not config.style:
+    if config.model is None and not config.style:
         raise SettingsError(
             "neither --style nor --model is given",
             "Give a picture with --style, or the folder of a trained network with --model.",
         )
-    return _with_pictures(config, report or silent)
+    with made_once(config.out, partial(command_key, config, config.out)) as made:
+        if config.model is not None:
+            return _with_network(config, config.model, made, report or silent)
+        return _with_pictures(config, made, report or silent)
 
 
-def _with_network(config: StylizeConfig, folder: Path, report: Report) -> FolderResult | VideoResult | None:
+def _with_network(
+    config: StylizeConfig, folder: Path, made: Made, report: Report
+) -> FolderResult | VideoResult | None:
     """What `reskin translate` does with this network."""
     from reskin.device import choose_compute
     from reskin.runs.load import load
@@ -121,17 +125,18 @@ def _with_network(config: StylizeConfig, folder: Path, report: Report) -> Folder
         )
     compute = choose_compute(config.device)
     model = load(folder, device=config.device)
-    return _translate(model, config, compute, report)
+    return _translate(model, config, compute, report, made=made)
 
 
 def _translate(
-    model: Translator, config: StylizeConfig, compute: Compute, report: Report
+    model: Translator, config: StylizeConfig, compute: Compute, report: Report, *, made: Made
 ) -> FolderResult | VideoResult | None:
     options: dict[str, Any] = {"compute": compute, "overwrite": config.overwrite, "film": config.film}
+    options["made"] = made
     return translate_any(model, config.source, config.out, model.directions[0], report=report, **options)
 
 
-def _with_pictures(config: StylizeConfig, report: Report) -> FolderResult | VideoResult | None:
+def _with_pictures(config: StylizeConfig, made: Made, report: Report) -> FolderResult | VideoResult | None:
     """Optimise each picture."""
     from reskin.device import choose_compute
     from reskin.image_formats import is_image_name
@@ -147,13 +152,14 @@ def _with_pictures(config: StylizeConfig, report: Report) -> FolderResult | Vide
     compute = choose_compute(config.device)
     styles = [_read_style(path) for path in config.style]
     if not is_folder:
-        _check_result(config)
+        _check_result(config, made)
     features = read_features(config.weights or _whole_weights(report), config.settings)
     watch = partial(_watch, config, report)
-    made = _translate(Gatys(config.settings, features, styles, report=watch), config, compute, report)
+    model = Gatys(config.settings, features, styles, report=watch)
+    result = _translate(model, config, compute, report, made=made)
     if not is_folder:
         _say_size(config)
-    return made
+    return result
 
 
 def _watch(config: StylizeConfig, report: Report, at: Progress) -> None:
@@ -178,14 +184,14 @@ def _read_style(path: Path) -> Tensor:
     return to_tensor(picture)
 
 
-def _check_result(config: StylizeConfig) -> None:
+def _check_result(config: StylizeConfig, made: Made) -> None:
     """Refuse now what would be refused after minutes: a result that cannot be written."""
     from reskin.images import read_image_alpha, write_image
     from reskin.translation.targets import check_target
 
-    check_target(config.source, config.out, overwrite=config.overwrite)
+    check_target(config.source, config.out, overwrite=config.overwrite or made.is_made(config.out))
     steps = _steps_folder(config)
-    if config.every and steps.exists() and not config.overwrite:
+    if config.every and steps.exists() and not config.overwrite and made.kept(steps) is None:
         raise SettingsError(f"{steps} is there already", "Add --overwrite, or choose another --out.")
     image, alpha = read_image_alpha(config.source)
     with tempfile.TemporaryDirectory() as folder:
@@ -194,6 +200,8 @@ def _check_result(config: StylizeConfig) -> None:
         except ImageError as error:
             what = error.what.replace(f"{folder}/", "")
             raise ImageError(what, error.fix) from None
+    if config.every:
+        made.keep(steps, {})  # its pictures are this command's from now on
 
 
 def _steps_folder(config: StylizeConfig) -> Path:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reskin.translation.face_plan import FaceOptions
     from reskin.translation.film import FilmOptions
     from reskin.translation.folders import FolderResult
+    from reskin.translation.made_once import Made
     from reskin.types import Direction
 
 _TIME = r"([0-9]{1,6}:){0,2}[0-9]{1,6}(\.[0-9]{1,9})?"
@@ -161,7 +162,7 @@ def translate_any(
         direction: one of the model's.
         report: called with how far it is.
         options: of `translate_image`, `translate_folder` or `translate_video`; `film` as `FilmSettings`,
-            `faces` as `FaceSettings`.
+            `faces` as `FaceSettings`; `made` is what killed processes of the same command have made.
 
     Raises:
         SettingsError: there is no source, or an option that only a video has is given for pictures.
@@ -177,6 +178,7 @@ def translate_any(
     faces: FaceSettings = options.pop("faces", None) or FaceSettings()
     for settings in (film, faces) if not is_video else ():
         _refuse_for_pictures(settings, source)
+    made_before: Made | None = options.pop("made", None)
     if film.predictor_share is not None:
         _use_predictor(model, film.predictor_share)
     if source.is_dir():
@@ -196,12 +198,26 @@ def translate_any(
         made = translate_video(
             model, source, out, direction, report=show, film=film.options(faces.options()), **options
         )
-    else:
+    elif not _has_pictures(source, out, made_before, options):
         from reskin.translation.pictures import translate_image
 
         translate_image(model, source, direction, out=out, **options)
     progress.result("pictures" if source.is_dir() else "video" if is_video else "picture", out)
     return made
+
+
+def _has_pictures(source: Path, out: Path, made: Made | None, options: dict[str, Any]) -> bool:
+    """Whether killed processes of the same command have made every picture; else those may be replaced."""
+    from reskin.inference.rendering import Rendering
+    from reskin.translation.targets import part_of
+
+    if made is None:
+        return False
+    parts = (options.get("rendering") or Rendering()).parts
+    overwrite = options["overwrite"]
+    are_made = [made.begin(source, part_of(out, part), overwrite=overwrite) for part in parts]
+    options["overwrite"] = overwrite or any(are_made)
+    return all(are_made)
 
 
 def _use_predictor(model: Translator, share: float) -> None:

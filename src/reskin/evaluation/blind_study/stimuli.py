@@ -17,6 +17,7 @@ LONGEST_EDGE = 720
 SQUARE = 512
 QUALITY = 92
 _BLOCKS = 4
+_BOX_BYTES = 8
 
 
 def fitted(picture: Picture, size: tuple[int, int]) -> Picture:
@@ -79,8 +80,20 @@ def write_picture(path: Path, picture: Picture) -> None:
         temporary.write_bytes(content.getvalue())
 
 
-def pad_alike(paths: Sequence[Path]) -> None:
-    """Bring all files to the size of the largest, with what decoders pass over; done twice it does nothing.
+def common_bytes(paths: Sequence[Path]) -> int:
+    """The size to bring all of these files to: where they differ, a box more than the largest."""
+    sizes = {path.stat().st_size for path in paths}
+    return max(sizes) + (_BOX_BYTES if len(sizes) > 1 else 0)
+
+
+def can_pad(paths: Sequence[Path], size: int) -> bool:
+    """Whether `size` bytes is what these files, some of them padded already, are to be brought to."""
+    rests = [size - path.stat().st_size for path in paths]
+    return min(rests) in (0, _BOX_BYTES) and all(rest == 0 or rest >= _BOX_BYTES for rest in rests)
+
+
+def pad_alike(paths: Sequence[Path], size: int) -> None:
+    """Bring all files to `size` bytes, see `common_bytes`, with what decoders pass over.
 
     JPEG: zeros after the end of the picture. MP4: a `free` box (ISO/IEC 14496-12, 8.1.2) at the end, of at
     least its own 8 bytes.
@@ -88,14 +101,12 @@ def pad_alike(paths: Sequence[Path]) -> None:
     Raises:
         StorageError: the disk refuses a write.
     """
-    sizes = {path: path.stat().st_size for path in paths}
-    if len(set(sizes.values())) <= 1:
-        return
-    target = max(sizes.values()) + 8
-    for path, size in sizes.items():
-        rest = target - size
+    for path in paths:
+        rest = size - path.stat().st_size
+        if not rest:
+            continue
         filling = bytes(rest)
         if path.suffix == ".mp4":
-            filling = rest.to_bytes(4, "big") + b"free" + bytes(rest - 8)
+            filling = rest.to_bytes(4, "big") + b"free" + bytes(rest - _BOX_BYTES)
         with commit(path) as temporary:
             temporary.write_bytes(path.read_bytes() + filling)
