@@ -48,7 +48,11 @@ class Batch:
     Attributes:
         a: pictures of domain A, (N, 3, H, W), float32, in [-1, 1]; clips are (N, T, 3, H, W).
         b: pictures of domain B, the same shape and range. In paired data `a[i]` and `b[i]` belong together.
+        mask_a: where the pictures of A are to change, (N, 1, H, W), 0 to 1; None where no masks were given.
+        mask_b: where those of B are to.
     """
 
     a: Tensor
     b: Tensor
+    mask_a: Tensor | None = None
+    mask_b: Tensor | None = None

@@ -288,3 +288,33 @@ def test_from_a_step_on_pictures_are_whole(tmp_path: Path, pairing: Pairing) -> 
         assert same(batches.at(step), cropped.at(step)) == (step < 5)
     torch.testing.assert_close(batches.at(5).a, whole.at(5).a, rtol=0, atol=0.05)
     torch.testing.assert_close(batches.at(6).b, whole.at(6).b, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("more", [{}, {"rotate": 20.0}, {"augment": "one_of_five", "flip": False}])
+def test_masks_are_cropped_and_flipped_as_their_pictures(root: Path, more: dict[str, Any]) -> None:
+    """Each mask is its picture in grey, so that where they differ they were treated differently."""
+    for number in range(7):
+        grey = np.random.default_rng(number).integers(0, 256, (20, 24, 1)).astype(np.uint8)
+        write_image(root / "a" / f"{number}.png", np.repeat(grey, 3, axis=2))
+        write_image(root / "masks" / "trainA" / f"{number}.png", np.repeat(grey, 3, axis=2))
+    plain, coloured = (
+        opened(root, mask_a=root / "masks", batch=32, brightness=strength, **more) for strength in (0.0, 0.5)
+    )
+    batch = plain.at(1)
+    assert batch.mask_a is not None and batch.mask_b is None
+    assert batch.mask_a.shape == (32, 1, 16, 16)
+    assert torch.allclose(batch.mask_a, (batch.a[:, :1] + 1) / 2, atol=1e-5)
+    assert same(plain.at(1), Batch(batch.a, opened(root, batch=32, **more).at(1).b))
+    brighter = coloured.at(1)
+    assert brighter.mask_a is not None and brighter.mask_a.equal(batch.mask_a)
+    assert not brighter.a.equal(batch.a)
+    assert plain.shorter_edge == 20 and plain.held_out(2).a.shape == (2, 3, 16, 16)
+
+
+def test_a_picture_without_a_mask_is_named(root: Path) -> None:
+    paint(root / "masks", 4)
+    with pytest.raises(DataError, match=r"1 of 5 pictures have no mask in .*masks, first .*4\.png") as raised:
+        opened(root, mask_b=root / "masks")
+    assert "4.png, white where" in str(raised.value)
+    with pytest.raises(DataError, match="does not exist"):
+        opened(root, mask_a=root / "none")

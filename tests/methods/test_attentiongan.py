@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,10 +13,12 @@ from tests.support import small
 from tests.support.small import count, drawn, terms_of
 from tests.support.squares import colour_share, place_error, recoloured, squares
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reskin.errors import SettingsError
 from reskin.losses.reconstruction import l1
 from reskin.methods.attentiongan import AttentionGAN, AttentionGANConfig
+from reskin.methods.masked import LEAST_SHARE
 from reskin.parsing import parse
 from reskin.runs.schedule import set_learning_rate
 from reskin.training.loop import seed_step
@@ -85,6 +89,43 @@ def test_the_terms_of_version_2_are_cyclegans() -> None:
     expected = {"adversarial": fooled.item(), "cycle": 10 * cycle.item(), "identity": 5 * same.item()}
     assert terms_of(method, batch)["generators"] == pytest.approx(expected, rel=1e-5)
     assert method.same_every_step
+
+
+def test_given_masks_pull_on_where_the_look_changes() -> None:
+    method, batch = tiny(mask_weight=2.0), drawn(1)
+    shut(method.gen_b2a)
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., :16, :] = 1
+    with torch.no_grad():
+        missed = functional.binary_cross_entropy(method.masks(batch.a, "a2b"), mask).item()
+    of_a = replace(batch, mask_a=mask)
+    assert terms_of(method, of_a)["generators"]["mask"] == pytest.approx(2 * missed, rel=1e-5)
+    method = tiny(mask_weight=2.0)
+    shut(method.gen_a2b)
+    shut(method.gen_b2a)  # nothing changes anywhere: half of each mask is missed
+    both, worst = replace(batch, mask_a=mask, mask_b=mask), -math.log(LEAST_SHARE)
+    assert terms_of(method, both)["generators"]["mask"] == pytest.approx(
+        2 * (worst / 2 + worst / 2), rel=1e-5
+    )
+    assert not method.same_every_step and "mask" not in terms_of(tiny(), batch)["generators"]
+
+
+@pytest.mark.slow
+def test_it_learns_to_change_what_the_masks_show() -> None:
+    """The masks show all but the squares; nothing else asks for any change."""
+    method = tiny(mask_weight=10.0, adversarial_weight=0.0, learning_rate=5e-3)
+    for step in range(1, 151):
+        a, b = squares(2, colour="red", seed=2 * step), squares(2, colour="blue", seed=2 * step + 1)
+        method.training_step(Batch(a, b, _around(a), _around(b)), Step(step, 150))
+    images = squares(8, colour="red", seed=9)
+    with torch.no_grad():
+        found, wanted = method.masks(images, "a2b"), _around(images) == 1
+    assert found[wanted].mean() > 0.8 and found[~wanted].mean() < 0.2
+
+
+def _around(images: Tensor) -> Tensor:
+    """1 beside the square of each picture, (N, 1, 32, 32)."""
+    return (images.abs().amax(dim=1, keepdim=True) < 0.5).float()
 
 
 @pytest.mark.parametrize(("step", "r"), [(10, 0.01), (11, 0.5), (200, 0.5)])

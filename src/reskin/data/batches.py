@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,9 +31,9 @@ from reskin.data.clips import (
     windows_in,
 )
 from reskin.data.folders import check_domains_differ, split_images, training_images
-from reskin.data.pairs import check_side_by_side, find_pairs
+from reskin.data.pairs import check_side_by_side, find_pairs, with_masks
 from reskin.data.preprocess import DataConfig, centre_crop, fit, fit_pair, unenlarged
-from reskin.data.sampling import Sampler, Sampling
+from reskin.data.sampling import Sampler, Samples, Sampling
 from reskin.errors import DataError, ImageError
 from reskin.images import Picture, bytes_to_floats, read_image
 from reskin.types import Batch, Domain, Split
@@ -62,6 +62,8 @@ class Batches:
         device: where batches are put.
         unreadable: files that were left out, each with its reason.
         whole_from: first step whose pictures are no longer enlarged before the crop; None for none.
+
+    Pictures with masks are kept like pairs, each above its mask.
     """
 
     config: DataConfig
@@ -83,7 +85,7 @@ class Batches:
     def shorter_edge(self) -> int:
         """Shorter edge of the images of domain A as they are fitted, before any crop, in px; the median."""
         sizes = self.cache_a.table[:, 1:].copy()
-        if self.cache_b is None:
+        if self.cache_b is None or self.config.mask_a is not None:
             sizes[:, 0] //= 2  # a pair is kept as one image above the other
         return int(np.median(sizes.min(axis=1)))
 
@@ -99,9 +101,30 @@ class Batches:
             of_a, of_b = _halves(of_a)
         else:
             of_b = [frame for index in samples.b for frame in self.windows_b.frames(self.cache_b, index)]
+        if self.config.mask_a is not None or self.config.mask_b is not None:
+            return self._masked(of_a, of_b, samples)
         if self.whole_from is not None and step >= self.whole_from:
             of_a, of_b = ([unenlarged(picture, self.config) for picture in of_] for of_ in (of_a, of_b))
         return Batch(self._ready(of_a, samples.uniform_a), self._ready(of_b, samples.uniform_b))
+
+    def _masked(self, of_a: list[Picture], of_b: list[Picture], samples: Samples) -> Batch:
+        """The batch of pictures of which those of one domain or both have their masks below them."""
+        found: list[Tensor | None] = []
+        sides = (of_a, self.config.mask_a, samples.uniform_a), (of_b, self.config.mask_b, samples.uniform_b)
+        for pictures, folder, uniforms in sides:
+            above, below = _halves(pictures) if folder is not None else (pictures, None)
+            found.append(self._ready(above, uniforms))
+            found.append(None if below is None else self._shares(below, uniforms))
+        a, mask_a, b, mask_b = found
+        assert a is not None and b is not None
+        return Batch(a, b, mask_a, mask_b)
+
+    def _shares(self, masks: Sequence[Picture], uniforms: NDArray[np.float64]) -> Tensor:
+        """Masks cropped and flipped as their pictures are, and not coloured: (N, 1, H, W), 0 to 1."""
+        plain = self.config.model_copy(
+            update={"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
+        )
+        return (replace(self, config=plain)._ready(masks, uniforms).mean(dim=1, keepdim=True) + 1) / 2
 
     def held_out(self, count: int) -> Batch:
         """Pictures for sample grids, the same ones each time, without randomness: the middle of each.
@@ -245,14 +268,21 @@ def open_batches(
         cache, windows = opened(pairs, partial(fit_pair, config=config), "pairs", config.a)
         sampler = sampling.sampler(len(windows.starts), None)
         return Batches(config, sampler, cache, None, windows, windows, device, alone + cache.unreadable)
-    fit_one = partial(_fit_one, config=config)
     of_a, of_b = training_images(config.a, "a"), training_images(config.b, "b")
     check_domains_differ(config.a, config.b, of_a, of_b)
-    cache_a, a = opened([(path,) for path in of_a], fit_one, "a", config.a)
-    cache_b, b = opened([(path,) for path in of_b], fit_one, "b", config.b)
+    cache_a, a = opened(*_with_fit(of_a, "a", config), "a", config.a)
+    cache_b, b = opened(*_with_fit(of_b, "b", config), "b", config.b)
     unreadable = cache_a.unreadable + cache_b.unreadable
     sampler = sampling.sampler(len(a.starts), len(b.starts))
     return Batches(config, sampler, cache_a, cache_b, a, b, device, unreadable)
+
+
+def _with_fit(pictures: list[Path], domain: Domain, config: DataConfig) -> tuple[list[Source], Fit]:
+    """The pictures of a domain, with their masks where there are any, and how they are fitted."""
+    root, masks = (config.a, config.mask_a) if domain == "a" else (config.b, config.mask_b)
+    if masks is None:
+        return [(path,) for path in pictures], partial(_fit_one, config=config)
+    return with_masks(pictures, root, domain, masks), partial(fit_pair, config=config)
 
 
 def _training_pairs(config: DataConfig) -> tuple[list[Source], list[tuple[Path, str]]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from reskin.data.cache import Source
-from reskin.data.folders import split_folder, split_images
+from reskin.data.folders import list_images, split_folder, split_images
 from reskin.errors import DataError
 from reskin.types import Domain, Split
 
@@ -42,6 +42,28 @@ def find_pairs(a: Path, b: Path, split: Split) -> tuple[list[Source], list[tuple
     return pairs, alone
 
 
+def with_masks(pictures: list[Path], root: Path, domain: Domain, masks: Path) -> list[Source]:
+    """Each training picture of a domain with its mask, which has the same name but for the ending.
+
+    Args:
+        pictures: of `root`.
+        root: the folder of the domain, or its one picture.
+        domain: which.
+        masks: a folder with the same folders below it, or with the masks themselves.
+
+    Raises:
+        DataError: a picture has no mask, or two masks differ in nothing but their ending.
+    """
+    named = _by_name(list_images(split_folder(masks, domain, "train") or masks), masks, domain, "train")
+    folder = root.parent if root.is_file() else split_folder(root, domain, "train") or root
+    names = {path: _name(path, folder) for path in pictures}
+    missing = [path for path, name in names.items() if name not in named]
+    if missing:
+        what = f"{len(missing)} of {len(pictures)} pictures have no mask in {masks}, first {missing[0]}"
+        raise DataError(what, f"Put one there as {names[missing[0]]}.png, white where the look is to change.")
+    return [(path, named[name]) for path, name in names.items()]
+
+
 def check_side_by_side(files: list[Path]) -> None:
     """Refuse files that are to be cut into A and B and are no two pictures side by side.
 
@@ -67,10 +89,14 @@ def _by_name(paths: list[Path], root: Path, domain: Domain, split: Split) -> dic
     folder = split_folder(root, domain, split)
     named: dict[str, Path] = {}
     for path in paths:
-        below = path.relative_to(folder) if folder else path
-        name = unicodedata.normalize("NFC", below.with_suffix("").as_posix())
+        name = _name(path, folder)
         if name in named:
             what = f"{named[name]} and {path} have the same name, so it is not clear which is the partner"
             raise DataError(what, "Remove or rename one of them.")
         named[name] = path
     return named
+
+
+def _name(path: Path, folder: Path | None) -> str:
+    below = path.relative_to(folder) if folder else path
+    return unicodedata.normalize("NFC", below.with_suffix("").as_posix())

@@ -26,6 +26,11 @@ class DataConfig(Settings):
     """Folder of domain A: pictures, or train/val/test, or trainA/trainB and so on; or one picture."""
     b: Path
     """Folder of domain B, or one picture; in paired data it may be the same folder of A|B pictures."""
+    mask_a: Path | None = None
+    """Folder of masks for training, one of the same name for each picture of domain A, white where the look
+    is to change, such as a pass of a renderer; only for methods with a mask_weight, which must be above 0."""
+    mask_b: Path | None = None
+    """The same for domain B; either may be left out."""
     preprocess: Preprocess = "resize_and_crop"
     """How pictures reach their size. resize_and_crop: to load_size x load_size, then a random crop; crop: a
     random crop only; scale_width: to a width of load_size; scale_width_and_crop: both; none: as they are."""

@@ -3,19 +3,23 @@
 Tang et al., "AttentionGAN: Unpaired Image-to-Image Translation using Attention-Guided Generative Adversarial
 Networks", TNNLS 2021, https://arxiv.org/abs/1911.11897; version 1: "Attention-Guided Generative Adversarial
 Networks for Unsupervised Image-to-Image Translation", IJCNN 2019, https://arxiv.org/abs/1903.12296.
+
+Not in the papers: masks may be given for training, such as passes of a renderer, and the attention masks
+learn to agree with them (mask_weight).
 """
 
 from __future__ import annotations
 
 from typing import Literal, Self
 
+import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.losses.reconstruction import l1
-from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
-from reskin.methods.masked import Masked
+from reskin.methods.base import Adversary, Method, Preset, frozen
+from reskin.methods.masked import Masked, MaskedConfig, missed
 from reskin.networks.attention_generator import Attended, AttentionGenerator, OneMaskGenerator
 from reskin.networks.blocks import Norm, Upsample
 from reskin.networks.image_pool import ImagePool
@@ -27,7 +31,7 @@ from reskin.precision import at_least_float32
 from reskin.types import Batch, Direction, Step
 
 
-class AttentionGANConfig(MethodConfig):
+class AttentionGANConfig(MaskedConfig):
     """Settings of AttentionGAN; the defaults are version 2 as published."""
 
     version: Literal["v2", "v1"] = "v2"
@@ -96,14 +100,8 @@ class AttentionGAN(Masked, Method):
         "overfitting": ("lower width",),
     }
     presets = {
-        "batch4": Preset(
-            "The published script: batch 4, 60 epochs at one learning rate.",
-            {"batch": 4, "epochs": 60, "decay_epochs": 0},
-        ),
-        "selfie2anime": Preset(
-            "Photos of faces and drawn faces: batch 4, 100 + 100 epochs.",
-            {"batch": 4, "epochs": 200, "decay_epochs": 100},
-        ),
+        "batch4": Preset("The published script.", {"batch": 4, "epochs": 60, "decay_epochs": 0}),
+        "selfie2anime": Preset("Faces to drawn ones.", {"batch": 4, "epochs": 200, "decay_epochs": 100}),
         "v1": Preset(
             "Version 1 at 256 px: one mask, losses on mask and pixels, batch norm, tower discriminators.",
             {
@@ -113,7 +111,6 @@ class AttentionGAN(Masked, Method):
                 "discriminator": "tower",
                 "disc_layers": 4,
                 "load_size": 256,
-                "crop_size": 256,
                 "adversarial_weight": 0.5,
                 "identity_weight": 0.0,
                 "pixel_weight": 1.0,
@@ -130,7 +127,7 @@ class AttentionGAN(Masked, Method):
         self.disc_a, self.disc_b = self._discriminator(), self._discriminator()
         self.pool_a, self.pool_b = ImagePool(config.pool_size), ImagePool(config.pool_size)
         self.size_multiple = 4
-        self.same_every_step = not config.is_balanced
+        self.same_every_step = not (config.is_balanced or config.mask_weight)
         self.add_optimizer("generators", self.gen_a2b, self.gen_b2a)
         self.add_optimizer("discriminators", self.disc_a, self.disc_b)
 
@@ -168,6 +165,10 @@ class AttentionGAN(Masked, Method):
                 losses["pixel"] = l1(fake_b, a) + l1(fake_a, b)
             if c.tv_weight:
                 losses["tv"] = _variation(made_b.background) + _variation(made_a.background)
+            if c.mask_weight:
+                shown = ((made_b, batch.mask_a), (made_a, batch.mask_b))
+                masks = [missed(made.background, mask) for made, mask in shown if mask is not None]
+                losses["mask"] = torch.stack(masks).sum()
             weights = self._weights(step)
             self.update("generators", **{name: weights[name] * loss for name, loss in losses.items()})
 
@@ -204,6 +205,7 @@ class AttentionGAN(Masked, Method):
             "cycle": rest * c.cycle_weight,
             "pixel": rest * c.pixel_weight,
             "identity": rest * c.cycle_weight * c.identity_weight,
+            "mask": rest * c.mask_weight,
         }
 
     def _real_vs_fake(self, disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

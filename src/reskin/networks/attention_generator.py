@@ -25,6 +25,9 @@ from reskin.networks.normalization import InstanceNorm2d
 from reskin.networks.resnet import ResnetGenerator
 from reskin.precision import at_least_float32
 
+NUM_CONTENTS = 9
+"""New pictures of a generator of version 2, which has one mask more than that."""
+
 
 class Attended(NamedTuple):
     """A picture and what it was put together from.
@@ -58,7 +61,6 @@ class AttentionGenerator(nn.Module):
     Args:
         width: channels after the first layer.
         blocks: residual blocks.
-        num_contents: new pictures; there is one mask more than that.
         norm: "instance" is the published one.
         upsample: how both decoders enlarge.
 
@@ -69,23 +71,17 @@ class AttentionGenerator(nn.Module):
     size_multiple, smallest_size = 4, 8
 
     def __init__(
-        self,
-        width: int = 64,
-        blocks: int = 9,
-        *,
-        num_contents: int = 9,
-        norm: Norm = "instance",
-        upsample: Upsample = "transposed",
+        self, width: int = 64, blocks: int = 9, *, norm: Norm = "instance", upsample: Upsample = "transposed"
     ) -> None:
         super().__init__()
         self.content = ResnetGenerator(
-            width, blocks, channels=(3, 3 * num_contents), norm=norm, upsample=upsample
+            width, blocks, channels=(3, 3 * NUM_CONTENTS), norm=norm, upsample=upsample
         )
         self.attention = nn.Sequential()
         for many, few in ((4 * width, 2 * width), (2 * width, width)):
             self.attention.append(upsampling(upsample, many, few, bias=needs_bias(norm)))
             self.attention.append(norm_layer(norm, few)).append(nn.ReLU(inplace=True))
-        self.attention.append(nn.Conv2d(width, num_contents + 1, 1))
+        self.attention.append(nn.Conv2d(width, NUM_CONTENTS + 1, 1))
 
     def forward(self, images: Tensor) -> Attended:
         """Translate a batch.

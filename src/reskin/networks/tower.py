@@ -35,11 +35,8 @@ def tower_discriminator(width: int = 64, layers: int = 4, *, norm: Norm = "batch
     now, smallest = 3, 4
     for layer in range(layers):
         wider = width * min(2**layer, 8)
-        chain += [
-            nn.Conv2d(now, wider, 4, stride=2),
-            norm_layer(norm, wider),
-            nn.LeakyReLU(0.01, inplace=True),
-        ]
+        chain += [nn.Conv2d(now, wider, 4, stride=2), norm_layer(norm, wider)]
+        chain.append(nn.LeakyReLU(0.01, inplace=True))
         now, smallest = wider, 2 * smallest + 2
     chain += [nn.Conv2d(now, now, 4), nn.LeakyReLU(0.01, inplace=True)]
     chain += [nn.AdaptiveAvgPool2d(1), nn.Conv2d(now, 1, 1)]

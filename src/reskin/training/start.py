@@ -11,7 +11,9 @@ from reskin.data.batches import Batches, open_batches
 from reskin.data.manifest import framing_of
 from reskin.data.sampling import Sampling
 from reskin.device import Compute, choose_compute
+from reskin.errors import SettingsError
 from reskin.methods.base import Method
+from reskin.methods.masked import MaskedConfig
 from reskin.processes import Processes, join_processes, lowest
 from reskin.runs.exactness import cpu_facts, go_on_as_before
 from reskin.runs.folder import RunFolder
@@ -217,7 +219,22 @@ def _epoch_steps(batches: Batches, batch: int) -> int:
     return -(-batches.length // batch)
 
 
+def _check_masks(settings: RunSettings) -> None:
+    """Refuse masks that nothing would be learnt from, and the reverse (SettingsError)."""
+    has_masks = settings.data.mask_a is not None or settings.data.mask_b is not None
+    method = settings.method
+    if has_masks and not isinstance(method, MaskedConfig):
+        name = settings.method_class.title
+        raise SettingsError(f"{name} does not learn from masks", "Leave them out, or train attentiongan.")
+    if not isinstance(method, MaskedConfig) or has_masks == (method.mask_weight > 0):
+        return
+    if has_masks:
+        raise SettingsError("masks are given and mask_weight is 0", "Add --mask-weight 1.")
+    raise SettingsError("mask_weight is above 0 and no masks are given", "Add --mask-a FOLDER, or --mask-b.")
+
+
 def _open(settings: RunSettings, out: Path, compute: Compute, processes: Processes) -> Batches:
+    _check_masks(settings)
     sampling = Sampling(
         pairing=settings.method_class.pairing,
         clip_length=settings.method_class.frames_of(settings.method),
