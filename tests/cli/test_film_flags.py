@@ -33,10 +33,18 @@ def test_every_flag_arrives() -> None:
     assert typed("--work-size", "160").options().work_size == 160
 
 
+def test_the_words_for_the_stabiliser() -> None:
+    assert typed("--steady", "off").options() == FilmOptions(steady=0.0)
+    assert typed("--steady", "best").options() == FilmOptions(steady=0.7, looks_ahead=True)
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
         (("--seconds", "0"), "--seconds"),
+        (("--steady", "-0.1"), "--steady"),
+        (("--steady", "nan"), "--steady"),
+        (("--steady", "good"), "--steady"),
         (("--steady", "1.5"), "--steady"),
         (("--start", "soon"), "'soon' is no time"),
         (("--work-size", "big"), "--work-size"),

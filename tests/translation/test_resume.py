@@ -120,6 +120,8 @@ def leftovers(folder: Path) -> list[str]:
         (Restless, FilmOptions(), 1),
         (Remembering, FilmOptions(), 2),
         (Restless, FilmOptions(work_size=40), 1),
+        (Remembering, FilmOptions(looks_ahead=True), 1),
+        (Restless, FilmOptions(work_size=40, looks_ahead=True), 2),
         (Restless, FilmOptions(steady=0, has_bars=False), 2),
         (Restless, FilmOptions(start=2, encoding=Encoding(quality=30)), 1),
         pytest.param(Restless, FilmOptions(), 2, marks=pytest.mark.slow),

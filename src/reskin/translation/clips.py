@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 
 from torch import Tensor
@@ -28,6 +28,7 @@ from reskin.translation.job import SEGMENT_SECONDS, Job, open_job, was_finished
 from reskin.translation.masks import open_film_mask
 from reskin.translation.part import Part, part_of_film
 from reskin.translation.targets import check_target
+from reskin.translation.two_sided import TwoSided
 from reskin.types import Direction
 from reskin.video.reader import Frame, VideoReader
 from reskin.video.survey import survey
@@ -41,6 +42,10 @@ _CHECKED_SECONDS = 10
 
 _WAITING_PIXELS = 16_000_000
 """Pixels that may wait before the model (3 bytes each) and behind it (6); never fewer than two batches."""
+
+
+_END = Frames([], [], [])
+"""Follows the last frames where some wait for those to come."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +217,8 @@ class _Translation:
         self.done = self._first_frame = self._segments = 0
         # VP9 keeps transparency beside its packets, where no file but the video itself can hold it.
         self._can_resume = film.engine.can_resume and not writer.has_alpha
+        is_averaged = film.options.looks_ahead and film.options.faces is None and not film.is_grading
+        self._around = TwoSided(film.shot_of) if is_averaged else None
 
     def take_up(self) -> None:
         """Put what earlier processes have done into the writer."""
@@ -223,6 +230,8 @@ class _Translation:
             self._first_frame, self._segments = segment.last + 1, self._segments + 1
         if self._segments:
             self.film.restore(behind, self._first_frame - 1)
+            if self._around is not None:
+                self._around.restore(behind, self._first_frame - 1)
 
     def make(
         self, faces: FilmFaces | None, report: Callable[[VideoProgress], None] | None, batch: int | None
@@ -268,6 +277,8 @@ class _Translation:
             tell()
         ahead = max(2, min(4, _WAITING_PIXELS // (size * pixels)))
         batches = _batches(self._read(), size, self.part.start)
+        if self._around is not None:
+            batches = chain(batches, [_END])
         pipeline(batches, self.film.shrink, translate, self._finish, sink=self._write, ahead=ahead)
 
     def _read(self) -> Iterator[Frame]:
@@ -277,20 +288,26 @@ class _Translation:
             )
         return self.reader.frames(self._first_frame) if self._first_frame else iter(self.reader)
 
-    def _finish(self, frames: Frames) -> Frames:
-        self.film.finish(frames)
-        if frames.is_last and self._can_resume:
-            self.film.keep_finish(frames)
-        return frames
+    def _finish(self, frames: Frames) -> list[Frames]:
+        """Those that can be finished now; what is averaged waits for the frames to come."""
+        ready = [frames]
+        if self._around is not None:
+            ready = self._around.end() if frames is _END else self._around.add(frames)
+        for group in ready:
+            self.film.finish(group)
+            if group.is_last and self._can_resume:
+                self.film.keep_finish(group)
+        return ready
 
-    def _write(self, frames: Frames) -> None:
-        for image, moment, alpha in zip(frames.result, frames.times, frames.alpha, strict=True):
-            self.writer.write(image, moment, alpha)
-        if frames.is_last:
-            segment = self.writer.end_segment(frames.numbers[-1])
-            if self._can_resume:
-                self.job.save(self._segments, segment, frames.state)
-            self._segments += 1
+    def _write(self, ready: list[Frames]) -> None:
+        for frames in ready:
+            for image, moment, alpha in zip(frames.result, frames.times, frames.alpha, strict=True):
+                self.writer.write(image, moment, alpha)
+            if frames.is_last:
+                segment = self.writer.end_segment(frames.numbers[-1])
+                if self._can_resume:
+                    self.job.save(self._segments, segment, frames.state)
+                self._segments += 1
 
 
 def _batches(frames: Iterable[Frame], size: int, start: Fraction) -> Iterator[Frames]:

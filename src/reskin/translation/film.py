@@ -66,6 +66,8 @@ class FilmOptions:
         start: seconds from the beginning of the film at which to begin.
         seconds: how much of the film to translate, in seconds; None for all that follows `start`.
         faces: which faces to translate instead of whole frames; None for whole frames.
+        looks_ahead: whether a translation is averaged with those of the frames before and to come as well;
+            for whole frames of files, and not for models that grade, whose coefficients are smoothed.
 
     Raises:
         SettingsError: a value is out of range.
@@ -80,6 +82,7 @@ class FilmOptions:
     start: float = 0.0
     seconds: float | None = None
     faces: FaceOptions | None = None
+    looks_ahead: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < math.inf:
@@ -214,6 +217,10 @@ class Film:
         self.shots.append(Shot(first))
         self._starts.append(first)
 
+    def shot_of(self, number: int) -> int:
+        """The number of the shot that a frame belongs to, from 0."""
+        return max(0, bisect_right(self._starts, number) - 1)
+
     def check_work_size(self, width: int, height: int, name: str) -> None:
         """Refuse frames that are smaller than what the model is to see (SettingsError).
 
@@ -244,9 +251,9 @@ class Film:
             frames.masks = [self.mask_at(number) for number in frames.numbers]
         for number, picture in zip(frames.numbers, frames.source, strict=True):
             if self._faces is not None:
-                frames.faces.append(self._faces.cut(number, picture, self._bars(self._shot_of(number))))
+                frames.faces.append(self._faces.cut(number, picture, self._bars(self.shot_of(number))))
                 continue
-            inside = self._inside(picture, self._shot_of(number))
+            inside = self._inside(picture, self.shot_of(number))
             frames.small.append(self._seen_by_the_model(picture[inside]))
         return frames
 
@@ -261,7 +268,7 @@ class Film:
             return frames
         for _, run in groupby(zip(frames.numbers, frames.small, strict=True), key=self._alike):
             numbers, pictures = zip(*run, strict=True)
-            shot = self._shot_of(numbers[0])
+            shot = self.shot_of(numbers[0])
             if shot != self._translated_shot:
                 self.engine.reset()
                 self._translated_shot = shot
@@ -271,7 +278,7 @@ class Film:
     def finish(self, frames: Frames) -> Frames:
         """Third stage: frames as they are written."""
         for offset, (number, picture) in enumerate(zip(frames.numbers, frames.source, strict=True)):
-            shot = self._shot_of(number)
+            shot = self.shot_of(number)
             if shot != self._finished_shot:
                 self._stabiliser.reset()
                 self._smoothed, self._finished_shot = None, shot
@@ -315,7 +322,7 @@ class Film:
 
     def restore(self, state: dict[str, Tensor], last: int) -> None:
         """Go on behind frame number `last`, with what the stages remembered there."""
-        self._translated_shot = self._finished_shot = self._shot_of(last)
+        self._translated_shot = self._finished_shot = self.shot_of(last)
         if self._faces is not None:
             self._faces.restore(state)
             return
@@ -327,10 +334,7 @@ class Film:
 
     def _alike(self, numbered: tuple[int, Picture]) -> tuple[int, tuple[int, ...]]:
         """Frames of one shot and size may share a call of the model."""
-        return self._shot_of(numbered[0]), numbered[1].shape
-
-    def _shot_of(self, number: int) -> int:
-        return max(0, bisect_right(self._starts, number) - 1)
+        return self.shot_of(numbered[0]), numbered[1].shape
 
     def _bars(self, shot: int) -> Bars:
         return self.shots[shot].bars if self.options.has_bars and self.shots else (0, 0, 0, 0)

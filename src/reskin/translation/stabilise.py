@@ -65,18 +65,17 @@ class Stabiliser:
 
     def reset(self) -> None:
         """Forget the frames before: a new shot begins."""
-        self._grey: Picture | None = None
         self._film: Picture | None = None
         self._output: Picture | None = None
 
     def state(self) -> dict[str, Picture]:
         """The frame before, as it is needed for the next one; empty behind a cut."""
-        kept = {"grey": self._grey, "film": self._film, "output": self._output}
+        kept = {"film": self._film, "output": self._output}
         return {name: picture for name, picture in kept.items() if picture is not None}
 
     def restore(self, state: dict[str, Picture]) -> None:
         """Go on as the stabiliser did that gave this state."""
-        self._grey, self._film, self._output = (state.get(name) for name in ("grey", "film", "output"))
+        self._film, self._output = (state.get(name) for name in ("film", "output"))
 
     def step(self, film: Picture, translation: Picture) -> Picture:
         """The translation of the next frame, in agreement with the one before.
@@ -98,36 +97,44 @@ class Stabiliser:
             raise ShapeError(f"a translation of {translation.shape} for a frame of {film.shape}")
         if self.strength == 0:
             return translation
-        is_small = min(film.shape[:2]) <= SMALL_PX
-        looked_at = with_alpha(film if is_small else _halved(film))
-        grey = _grey(looked_at)
-        output = with_alpha(translation)
+        seen, output = compared(film), with_alpha(translation)
         if self._output is not None and self._output.shape == output.shape:
-            assert self._grey is not None and self._film is not None
-            flow = _flow(grey, self._grey, is_small=is_small)
-            share = np.float32(self.strength) * _confidence(looked_at, self._film, flow)
+            assert self._film is not None
+            flow = flow_between(seen, self._film, precise=is_small(film))
+            share = np.float32(self.strength) * agreement(seen, self._film, flow)
             output = _blended(output, self._output, flow, share)
-        self._grey, self._film, self._output = grey, looked_at, output
+        self._film, self._output = seen, output
         return np.asarray(cv2.cvtColor(output, cv2.COLOR_RGBA2RGB), np.uint8)
 
 
-def _flow(film: Picture, before: Picture, *, is_small: bool) -> Flow:
-    """Where each pixel of a grey frame (H, W) was in the frame before.
+def compared(film: Picture) -> Picture:
+    """A frame (H, W, 3) as neighbours are compared: RGBA, at half its size where it is large."""
+    return with_alpha(film if is_small(film) else _halved(film))
+
+
+def is_small(film: Picture) -> bool:
+    """Whether frames of this size are compared at their own."""
+    return min(film.shape[:2]) <= SMALL_PX
+
+
+def flow_between(film: Picture, other: Picture, *, precise: bool) -> Flow:
+    """Where each pixel of one frame lies in another, of one size, both as `compared` gives them.
 
     The medium preset is worth its time on small frames only. A new estimator for each pair of frames, so that
     its buffers carry nothing from one pair to the next.
     """
     import cv2
 
-    height, width = film.shape
+    height, width = film.shape[:2]
     below, right = max(0, _LEAST_FLOW_PX - height), max(0, _LEAST_FLOW_PX - width)
+    grey, there = _grey(film), _grey(other)
     if below or right:
-        film, before = (
-            np.asarray(cv2.copyMakeBorder(grey, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
-            for grey in (film, before)
+        grey, there = (
+            np.asarray(cv2.copyMakeBorder(one, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+            for one in (grey, there)
         )
-    preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if is_small else cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
-    flow = cv2.DISOpticalFlow.create(preset).calc(film, before, _NOTHING)
+    preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if precise else cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
+    flow = cv2.DISOpticalFlow.create(preset).calc(grey, there, _NOTHING)
     return np.ascontiguousarray(flow[:height, :width], np.float32)
 
 
@@ -161,6 +168,15 @@ def resized_flow(flow: Flow, height: int, width: int) -> Flow:
     return np.asarray(cv2.resize(flow * scale, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
+def at_size(share: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """A map (h, w) brought to (height, width)."""
+    import cv2
+
+    if share.shape == (height, width):
+        return share
+    return np.asarray(cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
 def warped(picture: Picture, flow: Flow, *, outside: tuple[int, ...] | None = None) -> Picture:
     """A picture moved along a flow by bilinear interpolation: pixel p is taken from p + flow(p).
 
@@ -180,8 +196,8 @@ def warped(picture: Picture, flow: Flow, *, outside: tuple[int, ...] | None = No
     return np.asarray(moved, np.uint8)
 
 
-def _confidence(film: Picture, before: Picture, flow: Flow) -> NDArray[np.float32]:
-    """How far the film (h, w, 4) agrees with its frame before, warped: (h, w) in [0, 1]."""
+def agreement(film: Picture, before: Picture, flow: Flow) -> NDArray[np.float32]:
+    """How far a frame (h, w, 4) agrees with the one before, or another, warped onto it: (h, w) in [0, 1]."""
     import cv2
 
     red, green, blue, _ = cv2.split(cv2.absdiff(film, warped(before, flow, outside=_OUTSIDE)))
@@ -198,6 +214,5 @@ def _blended(translation: Picture, output: Picture, flow: Flow, share: NDArray[n
 
     height, width = translation.shape[:2]
     there = warped(output, resized_flow(flow, height, width))
-    if share.shape != (height, width):
-        share = np.asarray(cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    share = at_size(share, height, width)
     return np.asarray(cv2.blendLinear(there, translation, share, 1 - share), np.uint8)

@@ -148,6 +148,10 @@ def _check(source: Path, out: Path, live: LiveSettings, film: FilmSettings) -> N
         if name in film.model_fields_set:
             flag = spelling(name, type(film).model_fields[name])
             raise SettingsError(f"{flag} for frames that come live", "Leave it out, or translate a file.")
+    if film.steady == "best":
+        raise SettingsError(
+            "--steady best for frames that come live", "Give 0 to 1: those to come are not known."
+        )
     if out == PIPE and film.model_fields_set & {"codec", "quality"}:
         raise SettingsError("--codec or --quality for raw frames", "Leave it out, or give a video as OUT.")
     if live.camera is None:

@@ -35,8 +35,9 @@ class FilmSettings(Settings):
     detail: float | None = Field(default=None, ge=0, le=1)
     """Share of the texture and shapes that the model draws itself which is kept in enlarging, 0 to 1; by
     default 0, with --faces 1."""
-    steady: Annotated[float, BASIC] = Field(default=0.8, ge=0, le=1)
-    """Strength of the stabiliser, 0 (off) to 1."""
+    steady: Annotated[float | Literal["off", "best"], BASIC] = 0.8
+    """Strength of the stabiliser: 0 to 1, off, or best, which looks at the frames to come as well and takes
+    longer; for films in files."""
     bars: Literal["keep", "translate"] = "keep"
     """Black bars beside the picture: leave them as they are, or translate them like all else."""
     deinterlace: Literal["auto", "on", "off"] = "auto"
@@ -52,6 +53,13 @@ class FilmSettings(Settings):
     """Quality of the pictures, 0 (perfect) to 51; 18 looks like the source and is the default."""
     predictor_share: float | None = Field(default=None, ge=0, le=1)
     """For recycle_gan: share of its predictor in a frame, 0 (generator alone) to 1; by default the run's."""
+
+    @field_validator("steady")
+    @classmethod
+    def _is_a_share(cls, value: float | str) -> float | str:
+        if isinstance(value, float) and not 0 <= value <= 1:
+            raise ValueError(f"{value:g} is not from 0 to 1")
+        return value
 
     @field_validator("start", mode="before")
     @classmethod
@@ -80,7 +88,8 @@ class FilmSettings(Settings):
         return FilmOptions(
             work_size=self.work_size,
             detail=self.detail,
-            steady=self.steady,
+            steady=self._strength(),
+            looks_ahead=self.steady == "best",
             has_bars=self.bars == "keep",
             encoding=Encoding(codec=self.codec, quality=self.quality),
             deinterlace=self.deinterlace,
@@ -88,6 +97,13 @@ class FilmSettings(Settings):
             seconds=self.seconds,
             faces=faces,
         )
+
+    def _strength(self) -> float:
+        from reskin.translation.two_sided import STRENGTH_BEHIND
+
+        if isinstance(self.steady, str):
+            return 0.0 if self.steady == "off" else STRENGTH_BEHIND
+        return self.steady
 
 
 class FaceSettings(Settings):
