@@ -104,9 +104,7 @@ def test_given_masks_pull_on_where_the_look_changes() -> None:
     shut(method.gen_a2b)
     shut(method.gen_b2a)  # nothing changes anywhere: half of each mask is missed
     both, worst = replace(batch, mask_a=mask, mask_b=mask), -math.log(LEAST_SHARE)
-    assert terms_of(method, both)["generators"]["mask"] == pytest.approx(
-        2 * (worst / 2 + worst / 2), rel=1e-5
-    )
+    assert terms_of(method, both)["generators"]["mask"] == pytest.approx(2 * worst, rel=0.01)
     assert not method.same_every_step and "mask" not in terms_of(tiny(), batch)["generators"]
 
 
