@@ -32,6 +32,7 @@ GROUND = [
     "unknown",
     "exits",
     "framing",
+    "fetching",
 ]
 """The lowest floor, whose modules may know each other; the test for cycles watches over them."""
 

@@ -47,7 +47,7 @@ def test_lines_between_come_every_interval(monkeypatch: pytest.MonkeyPatch) -> N
     now = 100.0
     monkeypatch.setattr(progress.time, "monotonic", lambda: now)
     stream = io.StringIO()
-    shown = Progress("steps", start=5, stream=stream)
+    shown = Progress("steps", stream=stream)
     shown(5, 105)
     now += 20
     shown(10, 105)
@@ -60,7 +60,7 @@ def test_no_speed_is_made_up_where_no_time_has_passed(monkeypatch: pytest.Monkey
     """A run that goes on for its last few steps is counted once, when it begins and ends."""
     monkeypatch.setattr(progress.time, "monotonic", lambda: 5.0)
     stream = io.StringIO()
-    with progress.Progress("steps", start=2, stream=stream) as shown:
+    with progress.Progress("steps", stream=stream) as shown:
         shown(4, 4)
     assert stream.getvalue() == "4/4 steps · 0 s left\n"
 

@@ -25,8 +25,6 @@ EXCEPTIONS: dict[str, dict[str, tuple[int, str]]] = {
         "video/reader.py:VideoReader._rescued": (4, LOOPS),
     },
     "parameters": {
-        "curation/prepare/clips.py:prepare_clips": (7, OPTIONS),
-        "curation/prepare/frames.py:prepare_frames": (7, OPTIONS),
         "evaluation/evaluate.py:evaluate": (8, OPTIONS),
         "translation/clips.py:translate_video": (10, OPTIONS),
         "translation/folders.py:translate_folder": (8, OPTIONS),

@@ -122,7 +122,6 @@ class Progress:
 
     Args:
         what: what is counted where the report does not say, such as "frames".
-        start: how much was done before this process began, for the rate.
         stream: where to write; standard error by default.
         events: values that every event carries, such as the run folder.
     """
@@ -131,11 +130,10 @@ class Progress:
         self,
         what: str = "",
         *,
-        start: int = 0,
         stream: TextIO | None = None,
         events: dict[str, Any] | None = None,
     ) -> None:
-        self.what, self.start, self.events = what, start, events or {}
+        self.what, self.events = what, events or {}
         self.stream = stream if stream is not None else sys.stderr
         self.is_terminal = bool(self.stream is not None and self.stream.isatty())
         self.counts: dict[str, _Count] = {}
@@ -166,9 +164,9 @@ class Progress:
         what = what or self.what
         now = time.monotonic()
         count = self.counts.get(what)
-        if count is None:
-            count = self.counts[what] = _Count(now, self.start, self.is_terminal)
-        elif done < count.done:  # the same noun again in a later stage: frames taken out, then translated
+        # The clock starts with the first report: what was done before it, or by an earlier process, says
+        # nothing about the speed. The same noun may come again in a later stage.
+        if count is None or done < count.done:
             count = self.counts[what] = _Count(now, done, self.is_terminal)
         count.done = done
         elapsed = now - count.began

@@ -7,23 +7,18 @@ SHA-256 is the one that is written here, so it does not matter who brought it or
 
 from __future__ import annotations
 
-import http.client
 import logging
 import os
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit
 
+from reskin import fetching
 from reskin.errors import RunError, WeightsError
-from reskin.online import check_online
-from reskin.storage import commit, file_digest, free_bytes, lock, storage_error
+from reskin.fetching import Source
+from reskin.progress import Report
+from reskin.storage import file_digest, lock
 
 FOLDER_VARIABLE = "RESKIN_WEIGHTS"
-CACHE_VARIABLE = "RESKIN_CACHE"
 
 ORIGINS = frozenset(
     f"https://{host}"
@@ -31,12 +26,6 @@ ORIGINS = frozenset(
 )
 """The only addresses that anything is fetched from, redirects included."""
 
-Progress = Callable[[int, int], None]
-"""Called with how many of how many bytes are there."""
-
-_CHUNK = 1 << 16
-_ATTEMPTS = 3
-_TIMEOUT_SECONDS = 30.0
 _log = logging.getLogger("reskin")
 
 
@@ -138,7 +127,7 @@ KNOWN: dict[str, Weights] = {
 """Every file of weights that this package uses, by name."""
 
 
-def find_weights(name: str, *, report: Progress | None = None) -> Path:
+def find_weights(name: str, *, report: Report | None = None) -> Path:
     """The file of these weights, fetched into the cache if it is nowhere yet.
 
     Args:
@@ -178,11 +167,7 @@ def local_weights(name: str) -> Path | None:
 
 def cache_folder() -> Path:
     """The folder that fetched weights are kept in; it need not exist."""
-    own = os.environ.get(CACHE_VARIABLE)
-    if own:
-        return Path(own).expanduser() / "weights"
-    shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(shared).expanduser() / "reskin" / "weights"
+    return fetching.cache_folder() / "weights"
 
 
 def _entry(name: str) -> Weights:
@@ -212,7 +197,7 @@ def _check(entry: Weights, path: Path) -> None:
 
 
 def fetch(
-    entry: Weights, folder: Path, *, origins: frozenset[str] = ORIGINS, report: Progress | None = None
+    entry: Weights, folder: Path, *, origins: frozenset[str] = ORIGINS, report: Report | None = None
 ) -> Path:
     """Fetch the file into `folder`; a download that was broken off goes on where it stopped.
 
@@ -224,150 +209,21 @@ def fetch(
 
     Raises:
         WeightsError: no connection, an address outside of `origins`, too many bytes, or another checksum.
-        StorageError: the disk refuses the write.
+        StorageError: the disk is too full for it, or refuses the write.
     """
+    by_hand = (
+        f"Get {entry.address} elsewhere (SHA-256 {entry.sha256}), put it into a folder and set "
+        f"{FOLDER_VARIABLE} to that "
+        f"folder, or put it at {cache_folder() / entry.file}."
+    )
     if not entry.size_bytes:
         what = f"{entry.file} is not here, and is never fetched; it is public at {entry.address}"
-        raise WeightsError(what, _by_hand(entry))
-    part = folder / f"{entry.file}.part"
-    target = folder / entry.file
+        raise WeightsError(what, by_hand)
+    source = Source(entry.address, origins, by_hand, entry.size_bytes, entry.sha256, error=WeightsError)
     try:
         with lock(folder / f".fetch-{entry.name}"):
-            _check_space(entry, folder)
             _log.info("fetching %s (%.1f MB, %s)", entry.address, entry.size_bytes / 1e6, entry.licence)
-            _download(entry, part, origins, report)
-            with commit(target) as temporary:
-                os.replace(part, temporary)
+            return fetching.fetch(source, folder / entry.file, report=report)
     except RunError:
         what = f"another process is fetching {entry.file} into {folder}"
         raise WeightsError(what, "Wait for it, then run the same command again.") from None
-    return target
-
-
-def _check_space(entry: Weights, folder: Path) -> None:
-    free = free_bytes(folder)
-    if free < entry.size_bytes:
-        what = f"{folder} has {free / 1e6:.0f} MB free, {entry.file} needs {entry.size_bytes / 1e6:.0f}"
-        raise WeightsError(what, f"Free some space, or set {CACHE_VARIABLE} to another folder.")
-
-
-def _download(entry: Weights, part: Path, origins: frozenset[str], report: Progress | None) -> None:
-    """Bring `part` to the whole file and check it.
-
-    A broken connection is tried again from where it broke; a whole file with the wrong digest is tried once
-    more from the start if a part of it was there before, for that part may have been of something else.
-    """
-    check_online(entry.address)
-    opener = urllib.request.build_opener(_OnlyTheseOrigins(origins))
-    reason = ""
-    for _ in range(_ATTEMPTS):
-        began_at = part.stat().st_size if part.exists() else 0
-        try:
-            _receive(opener, entry, part, origins=origins, report=report)
-        except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
-            reason = str(getattr(error, "reason", None) or error or type(error).__name__)
-            if isinstance(error, urllib.error.HTTPError) and error.code not in (408, 416, 429, 500, 502, 503):
-                break
-            continue
-        found = file_digest(part)
-        if found.startswith(entry.sha256):
-            return
-        part.unlink()
-        reason = f"what came has the SHA-256 {found}"
-        if not began_at:
-            break
-    raise _unreachable(entry, reason)
-
-
-def _receive(
-    opener: urllib.request.OpenerDirector,
-    entry: Weights,
-    part: Path,
-    *,
-    origins: frozenset[str],
-    report: Progress | None,
-) -> None:
-    """Append to `part` what it lacks.
-
-    Raises:
-        OSError: the connection broke, or the server sent fewer bytes than the file has.
-        WeightsError: the server sends more than the file has, or the address may not be asked.
-        StorageError: the disk refuses the write.
-    """
-    have = part.stat().st_size if part.exists() else 0
-    if have >= entry.size_bytes:
-        return
-    _check_origin(entry.address, origins)
-    request = urllib.request.Request(entry.address, headers={"User-Agent": "reskin"})  # noqa: S310
-    if have:
-        request.add_header("Range", f"bytes={have}-")
-    try:
-        response = opener.open(request, timeout=_TIMEOUT_SECONDS)
-    except urllib.error.HTTPError as error:
-        if error.code == 416:  # the server's file ends before ours does: begin anew
-            part.unlink()
-        raise
-    with response:
-        goes_on = response.status == 206 and _starts_at(response, have)
-        with _appended(part, goes_on) as file:
-            have = _copy(response, file, have if goes_on else 0, entry=entry, report=report)
-    if have < entry.size_bytes:
-        raise OSError(f"the connection ended after {have} of {entry.size_bytes} bytes")
-
-
-def _starts_at(response: Any, offset: int) -> bool:
-    return str(response.headers.get("Content-Range", "")).startswith(f"bytes {offset}-")
-
-
-def _appended(part: Path, goes_on: bool) -> IO[bytes]:
-    try:
-        return open(part, "ab" if goes_on else "wb")
-    except OSError as error:
-        raise storage_error(part, error) from error
-
-
-def _copy(response: Any, file: IO[bytes], have: int, *, entry: Weights, report: Progress | None) -> int:
-    while chunk := response.read(_CHUNK):
-        have += len(chunk)
-        if have > entry.size_bytes:
-            file.truncate(0)
-            raise WeightsError(
-                f"{entry.address} sends more than the {entry.size_bytes} bytes of {entry.file}",
-                _by_hand(entry),
-            )
-        try:
-            file.write(chunk)
-        except OSError as error:
-            raise storage_error(Path(file.name), error) from error
-        if report:
-            report(have, entry.size_bytes)
-    return have
-
-
-def _unreachable(entry: Weights, reason: str) -> WeightsError:
-    return WeightsError(f"{entry.file} cannot be fetched from {entry.address} ({reason})", _by_hand(entry))
-
-
-def _by_hand(entry: Weights) -> str:
-    return (
-        f"Get it elsewhere (SHA-256 {entry.sha256}), put it into a folder and set {FOLDER_VARIABLE} to that "
-        f"folder, or put it at {cache_folder() / entry.file}."
-    )
-
-
-def _check_origin(address: str, origins: frozenset[str]) -> None:
-    parts = urlsplit(address)
-    if f"{parts.scheme}://{parts.hostname}" not in origins:
-        raise WeightsError(
-            f"{address} is not one of the addresses that weights are fetched from",
-            f"Allowed: {', '.join(sorted(origins))}.",
-        )
-
-
-class _OnlyTheseOrigins(urllib.request.HTTPRedirectHandler):
-    def __init__(self, origins: frozenset[str]) -> None:
-        self.origins = origins
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        _check_origin(newurl, self.origins)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)

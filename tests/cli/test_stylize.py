@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import OpenerDirector
 
 import numpy as np
 import pytest
@@ -214,14 +216,12 @@ def test_mistakes_are_one_line(name: str, folder: Path, capsys: pytest.CaptureFi
 def test_weights_that_are_nowhere_name_their_address(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from reskin import weights
-
     def refuse(*_: object, **__: object) -> None:
-        raise OSError("no network")
+        raise URLError("no network")
 
     monkeypatch.delenv("RESKIN_WEIGHTS", raising=False)
     monkeypatch.setenv("RESKIN_CACHE", str(folder / "cache"))
-    monkeypatch.setattr(weights, "_receive", refuse)
+    monkeypatch.setattr(OpenerDirector, "open", refuse)
     words = ["stylize", str(folder / "photo.png"), "--style", str(folder / "wave.png")]
     assert main([*words, "--out", str(folder / "out.png")]) == 2
     said = capsys.readouterr().err.splitlines()[-1]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.reports import Reports
 
 from reskin.errors import SettingsError, VideoError
 from reskin.translation.comparison import Layout, Result, Sheet, compare_films, write_part
@@ -69,9 +70,9 @@ def test_the_line_of_a_wipe_goes_to_the_right_and_back() -> None:
 
 def test_a_comparison_has_the_frames_times_and_sound_of_the_source(tmp_path: Path) -> None:
     source, made = draw(tmp_path / "in.mp4", 20), draw(tmp_path / "made.mp4", 120)
-    seen: list[tuple[int, int | None]] = []
+    seen = Reports()
     out = tmp_path / "out.mp4"
-    compare_films(source, [Result("run", made)], out, "side", report=lambda *at: seen.append(at))
+    compare_films(source, [Result("run", made)], out, "side", report=seen)
     with VideoReader(out) as reader, VideoReader(source) as original:
         frames = list(reader)
         assert [frame.time for frame in frames] == original.times()
@@ -79,7 +80,7 @@ def test_a_comparison_has_the_frames_times_and_sound_of_the_source(tmp_path: Pat
         assert frame.image.shape == (48, 128, 3)
         assert frame.image[40, 32].mean() == pytest.approx(20 + number, abs=3)
         assert frame.image[40, 96].mean() == pytest.approx(120 + number, abs=3)
-    assert probe(out).has_sound and seen[-1] == (20, 20)
+    assert probe(out).has_sound and seen[-1] == (20, 20, "frames compared")
 
 
 def test_a_part_is_compared_with_its_translation(tmp_path: Path) -> None:

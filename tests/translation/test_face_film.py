@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from tests.support.fake_faces import RedDetector, drawn
+from tests.support.reports import Reports
 from tests.translation.test_resume import Mixing, Restless, stopped_after
 from torch import Tensor
 
@@ -24,7 +25,7 @@ from reskin.framing import Framing
 from reskin.images import Picture, write_image
 from reskin.methods.translator import Stream, Translator
 from reskin.translation import face_search
-from reskin.translation.clips import VideoProgress, VideoResult, translate_video
+from reskin.translation.clips import VideoResult, translate_video
 from reskin.translation.face_film import CutFace, follow_face, put_face
 from reskin.translation.face_plan import Cut, FaceOptions, FoundFaces, PlacedFace, SeenFace, plan_faces
 from reskin.translation.film import FilmOptions
@@ -192,18 +193,18 @@ def test_a_search_that_was_stopped_goes_on_at_a_shot(
     _, whole = translated(Greener(), source)
     count = 0
 
-    def stop(seen: VideoProgress) -> None:
+    def stop(done: int, total: int | None, /, what: str = "", unit: str = "") -> None:
         nonlocal count
-        count += seen.what != "frames"
+        count += what != "frames"
         if count == 22:
             raise KeyboardInterrupt
 
     out = tmp_path / "again.mkv"
     with pytest.raises(KeyboardInterrupt):
         translate_video(Greener(), source, out, "a2b", film=FACES, report=stop)
-    reports: list[VideoProgress] = []
-    translate_video(Greener(), source, out, "a2b", film=FACES, report=reports.append)
-    assert [seen.frame for seen in reports if seen.what != "frames"] == list(range(16, 31))
+    reports = Reports()
+    translate_video(Greener(), source, out, "a2b", film=FACES, report=reports)
+    assert [seen.done for seen in reports if seen.what != "frames"] == list(range(16, 31))
     assert all(np.array_equal(one, other) for one, other in zip(whole, frames_of(out), strict=True))
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.support.reports import Reports
 from tests.translation.conftest import Negative
 from tests.translation.test_resume import Restless, stopped_after
 
 from reskin.errors import ImageError, ReskinError, SettingsError
 from reskin.images import Picture, picture_size, read_image, write_image
 from reskin.inference.rendering import Rendering, feathered
-from reskin.translation.clips import VideoProgress, translate_video
+from reskin.translation.clips import translate_video
 from reskin.translation.film import AS_IT_IS, FilmOptions
 from reskin.translation.folders import translate_folder
 from reskin.translation.pictures import translate_image
@@ -159,20 +160,20 @@ def test_a_stopped_film_goes_on_with_its_masks_and_starts_anew_with_others(tmp_p
     mask = mask_folder(tmp_path / "masks", range(53))
     out, film_options = tmp_path / "out.mp4", FilmOptions()
 
-    def run(target: Path) -> list[VideoProgress]:
-        reports: list[VideoProgress] = []
+    def run(target: Path) -> Reports:
+        reports = Reports()
         options: dict[str, Any] = {"rendering": Rendering(mask=mask), "film": film_options}
-        translate_video(Restless(), source, target, "a2b", report=reports.append, **options)
+        translate_video(Restless(), source, target, "a2b", report=reports, **options)
         return reports
 
     run(tmp_path / "whole.mp4")
     stopped_after(1, Restless(), source, out, film_options, rendering=Rendering(mask=mask))
-    assert run(out)[0].before == 20
+    assert run(out)[0].done == 20
     assert out.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     out.unlink()
     stopped_after(1, Restless(), source, out, film_options, rendering=Rendering(mask=mask))
     write_image(mask / "mask30.png", as_picture(shape(3)))
-    assert run(out)[0].before == 0
+    assert run(out)[0].done == 0
 
 
 def test_a_folder_is_translated_again_where_its_masks_were_changed(

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.support.reports import Reports
 from torch import Tensor
 
 from reskin.errors import RunError
 from reskin.inference.rendering import Rendering
 from reskin.methods.translator import Stream, Translator
 from reskin.storage import lock
-from reskin.translation.clips import VideoProgress, translate_video
+from reskin.translation.clips import translate_video
 from reskin.translation.film import FilmOptions
 from reskin.translation.job import Job
 from reskin.types import Direction
@@ -141,13 +142,13 @@ def test_what_was_stopped_equals_what_was_not(
     stopped_after(whole, model(), drawn, out, film)
     kept = leftovers(tmp_path)
     assert len(kept) == 2 and kept[0].startswith(".reskin-film-")
-    again, seen = model(), list[VideoProgress]()
-    made = translate_video(again, drawn, out, "a2b", film=film, report=seen.append)
+    again, seen = model(), Reports()
+    made = translate_video(again, drawn, out, "a2b", film=film, report=seen)
     assert out.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     assert leftovers(tmp_path) == ["out.mp4", "whole.mp4"]
     done = 20 * whole
     assert again.count == made.frames - done  # nothing whole is done again
-    assert seen[0].frame == seen[0].before == done and seen[-1].frame == made.frames
+    assert seen[0].done == done and seen[-1].done == made.frames
 
 
 def test_other_settings_start_anew(tmp_path: Path, drawn: Path) -> None:

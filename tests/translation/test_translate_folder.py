@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.support.reports import Reports
 from torch import Tensor
 
 from reskin.errors import DataError, SettingsError, StorageError
 from reskin.images import read_image
 from reskin.methods.translator import Translator
 from reskin.translation import folders
-from reskin.translation.folders import FolderProgress, translate_folder
+from reskin.translation.folders import translate_folder
 from reskin.translation.pictures import translate_image
 
 
@@ -97,8 +98,8 @@ def test_running_again_makes_only_what_is_new_changed_or_gone(
 def test_stopped_and_run_again_equals_never_stopped(
     tmp_path: Path, source: Path, reflecting: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop_at_third(progress: FolderProgress) -> None:
-        if progress.done == 3:
+    def stop_at_third(done: int, total: int | None, /, what: str = "", unit: str = "") -> None:
+        if done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -128,12 +129,12 @@ def test_unreadable_pictures_are_named_and_left_out(
 ) -> None:
     (source / "a-broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     (source / "z-empty.png").touch()
-    seen: list[FolderProgress] = []
-    result = translate_folder(negative, source, tmp_path / "out", "b2a", report=seen.append)
+    seen = Reports()
+    result = translate_folder(negative, source, tmp_path / "out", "b2a", report=seen)
     assert [path.name for path, _ in result.left_out] == ["a-broken.jpg", "z-empty.png"]
     assert all(str(path) in reason for path, reason in result.left_out)
     assert result.translated == 5 and not (tmp_path / "out" / "z-empty.png").exists()
-    assert (seen[-1].done, seen[-1].total) == (7, 7)
+    assert seen[-1] == (7, 7, "pictures")
     assert [progress.done for progress in seen] == sorted(progress.done for progress in seen)
 
 

@@ -13,13 +13,14 @@ import av
 import numpy as np
 import pytest
 import torch
+from tests.support.reports import Reports
 from torch import Tensor
 
 from reskin.device import Compute
 from reskin.errors import NotAVideoError, NotFiniteError, SettingsError, StorageError, VideoError
 from reskin.methods.translator import Translator
 from reskin.translation import clips
-from reskin.translation.clips import VideoProgress, translate_video
+from reskin.translation.clips import translate_video
 from reskin.translation.film import AS_IT_IS
 from reskin.video.reader import Frame, VideoReader
 from reskin.video.writer import Encoding, Sound, VideoWriter
@@ -104,12 +105,9 @@ def test_a_clip_is_translated_as_its_frames_are(
 
 
 def test_progress_counts_frames(tmp_path: Path, drawn: Path, negative: Translator) -> None:
-    seen: list[VideoProgress] = []
-    as_it_is(negative, drawn, tmp_path / "out.mp4", "a2b", report=seen.append, batch=5)
-    assert [progress.frame for progress in seen] == [5, 10, 12]
-    assert seen[-1].seconds_left == 0.0 and seen[-1].frames == 12
-    assert VideoProgress(0, 12, 1.0).seconds_left is None
-    assert VideoProgress(5, None, 1.0).seconds_left is None
+    seen = Reports()
+    as_it_is(negative, drawn, tmp_path / "out.mp4", "a2b", report=seen, batch=5)
+    assert seen == [(done, 12, "frames") for done in (0, 5, 10, 12)]
 
 
 def test_an_output_that_is_there_is_only_replaced_on_demand(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -52,9 +51,7 @@ def run(words: list[str]) -> int:
     if arguments.archive is None:
         say(f"from {wanted.url}", f"terms: {wanted.terms}")
     with Progress() as progress:
-        done = download_set(
-            wanted, arguments.out, archive=arguments.archive, report=partial(_shown, progress)
-        )
+        done = download_set(wanted, arguments.out, archive=arguments.archive, report=progress)
     if arguments.as_json:
         show_text(json.dumps({**asdict(done), "folder": str(done.folder)}, indent=2))
     say(_summary(done))
@@ -100,9 +97,3 @@ def listing_text() -> str:
                 lines.append(f"  {item.name:<24}{item.counts:<22}{item.shows}{note}")
     lines.append("\nReskin holds none of these pictures; mind their terms (--json shows them).")
     return "\n".join(lines)
-
-
-def _shown(progress: Progress, what: str, done: int, total: int | None) -> None:
-    """Bytes while downloading, as MB, then pictures while unpacking."""
-    of, name = (1_000_000, "MB") if what == "bytes" else (1, "pictures")
-    progress(done // of, None if total is None else max(1, total // of), name)

@@ -77,14 +77,12 @@ def _measure(domains: list[PictureSet]) -> list[MeasuredSet]:
     total = sum(len(domain.manifest.frames) for domain in domains)
     before, measured = 0, []
     with Progress("pictures") as progress:
+
+        def report(done: int, of_domain: int | None, /, what: str = "", unit: str = "") -> None:
+            progress(before + done, total)
+
         for domain in domains:
-            measured.append(
-                measure_set(
-                    domain,
-                    thumbnail_px=thumbnail_edge(total),
-                    report=lambda done, _, before=before: progress(before + done, total),  # type: ignore[misc]
-                )
-            )
+            measured.append(measure_set(domain, thumbnail_px=thumbnail_edge(total), report=report))
             before += len(domain.manifest.frames)
     return measured
 

@@ -17,7 +17,7 @@ from reskin.curation.prepare.dry_run import DryRun, Expected, dry_run_images, dr
 from reskin.curation.prepare.frames import FramesConfig, choose_frames, prepare_frames
 from reskin.curation.prepare.images import ImagesConfig, prepare_images
 from reskin.curation.prepare.presets import FRAMES, with_preset
-from reskin.curation.prepare.videos import Options, Report
+from reskin.curation.prepare.videos import Options
 from reskin.data.manifest import Manifest
 from reskin.errors import SettingsError
 from reskin.exits import PartialError
@@ -137,7 +137,7 @@ def _frames(words: list[str]) -> int:
     with Progress("frames") as progress:
         if arguments.dry_run:
             choose = partial(choose_frames, config=arguments.frames)
-            options = Options(arguments.workers, arguments.add, scanning=_looking(progress))
+            options = Options(arguments.workers, arguments.add, report=progress)
             found = dry_run_videos(
                 "frames", arguments.videos, arguments.out, arguments.frames, choose, options
             )
@@ -147,7 +147,6 @@ def _frames(words: list[str]) -> int:
             arguments.out,
             arguments.frames,
             report=progress,
-            scanning=_looking(progress),
             workers=arguments.workers,
             add=arguments.add,
         )
@@ -159,7 +158,7 @@ def _clips(words: list[str]) -> int:
     with Progress("frames") as progress:
         if arguments.dry_run:
             choose = partial(choose_clips, config=arguments.clips)
-            options = Options(arguments.workers, arguments.add, scanning=_looking(progress))
+            options = Options(arguments.workers, arguments.add, report=progress)
             found = dry_run_videos("clips", arguments.videos, arguments.out, arguments.clips, choose, options)
             return show_dry_run(found, arguments.out, as_json=arguments.as_json)
         manifest = prepare_clips(
@@ -167,7 +166,6 @@ def _clips(words: list[str]) -> int:
             arguments.out,
             arguments.clips,
             report=progress,
-            scanning=_looking(progress),
             workers=arguments.workers,
             add=arguments.add,
         )
@@ -182,10 +180,6 @@ def _images(words: list[str]) -> int:
     with Progress("pictures") as progress:
         manifest = prepare_images(arguments.folder, arguments.out, arguments.images, report=progress)
     return _finish(manifest, arguments.out, "pictures", as_json=arguments.as_json)
-
-
-def _looking(progress: Progress) -> Report:
-    return lambda done, total: progress(done, total, "frames looked through")
 
 
 def _faces(words: list[str]) -> int:

@@ -53,7 +53,7 @@ def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     arguments = parse(Arguments, words, command=COMMAND, merge=lambda given: with_preset(FACES, given))
     if arguments.dry_run:
-        with Progress("frames looked through") as looking:
+        with Progress() as looking:
             found = dry_run_faces(arguments.videos, arguments.out, arguments.faces, report=looking)
         return show_dry_run(found, arguments.out, as_json=arguments.as_json)
     config = _asked(arguments.faces, arguments.out, asks=not arguments.as_json)
@@ -62,7 +62,7 @@ def run(words: list[str]) -> int:
             arguments.videos,
             arguments.out,
             config,
-            report=lambda what, done, total: progress(done, total, what),
+            report=progress,
         )
     if arguments.as_json:
         show_text(json.dumps(summary(manifest, arguments.out)))

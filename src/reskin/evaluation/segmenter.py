@@ -6,7 +6,7 @@ published net was trained on images made small and large again, so that it forgi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from reskin.evaluation.segmenter_config import SegmenterConfig
 from reskin.images import Picture, read_image, to_tensor
 from reskin.metrics.segmentation import IGNORED, ConfusionMatrix, SegmentationScores
 from reskin.networks.fcn import Fcn
+from reskin.progress import Report
 from reskin.storage import commit, file_digest, read_json, write_json
 
 HELD_OUT_EVERY = 5
@@ -111,7 +112,7 @@ def train_segmenter(
     palette: Palette,
     config: SegmenterConfig,
     *,
-    report: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
 ) -> Segmenter:
     """A segmenter of some labelled photos, and its score on others.
 
@@ -147,7 +148,7 @@ def train_segmenter(
             loss.backward()
             optimizer.step()
         schedule.step()
-        if report:
+        if report is not None:
             report(step, config.steps)
     network.eval().requires_grad_(False)
     empty = SegmentationScores(0.0, 0.0, 0.0, (), 0)

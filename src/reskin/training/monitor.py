@@ -43,7 +43,7 @@ class Monitor:
         has_unseen = offers_held_out_losses(method) and not run.rank
         self.unseen = batches.held_out(HELD_OUT_COUNT) if has_unseen else None
         self.board = open_tensorboard(run)
-        self.progress = Progress("steps", start=start, events={"run": str(run.folder)})
+        self.progress = Progress("steps", events={"run": str(run.folder)})
         self.watch = Stopwatch(compute.device)
         before = run.logged("losses"), run.logged("health")
         self.health = Health(

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -21,6 +21,7 @@ from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering, check_single_look
 from reskin.methods.translator import Translator
+from reskin.progress import Report, silent
 from reskin.renames import noted
 from reskin.translation.face_search import FilmFaces
 from reskin.translation.film import Film, FilmOptions, Frames
@@ -49,36 +50,6 @@ _END = Frames([], [], [])
 
 
 @dataclass(frozen=True)
-class VideoProgress:
-    """How far the work is.
-
-    Attributes:
-        frame: frames translated so far.
-        frames: frames in all, or None where the file does not say; a guess in damaged files.
-        seconds: since the start.
-        before: of `frame`, how many an earlier process had translated when this one began.
-        what: what is counted: frames translated, or, before that, frames searched for faces.
-    """
-
-    frame: int
-    frames: int | None
-    seconds: float
-    before: int = 0
-    what: str = "frames"
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Seconds that the rest takes at the speed so far; None where that is not known.
-
-        >>> VideoProgress(frame=10, frames=40, seconds=2.0).seconds_left
-        6.0
-        """
-        if self.frames is None or self.frame == self.before:
-            return None
-        return self.seconds / (self.frame - self.before) * max(0, self.frames - self.frame)
-
-
-@dataclass(frozen=True)
 class VideoResult:
     """What became of a video.
 
@@ -101,7 +72,7 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     out: Path | str,
     direction: Direction,
     *,
-    report: Callable[[VideoProgress], None] | None = None,
+    report: Report = silent,
     compute: Compute | None = None,
     batch: int | None = None,
     rendering: Rendering | None = None,
@@ -119,7 +90,7 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
         source: the video; it is not changed.
         out: the video to write; the ending chooses its container.
         direction: one of the model's.
-        report: called in this thread after each batch.
+        report: called in this thread at the start and after each batch.
         compute: where and how; by default the model's own device in the precision that is fast there.
         batch: frames given to the model at once; by default 1 on a CPU, on a GPU more where frames are small.
         rendering: one style for all frames; a mask for all, or one for each.
@@ -163,11 +134,6 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
             job.clear()
         took = time.monotonic() - started
         return VideoResult(facts["frames"], took, list(facts["notes"]), list(facts["damaged"]))
-
-
-def _tell_search(report: Callable[[VideoProgress], None] | None, done: int, total: int) -> None:
-    if report is not None:
-        report(VideoProgress(done, total, 0.0, what="frames searched for faces"))
 
 
 def _key(engine: Engine, film: FilmOptions, source: Path, out: Path, more: list[object]) -> str:
@@ -233,15 +199,11 @@ class _Translation:
             if self._around is not None:
                 self._around.restore(behind, self._first_frame - 1)
 
-    def make(
-        self, faces: FilmFaces | None, report: Callable[[VideoProgress], None] | None, batch: int | None
-    ) -> None:
+    def make(self, faces: FilmFaces | None, report: Report, batch: int | None) -> None:
         """The whole film; what is to be said of it is kept in the job before it gets its name."""
         _find_shots(self.film, self.reader, self.part, self.job)
         if faces is not None:
-            faces.find(
-                self.film, self.reader, self.part.numbers, self.job, report=partial(_tell_search, report)
-            )
+            faces.find(self.film, self.reader, self.part.numbers, self.job, report=report)
         keep = partial(self._keep_finished, faces)
         with noted(self.writer.path, keep), self.writer:
             self.take_up()
@@ -254,27 +216,21 @@ class _Translation:
         facts = {"frames": self.done, "notes": notes, "damaged": list(self.reader.damaged)}
         self.job.keep_finished(facts, status)
 
-    def run(self, report: Callable[[VideoProgress], None] | None, batch: int | None) -> None:
+    def run(self, report: Report, batch: int | None) -> None:
         """Send every frame that is left through the stages."""
-        started, before = time.monotonic(), self.done
         pixels = self.reader.info.width * self.reader.info.height
         size = batch or _batch_size(self.film.engine, pixels)
         total = self.reader.info.frames if self.part.numbers is None else len(self.part.numbers)
-
-        def tell() -> None:
-            if report is not None:
-                report(VideoProgress(self.done, total, time.monotonic() - started, before))
 
         def translate(frames: Frames) -> Frames:
             self.film.translate(frames)
             if frames.is_last and self._can_resume:
                 self.film.keep_model(frames)
             self.done += len(frames.times)
-            tell()
+            report(self.done, total, what="frames")
             return frames
 
-        if before:
-            tell()
+        report(self.done, total, what="frames")
         ahead = max(2, min(4, _WAITING_PIXELS // (size * pixels)))
         batches = _batches(self._read(), size, self.part.start)
         if self._around is not None:

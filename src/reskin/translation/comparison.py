@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from reskin.errors import SettingsError, VideoError
 from reskin.images import Picture
 from reskin.inference.pipeline import pipeline
+from reskin.progress import Report
 from reskin.translation.film import FilmOptions
 from reskin.translation.part import Part, part_of_film
 from reskin.video.reader import Frame, VideoReader
@@ -54,7 +55,7 @@ def compare_films(
     layout: Layout,
     *,
     film: FilmOptions | None = None,
-    report: Callable[[int, int | None], object] | None = None,
+    report: Report | None = None,
 ) -> None:
     """Write the source and its translations as one film, with the sound of the source.
 
@@ -64,7 +65,7 @@ def compare_films(
         out: the video to write.
         layout: "side" is a row, "grid" a square, "wipe" a line that moves from the source to its translation.
         film: how they were translated: which part of the source, and whether it was deinterlaced.
-        report: called with the frames done and those in all.
+        report: called after each frame.
 
     Raises:
         SettingsError: a wipe of several results, or none is given.
@@ -96,7 +97,7 @@ def compare_films(
             writer.write(*drawn)
             done += 1
             if report is not None:
-                report(done, total)
+                report(done, total, "frames compared")
 
         pipeline(_together(reader, part, others), draw, sink=write)
         writer.ends_at(part.end)

@@ -3,7 +3,7 @@ little."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,7 @@ from reskin.faces.detectors import Face, FaceDetector, open_detector
 from reskin.faces.identity import Look, look_in, look_of
 from reskin.faces.tracks import FaceTracker, TrackedFace, rounded
 from reskin.images import Picture
+from reskin.progress import Report
 from reskin.translation.face_plan import (
     GAP_FRAMES,
     Cut,
@@ -80,7 +81,7 @@ class FilmFaces:
         part: range | None,
         job: Job,
         *,
-        report: Callable[[int, int], None],
+        report: Report,
     ) -> None:
         """Find the faces and have the film translate them.
 
@@ -139,7 +140,7 @@ class FaceSearch:
         self.detector, self.reader, self.part = detector, reader, part
         self.shots, self.has_looks = list(shots) or [Shot(0)], has_looks
 
-    def run(self, job: Job, report: Callable[[int, int], None]) -> FoundFaces:
+    def run(self, job: Job, report: Report) -> FoundFaces:
         """All that is found; what an earlier process has found is taken from `job`.
 
         Args:
@@ -168,7 +169,7 @@ class FaceSearch:
             done = frame.index + 1 - numbers.start - sum(each.searched for each in kept)
             chunk = replace(chunk, searched=done)
             self._look_at(frame, tracker, chunk)
-            report(frame.index + 1 - numbers.start, len(numbers))
+            report(frame.index + 1 - numbers.start, len(numbers), what="frames searched for faces")
         kept.append(self._keep(job, len(kept), chunk))
         return merged(kept)
 

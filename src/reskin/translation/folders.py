@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering, check_mask, mask_path, read_mask
 from reskin.methods.translator import Translator
+from reskin.progress import Report, silent
 from reskin.storage import watched
 from reskin.translation.record import Job, Record
 from reskin.translation.targets import check_folders
@@ -27,21 +28,6 @@ from reskin.types import Direction
 
 _AHEAD = 2
 """Pictures that may wait before and behind the model: a picture can take 300 MB."""
-
-
-@dataclass(frozen=True)
-class FolderProgress:
-    """How far the work is.
-
-    Attributes:
-        done: pictures that are behind us, those skipped or left out included.
-        total: pictures in the folder.
-        seconds: since the start.
-    """
-
-    done: int
-    total: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -131,7 +117,7 @@ def translate_folder(
     out: Path | str,
     direction: Direction,
     *,
-    report: Callable[[FolderProgress], None] | None = None,
+    report: Report = silent,
     compute: Compute | None = None,
     rendering: Rendering | None = None,
     overwrite: bool = False,
@@ -147,7 +133,7 @@ def translate_folder(
         source: folder of pictures; nothing in it is changed.
         out: folder to write to; may lie in `source`.
         direction: one of the model's.
-        report: called in this thread after each picture.
+        report: called in this thread at the start and after each picture.
         compute: where and how; by default the model's own device in the precision that is fast there.
         rendering: styles and masks. With several styles each has a folder in `out`: style1, style2 and so on;
             masks that are saved are in `masks`.
@@ -170,15 +156,12 @@ def translate_folder(
     work = _Work(engine, source, out, todo, record)
     skipped = len(jobs) - len(todo)
 
-    def tell(done: int) -> None:
-        if report is not None:
-            report(FolderProgress(done, len(jobs), time.monotonic() - started))
-
     def translate(item: _Item) -> _Item | None:
         result = work.translate(item)
-        tell(skipped + item.number + 1)
+        report(skipped + item.number + 1, len(jobs), what="pictures")
         return result
 
+    report(skipped, len(jobs), what="pictures")
     if todo:
         record.expect(todo)
         with watched(out):
@@ -187,7 +170,7 @@ def translate_folder(
             finally:
                 record.save()
             record.check_made()
-    tell(len(jobs))
+    report(len(jobs), len(jobs), what="pictures")
     left_out = [(todo[number].path, reason) for number, reason in sorted(work.left_out)]
     left_out += [(path, f"{path}: {reason}") for path, reason in passed_over.items()]
     return FolderResult(work.translated, skipped, left_out, time.monotonic() - started)

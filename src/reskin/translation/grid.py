@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from reskin.images import read_image, resize, write_image
 from reskin.inference.engine import Engine
 from reskin.inference.rendering import Rendering
 from reskin.methods.translator import Translator
+from reskin.progress import Report
 from reskin.translation.targets import check_target
 from reskin.types import Direction
 
@@ -40,7 +41,7 @@ def style_grid(  # noqa: PLR0913 - each is a choice of the caller
     size: int = 256,
     compute: Compute | None = None,
     overwrite: bool = False,
-    report: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
 ) -> None:
     """Write the table of `contents` in `styles` as one picture. Each row is made on its own.
 

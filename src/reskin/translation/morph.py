@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from reskin.images import read_image
 from reskin.inference.engine import Engine
 from reskin.inference.rendering import Rendering
 from reskin.methods.translator import Translator
+from reskin.progress import Report
 from reskin.translation.targets import check_target
 from reskin.types import Direction
 from reskin.video.writer import VideoWriter
@@ -33,7 +33,7 @@ def interpolate(  # noqa: PLR0913 - each is a choice of the caller
     frame_rate: int = 24,
     compute: Compute | None = None,
     overwrite: bool = False,
-    report: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
 ) -> None:
     """Write a video in which the picture goes from the first style to the second in equal steps.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reskin.errors import SettingsError
+from reskin.progress import Report
 from reskin.video.reader import VideoReader
 
 _LOOK_PX = 256
@@ -34,9 +34,7 @@ _NOMINAL_RATE = 25.0
 """The detectors count frames; the rate they are given does not matter to them."""
 
 
-def find_shots(
-    path: Path | str, *, part: range | None = None, progress: Callable[[int, int], None] | None = None
-) -> list[int]:
+def find_shots(path: Path | str, *, part: range | None = None, progress: Report | None = None) -> list[int]:
     """The number of the first frame of each shot, rising; the first is 0, or the first of `part`.
 
     Hard cuts are found by how much a frame differs from the one before, measured against the frames around

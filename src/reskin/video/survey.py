@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from reskin.errors import NoFramesError
+from reskin.progress import Report
 from reskin.spread import spread
 from reskin.types import NO_BARS, Bars
 from reskin.video.bars import DARK_LEVEL, BorderFinder
@@ -41,7 +42,7 @@ def survey(
     *,
     part: range | None = None,
     has_bars: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Report | None = None,
 ) -> list[Shot]:
     """The shots of a video and their borders.
 

@@ -126,7 +126,7 @@ def write_comparison(comparison: Comparison, source: Path, film: FilmOptions, re
             comparison.video,
             comparison.layout,
             film=film,
-            report=lambda done, total: report(done, total, "frames compared"),
+            report=report,
         )
     progress.result("comparison", comparison.video)
     if not made.is_made(comparison.page):

@@ -435,9 +435,7 @@ def _translate(
     if clip.is_dir():
         from reskin.translation.folders import translate_folder
 
-        result = translate_folder(
-            model, clip, target, "a2b", report=lambda at: report(at.done, at.total, "pictures")
-        )
+        result = translate_folder(model, clip, target, "a2b", report=report)
         return [f"{path}: {reason}" for path, reason in result.left_out], []
     trained = RunFolder(run).list_checkpoints()[-1].stat().st_mtime
     from reskin.translation.clips import translate_video
@@ -455,7 +453,7 @@ def _translate(
         clip,
         target,
         "a2b",
-        report=lambda at: report(at.frame, at.frames, "frames"),
+        report=report,
         film=FilmOptions(work_size="full" if is_small else None),
         overwrite=True,
     )

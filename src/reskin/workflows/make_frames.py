@@ -47,7 +47,7 @@ def prepare_set(
     wanted = {"count": count, "size": str(plan["short_side"]), "letterbox": plan["letterbox"]}
     wanted |= {"split": "none"} if leaves_out else {}
     config = parse(FramesConfig, wanted, source=str(out.parents[1] / "make.json"))
-    made = prepare_frames(videos, out, config, report=lambda done, total: report(done, total, "frames"))
+    made = prepare_frames(videos, out, config, report=report)
     if leaves_out:
         _leave_out(out)
         resplit(out, SplitConfig(ratio="9:1"))

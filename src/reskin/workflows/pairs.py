@@ -70,10 +70,7 @@ def make_pairs(
 def _translate(model: Translator, source: Path, out: Path, report: Report) -> None:
     from reskin.translation.folders import translate_folder
 
-    def tell(at: Any) -> None:
-        report(at.done, at.total, "pairs")
-
-    for path, reason in translate_folder(model, source, out, "a2b", report=tell).left_out:
+    for path, reason in translate_folder(model, source, out, "a2b", report=report).left_out:
         _log.warning("no pair is made of %s: %s", path, reason)
 
 

@@ -211,10 +211,7 @@ def _steps_folder(config: StylizeConfig) -> Path:
 def _whole_weights(report: Report) -> Path:
     from reskin.weights import find_weights
 
-    return find_weights(
-        WEIGHTS,
-        report=lambda done, total: report(round(done / 1e6), round(total / 1e6), "MB of weights"),
-    )
+    return find_weights(WEIGHTS, report=report)
 
 
 def _say_size(config: StylizeConfig) -> None:

@@ -17,7 +17,7 @@ from reskin.progress import Report
 
 if TYPE_CHECKING:
     from reskin.methods.translator import Translator
-    from reskin.translation.clips import VideoProgress, VideoResult
+    from reskin.translation.clips import VideoResult
     from reskin.translation.face_plan import FaceOptions
     from reskin.translation.film import FilmOptions
     from reskin.translation.folders import FolderResult
@@ -200,19 +200,12 @@ def translate_any(
     if source.is_dir():
         from reskin.translation.folders import translate_folder
 
-        made = translate_folder(
-            model, source, out, direction, report=lambda at: report(at.done, at.total, "pictures"), **options
-        )
+        made = translate_folder(model, source, out, direction, report=report, **options)
     elif is_video:
         from reskin.translation.clips import translate_video
 
-        def show(at: VideoProgress) -> None:
-            if isinstance(report, progress.Progress):
-                report.start = at.before  # what was there already says nothing about the speed
-            report(at.frame, at.frames, at.what)
-
         made = translate_video(
-            model, source, out, direction, report=show, film=film.options(faces.options()), **options
+            model, source, out, direction, report=report, film=film.options(faces.options()), **options
         )
     elif not _has_pictures(source, out, made_before, options):
         from reskin.translation.pictures import translate_image

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.support.fake_faces import RATE, Place, RedDetector, UprightDetector, film, with_brow
+from tests.support.reports import Reports
 
 from reskin.curation.prepare import dry_run as dry_run_module
 from reskin.curation.prepare import face_cut, face_search, process_pool, tasks, worker
@@ -287,10 +288,10 @@ def test_killed_at_random_moments(clips: list[Path], tmp_path: Path, kills: int)
 
 
 def test_progress_is_told_in_stages(clips: list[Path], tmp_path: Path) -> None:
-    said: list[tuple[str, int, int]] = []
-    manifest = prepare_faces(clips, tmp_path, config(every=2), report=lambda *at: said.append(at))
+    said = Reports()
+    manifest = prepare_faces(clips, tmp_path, config(every=2), report=said)
     number = len(manifest.frames)
-    assert ("frames searched", 42, 42) in said and said[-1] == ("faces cut", number, number)
+    assert (42, 42, "frames searched") in said and said[-1] == (number, number, "faces cut")
 
 
 def face(index: int = 0, **values: Any) -> FaceCandidate:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.support.reports import Reports
 
 from reskin.curation.prepare import extract as extract_module
 from reskin.curation.prepare import videos as videos_module
@@ -155,10 +156,10 @@ def test_a_second_run_decodes_and_writes_nothing(
     first = prepare_frames(clips, tmp_path, config(every=5))
     before = {path: path.stat().st_mtime_ns for path in list_images(tmp_path)}
     monkeypatch.setattr(reader_module, "VideoReader", None)
-    seen: list[tuple[int, int]] = []
-    assert prepare_frames(clips, tmp_path, config(every=5), report=lambda *at: seen.append(at)) == first
+    seen = Reports()
+    assert prepare_frames(clips, tmp_path, config(every=5), report=seen) == first
     assert {path: path.stat().st_mtime_ns for path in list_images(tmp_path)} == before
-    assert seen == [(len(first.frames), len(first.frames))]
+    assert seen == [(len(first.frames), len(first.frames), "frames")]
 
 
 def test_a_removed_picture_is_made_again(clips: list[Path], tmp_path: Path) -> None:
@@ -225,8 +226,8 @@ def test_a_damaged_video_gives_what_is_sound(tmp_path: Path) -> None:
     start = data.index(b"mdat") + (data.index(b"moov") - data.index(b"mdat")) // 2
     data[start : start + 60] = b"\xff" * 60
     clip.write_bytes(data)
-    seen: list[tuple[int, int]] = []
-    manifest = prepare_frames([clip], tmp_path / "out", config(every=1), report=lambda *at: seen.append(at))
+    seen = Reports()
+    manifest = prepare_frames([clip], tmp_path / "out", config(every=1), report=seen)
     assert manifest.damaged and manifest.damaged[0].startswith("d.mp4: ")
     assert 0 < len(manifest.frames) < 64 and seen[-1][0] == seen[-1][1]
     assert len(list_images(tmp_path / "out")) == len(manifest.frames)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from tests.support.drawn_films import everything, shots_film
+from tests.support.reports import Reports
 
 from reskin.curation.prepare import extract as extract_module
 from reskin.curation.prepare import process_pool, worker
@@ -133,13 +134,13 @@ def test_an_aspect_that_changes_is_said(
 
 
 def test_several_processes_give_the_same_bytes(films: list[Path], tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
+    seen = Reports()
     prepare_frames(films, tmp_path / "one", config(every=3, shots=True), workers=1)
-    prepare_frames(
-        films, tmp_path / "two", config(every=3, shots=True), workers=2, report=lambda *at: seen.append(at)
-    )
+    prepare_frames(films, tmp_path / "two", config(every=3, shots=True), workers=2, report=seen)
     assert everything(tmp_path / "one") == everything(tmp_path / "two")
-    assert seen[-1][0] == seen[-1][1] and seen == sorted(seen)
+    for what in ("frames looked through", "frames"):
+        done = [at.done for at in seen if at.what == what]
+        assert done == sorted(done) and done[-1] == [at.total for at in seen if at.what == what][-1]
 
 
 def test_a_script_without_a_guard_may_use_processes(films: list[Path], tmp_path: Path) -> None:

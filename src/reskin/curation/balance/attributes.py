@@ -18,13 +18,11 @@ from PIL import Image
 from reskin.errors import DataError, ImageError
 from reskin.images import Picture, opened_image
 from reskin.paths import read_plain
+from reskin.progress import Report
 from reskin.threads import map_ahead
 
 if TYPE_CHECKING:
     from reskin.faces.detectors import FaceDetector
-
-Report = Callable[[int, int], None]
-"""Called after each picture with how many of how many are done."""
 
 _MOST_TABLE_BYTES = 256 << 20
 """A table of a million pictures is a quarter of this."""
@@ -80,7 +78,7 @@ def measure_pictures(
 
     for number, scores in enumerate(map_ahead(measured, paths), start=1):
         yield scores
-        if report:
+        if report is not None:
             report(number, len(paths))
 
 

@@ -16,11 +16,12 @@ import numpy as np
 
 from reskin.config import Settings
 from reskin.curation.adopt import domains_in, open_set
-from reskin.curation.balance.attributes import MEASURED, Report, measure_pictures, read_column
+from reskin.curation.balance.attributes import MEASURED, measure_pictures, read_column
 from reskin.curation.left_out import other_reasons, use_again
 from reskin.curation.scores import unchanged_scores
 from reskin.data.manifest import Manifest, write_manifest
 from reskin.errors import DataError, SettingsError
+from reskin.progress import Report
 from reskin.storage import lock
 from reskin.types import Split
 from reskin.version import __version__

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter as Tally
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reskin.curation.download.catalog import StandardSet
-from reskin.curation.download.fetch import fetch
 from reskin.curation.download.unpack import sync_disk, unpack_pictures
 from reskin.data.folders import list_images
 from reskin.errors import DataError, RunError
+from reskin.fetching import Source, cache_folder, fetch
+from reskin.progress import Report
 from reskin.storage import file_digest, lock, read_json, storage_error, write_json
 from reskin.version import __version__
 
@@ -23,9 +22,6 @@ RECORD_NAME = "download.json"
 """What came from where, in the folder of the set."""
 PINS_NAME = "downloads.json"
 """The checksum of each set as it was first seen, in the cache folder."""
-
-Report = Callable[[str, int, int | None], None]
-"""Called with "bytes" or "pictures", how many are done, and of how many (None: not known)."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +43,6 @@ class Downloaded:
     counts: dict[str, int]
     was_there: bool = False
     is_pinned_anew: bool = False
-
-
-def cache_folder() -> Path:
-    """Where downloads and their checksums are kept: RESKIN_CACHE, or the system's folder for caches."""
-    if own := os.environ.get("RESKIN_CACHE"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "reskin"
 
 
 def download_set(
@@ -92,7 +80,7 @@ def download_set(
             suffix = ".zip" if wanted.url.endswith(".zip") else ".tar.gz"
             kept = cache / "downloads" / wanted.name / f"archive{suffix}"
             if not kept.exists():
-                fetch(wanted.url, kept, hosts=wanted.hosts, report=_naming("bytes", report))
+                fetch(_source(wanted), kept, report=report)
         else:
             kept = archive
         digest, size = file_digest(kept), kept.stat().st_size
@@ -126,8 +114,10 @@ def _finish(wanted: StandardSet, cache: Path, there: Downloaded) -> None:
             pass  # its lock may have been left as well
 
 
-def _naming(what: str, report: Report | None) -> Callable[[int, int | None], None] | None:
-    return None if report is None else lambda done, total: report(what, done, total)
+def _source(wanted: StandardSet) -> Source:
+    """Where the archive is, and that it may be redirected among the hosts of the set."""
+    origins = frozenset(f"{scheme}://{host}" for scheme in ("http", "https") for host in wanted.hosts)
+    return Source(wanted.url, origins, f"Or fetch {wanted.url} elsewhere and give the archive with --from.")
 
 
 def _already_there(wanted: StandardSet, out: Path) -> Downloaded | None:
@@ -189,7 +179,7 @@ def _unpack(
     shutil.rmtree(beside, ignore_errors=True)  # what a kill left
     try:
         beside.mkdir(parents=True)
-        unpack_pictures(archive, beside, report=_naming("pictures", report))
+        unpack_pictures(archive, beside, report=report)
         counts = dict(Tally(_top(path, beside) for path in list_images(beside)))
         record = {"name": wanted.name, "url": wanted.url, "terms": wanted.terms, **made, "counts": counts}
         write_json(beside / RECORD_NAME, {"reskin": __version__, **record})

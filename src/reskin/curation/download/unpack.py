@@ -19,10 +19,8 @@ from typing import IO
 from reskin.curation.download.tar import BLOCK, check_tar, is_tar, open_tar
 from reskin.errors import DataError, StorageError
 from reskin.image_formats import is_image_name
+from reskin.progress import Report
 from reskin.storage import free_bytes, storage_error
-
-Report = Callable[[int, int | None], None]
-"""Called with how many pictures of how many (None: not known) are unpacked."""
 
 MOST_MEMBERS = 1_000_000
 MOST_RATIO = 200
@@ -85,8 +83,8 @@ def unpack_pictures(archive: Path, folder: Path, *, report: Report | None = None
             seen.add(folded)
             _write(member, folder / path, room)
             done += 1
-            if report:
-                report(done, None)
+            if report is not None:
+                report(done, None, what="pictures")
     if not done:
         raise DataError(f"{archive} holds no picture", "Give the archive of a standard set.")
     _lift_single_folder(folder)

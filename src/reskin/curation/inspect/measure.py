@@ -7,7 +7,7 @@ of a film in 1080p and of a folder of small photographs mean the same.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,8 @@ from reskin.curation.phash import phash
 from reskin.curation.sharpness import sharpness
 from reskin.errors import ImageError
 from reskin.images import Picture, opened_image, shrunk
+from reskin.progress import Report
 from reskin.threads import map_ahead
-
-Report = Callable[[int, int], None]
-"""Called after each picture with how many of how many are done."""
 
 SEEN_SIDE_PX = 256
 """Pictures are measured with their shorter edge at most this long."""
@@ -128,7 +126,7 @@ def look_at_files(
 
     for number, look in enumerate(map_ahead(one, files), start=1):
         yield look
-        if report:
+        if report is not None:
             report(number, len(files))
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reskin.curation.adopt import domains_in, layout_in, open_set
-from reskin.curation.inspect.measure import Look, Report, look_at_files
+from reskin.curation.inspect.measure import Look, look_at_files
 from reskin.curation.leakage import LeakReport, Prints, leaks_among
 from reskin.data.manifest import FrameRecord, Manifest
 from reskin.errors import DataError, ImageError, SettingsError
+from reskin.progress import Report
 from reskin.types import Domain
 
 _SPLITS = ("train", "val", "test")

@@ -26,9 +26,10 @@ from typing import Any
 from reskin.curation.prepare.assign import Unit, split_by, split_units
 from reskin.curation.prepare.config import ClipsConfig
 from reskin.curation.prepare.picks import frames_used, random_picks, shots_used
-from reskin.curation.prepare.videos import Options, Pick, Report, Source, prepare_videos
+from reskin.curation.prepare.videos import Options, Pick, Source, prepare_videos
 from reskin.data.manifest import Manifest
 from reskin.errors import DataError
+from reskin.progress import Report
 from reskin.types import Split
 
 __all__ = ["ClipsConfig", "prepare_clips"]
@@ -43,7 +44,6 @@ def prepare_clips(
     config: ClipsConfig,
     *,
     report: Report | None = None,
-    scanning: Report | None = None,
     workers: int | None = None,
     add: bool = False,
 ) -> Manifest:
@@ -53,7 +53,7 @@ def prepare_clips(
     on. A clip of which a frame is damaged is left out.
     """
 
-    options = Options(workers=workers, add=add, report=report, scanning=scanning)
+    options = Options(workers=workers, add=add, report=report)
     return prepare_videos(videos, out, config, partial(choose_clips, config=config), options)
 
 

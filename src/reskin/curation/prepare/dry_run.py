@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,7 @@ from reskin.errors import DataError, ImageError
 from reskin.faces.detectors import open_detector
 from reskin.images import opened_image, write_image
 from reskin.parsing import parse
+from reskin.progress import Report
 from reskin.spread import spread
 from reskin.threads import num_cores
 from reskin.types import NO_BARS, Bars, Split
@@ -180,7 +181,7 @@ def dry_run_faces(
     config: FacesConfig,
     *,
     workers: int | None = None,
-    report: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
 ) -> DryRun:
     """What `prepare_faces` would do; how many faces there are is not known before they are searched for.
 
@@ -193,7 +194,7 @@ def dry_run_faces(
     pictures = PictureConfig(size=f"{config.size}x{config.size}", fit="cover", format=config.format)
     look = VideoConfig(letterbox="cut", split="block")
     with _Looking(videos, workers) as looking:
-        scans = looking.scan([(0.0, 0.0)] * len(looking.videos), look, Options(scanning=report))
+        scans = looking.scan([(0.0, 0.0)] * len(looking.videos), look, Options(report=report))
         total = sum(len(scan.ticks) for scan in scans)
         every = config.every or max(1, total // (_LOOKS_PER_FACE * config.count))
         found = []
@@ -295,7 +296,8 @@ class _Looking:
             )
             for number, video in enumerate(self.videos)
         ]
-        progress = TotalProgress(options.scanning, [max(1, one["size_bytes"]) for one in self._prints])
+        sizes = [max(1, one["size_bytes"]) for one in self._prints]
+        progress = TotalProgress(options.report, "frames looked through", sizes)
         scans = [parse(Scan, values) for values in self._pool.run(tasks, progress.update)]
         self._scan_seconds = time.perf_counter() - start
         return scans
@@ -345,7 +347,11 @@ class _Looking:
         """Seconds from one thing done to the next, and the result of a task."""
         moments: list[tuple[float, int]] = []
         begun = time.perf_counter()
-        [values] = self._pool.run([task], lambda _, done, __: moments.append((time.perf_counter(), done)))
+
+        def note(_: int, done: int, *__: Any) -> None:
+            moments.append((time.perf_counter(), done))
+
+        [values] = self._pool.run([task], note)
         first = next(((at, done) for at, done in moments if done), (begun, 0))
         last = moments[-1] if moments else (time.perf_counter(), 1)
         if last[1] > first[1]:

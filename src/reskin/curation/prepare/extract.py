@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from reskin.data.manifest import Exact, Number
 from reskin.errors import DamagedVideoError
 from reskin.images import Picture, write_image
 from reskin.parsing import parse
+from reskin.progress import Report
 from reskin.storage import read_json, watched, write_json
 from reskin.threads import map_ahead
 from reskin.types import NO_BARS, Bars
@@ -53,7 +54,7 @@ class Extracted(Settings):
     """Why nothing could be taken; the rest is then empty."""
 
 
-def extract(job: Job, progress: Callable[[int, int], None]) -> Extracted:
+def extract(job: Job, progress: Report) -> Extracted:
     """Do a job, or read from its state what came out when it was done before; pictures that exist stay.
 
     Args:
@@ -77,7 +78,7 @@ def extract(job: Job, progress: Callable[[int, int], None]) -> Extracted:
     return result
 
 
-def _decoded(job: Job, out: Path, progress: Callable[[int, int], None]) -> Extracted:
+def _decoded(job: Job, out: Path, progress: Report) -> Extracted:
     from reskin.video.reader import VideoReader
 
     frames: list[tuple[int, str]] = []

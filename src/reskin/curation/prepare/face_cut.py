@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +11,7 @@ import numpy as np
 from reskin.config import Settings
 from reskin.faces.alignment import cut_out
 from reskin.images import write_image
+from reskin.progress import Report
 from reskin.types import NO_BARS, Bars
 
 
@@ -50,7 +50,7 @@ class FacesCut(Settings):
     """Why the video could not be read to the end of what was asked for."""
 
 
-def cut_faces(cut: FaceCut, progress: Callable[[int, int], None]) -> FacesCut:
+def cut_faces(cut: FaceCut, progress: Report) -> FacesCut:
     """Cut faces out of a video and write them.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +23,7 @@ from reskin.faces.detectors import Face, FaceDetector, open_detector
 from reskin.faces.framing import framed
 from reskin.faces.tracks import FaceTracker, TrackedFace, rounded
 from reskin.framing import Framing
+from reskin.progress import Report
 from reskin.types import Bars
 
 if TYPE_CHECKING:
@@ -110,9 +110,7 @@ class FoundFaces(Settings):
     """Why the video cannot be searched; the rest is then empty."""
 
 
-def search_faces(
-    search: FaceSearch, progress: Callable[[int, int], None], *, detector: FaceDetector | None = None
-) -> FoundFaces:
+def search_faces(search: FaceSearch, progress: Report, *, detector: FaceDetector | None = None) -> FoundFaces:
     """Search frames of a video for faces; one frame is held at a time.
 
     Args:

@@ -11,10 +11,9 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +46,12 @@ from reskin.data.manifest import (
 from reskin.errors import DataError
 from reskin.faces.detectors import open_detector
 from reskin.parsing import parse
+from reskin.progress import Report
 from reskin.storage import lock
 from reskin.types import NO_BARS, Split
 from reskin.version import __version__
 
 __all__ = ["FacesConfig", "prepare_faces"]
-
-Report = Callable[[str, int, int], None]
-"""Called with what is counted ("frames searched", "faces cut"), how many are done, and of how many."""
 
 NOT_STATED = "not stated"
 
@@ -81,7 +78,7 @@ def prepare_faces(
         videos: files, in the order they are listed in the manifest; never written to.
         out: the folder to make.
         config: which faces, how to cut and to split them.
-        report: called with what is counted, how many are done, and of how many.
+        report: called with the progress.
         workers: processes; by default one for each video while there are cores, 0 for none but this one.
 
     Returns:
@@ -151,7 +148,7 @@ class _Run:
         out: the folder to make.
         config: which faces, how to cut and to split them.
         pool: does the work, so that a reader that crashes costs its video only.
-        report: called with the progress; see `Report`.
+        report: called with the progress.
     """
 
     def __init__(self, out: Path, config: FacesConfig, pool: ProcessPool, report: Report | None) -> None:
@@ -159,8 +156,7 @@ class _Run:
 
     def _do(self, what: str, tasks: list[dict[str, Any]], weights: Sequence[int]) -> list[dict[str, Any]]:
         """The results of tasks; `weights` say how much there is to do in each."""
-        report = self.report
-        progress = TotalProgress(report and partial(report, what), weights, is_exact=True)
+        progress = TotalProgress(self.report, what, weights, is_exact=True)
         return self.pool.run(tasks, progress.update)
 
     def find(self, videos: list[Path]) -> tuple[list[_Found], int]:

@@ -11,10 +11,9 @@ from typing import Any
 from reskin.curation.prepare.assign import Unit, split_by, split_units
 from reskin.curation.prepare.config import FramesConfig
 from reskin.curation.prepare.picks import default_every, frames_used, pick_frames
-from reskin.curation.prepare.videos import Options, Pick, Report, Source, prepare_videos
+from reskin.curation.prepare.videos import Options, Pick, Source, prepare_videos
 from reskin.data.manifest import Manifest
-
-__all__ = ["FramesConfig", "Report", "prepare_frames"]
+from reskin.progress import Report
 
 
 def prepare_frames(
@@ -23,7 +22,6 @@ def prepare_frames(
     config: FramesConfig,
     *,
     report: Report | None = None,
-    scanning: Report | None = None,
     workers: int | None = None,
     add: bool = False,
 ) -> Manifest:
@@ -39,8 +37,8 @@ def prepare_frames(
         videos: files, in the order they are listed in the manifest; never written to. Equal files count once.
         out: the folder to make.
         config: which frames, their size and the split.
-        report: called for pictures made.
-        scanning: called for frames looked through for shots, where shots are wanted.
+        report: called with the progress: frames looked through for shots, where shots are wanted, then
+            pictures made.
         workers: processes; by default one for each video while there are cores.
         add: add the videos to those the folder was made of: every picture it has stays where it is, `count`
             and the split are for the new ones, and a video that it holds already adds nothing.
@@ -56,7 +54,7 @@ def prepare_frames(
         StorageError: the disk refuses a write; run the same command again afterwards.
     """
 
-    options = Options(workers=workers, add=add, report=report, scanning=scanning)
+    options = Options(workers=workers, add=add, report=report)
     return prepare_videos(videos, out, config, partial(choose_frames, config=config), options)
 
 

@@ -12,7 +12,7 @@ import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,15 +39,13 @@ from reskin.errors import DataError, ImageError
 from reskin.images import opened_image, write_image
 from reskin.parsing import parse
 from reskin.paths import inside
+from reskin.progress import Report
 from reskin.storage import file_digest, lock, read_json, remove_leftovers, write_json
 from reskin.threads import map_ahead
 from reskin.types import Split
 from reskin.version import __version__
 
 __all__ = ["ImagesConfig", "prepare_images"]
-
-Report = Callable[[int, int], None]
-"""Called after each picture with how many of how many are done."""
 
 _log = logging.getLogger("reskin")
 
@@ -228,7 +226,7 @@ def _made(tasks: Sequence[_Task], workers: int | None, report: Report | None) ->
     squeezed = 0
     for number, (reason, is_squeezed) in enumerate(map_ahead(lambda task: _make(*task), tasks, workers)):
         squeezed += is_squeezed
-        if report:
+        if report is not None:
             report(number + 1, len(tasks))
         yield reason
     if squeezed:

@@ -17,18 +17,19 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, Self
 
 from reskin import errors
 from reskin.curation.prepare.tasks import crash_result, perform
 from reskin.errors import ReskinError, StorageError
+from reskin.progress import Report
 from reskin.threads import num_cores
 
 IN_THIS_PROCESS = 0
 """Number of workers that means: no process but this one."""
 
-Progress = Callable[[int, int, int], None]
-"""Called with the number of a task, and how much of how much of it is done."""
+OfTask = Callable[Concatenate[int, ...], None]
+"""Called with the number of a task, and then as a `Report` of what is done of it."""
 
 _CRASHED = "its reader crashed (signal {number}): the file is damaged or hostile"
 
@@ -76,7 +77,7 @@ class ProcessPool:
         for process in self._processes:
             _stop(process)
 
-    def run(self, tasks: Sequence[dict[str, Any]], progress: Progress) -> list[dict[str, Any]]:
+    def run(self, tasks: Sequence[dict[str, Any]], progress: OfTask) -> list[dict[str, Any]]:
         """Do tasks, several at once.
 
         Args:
@@ -133,7 +134,7 @@ class ProcessPool:
             return self._processes[slot]
 
     def _answer(
-        self, process: subprocess.Popen[str], task: dict[str, Any], progress: Callable[[int, int], None]
+        self, process: subprocess.Popen[str], task: dict[str, Any], progress: Report
     ) -> dict[str, Any]:
         assert process.stdin and process.stdout
         with suppress(BrokenPipeError):  # it has died already; the end of its answers says so below
@@ -166,15 +167,16 @@ class TotalProgress:
 
     Args:
         report: called with what is done and to do of all tasks.
+        what: what is counted.
         weights: the size of each task: how much it has to do, or (not `is_exact`) something in proportion,
             from which the whole is estimated.
         is_exact: see `weights`.
     """
 
     def __init__(
-        self, report: Callable[[int, int], None] | None, weights: Sequence[int], *, is_exact: bool = False
+        self, report: Report | None, what: str, weights: Sequence[int], *, is_exact: bool = False
     ) -> None:
-        self._report, self._weights, self._is_exact = report, weights, is_exact
+        self._report, self._what, self._weights, self._is_exact = report, what, weights, is_exact
         self._done: dict[int, int] = {}
         self._totals: dict[int, int] = {}
         self._last: tuple[int, int] | None = None
@@ -191,7 +193,7 @@ class TotalProgress:
         now = (sum(self._done.values()), whole)
         if now != self._last:
             self._last = now
-            self._report(*now)
+            self._report(*now, self._what)
 
 
 def _video_of(task: dict[str, Any]) -> str:

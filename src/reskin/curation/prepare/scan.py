@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -16,6 +16,7 @@ from reskin.config import Settings
 from reskin.curation.prepare.bars import SAMPLES, find_bars, sample_frames
 from reskin.data.manifest import Exact, Number
 from reskin.images import Picture
+from reskin.progress import Report
 from reskin.types import NO_BARS, Bars
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def scan_video(
     shots: bool,
     bars: bool,
     skip: Sequence[float] = (0.0, 0.0),
-    progress: Callable[[int, int], None] | None = None,
+    progress: Report | None = None,
 ) -> Scan:
     """Look through a video.
 

@@ -13,10 +13,8 @@ from reskin.curation.prepare.face_search import FaceSearch, FoundFaces, search_f
 from reskin.curation.prepare.scan import Scan, scan_video
 from reskin.errors import VideoError
 from reskin.parsing import parse
+from reskin.progress import Report
 from reskin.storage import read_json, write_json
-
-Progress = Callable[[int, int], None]
-"""Called with how many of how many are done."""
 
 
 def scan_task(
@@ -55,7 +53,7 @@ def crash_result(task: dict[str, Any], reason: str) -> dict[str, Any]:
     return parse(results[task["task"]], {"bad": reason}).to_dict()
 
 
-def perform(task: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def perform(task: dict[str, Any], progress: Report) -> dict[str, Any]:
     """Do a task.
 
     Returns:

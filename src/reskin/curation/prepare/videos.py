@@ -40,12 +40,10 @@ from reskin.data.folders import unique_names
 from reskin.data.manifest import FrameRecord, Manifest, Origin, check_made, read_manifest, write_manifest
 from reskin.errors import DataError
 from reskin.parsing import parse
+from reskin.progress import Report
 from reskin.storage import lock, remove_leftovers
 from reskin.types import NO_BARS, Split
 from reskin.version import __version__
-
-Report = Callable[[int, int], None]
-"""Called now and then with how many of how many are done."""
 
 _log = logging.getLogger("reskin")
 
@@ -88,14 +86,12 @@ class Options:
     Attributes:
         workers: processes; None for one for each video while there are cores.
         add: add the videos to what the folder holds.
-        report: called for the pictures.
-        scanning: called for frames that are looked through for shots.
+        report: called with the progress: frames looked through for shots, then pictures made.
     """
 
     workers: int | None = None
     add: bool = False
     report: Report | None = None
-    scanning: Report | None = None
 
 
 def prepare_videos(
@@ -171,8 +167,8 @@ def _whole(
         with ProcessPool(num_workers(videos, options.workers)) as pool:
             pool.run(tasks, lambda *_: None)
         shutil.rmtree(out / STATE, ignore_errors=True)
-    if options.report:
-        options.report(total, total)
+    if options.report is not None:
+        options.report(total, total, "frames")
     return manifest
 
 
@@ -265,7 +261,7 @@ class _Run:
             for number, video in enumerate(self.videos)
         ]
         sizes = [max(1, print_["size_bytes"]) for print_ in self.plan["sources"]]
-        progress = TotalProgress(self.options.scanning, sizes)
+        progress = TotalProgress(self.options.report, "frames looked through", sizes)
         found = self.pool.run(tasks, progress.update)
         scans = [parse(Scan, values) for values in found]
         for video, scan in zip(self.videos, scans, strict=True):
@@ -306,7 +302,7 @@ class _Run:
             video, bars = self.videos[number], scans[number].bars
             tasks.append(extract_task(_job(video, self.out, self.first + number, files, self.config, bars)))
         counts = [len(task["job"]["files"]) for task in tasks]
-        progress = TotalProgress(self.options.report, counts, is_exact=True)
+        progress = TotalProgress(self.options.report, "frames", counts, is_exact=True)
         found = self.pool.run(tasks, progress.update)
         for number, values in zip(todo, found, strict=True):
             results[number] = parse(Extracted, values)

@@ -32,10 +32,13 @@ def main() -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
+    def report(done: int, total: int | None, /, what: str = "", unit: str = "") -> None:
+        say({"done": done, "total": total})
+
     while True:
         task = json.loads(lines.get())
         try:
-            say({"result": perform(task, lambda done, total: say({"done": done, "total": total}))})
+            say({"result": perform(task, report)})
         except ReskinError as error:
             say({"error": type(error).__name__, "what": error.what, "fix": error.fix})
         except Exception:  # our own bug: it is shown by the parent, with its trace

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,8 @@ from reskin.curation.screen.config import DAMAGED, RULES
 from reskin.curation.screen.rule import PictureView
 from reskin.errors import ImageError
 from reskin.images import opened_image
+from reskin.progress import Report
 from reskin.threads import map_ahead
-
-Report = Callable[[int, int], None]
-"""Called after each picture with how many of how many are done."""
 
 _DIGITS = 4
 
@@ -84,5 +82,5 @@ def measure_missing(sets: Sequence[Measured], *, report: Report | None = None) -
             one.scores[place], one.faults[place] = scores, fault
         else:
             one.scores[place] |= scores  # what others found out about the picture stays
-        if report:
+        if report is not None:
             report(number + 1, len(work))

@@ -22,13 +22,14 @@ from reskin.curation.screen.config import DAMAGED, DROPPED, RULES, ScreenConfig
 from reskin.curation.screen.duplicates import DUPLICATE, Candidate, Duplicate, find_duplicates
 from reskin.curation.screen.light import DARK
 from reskin.curation.screen.manual import ByHand, Patterns, Verdict, read_patterns, read_verdicts
-from reskin.curation.screen.measure import Measured, Report, Scores, hash_of, measure_missing
+from reskin.curation.screen.measure import Measured, Scores, hash_of, measure_missing
 from reskin.curation.screen.overlay import MOST_PICTURES, OVERLAY, Overlay, find_overlay, small_grey
 from reskin.curation.screen.result import DomainResult, Finding, ScreenResult
 from reskin.curation.screen.size import ASPECT, SMALL, size_scores
 from reskin.data.manifest import FrameRecord, Manifest, write_manifest
 from reskin.errors import ImageError, SettingsError
 from reskin.images import read_image
+from reskin.progress import Report
 from reskin.spread import spread
 from reskin.storage import lock
 from reskin.version import __version__
