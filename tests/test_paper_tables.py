@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks import paper_tables
+from benchmarks.learning_curves import curve_lines, learning_curve, trained_with
 from PIL import Image
 
 from reskin.evaluation.palettes import find_palette
 from reskin.images import read_image
 from reskin.metrics.segmentation import IGNORED
+from reskin.runs.folder import RunFolder
+from reskin.storage import write_json
 from reskin.workflows.study.table import StudyTable, TableCell
 
 
@@ -37,7 +40,7 @@ def test_rows_stand_with_the_published_ones_and_their_order_is_compared() -> Non
     lines = paper_tables.form(found, rows, "fcn", "cityscapes")
     assert lines[2] == "| CoGAN | 0.300 | 0.300 | 0.300 |"
     assert lines[3] == "| *CoGAN, published: other data and protocol* | *0.40* | *0.10* | *0.06* |"
-    assert "2 of 3 pairs" in lines[-2] and "CoGAN and CycleGAN" in lines[-2]
+    assert "2 of 3 pairs" in lines[-2] and "CoGAN above CycleGAN" in lines[-2]
     # Of a method that goes one way, photo to labels comes from the study with the domains exchanged.
     labels = paper_tables.form(found, rows, "label", "cityscapes")
     assert "| pix2pix | 0.900 | 0.900 | 0.900 |" in labels
@@ -90,3 +93,56 @@ def test_a_real_set_is_cut_to_squares_with_a_validation_split(
     assert counts == {"trainA": 5, "trainB": 5, "valA": 1, "valB": 1, "testA": 6, "testB": 6}
     labels = palette.decode(read_image(tmp_path / "out" / "valA" / "4.png"))
     assert labels.shape == (64, 64) and set(np.unique(labels)) == {4, IGNORED}
+
+
+def seeded(values: dict[str, tuple[float, ...]]) -> dict[str, StudyTable]:
+    found = studies(dict.fromkeys(values, 0.0))
+    for label, seeds in values.items():
+        for column in found["labels2photo"].cells["last"][label]:
+            found["labels2photo"].cells["last"][label][column] = TableCell(sum(seeds) / 3, seeds=seeds)
+    return found
+
+
+def test_pairs_that_contradict_the_paper_are_told_from_those_that_seeds_cannot_order() -> None:
+    """Published class IoU of labels to photo: CoGAN .06, SimGAN .04, CycleGAN .11."""
+    rows = {"cogan": "CoGAN", "simgan": "SimGAN", "cyclegan": "CycleGAN"}
+    found = seeded({"cogan": (0.5, 0.51, 0.49), "simgan": (0.6, 0.61, 0.59), "cyclegan": (0.3, 0.9, 0.1)})
+    known = {order.titles: order for order in paper_tables.orders(found, rows, "fcn", "cityscapes")}
+    assert set(known) == {("CoGAN", "SimGAN"), ("CycleGAN", "CoGAN"), ("CycleGAN", "SimGAN")}
+    sure = known["CoGAN", "SimGAN"]
+    assert not sure.agrees and sure.is_sure and sure.gap == pytest.approx(0.02)
+    assert not known["CycleGAN", "SimGAN"].is_sure and not known["CycleGAN", "SimGAN"].agrees
+    full = dict.fromkeys([*paper_tables.METHODS, *paper_tables.ABLATIONS], (0.2, 0.21, 0.19))
+    full |= {"simgan": (0.6, 0.61, 0.59)}
+    (sentence,) = paper_tables.why(seeded(full))
+    assert "SimGAN above CoGAN" in sentence and "SimGAN above CycleGAN" in sentence.split("contradict")[1]
+    assert "3 of" not in sentence.split("contradict")[1]
+
+
+@pytest.mark.parametrize(("last", "says"), [(0.97, "has stopped"), (0.5, "was still"), (1.4, "has stopped")])
+def test_a_curve_says_whether_a_row_has_stopped_improving(tmp_path: Path, last: float, says: str) -> None:
+    for seed in range(2):
+        files = RunFolder(tmp_path / str(seed) / "run")
+        files.folder.mkdir(parents=True)
+        write_json(files.config, {"method": "cyclegan", "resolved": {"steps": 200}})
+        for tenth in (1, 2, 3, 4, 5, 7, 8, 9, 10):
+            step = 20 * tenth - (3 if tenth < 10 else 0)  # a cell's scores wait while they are dear
+            value = 10.0 + seed if tenth < 10 else (10.0 + seed) * last
+            files.append_validation(step, {"swd_a2b": value}, value, 0.1)
+    curve = learning_curve("CycleGAN", tmp_path)
+    assert curve.seeds == 2 and curve.means[0] == 10.5 and curve.means[5] is None
+    assert curve.means[-1] == pytest.approx(10.5 * last)
+    lines = curve_lines([curve, learning_curve("pix2pix", tmp_path / "none")])
+    assert (
+        f"| CycleGAN | 2 | 10.5 | 10.5 | 10.5 | 10.5 | 10.5 | – | 10.5 | 10.5 | 10.5 | {10.5 * last:.1f} |"
+        in lines
+    )
+    assert f"- CycleGAN {says}" in lines[-2] and "nothing can be said" in lines[-1]
+
+
+def test_versions_come_from_the_runs(tmp_path: Path) -> None:
+    study = tmp_path / "labels2photo"
+    assert "nothing yet" in trained_with([study])
+    write_json(study / "cells" / "x" / "0" / "run" / "config.json", {"reskin": "0.0.9", "torch": "2.1"})
+    (tmp_path / "trained_by.txt").write_text("commit abc\n", encoding="utf-8")
+    assert trained_with([study]) == "Trained with reskin 0.0.9, torch 2.1; commit abc (1 trainings)."

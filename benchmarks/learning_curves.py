@@ -1,0 +1,106 @@
+"""Whether rows of a study had stopped improving when they ended: their validation scores by tenths."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reskin.runs.folder import RunFolder
+from reskin.runs.record import read_run
+from reskin.storage import read_json
+
+TENTHS = 10
+STOPPED_SHARE = 0.05
+"""A row has stopped improving if its last three tenths take less than this share off its score."""
+BEFORE = 7
+"""The tenth that the end is compared with."""
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Validation scores of a row; lower is better.
+
+    Attributes:
+        title: of the row.
+        seeds: seeds that have scores.
+        means: over the seeds at each tenth of the training; None where no seed was scored there.
+    """
+
+    title: str
+    seeds: int
+    means: tuple[float | None, ...]
+
+    def verdict(self) -> str:
+        """One sentence on whether it has stopped improving."""
+        end, before = self.means[-1], self.means[BEFORE - 1]
+        if end is None or before is None:
+            return f"{self.title} was not scored at {BEFORE} tenths and at the end: nothing can be said."
+        change = (before - end) / before if before else 0.0
+        found = (
+            f"{abs(change):.1%} {'lower' if change >= 0 else 'higher'} at the end than after {BEFORE} tenths"
+        )
+        if change < STOPPED_SHARE:
+            return f"{self.title} has stopped improving: its score is {found}."
+        return f"{self.title} was still improving: its score is {found}."
+
+
+def learning_curve(title: str, row: Path) -> LearningCurve:
+    """The curve of a row of a study.
+
+    Args:
+        title: of the row.
+        row: its folder, with one folder for each seed.
+    """
+    seeds = [found for path in sorted(row.glob("*/run")) if any(found := _at_tenths(path))]
+    columns = [[one[tenth] for one in seeds] for tenth in range(TENTHS)]
+    return LearningCurve(title, len(seeds), tuple(_mean(column) for column in columns))
+
+
+def _at_tenths(run: Path) -> list[float | None]:
+    """The validation score nearest to each tenth, at most half a tenth away; None where there is none."""
+    steps = read_run(run).steps or 0
+    rows = {int(row["step"]): float(row["mean"]) for row in RunFolder(run).validation_rows()}
+    found: list[float | None] = []
+    for tenth in range(1, TENTHS + 1):
+        wanted = steps * tenth / TENTHS
+        nearest = min(rows, key=lambda step: abs(step - wanted), default=None)
+        is_near = nearest is not None and abs(nearest - wanted) <= steps / TENTHS / 2
+        found.append(rows[nearest] if is_near and nearest is not None else None)
+    return found
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def curve_lines(curves: Sequence[LearningCurve]) -> list[str]:
+    """A table of the curves and a sentence on each."""
+    tenths = [f"{tenth / TENTHS:.1f}" for tenth in range(1, TENTHS + 1)]
+    lines = [
+        "Sliced Wasserstein distance to the validation photos and labels (x 1000, lower is better), mean "
+        "over the directions and the seeds, after each tenth of the training:",
+        "",
+        f"| row | seeds | {' | '.join(tenths)} |",
+        "|" + "---|" * (TENTHS + 2),
+    ]
+    for curve in curves:
+        cells = ["–" if mean is None else f"{mean:.1f}" for mean in curve.means]
+        lines.append(f"| {curve.title} | {curve.seeds} | {' | '.join(cells)} |")
+    return [*lines, "", *(f"- {curve.verdict()}" for curve in curves)]
+
+
+def trained_with(studies: Sequence[Path]) -> str:
+    """The package and torch versions that the runs in studies were trained with.
+
+    A file trained_by.txt beside a study adds what only whoever started it knows, such as the commit.
+    """
+    runs = [run for study in studies for run in sorted(study.glob("cells/*/*/run/config.json"))]
+    configs = [read_json(run) for run in runs]
+    versions = {f"reskin {each.get('reskin', '?')}, torch {each.get('torch', '?')}" for each in configs}
+    files = {study.parent / "trained_by.txt" for study in studies}
+    notes = [path.read_text(encoding="utf-8").strip() for path in sorted(files) if path.is_file()]
+    known = "; ".join(filter(None, [*sorted(versions), *notes]))
+    return f"Trained with {known or 'nothing yet'} ({len(runs)} trainings)."
