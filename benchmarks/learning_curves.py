@@ -13,9 +13,9 @@ from reskin.storage import read_json
 
 TENTHS = 10
 STOPPED_SHARE = 0.05
-"""A row has stopped improving if its last three tenths take less than this share off its score."""
-BEFORE = 7
-"""The tenth that the end is compared with."""
+"""A row has stopped improving if its last three to five tenths take less than this share off its score."""
+EARLIEST, BEFORE = 5, 7
+"""The end is compared with the last of these tenths that has scores: they wait while they are dear."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,15 @@ class LearningCurve:
 
     def verdict(self) -> str:
         """One sentence on whether it has stopped improving."""
-        end, before = self.means[-1], self.means[BEFORE - 1]
-        if end is None or before is None:
-            return f"{self.title} was not scored at {BEFORE} tenths and at the end: nothing can be said."
+        end = self.means[-1]
+        known = [tenth for tenth in range(EARLIEST, BEFORE + 1) if self.means[tenth - 1] is not None]
+        if end is None or not known:
+            return f"{self.title} lacks scores after half of it or at the end: nothing can be said."
+        tenth = known[-1]
+        before = self.means[tenth - 1] or 0.0
         change = (before - end) / before if before else 0.0
         found = (
-            f"{abs(change):.1%} {'lower' if change >= 0 else 'higher'} at the end than after {BEFORE} tenths"
+            f"{abs(change):.1%} {'lower' if change >= 0 else 'higher'} at the end than after {tenth} tenths"
         )
         if change < STOPPED_SHARE:
             return f"{self.title} has stopped improving: its score is {found}."

@@ -1,349 +1,394 @@
-"""Every method on the same drawn worlds, with the same budget and three seeds: `make toy-table`.
+"""Every method on the same drawn worlds, each with the same small search: `make toy-table`.
 
-python -m benchmarks.toy [METHOD ...] [--steps 400] [--seeds 3] [--processes 2] [--out docs/results/toy.md]
+python -m benchmarks.toy [METHOD ...] [--steps 250] [--seconds 30] [--seeds 5] [--page] [--out FILE]
 
 A is a film, B a game, both drawn; no scene is in both. The truth of every test frame is known, so outputs are
-compared with it. A method and seed that was measured before with the same settings is not measured again: the
-rows are kept in build/toy. Methods that need VGG weights take those of RESKIN_TEST_DATA (or shared/data)
-and are named as left out where there are none.
+compared with it. Each row is tried with four settings on a validation world of other scenes; the best one is
+trained with every seed for equal steps and for equal seconds of CPU time. Rows that stay below the untouched
+input are trained again without each of their terms. Whatever was measured before is not measured again, so a
+table that was stopped goes on; `--page` writes the page of what is there. Methods that need VGG weights take
+those of RESKIN_TEST_DATA (or shared/data) and are named as left out where there are none.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-import math
-import multiprocessing
-import os
-import shutil
 import statistics
-import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from benchmarks.toy_cells import (
+    BATCH,
+    EDGE,
+    EMA_DECAY,
+    EXAMPLES,
+    SEARCH_SEED,
+    SHOWN,
+    SMALL,
+    TEST_FRAMES,
+    TRAINING_FRAMES,
+    VALIDATION_FRAMES,
+    Budget,
+    cell,
+    cell_file,
+    fields_of,
+    find_weights,
+    needs_weights,
+    scores_of,
+    settings_of,
+    trials_of,
+    world,
+)
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
-from reskin.device import choose_compute
-from reskin.evaluation.evaluate import evaluate
-from reskin.evaluation.scores import Score
+from reskin.errors import SettingsError
+from reskin.evaluation.reinhard import Reinhard, measure
 from reskin.images import read_image, to_image, to_tensor, write_image
-from reskin.inference.engine import Engine
 from reskin.methods import find_trained, trained_names
-from reskin.methods.styled import Styled
-from reskin.methods.translator import Translator
 from reskin.parsing import parse
-from reskin.runs.load import load
-from reskin.storage import commit, read_json, write_json
-from reskin.training.pretrained import load_features
-from reskin.training.start import train_run
-from reskin.types import Batch, Step
-from reskin.worlds.footage import Footage
+from reskin.significance import t_interval
+from reskin.storage import commit
 
-SIDE, TRAINING_FRAMES, TEST_FRAMES, BATCH = 64, 480, 40, 4
-FOLDER = Path("build/toy")
-SMALL = {
-    "width": 16,
-    "disc_width": 16,
-    "style_width": 16,
-    "mlp_width": 64,
-    "blocks": 3,
-    "downsamplings": 6,
-    "disc_layers": 2,
-    "scales": 2,
-    "picture_size": SIDE,
-    "ssim_scales": 3,
-    "feature_size": SIDE,
-}
-"""Small values for settings of these names, whichever method has them."""
-OWN: dict[str, dict[str, Any]] = {
-    "cogan": {"inversion_steps": 60, "restarts": 2},
-    "fast_style": {
-        "feature_convention": "normalised",
-        "style_layers": ("relu1_1", "relu2_1", "relu3_1"),
-        "content_layer": "relu3_1",
-        "content_weight": 1.0,
-        "style_weight": 3e3,
-        "learning_rate": 5e-3,
-    },
-    "feature_gan": {"feature_layer": "relu3_1"},
-}
-"""Settings of one method only: what its weights or its search allow here."""
 ABLATIONS = ("cyclegan:cycle_alone", "cyclegan:gan_alone")
 """Presets that take something out of a method, to show what it was there for."""
-PAIRED_NOTE = "learns from pairs"
-TIMED_STEPS = 8
-SHOWN, LABEL_PX = (0, 7, 14, 21, 28, 35), 130
-
-
-def main() -> None:
-    """Draw, train, measure, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("methods", nargs="*", help="some methods only; the table then has these rows")
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="trainings at a time")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/toy.md"))
-    arguments = parser.parse_args()
-    draw(FOLDER / "data")
-    names = arguments.methods or [*trained_names(), *ABLATIONS]
-    weights = find_weights()
-    left_out = [name for name in names if needs_weights(name) and weights is None]
-    jobs = [
-        (name, seed, arguments.steps, weights)
-        for name in names
-        if name not in left_out
-        for seed in range(arguments.seeds)
-    ]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(arguments.processes, mp_context=context) as pool:
-        rows = list(pool.map(measured, *zip(*jobs, strict=True)))
-    by_method: dict[str, list[dict[str, Any]]] = {}
-    for (name, *_), row in zip(jobs, rows, strict=True):
-        by_method.setdefault(name, []).append(row)
-    seconds = {name: seconds_a_step(name, weights) for name in by_method}
-    text = page(by_method, seconds, left_out, arguments.steps)
-    draw_outputs(by_method, arguments.out.with_suffix(".jpg"))
-    with commit(arguments.out) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    print(text)
-
-
-def draw(folder: Path) -> None:
-    """Training and test frames of both worlds, pairs for those that need them, and the truth."""
-    if (folder / "done").exists():
-        return
-    for look, seed, side in (("film", 11, "A"), ("game", 12, "B")):
-        write_frames(look, seed, TRAINING_FRAMES, {"image": folder / "unpaired" / f"train{side}"})
-        test = {"image": folder / "unpaired" / f"test{side}", "other": folder / f"truth{side}"}
-        write_frames(look, seed + 10, TEST_FRAMES, test)
-    pairs = {"image": folder / "paired" / "trainA", "other": folder / "paired" / "trainB"}
-    write_frames("film", 11, TRAINING_FRAMES, pairs)
-    (folder / "done").touch()
-
-
-def write_frames(look: Any, seed: int, count: int, folders: dict[str, Path]) -> None:
-    """`count` frames, each of another scene, as PNG files."""
-    footage = Footage(look, seed=seed, frames=count, size=(SIDE, SIDE), scene_frames=1)
-    for index in range(count):
-        frame = footage.frame(index)
-        for which, folder in folders.items():
-            folder.mkdir(parents=True, exist_ok=True)
-            write_image(folder / f"{index:04d}.png", getattr(frame, which))
-
-
-def find_weights() -> Path | None:
-    """The small VGG file of the test data, None where it is not."""
-    shared = Path(os.environ.get("RESKIN_TEST_DATA", "shared/data"))
-    path = (shared / "weights" / "vgg19_normalised_relu3_1.pth").absolute()
-    return path if path.is_file() else None
-
-
-def needs_weights(name: str) -> bool:
-    """Whether a method cannot learn without VGG weights (for MUNIT and UNIT they are a choice)."""
-    fields = find_trained(name.partition(":")[0]).Config.model_fields
-    return "feature_weights" in fields and name not in ("munit", "unit")
-
-
-def settings_of(name: str, weights: Path | None) -> dict[str, Any]:
-    """What a method is trained with here: its own defaults, made small."""
-    name, _, preset = name.partition(":")
-    method = find_trained(name)
-    fields = method.Config.model_fields
-    settings: dict[str, Any] = {key: value for key, value in SMALL.items() if key in fields}
-    if preset:
-        chosen = method.presets[preset].settings
-        settings = {key: value for key, value in chosen.items() if key in fields} | settings
-    if fields["learning_rate"].default < 5e-4:
-        settings["learning_rate"] = 5e-4
-    if needs_weights(name):
-        settings["feature_weights"] = weights
-    return settings | OWN.get(name, {})
-
-
-def measured(name: str, seed: int, steps: int, weights: Path | None) -> dict[str, Any]:
-    """One training and its scores, from build/toy where they are known."""
-    torch.set_num_threads(1)
-    settings = settings_of(name, weights)
-    common = {"steps": steps, "seed": seed, "batch": BATCH, "preprocess": "none", "device": "cpu"}
-    common |= {"precision": "fp32", "sample_every": steps, "ema": 0.99, "log_every": 50}
-    known = json.dumps([name, common, {k: str(v) for k, v in settings.items()}], sort_keys=True)
-    digest = hashlib.sha256(known.encode()).hexdigest()[:12]
-    kept = FOLDER / "rows" / f"{name.replace(':', '-')}-{seed}-{digest}.json"
-    if kept.exists():
-        return read_json(kept)
-    method = name.partition(":")[0]
-    data = FOLDER / "data" / ("paired" if find_trained(method).pairing == "paired" else "unpaired")
-    run = FOLDER / "runs" / f"{name.replace(':', '-')}-{seed}"
-    shutil.rmtree(run, ignore_errors=True)
-    train_run(method, out=run, a=data, b=data, **common, **settings)
-    row = scores_of(load(run, device="cpu"))
-    model = load(run, device="cpu")
-    row["weights"] = sum(parameter.numel() for parameter in model.parameters())
-    write_json(kept, row)
-    return row
-
-
-def seconds_a_step(name: str, weights: Path | None) -> float:
-    """Median of a few steps on one thread, one method after the other, when no training runs."""
-    torch.set_num_threads(1)
-    kind = find_trained(name.partition(":")[0])
-    method = kind(parse(kind.Config, settings_of(name, weights)))
-    method.prepare_training(load_features)
-    a, b = torch.rand((2, BATCH, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(0)) * 2 - 1
-    times = []
-    for step in range(1, TIMED_STEPS + 3):
-        began = time.perf_counter()
-        method.training_step(Batch(a, b), Step(step, TIMED_STEPS))
-        times.append(time.perf_counter() - began)
-    return statistics.median(times[2:])
-
-
-def scores_of(model: Translator) -> dict[str, Any]:
-    """Every score of a model from A to B, and of the references."""
-    data = FOLDER / "data"
-    model.directions = ("a2b",)
-    scores: dict[str, Score] = evaluate(
-        model, a=data / "unpaired", b=data / "unpaired", truth_a2b=data / "truthA", metrics=["psnr", "ssim"]
-    )
-    chosen = model.with_style(model.sample_styles(1, seed=0)[0]) if isinstance(model, Styled) else model
-    names = sorted(path.name for path in (data / "truthA").iterdir())
-    inputs = torch.cat([to_tensor(read_image(data / "unpaired" / "testA" / name)) for name in names])
-    truth = torch.cat([to_tensor(read_image(data / "truthA" / name)) for name in names])
-    engine = Engine(chosen, "a2b", choose_compute(str(next(model.parameters()).device), "fp32"))
-    translated = torch.cat([engine.run(image[None]).cpu() for image in inputs])
-    row: dict[str, Any] = {}
-    for rival, images in (("", translated), ("_input", inputs)):
-        row |= {f"{key}{rival}": scores[f"{key}{rival}_a2b"].value for key in ("psnr", "ssim")}
-        row |= {f"colour{rival}": colour(images, truth), f"place{rival}": place(images, truth)}
-    row |= {f"{key}_reinhard": scores[f"{key}_reinhard_a2b"].value for key in ("psnr", "ssim")}
-    row["place_shuffled"] = place(truth.roll(1, 0), truth)
-    return row
-
-
-@torch.no_grad()
-def draw_outputs(rows: dict[str, list[dict[str, Any]]], out: Path) -> None:
-    """A strip of test frames for each method (its first seed), best PSNR first, between input and truth."""
-    data, names = FOLDER / "data", [f"{index:04d}.png" for index in SHOWN]
-    inputs = torch.cat([to_tensor(read_image(data / "unpaired" / "testA" / name)) for name in names])
-    strips = {"input": inputs}
-    for name in ordered(rows):
-        run = FOLDER / "runs" / f"{name.replace(':', '-')}-0"
-        if run.is_dir():
-            model = load(run, device="cpu")
-            style = model.sample_styles(1, seed=0)[0] if isinstance(model, Styled) else None
-            strips[name] = torch.cat([model.translate(image[None], "a2b", style) for image in inputs])
-    strips["truth"] = torch.cat([to_tensor(read_image(data / "truthA" / name)) for name in names])
-    sheet = Image.new("RGB", (LABEL_PX + len(names) * (SIDE + 2), len(strips) * (SIDE + 2)), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
-    for row, (name, images) in enumerate(strips.items()):
-        top = row * (SIDE + 2)
-        pen.text(
-            (6, top + SIDE // 2), name.replace("cyclegan:", ""), fill=(70, 70, 70), anchor="lm", font=font
-        )
-        for column, image in enumerate(to_image(images)):
-            sheet.paste(Image.fromarray(image), (LABEL_PX + column * (SIDE + 2), top))
-    write_image(out, np.asarray(sheet))
-
-
-def ordered(rows: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """The methods, best mean PSNR first."""
-    return sorted(rows, key=lambda name: -statistics.mean(row["psnr"] for row in rows[name]))
-
-
-def colour(images: Tensor, truth: Tensor) -> float:
-    """How far the palettes are apart, in levels of 255, wherever the colours are; lower is closer.
-
-    The mean over red, green and blue of the distance between the sorted values of all pictures.
-    """
-    one, two = (every.transpose(0, 1).flatten(1).sort(dim=1).values for every in (images, truth))
-    return (one - two).abs().mean().item() * 127.5
-
-
-def place(images: Tensor, truth: Tensor) -> float:
-    """How well edges lie where they should, whatever the colours; 1 is perfect, 0 is chance.
-
-    The mean over pictures of the correlation of the sizes of brightness steps.
-    """
-    values = []
-    for one, two in zip(edges(images), edges(truth), strict=True):
-        both = torch.stack([one.flatten(), two.flatten()])
-        found = torch.corrcoef(both)[0, 1].item()
-        values.append(0.0 if math.isnan(found) else found)  # an even picture has no edges at all
-    return statistics.mean(values)
-
-
-def edges(images: Tensor) -> Tensor:
-    """Size of the brightness step at each pixel, (N, H - 1, W - 1)."""
-    grey = images.mean(dim=1)
-    down, right = grey[:, 1:, :-1] - grey[:, :-1, :-1], grey[:, :-1, 1:] - grey[:, :-1, :-1]
-    return (down.square() + right.square()).sqrt()
-
-
+SEARCH_SHARE = 0.5
+"""Share of the steps that a trial of the search learns."""
+TERM_SEEDS = 2
+LABEL_PX = 130
 COLUMNS = {
     "psnr": ("PSNR, dB ↑", 2),
     "ssim": ("SSIM ↑", 3),
     "colour": ("colour ↓", 1),
-    "place": ("place ↑", 3),
+    "edges": ("changed edges ↑", 3),
 }
 
 
-def page(
-    rows: dict[str, list[dict[str, Any]]], seconds: dict[str, float], left_out: list[str], steps: int
-) -> str:
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for.
+
+    Attributes:
+        names: of the rows.
+        steps: the budget of equal steps.
+        seconds: the budget of equal seconds of CPU time.
+        seeds: of each row.
+        only_read: whether nothing is trained.
+    """
+
+    names: tuple[str, ...]
+    steps: int
+    seconds: float
+    seeds: int
+    only_read: bool = False
+
+    @property
+    def budgets(self) -> tuple[Budget, Budget]:
+        """Equal steps, equal seconds."""
+        return Budget("steps", self.steps), Budget("seconds", self.seconds)
+
+    def row(
+        self, name: str, chosen: Mapping[str, Any], budget: Budget, seed: int, split: str = "test"
+    ) -> dict[str, Any] | None:
+        """A cell; None where it is not known and nothing may be trained."""
+        path = cell_file(name, chosen, budget, seed, split=split)
+        if self.only_read and not path.exists():
+            return None
+        return cell(name, chosen, budget, seed, split=split)
+
+
+def main() -> None:
+    """Search, train, explain, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("methods", nargs="*", help="some methods only; the table then has these rows")
+    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--seconds", type=float, default=30.0, help="of CPU time, for equal seconds")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--page", action="store_true", help="train nothing, write the page of what is there")
+    parser.add_argument("--out", type=Path, default=Path("docs/results/toy.md"))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    names = given.methods or [*trained_names(), *ABLATIONS]
+    left_out = {name: why for name in names if (why := cannot(name))}
+    rows = tuple(name for name in names if name not in left_out)
+    plan = Plan(rows, given.steps, given.seconds, given.seeds, only_read=given.page)
+    text = page(plan, run(plan), left_out)
+    with commit(given.out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    draw_outputs(plan, given.out.with_suffix(".jpg"))
+    print(text)
+
+
+def cannot(name: str) -> str:
+    """Why a method has no row; empty where it has one."""
+    if find_trained(name.partition(":")[0]).clip_length > 1:
+        return "learns from clips"
+    return "no VGG weights are here" if needs_weights(name) and find_weights() is None else ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that was measured.
+
+    Attributes:
+        trials: by row: each setting that was tried and its PSNR on the validation world.
+        chosen: by row, the best of them.
+        cells: by row, kind of budget and seed.
+        terms: by row below the untouched input: term left out to PSNR of each seed; "" for none left out.
+    """
+
+    trials: Mapping[str, list[tuple[dict[str, Any], float]]]
+    chosen: Mapping[str, dict[str, Any]]
+    cells: Mapping[str, Mapping[str, Mapping[int, dict[str, Any]]]]
+    terms: Mapping[str, Mapping[str, list[float]]]
+
+
+def run(plan: Plan) -> Found:
+    """Train and measure everything that is not known, or read what is."""
+    trials = {name: search(plan, name) for name in plan.names}
+    chosen = {
+        name: max(known, key=lambda trial: trial[1])[0]
+        for name, known in trials.items()
+        if len(known) == len(trials_of(name))
+    }
+    cells: dict[str, dict[str, dict[int, dict[str, Any]]]] = {}
+    for seed in range(plan.seeds):
+        for budget in plan.budgets:
+            for name, settings in chosen.items():
+                row = plan.row(name, settings, budget, seed)
+                if row is not None:
+                    cells.setdefault(name, {}).setdefault(budget.kind, {})[seed] = row
+    untouched = scores_of(world("test")["a"], "test")["psnr"]
+    below = [
+        name for name in chosen if (mean := mean_of(cells, name, "psnr")) is not None and mean < untouched
+    ]
+    return Found(trials, chosen, cells, {name: without_terms(plan, name, chosen[name]) for name in below})
+
+
+def mean_of(
+    cells: Mapping[str, Mapping[str, Mapping[int, dict[str, Any]]]], name: str, key: str
+) -> float | None:
+    """Mean over the seeds at equal steps; None where there is none."""
+    known = cells.get(name, {}).get("steps", {})
+    return statistics.fmean(row[key] for row in known.values()) if known else None
+
+
+def search(plan: Plan, name: str) -> list[tuple[dict[str, Any], float]]:
+    """Every trial of a row that is known, with its PSNR on the validation world."""
+    budget, found = Budget("steps", round(plan.steps * SEARCH_SHARE)), []
+    for trial in trials_of(name):
+        row = plan.row(name, trial, budget, SEARCH_SEED, "val")
+        if row is not None:
+            found.append((trial, float(row["psnr"])))
+    return found
+
+
+def without_terms(plan: Plan, name: str, chosen: Mapping[str, Any]) -> dict[str, list[float]]:
+    """PSNR of a row with each of its terms left out, and with all of them, by seed."""
+    found: dict[str, list[float]] = {}
+    for term, settings in terms_of(name, chosen):
+        rows = [
+            plan.row(name, settings, plan.budgets[0], seed) for seed in range(min(TERM_SEEDS, plan.seeds))
+        ]
+        values = [float(row["psnr"]) for row in rows if row is not None]
+        if values:
+            found[term] = values
+    return found
+
+
+def terms_of(name: str, chosen: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The row as it is, then without each of its terms where its method allows that."""
+    yield "", dict(chosen)
+    kind = find_trained(name.partition(":")[0])
+    settings = settings_of(name, chosen)
+    values = parse(kind.Config, settings)
+    for field in kind.Config.model_fields:
+        if not field.endswith("_weight") or not getattr(values, field):
+            continue
+        try:
+            parse(kind.Config, settings | {field: 0.0})
+        except SettingsError:
+            continue  # this method is nothing without it
+        yield field, {**chosen, field: 0.0}
+
+
+def draw_outputs(plan: Plan, out: Path) -> None:
+    """A strip of test frames for each row (its first seed, equal steps), best PSNR first."""
+    found, frames = run(Plan(plan.names, plan.steps, plan.seconds, plan.seeds, only_read=True)), world("test")
+    strips = {"input": to_image(frames["a"][list(SHOWN)])}
+    for name in ordered(found):
+        path = cell_file(name, found.chosen[name], plan.budgets[0], 0).with_suffix(".png")
+        if path.is_file():
+            strips[name] = np.stack(np.split(read_image(path), len(SHOWN), axis=1))
+    strips["truth"] = to_image(frames["truth"][list(SHOWN)])
+    sheet = Image.new("RGB", (LABEL_PX + len(SHOWN) * (EDGE + 2), len(strips) * (EDGE + 2)), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
+    for row, (name, images) in enumerate(strips.items()):
+        top = row * (EDGE + 2)
+        title = name.replace("cyclegan:", "")
+        pen.text((6, top + EDGE // 2), title, fill=(70, 70, 70), anchor="lm", font=font)
+        for column, image in enumerate(images):
+            sheet.paste(Image.fromarray(image), (LABEL_PX + column * (EDGE + 2), top))
+    write_image(out, np.asarray(sheet))
+
+
+def ordered(found: Found) -> list[str]:
+    """Rows that have cells, best mean PSNR at equal steps first."""
+    known = [name for name in found.cells if mean_of(found.cells, name, "psnr") is not None]
+    return sorted(known, key=lambda name: -(mean_of(found.cells, name, "psnr") or 0.0))
+
+
+def page(plan: Plan, found: Found, left_out: Mapping[str, str]) -> str:
     """The whole page."""
-    seeds = len(next(iter(rows.values())))
+    parts = [
+        head(plan, found, left_out),
+        ["## Equal steps", "", *table(found, "steps")],
+        ["## Equal seconds", "", *table(found, "seconds")],
+        ["## What was chosen", "", *choices(plan, found)],
+        ["## Below the untouched input: terms left out", "", *explanations(found)],
+        ["## What differs from the papers", "", *departures(plan)],
+    ]
+    return "\n".join(line for part in parts for line in [*part, ""]).rstrip() + "\n"
+
+
+def head(plan: Plan, found: Found, left_out: Mapping[str, str]) -> list[str]:
+    """What is shown, and what is missing of it."""
     lines = [
         "<!-- Made by `make toy-table`; change benchmarks/toy.py. -->",
         "# Every method on the same drawn worlds",
         "",
-        f"A film is given the look of a game: {SIDE}x{SIDE} px, {TRAINING_FRAMES} training frames of each, no"
-        f" scene in both, and {TEST_FRAMES} test frames whose truth is known. Each method learns {steps}"
-        f" steps of {BATCH} pictures with its paper's losses and small networks (width {SMALL['width']}),"
-        f" on a CPU, with {seeds} seeds: the mean, ± the largest distance of a seed from it.",
+        f"A film is given the look of a game: {EDGE}x{EDGE} px, {TRAINING_FRAMES} training frames of each, "
+        f"no scene in both, and {TEST_FRAMES} test frames of other scenes whose truth is known. Once each "
+        f"row learns {plan.steps} steps of {BATCH} frames, once {plan.seconds:g} seconds of CPU time of one "
+        f"thread. Up to {plan.seeds} seeds: the mean, its 95 % interval (Student's t), and PSNR of every "
+        "seed. These are small budgets for two shared cores: they compare beginnings and rank no papers.",
         "",
         "- **colour**: how far the palettes are apart, in levels of 255, wherever the colours are.",
-        "- **place**: correlation of the edges with the truth's, whatever the colours: 1 is perfect.",
+        "- **changed edges**: how well what was added to the input's edges is what the truth adds, as a "
+        "cosine: 1 is perfect; the untouched input adds nothing and has 0.",
         "",
-        "![six test frames in each method's translation](toy.jpg)",
-        "",
-        "| method | " + " | ".join(title for title, _ in COLUMNS.values()) + " | s a step | weights |",
-        "|---|" + "---|" * (len(COLUMNS) + 2),
+        "![six test frames in each row's translation](toy.jpg)",
     ]
-    for name in ordered(rows):
-        found = rows[name]
-        method, _, preset = name.partition(":")
-        note = f" ({PAIRED_NOTE})" if find_trained(method).pairing == "paired" else ""
-        note = f" `--preset {preset}`" if preset else note
-        cells = [spread([row[key] for row in found], digits) for key, (_, digits) in COLUMNS.items()]
-        cells += [f"{seconds[name]:.3f}", f"{found[0]['weights']:,}"]
-        lines.append(f"| [{method}](../methods/{method}.md){note} | " + " | ".join(cells) + " |")
-    first = next(iter(rows.values()))[0]
-    cells = [f"{first[f'{key}_input']:.{digits}f}" for key, (_, digits) in COLUMNS.items()]
-    lines.append("| *untouched input* | " + " | ".join(cells) + " | | |")
-    cells = [f"{first[f'{key}_reinhard']:.{COLUMNS[key][1]}f}" for key in ("psnr", "ssim")]
-    lines.append("| *colour transfer (Reinhard)* | " + " | ".join(cells) + " | | | | |")
-    lines.append(f"| *another frame's truth* | | | | {first['place_shuffled']:.3f} | | |")
+    cells = sum(len(seeds) for kinds in found.cells.values() for seeds in kinds.values())
+    if cells < (wanted := 2 * plan.seeds * len(plan.names)):
+        lines += [
+            "",
+            f"**Not complete:** {cells} of {wanted} trainings are measured; `make toy-table` goes on.",
+        ]
     if left_out:
-        lines += ["", f"Left out, for want of VGG weights: {', '.join(left_out)}."]
-    lines += [
-        "",
-        "Seconds are of one thread, each method by itself. A method whose paper takes a million"
-        " steps is not at its best after so few: this compares first steps, it does not rank papers.",
+        lines += ["", "No row: " + "; ".join(f"{name} ({why})" for name, why in left_out.items()) + "."]
+    return lines
+
+
+def table(found: Found, kind: str) -> list[str]:
+    """The rows at one kind of budget, best PSNR first, and the references."""
+    lines = [
+        "| row | "
+        + " | ".join(title for title, _ in COLUMNS.values())
+        + " | PSNR of each seed | steps | weights |",
+        "|---|" + "---|" * (len(COLUMNS) + 3),
     ]
-    return "\n".join(lines) + "\n"
+    known = {name: kinds[kind] for name, kinds in found.cells.items() if kinds.get(kind)}
+    for name in sorted(known, key=lambda name: -statistics.fmean(r["psnr"] for r in known[name].values())):
+        rows = list(known[name].values())
+        cells = [in_words([row[key] for row in rows], digits) for key, (_, digits) in COLUMNS.items()]
+        cells += [", ".join(f"{row['psnr']:.1f}" for row in rows)]
+        cells += [f"{statistics.fmean(row['steps'] for row in rows):.0f}", f"{rows[0]['weights']:,}"]
+        lines.append(f"| {titled(name)} | " + " | ".join(cells) + " |")
+    frames = world("test")
+    pictures = list(to_image(frames["a"]))
+    reinhard = Reinhard().fit(measure(to_image(world("train")["b"])), measure(pictures))
+    recoloured = torch.cat([to_tensor(reinhard.transfer(picture)) for picture in pictures])
+    for title, images in (("untouched input", frames["a"]), ("colour transfer (Reinhard)", recoloured)):
+        scores = scores_of(images, "test")
+        cells = [f"{scores[key]:.{digits}f}" for key, (_, digits) in COLUMNS.items()]
+        lines.append(f"| *{title}* | " + " | ".join(cells) + " | | | |")
+    return lines
 
 
-def spread(values: list[float], digits: int) -> str:
-    """The mean and the largest distance from it."""
-    mean = statistics.mean(values)
-    return f"{mean:.{digits}f} ± {max(abs(value - mean) for value in values):.{digits}f}"
+def titled(name: str) -> str:
+    """The row's name with a link to its method's page."""
+    method, _, preset = name.partition(":")
+    note = f" `--preset {preset}`" if preset else ""
+    note += " (learns from pairs)" if find_trained(method).pairing == "paired" else ""
+    return f"[{method}](../methods/{method}.md){note}"
+
+
+def in_words(values: Sequence[float], digits: int) -> str:
+    """A mean and its interval over the seeds."""
+    interval = t_interval(values)
+    bounds = f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]" if interval else " (one seed)"
+    return f"{statistics.fmean(values):.{digits}f}{bounds}"
+
+
+def choices(plan: Plan, found: Found) -> list[str]:
+    """What each row was tried with and what was taken."""
+    lines = [
+        f"Each row has four trials of {round(plan.steps * SEARCH_SHARE)} steps with a seed of their own; the "
+        f"one with the best PSNR on {VALIDATION_FRAMES} validation frames of other scenes is taken: two "
+        "rates and two receptive fields of the discriminator (of each scale, for MUNIT), or four rates where "
+        "the method has no such choice.",
+        "",
+        "| row | rate | field, px | validation PSNR of the trials, dB |",
+        "|---|---|---|---|",
+    ]
+    for name, chosen in found.chosen.items():
+        field = fields_of(name).get(chosen.get("disc_layers", 0), "its own")
+        tried = ", ".join(
+            f"{psnr:.1f} ({', '.join(f'{value:g}' for value in trial.values())})"
+            for trial, psnr in found.trials[name]
+        )
+        lines.append(f"| {name} | {chosen['learning_rate']:g} | {field} | {tried} |")
+    return [*lines, "", "In brackets: the rate, and the downsamplings of the discriminator."]
+
+
+def explanations(found: Found) -> list[str]:
+    """For each row below the untouched input: PSNR without each of its terms."""
+    if not found.terms:
+        return ["No row has a lower mean PSNR than the untouched input at equal steps."]
+    lines = ["| row | left out | PSNR of each seed, dB | against the row as it is |", "|---|---|---|---|"]
+    for name, terms in found.terms.items():
+        whole = statistics.fmean(terms[""]) if "" in terms else None
+        for term, values in terms.items():
+            change = "" if not term or whole is None else f"{statistics.fmean(values) - whole:+.2f} dB"
+            each = ", ".join(f"{value:.2f}" for value in values)
+            lines.append(f"| {name} | {term or 'nothing'} | {each} | {change} |")
+    return lines
+
+
+def shown(settings: Mapping[str, Any]) -> str:
+    """Settings and their values in a sentence."""
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def departures(plan: Plan) -> list[str]:
+    """Every setting that is not the method's own, and what else differs from the papers."""
+    lines = [
+        f"- Every row: batches of {BATCH} whole frames, the rate constant in the first half and falling to 0 "
+        f"in the second, the running mean of the weights (decay {EMA_DECAY}) is measured, float32.",
+        f"- A model with styles is measured in the mean style of {EXAMPLES} training frames of the game.",
+        "- CycleGAN, its variants, AttentionGAN and CUT have an identity term by default; UNIT, MUNIT, "
+        "CoGAN and BiGAN have none in their papers and have none here.",
+        f"- Small networks, where a method has the setting: {shown(SMALL)}.",
+    ]
+    for name in plan.names:
+        kind = find_trained(name.partition(":")[0])
+        settings = settings_of(name, {})
+        own = {
+            key: value
+            for key, value in settings.items()
+            if key not in SMALL
+            and key != "feature_weights"
+            and kind.Config.model_fields[key].default != value
+        }
+        if own:
+            lines.append(f"- {name}: {shown(own)}.")
+    return lines
 
 
 if __name__ == "__main__":

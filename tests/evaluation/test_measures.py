@@ -83,7 +83,7 @@ def test_sets_of_features_come_with_all_that_a_number_must_state(
     domains: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reskin.metrics.fid.RESAMPLES", 3)
-    asked = request(domains, "frechet", "coverage", "domain", "copies", "classes", classes=(3, 4))
+    asked = request(domains, "frechet", "coverage", "domain", "copies", "classes", classes=("3", "4"))
     scores = evaluate_request(Negative(), asked)
     assert {"kid_a2b", "frechet_squeezenet_a2b", "density_a2b", "coverage_a2b", "domain_share_a2b"} <= set(
         scores
@@ -256,7 +256,7 @@ def test_too_few_images_and_strange_classes(domains: Path, weights: Path) -> Non
     with pytest.raises(DataError, match="1 real images"):
         evaluate_request(Same(), request(domains, "kid"))
     with pytest.raises(ShapeError, match="0 to 999"):
-        evaluate_request(Same(), request(domains, "classes", classes=(1000,)))
+        evaluate_request(Same(), request(domains, "classes", classes=("1000",)))
     for index in range(5):
         (domains / "b" / "train" / f"{index}.png").unlink()
     with pytest.raises(DataError, match="no training images of domain B"):

@@ -64,6 +64,12 @@ class Arguments(Settings):
     """For fcn, photo to labels: folder of the photos' true labels."""
     segmenter: Path | None = None
     """For fcn, labels to photo: the folder that `reskin segmenter train` made."""
+    classes: tuple[str, ...] = ()
+    """For the metric classes: numbers or names of classes, as for `reskin evaluate`."""
+    classifier: Path | None = None
+    """For the metrics classes and inception_score: another classifier than SqueezeNet's of ImageNet."""
+    class_names: Path | None = None
+    """Text file with the names of its classes, one a line."""
     max_images: int | None = None
     """Measure at most this many images of each domain."""
     eval_every: int | None = None
@@ -112,6 +118,9 @@ def _study(arguments: Arguments) -> Study:
         metrics=arguments.metrics or None,
         max_images=arguments.max_images,
         labels=labels,
+        classes=arguments.classes,
+        classifier=arguments.classifier,
+        class_names=arguments.class_names,
         cache=arguments.out / "features",
         style=arguments.style,
     )

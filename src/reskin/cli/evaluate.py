@@ -24,7 +24,8 @@ class Arguments(Settings):
 
     Beside every score stand the same measure of the untouched input and of real pictures, to compare with.
     Metrics: psnr, ssim, ms_ssim, lpips (to a truth); cycle_l1, noise_probe (hidden information); swd, kid,
-    fid, frechet, coverage, domain, copies (sets); classes, fcn, diversity.
+    fid, frechet, coverage, domain, copies (sets); classes, fcn; diversity and
+    inception_score of several outputs of each input.
 
     Examples:
       reskin evaluate runs/film-game --a data/film --b data/game
@@ -57,8 +58,15 @@ class Arguments(Settings):
     """For fcn, photo to labels: folder of the photos' true labels, PNG files of the same names."""
     segmenter: Path | None = None
     """For fcn, labels to photo: the folder that `reskin segmenter train` made."""
-    classes: tuple[int, ...] = ()
-    """For classes: numbers of ImageNet classes, such as 340 for zebras."""
+    classes: tuple[str, ...] = ()
+    """For classes: numbers of the classifier's classes, such as 340 for ImageNet's zebras, or their names."""
+    classifier: Path | None = None
+    """For classes and inception_score: a classifier as .onnx (ImageNet's mean and deviation), or weights of
+    SqueezeNet 1.1 with any classes (.pth, .safetensors); by default SqueezeNet with those of ImageNet."""
+    class_names: Path | None = None
+    """Text file with the names of the classifier's classes, one a line, in their order."""
+    classifier_size: int = 224
+    """Edge in px of the squares that the classifier is shown."""
     lpips_network: str = "auto"
     """For lpips and diversity: alex, vgg, squeeze; auto takes the first whose weights are here."""
     style: Literal["sampled", "examples"] = "sampled"
@@ -154,6 +162,9 @@ def _request(arguments: Arguments) -> Request:
         max_images=arguments.max_images,
         labels=labels,
         classes=arguments.classes,
+        classifier=arguments.classifier,
+        class_names=arguments.class_names,
+        classifier_size=arguments.classifier_size,
         lpips_network=arguments.lpips_network,
         cache=arguments.cache,
         style=arguments.style,
@@ -162,7 +173,8 @@ def _request(arguments: Arguments) -> Request:
 
 def _facts(arguments: Arguments) -> dict[str, str]:
     """How the scores were measured, as they are kept beside them."""
-    names = ("truth_a2b", "truth_b2a", "max_images", "size", "palette", "labels", "segmenter", "classes")
+    names = ["truth_a2b", "truth_b2a", "max_images", "size", "palette", "labels", "segmenter", "classes"]
+    names += ["classifier", "class_names"]
     given = {name: getattr(arguments, name) for name in names}
     facts = {"a": str(arguments.a), "b": str(arguments.b)}
     facts |= {name: str(value) for name, value in given.items() if value}

@@ -12,10 +12,10 @@ from pathlib import Path
 from reskin.data.folders import check_domains_differ
 from reskin.evaluation.networks import Networks
 from reskin.evaluation.pictures import find_held_out
-from reskin.evaluation.request import CYCLES, METRICS, Request
+from reskin.evaluation.request import CYCLES, METRICS, STYLED, Request
 from reskin.evaluation.scores import Scores
 from reskin.evaluation.scoring import Evaluation
-from reskin.evaluation.styles import diversity_scores
+from reskin.evaluation.styles import style_scores
 from reskin.methods.styled import Styled
 from reskin.methods.translator import Translator
 
@@ -93,8 +93,10 @@ def evaluate_request(model: Translator, request: Request) -> Scores:
     networks = Networks.find(request, chosen)
     try:
         scores = Evaluation(model, domains, chosen, networks, request).run()
-        if networks.perceptual is not None and "diversity" in chosen:
-            scores |= diversity_scores(model, domains, networks.perceptual)
+        if set(STYLED) & set(chosen):
+            perceptual = networks.perceptual if "diversity" in chosen else None
+            classifier = networks.classifier if "inception_score" in chosen else None
+            scores |= style_scores(model, domains, perceptual, classifier)
     finally:
         networks.cache.save()
     return Scores(scores, left_out=[each for images in domains.values() for each in images.left_out])

@@ -23,7 +23,7 @@ from reskin.images import Picture, to_tensor
 from reskin.metrics.fid import clean_resize
 from reskin.networks import inception
 from reskin.networks.inception import read_inception
-from reskin.networks.squeezenet import SqueezeNet, read_squeezenet
+from reskin.networks.squeezenet import read_squeezenet
 from reskin.storage import commit, file_digest
 from reskin.weights import FOLDER_VARIABLE, find_weights, local_weights
 
@@ -179,19 +179,6 @@ def squeezenet_file() -> Path:
             f"Put a file squeezenet1_1*.pth into a folder and name it in {FOLDER_VARIABLE}.",
         )
     return found[0]
-
-
-def classify(network: nn.Module, images: Sequence[Picture]) -> Tensor:
-    """Scores of ImageNet's classes, (N, 1000), by a SqueezeNet.
-
-    Raises:
-        WeightsError: another network, which has no classes.
-    """
-    if not isinstance(network, SqueezeNet):
-        raise WeightsError("this network has no classifier", "Classes are measured with SqueezeNet 1.1.")
-    device = next(network.parameters()).device
-    with torch.no_grad():
-        return torch.cat([network.classify(_middle_square(image).to(device)).cpu() for image in images])
 
 
 def _middle_square(image: Picture) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from reskin.evaluation.classifiers import Classifier, find_classifier
 from reskin.evaluation.features import (
     FeatureCache,
     FeatureNetwork,
@@ -27,11 +28,13 @@ class Networks:
         cache: of all features.
         features: by metric.
         perceptual: of LPIPS.
+        classifier: of `classes` and `inception_score`.
     """
 
     cache: FeatureCache
     features: dict[str, FeatureNetwork]
     perceptual: Perceptual | None = None
+    classifier: Classifier | None = None
 
     @classmethod
     def find(cls, request: Request, metrics: Sequence[str]) -> Networks:
@@ -39,28 +42,33 @@ class Networks:
 
         Raises:
             WeightsError: weights are missing.
+            SettingsError: the names of classes cannot be read, or a class is not among them.
         """
         cache = FeatureCache(request.cache)
         found = cls(cache, {})
-        names = [name for name in metrics if name in (*SETS, "classes")]
+        names = [name for name in metrics if name in SETS]
         has_inception = bool(names) and local_weights("inception-fid") is not None
         made: dict[str, FeatureNetwork] = {}
         for name in names:
-            wants = name == "fid" or (has_inception and name not in ("frechet", "classes"))
+            wants = name == "fid" or (has_inception and name != "frechet")
             kind = "inception" if wants else "squeezenet"
             if kind not in made:
                 made[kind] = inception_features(cache) if wants else squeezenet_features(cache)
             found.features[name] = made[kind]
         if {"lpips", "diversity"} & set(metrics):
             found.perceptual = find_perceptual(request.lpips_network)
+        if {"classes", "inception_score"} & set(metrics):
+            found.classifier = find_classifier(
+                request.classifier, request.class_names, edge_px=request.classifier_size
+            )
+            found.classifier.numbers(request.classes)  # a wrong name is refused before anything is translated
         return found
 
     def used(self) -> list[tuple[FeatureNetwork, list[str]]]:
         """Each network once, with its metrics of sets."""
         each: dict[int, tuple[FeatureNetwork, list[str]]] = {}
         for metric, network in self.features.items():
-            if metric != "classes":
-                each.setdefault(id(network), (network, []))[1].append(metric)
+            each.setdefault(id(network), (network, []))[1].append(metric)
         return list(each.values())
 
     def move(self, device: torch.device) -> None:
@@ -69,3 +77,5 @@ class Networks:
             network.network.to(device)
         if self.perceptual is not None:
             self.perceptual.network.to(device)
+        if self.classifier is not None:
+            self.classifier.move(device)

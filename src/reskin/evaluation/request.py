@@ -8,13 +8,17 @@ from typing import Literal
 
 from reskin.errors import SettingsError
 from reskin.evaluation import sets
+from reskin.evaluation.features import FEATURES_EDGE_PX
 from reskin.evaluation.labelled import LabelRequest
 from reskin.unknown import unknown
 
 PAIRED = ("psnr", "ssim", "ms_ssim", "lpips")
 """Metrics that compare with a truth."""
 
-METRICS = (*PAIRED, "cycle_l1", "noise_probe", "swd", *sets.METRICS, "classes", "fcn", "diversity")
+STYLED = ("diversity", "inception_score")
+"""Metrics of several outputs of each input."""
+
+METRICS = (*PAIRED, "cycle_l1", "noise_probe", "swd", *sets.METRICS, "classes", "fcn", *STYLED)
 """All that `evaluate` measures."""
 
 BY_DEFAULT = ("psnr", "ssim", "cycle_l1", "swd")
@@ -36,7 +40,11 @@ class Request:
         size: shorter edge in px to bring the images to first; None leaves them as they are.
         max_images: of each domain, evenly spread; None for all.
         labels: for `fcn`.
-        classes: numbers of ImageNet classes, for `classes`.
+        classes: numbers or names of classes, for `classes`.
+        classifier: file of the classifier for `classes` and `inception_score`, see `evaluation.classifiers`;
+            None for SqueezeNet 1.1 with ImageNet's classes.
+        class_names: file with the names of its classes; None where they have numbers only.
+        classifier_size: edge of the squares that it is shown, px.
         lpips_network: auto, alex, vgg or squeeze.
         cache: folder that features are kept in; None for none.
         style: of a model with styles: the first random one of seed 0, or the mean style of training images of
@@ -51,7 +59,10 @@ class Request:
     size: int | None = None
     max_images: int | None = None
     labels: LabelRequest | None = None
-    classes: tuple[int, ...] = field(default=())
+    classes: tuple[str, ...] = field(default=())
+    classifier: Path | None = None
+    class_names: Path | None = None
+    classifier_size: int = FEATURES_EDGE_PX
     lpips_network: str = "auto"
     cache: Path | None = None
     style: Literal["sampled", "examples"] = "sampled"
@@ -70,7 +81,8 @@ class Request:
         for name in self.metrics or ():
             if name not in METRICS:
                 raise unknown("metric", name, METRICS)
-        for name, value in (("size", self.size), ("max_images", self.max_images)):
+        numbers = {"size": self.size, "max_images": self.max_images, "classifier_size": self.classifier_size}
+        for name, value in numbers.items():
             if value is not None and value < 1:
                 raise SettingsError(f"'{name}' is {value}", "Give 1 or more, or leave it out.")
         if self.metrics is None:
@@ -85,8 +97,12 @@ class Request:
             raise SettingsError("'fcn' compares classes and none are known", fix)
         if "classes" in self.metrics and not self.classes:
             raise SettingsError(
-                "'classes' wants the numbers of classes", "Give --classes, such as 340 (zebra)."
+                "'classes' wants the numbers or names of classes", "Give --classes, such as 340 (zebra)."
             )
+        uses = {"classes", "inception_score"} & set(self.metrics)
+        if not uses and (self.classifier or self.class_names or self.classes):
+            fix = "Add classes or inception_score to --metrics, or leave it out."
+            raise SettingsError("a classifier or classes are given, and no metric takes them", fix)
         # The Fréchet distance of few images says little: KID stands beside it, as its paper advises.
         extra = ["kid"] if {"fid", "frechet"} & set(self.metrics) else []
         return list(dict.fromkeys([*self.metrics, *extra]))

@@ -105,7 +105,8 @@ class Evaluation:
         compares = bool({"swd", "classes", *SETS} & set(self.metrics)) or bool(pictures.truths)
         values: dict[str, list[tuple[str, float]]] = {}
         sets: dict[str, swd.PatchSet] = {}
-        vectors = Vectors(self.networks, pictures, self.domains[target])
+        has_classes = "classes" in self.metrics
+        vectors = Vectors(self.networks, pictures, self.domains[target], has_classes=has_classes)
         for paths, batch in self._batches(pictures):
             translated = self._translate(batch, direction)
             if set(CYCLES) & set(self.metrics) and len(self.engines) == 2:

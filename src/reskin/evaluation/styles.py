@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from reskin.data.folders import split_images
-from reskin.errors import DataError, WeightsError
-from reskin.evaluation.features import FEATURES_EDGE_PX, squeezenet_file
+from reskin.errors import DataError
+from reskin.evaluation.classifiers import Classifier
 from reskin.evaluation.perceptual import Perceptual
 from reskin.evaluation.pictures import HeldOut, square
 from reskin.evaluation.scores import Score
-from reskin.images import read_image, to_tensor
+from reskin.images import Picture, read_image, to_tensor
 from reskin.inference.engine import Engine
 from reskin.methods.styled import Styled
 from reskin.methods.translator import Translator
@@ -22,12 +23,14 @@ from reskin.metrics.cycle import round_to_8_bits
 from reskin.metrics.diversity import INPUTS, PAIRS, diversity
 from reskin.metrics.inception_score import inception_score
 from reskin.metrics.lpips import lpips
-from reskin.networks.squeezenet import read_squeezenet
 from reskin.spread import spread_ends
 from reskin.types import Direction, Domain
 
 STYLES = 20
 """Outputs of each input that the random pairs are drawn from."""
+
+RESAMPLES = 100
+"""Draws of the bootstrap over the inputs."""
 
 EXAMPLES = 16
 """Training images of the target domain whose mean style is taken."""
@@ -68,56 +71,74 @@ def in_one_style(
     return model.with_style(torch.cat(codes).mean(dim=0))
 
 
-def diversity_scores(
-    model: Translator, domains: Mapping[str, HeldOut], network: Perceptual
+def style_scores(
+    model: Translator,
+    domains: Mapping[str, HeldOut],
+    perceptual: Perceptual | None,
+    classifier: Classifier | None,
 ) -> dict[str, Score]:
-    """LPIPS between random outputs of the same input, and inception scores where a classifier is here.
+    """LPIPS between random outputs of the same input, and the inception scores of all outputs.
 
-    100 inputs with 19 pairs each, as the papers; with fewer images as many as there are. A model without
-    styles has one output of each input, and a diversity of 0.
+    100 inputs with 19 pairs of 20 outputs each; with fewer images as many as there are. A model without
+    styles has one output of each input, a diversity of 0 and a conditional inception score of 0.
+
+    Args:
+        model: what translates.
+        domains: held-out images by domain.
+        perceptual: for the diversity; None for none.
+        classifier: for the inception scores; None for none.
+
+    Raises:
+        WeightsError: the classifier does not take the images.
     """
     scores: dict[str, Score] = {}
     for direction in model.directions:
         source = domains[direction[0]]
-        count = min(INPUTS, len(source))
-        note = f"{count} inputs, {PAIRS} random pairs of outputs each; {network.note}"
-        if not isinstance(model, Styled):
-            score = Score(0.0, "higher", count, f"{note}; one output of each input", metric="diversity")
-            scores[f"diversity_{direction}"] = _directed(score, direction)
-            continue
+        chosen = [source.paths[index] for index in spread_ends(len(source), min(INPUTS, len(source)))]
         classes: list[Tensor] = []
-        outputs = _outputs(model, direction, source, classes=classes)
-        found = diversity(outputs, lambda one, two: _distance(network, one, two))
-        names = source.names([source.paths[index] for index in spread_ends(len(source), count)])
-        each = tuple(zip(names, found.of_inputs, strict=True))
-        score = Score(found.mean, "higher", count, note, metric="diversity", pictures=each)
-        scores[f"diversity_{direction}"] = _directed(score, direction)
-        if classes:
-            scores |= _class_scores(torch.stack(classes), direction)
+        outputs = _outputs(model, direction, (source.read(path) for path in chosen))
+        noted = _noting_classes(outputs, classifier, classes)
+        if perceptual is not None:
+            score = _diversity_score(noted, source.names(chosen), perceptual, isinstance(model, Styled))
+            scores[f"diversity_{direction}"] = _directed(score, direction)
+        for _ in noted:
+            pass  # what the diversity did not look at
+        if classifier is not None:
+            scores |= _class_scores(torch.stack(classes), classifier.note, direction)
     return scores
 
 
-def _outputs(
-    model: Styled, direction: Direction, source: HeldOut, *, classes: list[Tensor]
+def _outputs(model: Translator, direction: Direction, images: Iterable[Picture]) -> Iterator[Tensor]:
+    """For each input its outputs in `STYLES` random styles, or the one that it has, rounded to 8 bits."""
+    for number, image in enumerate(images):
+        models = [model]
+        if isinstance(model, Styled):
+            models = [model.with_style(style) for style in model.sample_styles(STYLES, seed=number)]
+        engines = [Engine(each, direction) for each in models]
+        inputs = to_tensor(image).to(engines[0].compute.device)
+        made = [round_to_8_bits(engine.run(inputs).float().clamp(-1, 1)).cpu() for engine in engines]
+        yield torch.cat(made)
+
+
+def _noting_classes(
+    outputs: Iterable[Tensor], classifier: Classifier | None, classes: list[Tensor]
 ) -> Iterator[Tensor]:
-    """For each input its outputs in `STYLES` random styles; their classes are added to `classes`."""
-    try:
-        classifier = read_squeezenet(squeezenet_file())
-    except WeightsError:
-        classifier = None
-    count = min(INPUTS, len(source))
-    for number, index in enumerate(spread_ends(len(source), count)):
-        image = to_tensor(source.read(source.paths[index]))
-        made = []
-        for style in model.sample_styles(STYLES, seed=number):
-            translated = Engine(model.with_style(style), direction).run(image)
-            made.append(round_to_8_bits(translated).cpu())
-        outputs = torch.cat(made)
+    """The outputs as they are; the probabilities of their classes are added to `classes`."""
+    for each in outputs:
         if classifier is not None:
-            with torch.no_grad():
-                squares = square(outputs, FEATURES_EDGE_PX)
-                classes.append(classifier.classify(squares).softmax(dim=1))
-        yield outputs
+            classes.append(classifier.probabilities(square(each, classifier.edge_px)))
+        yield each
+
+
+def _diversity_score(
+    outputs: Iterator[Tensor], names: Sequence[str], network: Perceptual, is_styled: bool
+) -> Score:
+    note = f"{len(names)} inputs, {PAIRS} random pairs of outputs each; {network.note}"
+    if not is_styled:
+        return Score(0.0, "higher", len(names), f"{note}; one output of each input", metric="diversity")
+    found = diversity(outputs, lambda one, two: _distance(network, one, two))
+    each = tuple(zip(names, found.of_inputs, strict=True))
+    return Score(found.mean, "higher", len(names), note, metric="diversity", pictures=each)
 
 
 @torch.no_grad()
@@ -125,16 +146,33 @@ def _distance(network: Perceptual, one: Tensor, two: Tensor) -> Tensor:
     return lpips(one, two, taps=network.taps, weights=network.weights)
 
 
-def _class_scores(probabilities: Tensor, direction: Direction) -> dict[str, Score]:
+def _class_scores(probabilities: Tensor, note: str, direction: Direction) -> dict[str, Score]:
+    """Both scores in nats, as MUNIT's table has them, and as exponentials (Salimans et al.)."""
+    inputs, outputs, _ = probabilities.shape
+    about = f"{inputs} inputs, {outputs} output{'s' if outputs > 1 else ''} of each; {note}"
+    spreads, scores = _spreads(probabilities), {}
+    for name, value in _values(probabilities).items():
+        form = "mean divergence in nats" if name.endswith("nats") else "exp of the mean divergence"
+        score = Score(value, "higher", inputs, f"{form}; {about}", metric=name, spread=spreads.get(name))
+        scores[f"{name}_{direction}"] = _directed(score, direction)
+    return scores
+
+
+def _values(probabilities: Tensor) -> dict[str, float]:
     found = inception_score(probabilities)
-    note = f"{STYLES} outputs of each; classes of SqueezeNet 1.1 (ImageNet), mean divergence in nats, no exp"
-    values = {"is_nats": found.score, "cis_nats": found.conditional}
-    return {
-        f"{name}_{direction}": _directed(
-            Score(value, "higher", len(probabilities), note, metric=name), direction
-        )
-        for name, value in values.items()
-    }
+    exponentials = dict(zip(("is_exp", "cis_exp"), found.exponential, strict=True))
+    return {"is_nats": found.score, "cis_nats": found.conditional, **exponentials}
+
+
+def _spreads(probabilities: Tensor) -> dict[str, float]:
+    """Standard errors over the inputs, by the bootstrap; none for one input."""
+    count, source = len(probabilities), torch.Generator().manual_seed(0)
+    if count < 2:
+        return {}
+    draws = [
+        _values(probabilities[torch.randint(count, (count,), generator=source)]) for _ in range(RESAMPLES)
+    ]
+    return {name: statistics.stdev(draw[name] for draw in draws) for name in draws[0]}
 
 
 def _directed(score: Score, direction: Direction) -> Score:

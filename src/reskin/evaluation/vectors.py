@@ -9,7 +9,7 @@ from torch import Tensor
 
 from reskin.data.folders import split_images
 from reskin.errors import DataError
-from reskin.evaluation.features import FeatureNetwork, classify
+from reskin.evaluation.features import FeatureNetwork
 from reskin.evaluation.networks import Networks
 from reskin.evaluation.pictures import HeldOut, resized
 from reskin.evaluation.scores import Score
@@ -29,22 +29,25 @@ class Vectors:
         networks: of the chosen metrics.
         source: held-out images that are translated.
         target: held-out images of the domain they are translated into.
+        has_classes: whether classes of the images are wanted.
     """
 
-    def __init__(self, networks: Networks, source: HeldOut, target: HeldOut) -> None:
+    def __init__(
+        self, networks: Networks, source: HeldOut, target: HeldOut, *, has_classes: bool = False
+    ) -> None:
         self.networks, self.source, self.target = networks, source, target
         self._vectors: list[dict[str, list[Tensor]]] = [{} for _ in networks.used()]
+        self._classifier = networks.classifier if has_classes else None
         self._classes: dict[str, list[Tensor]] = {}
 
     def add(self, baseline: str, images: Sequence[Picture]) -> None:
         """Take in images; `baseline` says what they are: "" for outputs, "_input", "_reinhard"."""
         for (network, _), known in zip(self.networks.used(), self._vectors, strict=True):
             known.setdefault(baseline, []).append(network.vectors(images))
-        if "classes" in self.networks.features:
-            network = self.networks.features["classes"]
-            self._classes.setdefault(baseline, []).append(classify(network.network, images))
+        if self._classifier is not None:
+            self._classes.setdefault(baseline, []).append(self._classifier.scores(images))
 
-    def scores(self, direction: Direction, classes: Sequence[int]) -> dict[str, Score]:
+    def scores(self, direction: Direction, classes: Sequence[str]) -> dict[str, Score]:
         """Every set against the real images of the target domain.
 
         Raises:
@@ -64,16 +67,12 @@ class Vectors:
             shown = {baseline: torch.cat(each) for baseline, each in known.items()}
             features = Features(shown, real, training)
             scores |= set_scores(features, metrics, direction, network.note)
-        if self._classes:
-            scores |= self._class_scores(direction, classes)
+        if self._classes and self._classifier is not None:
+            real = torch.cat([self._classifier.scores([image]) for image in self.target])
+            found = {baseline: torch.cat(each) for baseline, each in self._classes.items()} | {"_real": real}
+            numbers = self._classifier.numbers(classes)
+            scores |= class_scores(found, numbers, direction, self._classifier.note)
         return scores
-
-    def _class_scores(self, direction: Direction, classes: Sequence[int]) -> dict[str, Score]:
-        network = self.networks.features["classes"]
-        real = torch.cat([classify(network.network, [image]) for image in self.target])
-        note = f"classes of {network.name} ({network.digest}), {network.resize}"
-        shown = {baseline: torch.cat(each) for baseline, each in self._classes.items()}
-        return class_scores({**shown, "_real": real}, classes, direction, note)
 
 
 def _training(network: FeatureNetwork, pictures: HeldOut, domain: str) -> Tensor:

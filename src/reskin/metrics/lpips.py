@@ -6,7 +6,6 @@ https://arxiv.org/abs/1801.03924. Numbers may be compared only with those of the
 
 from __future__ import annotations
 
-import pickle  # for the name of an error only
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from reskin.errors import ShapeError, WeightsError
 from reskin.metrics.facts import Facts
 from reskin.metrics.psnr import check_same_shape
+from reskin.networks.state_files import read_tensors
 
 FACTS = Facts("lpips", "pair", better="lower", best=0.0, symmetric=True, needs_features=True)
 
@@ -70,10 +70,8 @@ def read_weights(path: Path) -> list[Tensor]:
     Raises:
         WeightsError: the file is missing, damaged or holds other weights.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return [state[f"lin{index}.model.1.weight"].float().flatten() for index in range(len(state))]
-    except (OSError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
-        raise WeightsError(
-            f"{path} holds no weights of LPIPS ({error})", "Give a file of its weights/v0.1 folder."
-        ) from None
+    state = read_tensors(path, of="LPIPS", fix="Give a file of its weights/v0.1 folder.")
+    names = [f"lin{index}.model.1.weight" for index in range(len(state))]
+    if not names or set(names) != set(state):
+        raise WeightsError(f"{path} holds no weights of LPIPS", "Give a file of its weights/v0.1 folder.")
+    return [state[name].flatten() for name in names]

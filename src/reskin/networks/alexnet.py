@@ -6,14 +6,13 @@ https://arxiv.org/abs/1404.5997, in torchvision's form and with its names of ten
 
 from __future__ import annotations
 
-import pickle  # for the name of an error only
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from reskin.errors import WeightsError
 from reskin.networks.blocks import check_input
+from reskin.networks.state_files import load_tensors, read_tensors
 from reskin.networks.vgg import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 TAPS = (1, 4, 7, 9, 11)
@@ -81,14 +80,9 @@ def read_alexnet(path: Path) -> AlexNet:
     Raises:
         WeightsError: the file is missing, damaged or of another network.
     """
+    names = {"of": "AlexNet", "fix": "Give torchvision's alexnet-owt-7be5be79.pth."}
+    state = read_tensors(path, **names)
     network = AlexNet()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        own = {key: value.float() for key, value in state.items() if key.startswith("features.")}
-        network.load_state_dict(own)
-    except (OSError, RuntimeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
-        raise WeightsError(
-            f"{path} holds no weights of AlexNet ({str(error).splitlines()[0]})",
-            "Give torchvision's alexnet-owt-7be5be79.pth.",
-        ) from None
+    own = {key: value for key, value in state.items() if key.startswith("features.")}
+    load_tensors(network, own, path, **names)
     return network.eval().requires_grad_(False)

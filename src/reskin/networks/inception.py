@@ -8,14 +8,14 @@ out the padding, the last block takes a maximum where the others average, and th
 
 from __future__ import annotations
 
-import pickle  # for the name of an error only
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reskin.errors import ShapeError, WeightsError
+from reskin.errors import ShapeError
+from reskin.networks.state_files import load_tensors, read_tensors
 
 EDGE_PX = 299
 """Edge of the images that it takes."""
@@ -209,12 +209,8 @@ def read_inception(path: Path) -> Inception:
     Raises:
         WeightsError: the file is missing, damaged or of another network, such as torchvision's.
     """
+    fix = "Give pt_inception-2015-12-05-6726825d.pth; torchvision's Inception gives other numbers."
+    names = {"of": "FID's Inception", "fix": fix}
     network = Inception()
-    try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, AttributeError, EOFError, TypeError, pickle.UnpicklingError) as error:
-        raise WeightsError(
-            f"{path} holds no weights of FID's Inception ({str(error).splitlines()[0]})",
-            "Give pt_inception-2015-12-05-6726825d.pth; torchvision's Inception gives other numbers.",
-        ) from None
+    load_tensors(network, read_tensors(path, **names), path, **names)
     return network.eval().requires_grad_(False)

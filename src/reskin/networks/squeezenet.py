@@ -6,15 +6,14 @@ https://arxiv.org/abs/1602.07360; version 1.1, with torchvision's names of tenso
 
 from __future__ import annotations
 
-import pickle  # for the name of an error only
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reskin.errors import WeightsError
 from reskin.networks.blocks import check_input
+from reskin.networks.state_files import load_tensors, read_tensors
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's pictures in [0, 1], by channel."""
@@ -41,6 +40,9 @@ class Fire(nn.Module):
 class SqueezeNet(nn.Module):
     """The network; takes pictures in [-1, 1] and brings them to ImageNet's scale itself.
 
+    Args:
+        classes: that it tells apart.
+
     >>> SqueezeNet()(torch.zeros(1, 3, 64, 64)).shape
     torch.Size([1, 512])
     >>> sum(p.numel() for p in SqueezeNet().parameters())
@@ -50,7 +52,7 @@ class SqueezeNet(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 1000) -> None:
         super().__init__()
         pool = nn.MaxPool2d(3, 2, ceil_mode=True)
         self.features = nn.Sequential(
@@ -68,7 +70,7 @@ class SqueezeNet(nn.Module):
             Fire(384, 64, 256),
             Fire(512, 64, 256),
         )
-        self.classifier = nn.Sequential(nn.Dropout(0.5), nn.Conv2d(512, 1000, 1))
+        self.classifier = nn.Sequential(nn.Dropout(0.5), nn.Conv2d(512, classes, 1))
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(DEVIATION).view(3, 1, 1), persistent=False)
 
@@ -94,7 +96,7 @@ class SqueezeNet(nn.Module):
         return self.taps(images)[-1].mean(dim=(2, 3))
 
     def classify(self, images: Tensor) -> Tensor:
-        """(N, 1000) scores of ImageNet's classes, higher for a likelier one; trained at 227 px."""
+        """(N, classes) scores, higher for a likelier class; trained at 227 px."""
         return F.relu(self.classifier(self.taps(images)[-1])).mean(dim=(2, 3))
 
 
@@ -102,18 +104,14 @@ def read_squeezenet(path: Path) -> SqueezeNet:
     """The network with the weights of a file, in evaluation mode and frozen.
 
     Args:
-        path: a .pth file with torchvision's names; half precision is widened.
+        path: a .pth or .safetensors file with torchvision's names; half precision is widened. It may
+            have been trained for other classes than ImageNet's 1000.
 
     Raises:
         WeightsError: the file is missing, damaged or of another network.
     """
-    network = SqueezeNet()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict({key: value.float() for key, value in state.items()})
-    except (OSError, RuntimeError, AttributeError, pickle.UnpicklingError) as error:
-        raise WeightsError(
-            f"{path} holds no weights of SqueezeNet 1.1 ({str(error).splitlines()[0]})",
-            "Give torchvision's squeezenet1_1 or weights of its names.",
-        ) from None
+    names = {"of": "SqueezeNet 1.1", "fix": "Give torchvision's squeezenet1_1 or weights of its names."}
+    state = read_tensors(path, **names)
+    network = SqueezeNet(len(state.get("classifier.1.bias", range(1000))))
+    load_tensors(network, state, path, **names)
     return network.eval().requires_grad_(False)

@@ -38,6 +38,8 @@ _MEANINGS = {
     "diversity": ("LPIPS diversity", "distance between outputs of one input"),
     "is_nats": ("IS, nats", "mean divergence of an output's classes from those of all outputs"),
     "cis_nats": ("CIS, nats", "the same from those of the input's outputs"),
+    "is_exp": ("IS", "exp of the mean divergence of an output's classes from those of all outputs"),
+    "cis_exp": ("CIS", "the same from those of the input's outputs"),
     "fcn_pixel": ("FCN-score, pixel", "accuracy of classes segmented in the generated photo"),
     "fcn_class": ("FCN-score, class", "the same class by class, then the mean"),
     "fcn_iou": ("FCN-score, IoU", "intersection over union, mean over classes"),

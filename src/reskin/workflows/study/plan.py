@@ -129,6 +129,8 @@ def training_key(settings: RunSettings, data: str) -> str:
 def measuring_key(request: Request, data: str) -> str:
     """Digest of everything that scores depend on but the model: what is asked for, the data and the code."""
     asked = {name: str(value) for name, value in vars(request).items() if name != "cache"}
+    files = (request.classifier, request.class_names)
+    asked["files"] = " ".join(file_digest(path) for path in files if path is not None and path.is_file())
     return _digest(json.dumps([asked, data, _code(MEASURING_CODE, None)], sort_keys=True))
 
 
