@@ -41,7 +41,7 @@ class SqueezeNet(nn.Module):
     """The network; takes pictures in [-1, 1] and brings them to ImageNet's scale itself.
 
     Args:
-        classes: that it tells apart.
+        classes: how many it distinguishes.
 
     >>> SqueezeNet()(torch.zeros(1, 3, 64, 64)).shape
     torch.Size([1, 512])

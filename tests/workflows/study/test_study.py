@@ -108,7 +108,7 @@ def test_a_finished_study_has_every_number_and_its_interval(finished: Path) -> N
     for part in (
         "gan alone",
         "A → cyclegan",
-        "What the numbers cannot say",
+        "What the numbers can and cannot say",
         "Settings that differ",
         "cycle_weight",
     ):

@@ -78,6 +78,8 @@ function setUpFilms(box) {
     "[": () => move(-0.02), "]": () => move(0.02),
   };
   addEventListener("keydown", (event) => {
+    // Of several groups in a page, keys move the one that has the focus.
+    if (all(".films").length > 1 && !box.contains(event.target)) return;
     const isTyped = event.target.closest("input, select, button, a") && !"[]".includes(event.key);
     if (event.ctrlKey || event.metaKey || event.altKey || isTyped || !keys[event.key]) return;
     event.preventDefault();

@@ -22,6 +22,8 @@ from reskin.runs.record import read_run
 from reskin.runs.settings import RunSettings
 from reskin.storage import read_json, write_json
 from reskin.training.start import train_settings
+from reskin.workflows.study.extremes import write_extremes
+from reskin.workflows.study.moving import write_clips
 from reskin.workflows.study.plan import Row, Study, measuring_key, training_key
 from reskin.workflows.study.shown import write_shown
 
@@ -94,7 +96,7 @@ def complete(cell: Cell, study: Study, data: str) -> bool:
         costs = _trained(cell, settings, study, known.get("costs") or {})
         write_json(cell.file, begun | {"costs": costs})
         scores = _measured(cell.run, study.request)
-        write_shown(cell.folder, load(cell.run), study.request)
+        _write_pictures(cell, study.request, scores)
     except InterruptedRunError:
         raise
     except ReskinError as error:
@@ -103,6 +105,15 @@ def complete(cell: Cell, study: Study, data: str) -> bool:
         return True
     write_json(cell.file, begun | {"measuring": measure_key, "costs": costs, "scores": scores})
     return True
+
+
+def _write_pictures(cell: Cell, request: Request, scores: dict[str, Any]) -> None:
+    """What the report shows of a cell; films and single images of the first seed only."""
+    model = load(cell.run)
+    write_shown(cell.folder, model, request)
+    if cell.seed == 0:
+        write_extremes(cell.folder, model, request, scores[LAST]["scores"])
+        write_clips(cell.folder, model, request)
 
 
 def _trained(cell: Cell, settings: RunSettings, study: Study, before: dict[str, Any]) -> dict[str, Any]:

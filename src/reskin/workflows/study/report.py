@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from reskin.errors import ReskinError
 from reskin.evaluation.published import published_rows
 from reskin.pages.charts import Chart, loss_chart, prepare
-from reskin.pages.scores import digits, images_of
 from reskin.pages.shell import write_page
 from reskin.pages.study import StudyPage, study_page
 from reskin.runs.folder import RunFolder
 from reskin.runs.record import read_run
-from reskin.storage import read_json
+from reskin.workflows.study.extremes import extreme_rows
 from reskin.workflows.study.formats import as_html, caption, rows_of
+from reskin.workflows.study.moving import shown_films
 from reskin.workflows.study.shown import shown_rows
 from reskin.workflows.study.table import StudyTable, differences, read_table
-
-EXTREMES = 3
-"""Worst and best images that are named for each measure."""
 
 LIMITS = (
     "Equal budgets are not equal efforts: a method that its paper trains longer is not at its best here.",
@@ -53,10 +49,12 @@ def write_study_report(folder: Path, *, published: str | None = None) -> Path:
         grids=list(shown_rows(first).items()),
         differences=differences(table),
         charts=[chart for label, path in first if (chart := _chart(label, path / "run"))],
-        extremes=_extremes(first),
+        extremes=extreme_rows(first),
+        films=list(shown_films(first).items()),
         settings=_differing([(label, path / "run") for label, path in first]),
         notes=[f"{column}: {note}" for column, note in table.notes.items()],
         missing=[f"{label}, seed {seed}: {why}" for label, seed, why in table.missing],
+        says=_says(table),
         limits=[*_undecided(table), *LIMITS],
     )
     return write_page(folder / "report.html", study_page(page))
@@ -69,33 +67,6 @@ def _chart(label: str, run: Path) -> Chart | None:
         return None
     steps, values = [row["step"] for row in rows], [float(row["mean"]) for row in rows]
     return loss_chart(label, None, prepare(steps, values, is_smoothed=False), max(steps))
-
-
-def _extremes(cells: Sequence[tuple[str, Path]]) -> list[tuple[str, str, str, str]]:
-    """Row, measure, worst and best images of the first seed's last checkpoint, by name and value."""
-    found = []
-    for label, folder in cells:
-        for name, score in _scores(folder).items():
-            values = sorted(images_of(score).items(), key=lambda pair: pair[1])
-            if score.get("subject", "output") != "output" or len(values) < 2 * EXTREMES:
-                continue
-            low, high = values[:EXTREMES], values[: -EXTREMES - 1 : -1]
-            best, worst = (low, high) if score.get("better") == "lower" else (high, low)
-            found.append((label, name, _named(worst), _named(best)))
-    return found
-
-
-def _scores(folder: Path) -> dict[str, Any]:
-    try:
-        scores = read_json(folder / "cell.json").get("scores", {})
-    except ReskinError:
-        return {}
-    last = scores.get("last", {}) if isinstance(scores, dict) else {}
-    return last.get("scores", {}) if isinstance(last, dict) else {}
-
-
-def _named(values: Sequence[tuple[str, float]]) -> str:
-    return ", ".join(f"{name} ({digits(value)})" for name, value in values)
 
 
 def _differing(runs: Sequence[tuple[str, Path]]) -> list[list[str]]:
@@ -119,3 +90,30 @@ def _differing(runs: Sequence[tuple[str, Path]]) -> list[list[str]]:
 def _undecided(table: StudyTable) -> list[str]:
     seeds = int(table.facts["seeds"])
     return [f"{seeds} seeds: intervals are wide, and small differences stay undecided."] if seeds < 5 else []
+
+
+def _says(table: StudyTable) -> list[str]:
+    """What the numbers of this study can say, from what it holds."""
+    seeds = int(table.facts["seeds"])
+    length = ", ".join(f"{value:g} {name}" for name, value in table.facts["length"].items())
+    found = [
+        f"How {len(table.labels)} rows compare on these images after equal {length}, with everything else "
+        'that is under "Settings that differ".'
+    ]
+    if seeds > 1:
+        found.append(
+            "Which rows would very probably keep their order if all were trained again on the same images: "
+            'the pairs under "What differs", at 95 % after correction for the number of pairs.'
+        )
+    else:
+        found.append(
+            "With one seed no difference between rows is more than that of another draw of the seed could be."
+        )
+    if any(table.references.values()):
+        found.append(
+            "How much of a score costs nothing: the rows of the untouched input and of colour transfer; and "
+            "what real images of the target domain get."
+        )
+    if table.missing:
+        found.append(f"Nothing of the {len(table.missing)} trainings that are missing; the others are whole.")
+    return found
