@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,49 +29,76 @@ def frames(count: int) -> bytes:
     return np.random.default_rng(0).integers(0, 256, (count, 32, 40, 3)).astype(np.uint8).tobytes()
 
 
-def reskin(run: Path, *words: str, given: bytes = b"", **options: Any) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "reskin", "translate", str(run), *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command, input=given, capture_output=True, timeout=300, env=environment, check=False, **options
-    )
+@contextmanager
+def standard_input(given: int) -> Iterator[None]:
+    """This process reads the descriptor `given` as its standard input, which it closes."""
+    own = os.dup(0)
+    try:
+        os.dup2(given, 0)
+        os.close(given)
+        with pytest.MonkeyPatch.context() as patch, open(0, "rb", closefd=False) as stream:
+            patch.setattr(sys, "stdin", io.TextIOWrapper(stream))
+            yield
+            sys.stdin.detach()
+    finally:
+        os.dup2(own, 0)
+        os.close(own)
+
+
+def piped(data: bytes) -> int:
+    """A descriptor from which so many bytes can be read; a pipe holds them all."""
+    end, start = os.pipe()
+    os.write(start, data)
+    os.close(start)
+    return end
 
 
 def test_frames_go_through_a_pipe_and_nothing_else_does(run: Path) -> None:
-    done = reskin(run, "-", "-", *RAW, given=frames(5))
+    command = [sys.executable, "-m", "reskin", "translate", str(run), "-", "-", *RAW]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, input=frames(5), capture_output=True, timeout=300, env=environment, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout) == 5 * 40 * 32 * 3 and done.stdout != frames(5)
     assert b"done: 5 frames" in done.stderr and b"latency" in done.stderr
 
 
-def test_a_pipe_becomes_a_video(run: Path, tmp_path: Path) -> None:
-    done = reskin(run, "-", str(tmp_path / "out.mp4"), *RAW, "--rate", "10", given=frames(6))
-    assert done.returncode == 0, done.stderr
-    assert not done.stdout
+def test_a_pipe_becomes_a_video(run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with standard_input(piped(frames(6))):
+        assert main(["translate", str(run), "-", str(tmp_path / "out.mp4"), *RAW, "--rate", "10"]) == 0
+    assert not capfd.readouterr().out
     with VideoReader(tmp_path / "out.mp4") as reader:
         assert [float(time) for time in reader.times()] == pytest.approx([n / 10 for n in range(6)])
 
 
-def test_a_frame_that_is_cut_is_one_line_and_no_video(run: Path, tmp_path: Path) -> None:
-    done = reskin(run, "-", str(tmp_path / "out.mp4"), *RAW, given=frames(2)[:-1])
-    assert done.returncode == 2
-    assert done.stderr.count(b"\n") == 1 and b"in the middle of frame 2" in done.stderr
+def test_a_frame_that_is_cut_is_one_line_and_no_video(
+    run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with standard_input(piped(frames(2)[:-1])):
+        assert main(["translate", str(run), "-", str(tmp_path / "out.mp4"), *RAW]) == 2
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and "in the middle of frame 2" in said
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reader_that_goes_is_one_line(run: Path) -> None:
-    command = [sys.executable, "-m", "reskin", "translate", str(run), "-", "-", *RAW]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdin and process.stdout and process.stderr
-        process.stdout.close()
-        # The input stays open: the program ends although there might be more to come.
-        process.stdin.write(frames(2))
-        process.stdin.flush()
-        said = process.stderr.read()
-        assert process.wait(300) == 3
-    assert said.count(b"\n") == 1 and b"whoever read standard output has gone" in said
+def test_a_reader_that_goes_is_one_line(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    given, ours = os.pipe()
+    gone, written = os.pipe()
+    os.close(gone)
+    own = os.dup(1)
+    # The input stays open: the program ends although there might be more to come.
+    os.write(ours, frames(2))
+    try:
+        os.dup2(written, 1)
+        with standard_input(given):
+            assert main(["translate", str(run), "-", "-", *RAW]) == 3
+    finally:
+        os.dup2(own, 1)
+        for descriptor in (own, written, ours):
+            os.close(descriptor)
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and "whoever read standard output has gone" in said
 
 
 @pytest.mark.parametrize(

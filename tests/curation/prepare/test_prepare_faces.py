@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from reskin.curation.prepare.faces import NOT_STATED, FacesConfig, prepare_faces
 from reskin.curation.prepare.faces_choice import choose, fault, shared_out
 from reskin.curation.prepare.process_pool import IN_THIS_PROCESS
 from reskin.data.folders import list_images, split_images
-from reskin.data.manifest import Manifest, read_manifest, write_manifest
+from reskin.data.manifest import read_manifest, write_manifest
 from reskin.errors import DataError, RunError, SettingsError, VideoError
 from reskin.faces.alignment import put_back
 from reskin.images import read_image
@@ -54,13 +56,28 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [film(folder / "x" / "v.mp4", walk(60), cut_at=30), film(folder / "y" / "v.mp4", walk(24))]
 
 
-@pytest.fixture(autouse=True)
-def detector(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def detector() -> Iterator[None]:
     """The drawn faces are seen by a detector that only this process has."""
-    for module in (faces_module, face_search, dry_run_module):
-        monkeypatch.setattr(module, "open_detector", lambda name: RedDetector())
-    for module in (faces_module, dry_run_module):
-        monkeypatch.setattr(module, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (faces_module, face_search, dry_run_module):
+            patch.setattr(module, "open_detector", lambda name: RedDetector())
+        for module in (faces_module, dry_run_module):
+            patch.setattr(module, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(clips: list[Path], detector: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is made of both clips when nothing comes between; whoever changes it works on a copy."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    prepare_faces(clips, out, config())
+    return out
+
+
+@pytest.fixture
+def made(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "made"))
 
 
 def everything(out: Path) -> dict[str, bytes]:
@@ -156,41 +173,39 @@ def test_bars_are_not_part_of_a_face(tmp_path: Path) -> None:
 
 
 def test_same_input_same_bytes_and_a_second_run_does_nothing(
-    clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clips: list[Path], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = prepare_faces(clips, tmp_path / "one", config())
-    prepare_faces(clips, tmp_path / "two", config())
-    assert everything(tmp_path / "one") == everything(tmp_path / "two")
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "one").rglob("*.*")}
+    out = tmp_path / "out"
+    first = prepare_faces(clips, out, config())
+    assert everything(whole) == everything(out)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.*")}
     monkeypatch.setattr(tasks, "search_faces", None)
     monkeypatch.setattr(face_cut, "write_image", None)
-    assert prepare_faces(clips, tmp_path / "one", config()) == first
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "one").rglob("*.*")} == before
+    assert prepare_faces(clips, out, config()) == first
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.*")} == before
 
 
-def test_words_can_be_said_later_and_stay(clips: list[Path], tmp_path: Path) -> None:
-    before = prepare_faces(clips, tmp_path, config())
-    after = prepare_faces(clips, tmp_path, config(consent="asked"))
-    assert after == before.model_copy(update={"consent": "asked"}) == read_manifest(tmp_path)
-    assert prepare_faces(clips, tmp_path, config()).consent == "asked"
+def test_words_can_be_said_later_and_stay(clips: list[Path], made: Path) -> None:
+    before = read_manifest(made)
+    assert before is not None
+    after = prepare_faces(clips, made, config(consent="asked"))
+    assert after == before.model_copy(update={"consent": "asked"}) == read_manifest(made)
+    assert prepare_faces(clips, made, config()).consent == "asked"
 
 
-def test_a_removed_picture_is_made_again(clips: list[Path], tmp_path: Path) -> None:
-    prepare_faces(clips, tmp_path, config())
-    before = everything(tmp_path)
-    list_images(tmp_path)[3].unlink()
-    prepare_faces(clips, tmp_path, config())
-    assert everything(tmp_path) == before
+def test_a_removed_picture_is_made_again(clips: list[Path], whole: Path, made: Path) -> None:
+    list_images(made)[3].unlink()
+    prepare_faces(clips, made, config())
+    assert everything(made) == everything(whole)
 
 
-def test_other_settings_are_refused(clips: list[Path], tmp_path: Path) -> None:
-    prepare_faces(clips, tmp_path, config())
+def test_other_settings_are_refused(clips: list[Path], made: Path) -> None:
     with pytest.raises(DataError, match=r"margin was 0\.0, now 0\.5"):
-        prepare_faces(clips, tmp_path, config(margin=0.5))
+        prepare_faces(clips, made, config(margin=0.5))
     with pytest.raises(DataError, match="videos were"):
-        prepare_faces(clips[:1], tmp_path, config())
-    with lock(tmp_path), pytest.raises(RunError, match="in use"):
-        prepare_faces(clips, tmp_path, config())
+        prepare_faces(clips[:1], made, config())
+    with lock(made), pytest.raises(RunError, match="in use"):
+        prepare_faces(clips, made, config())
 
 
 def test_a_bad_source_does_not_stop_the_others(clips: list[Path], tmp_path: Path) -> None:
@@ -232,9 +247,8 @@ def test_no_face_says_what_there_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stop_after", [0, 5, 20])
 def test_stopping_and_going_on_ends_the_same(
-    clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
+    clips: list[Path], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
 ) -> None:
-    prepare_faces(clips, tmp_path / "whole", config())
     left, turn = [stop_after], threading.Lock()
     write = face_cut.write_image
 
@@ -253,7 +267,7 @@ def test_stopping_and_going_on_ends_the_same(
     monkeypatch.setattr(face_cut, "write_image", write)
     monkeypatch.setattr(tasks, "search_faces", None)  # both clips have been searched
     prepare_faces(clips, tmp_path / "out", config())
-    assert everything(tmp_path / "out") == everything(tmp_path / "whole")
+    assert everything(tmp_path / "out") == everything(whole)
 
 
 CODE = """
@@ -270,9 +284,8 @@ faces.prepare_faces([Path(p) for p in sys.argv[3:]], Path(sys.argv[2]), config, 
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.slow)])
-def test_killed_at_random_moments(clips: list[Path], tmp_path: Path, kills: int) -> None:
-    prepare_faces(clips, tmp_path / "whole", config())
-    wanted = everything(tmp_path / "whole")
+def test_killed_at_random_moments(clips: list[Path], whole: Path, tmp_path: Path, kills: int) -> None:
+    wanted = everything(whole)
     rng = random.Random(kills)
     for number in range(kills):
         out = tmp_path / f"out{number}"
@@ -382,10 +395,11 @@ def test_wrong_settings_are_refused(values: dict[str, Any]) -> None:
         parse(FacesConfig, values)
 
 
-def test_manifest_holds_no_path_of_this_machine(clips: list[Path], tmp_path: Path) -> None:
-    manifest: Manifest = prepare_faces(clips, tmp_path, config())
-    text = (tmp_path / "manifest.json").read_text(encoding="utf-8")
-    assert str(tmp_path) not in text and json.loads(text)["settings"]["kind"] == "faces" and manifest.frames
+def test_manifest_holds_no_path_of_this_machine(clips: list[Path], whole: Path) -> None:
+    text = (whole / "manifest.json").read_text(encoding="utf-8")
+    known = json.loads(text)
+    assert known["settings"]["kind"] == "faces" and known["frames"]
+    assert str(whole) not in text and str(clips[0].parent) not in text
 
 
 def test_what_lies_beyond_the_frame_is_filled_and_the_share_is_kept(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_an_aspect_that_changes_is_said(
 
 def test_several_processes_give_the_same_bytes(films: list[Path], tmp_path: Path) -> None:
     seen = Reports()
-    prepare_frames(films, tmp_path / "one", config(every=3, shots=True), workers=1)
+    prepare_frames(films, tmp_path / "one", config(every=3, shots=True), workers=0)
     prepare_frames(films, tmp_path / "two", config(every=3, shots=True), workers=2, report=seen)
     assert everything(tmp_path / "one") == everything(tmp_path / "two")
     for what in ("frames looked through", "frames"):
@@ -148,7 +148,7 @@ def test_a_script_without_a_guard_may_use_processes(films: list[Path], tmp_path:
     script.write_text(
         "import sys; from pathlib import Path; from reskin.curation.prepare.frames import *\n"
         "videos = [Path(p) for p in sys.argv[2:]]\n"
-        "m = prepare_frames(videos, Path(sys.argv[1]), FramesConfig(every=9), workers=2)\n"
+        "m = prepare_frames(videos, Path(sys.argv[1]), FramesConfig(every=9), workers=1)\n"
         "sys.stdout.write(str(len(m.frames)))\n"
     )
     command = [sys.executable, str(script), str(tmp_path / "out"), *map(str, films)]
@@ -165,7 +165,7 @@ def bad_files(folder: Path) -> list[Path]:
     return [folder / f"{name}.mp4" for name in ("empty", "text", "play", "folder", "pipe")]
 
 
-@pytest.mark.parametrize("processes", [0, 1, 2])
+@pytest.mark.parametrize("processes", [0, pytest.param(1, marks=pytest.mark.slow), 2])
 def test_bad_sources_are_named_and_stop_nobody(films: list[Path], tmp_path: Path, processes: int) -> None:
     bad = bad_files(tmp_path)
     out = tmp_path / "out"
@@ -248,10 +248,10 @@ def test_an_error_for_all_comes_out_of_a_process(films: list[Path], tmp_path: Pa
     """Nobody can write below /proc."""
     options = {"shots": False, "bars": False}
     task = {"task": "scan", "video": str(films[0]), "state": "/proc/reskin/x.json", "options": options}
-    with pytest.raises(StorageError, match=r"x\.json"), ProcessPool(2) as crew:
-        crew.run([task, task], lambda *_: None)
-    with pytest.raises(RuntimeError, match="KeyError: 'state'"), ProcessPool(2) as crew:
-        crew.run([{"task": "scan", "nowhere": 1}] * 2, lambda *_: None)
+    with pytest.raises(StorageError, match=r"x\.json"), ProcessPool(1) as crew:
+        crew.run([task], lambda *_: None)
+    with pytest.raises(RuntimeError, match="KeyError: 'state'"), ProcessPool(1) as crew:
+        crew.run([{"task": "scan", "nowhere": 1}], lambda *_: None)
 
 
 def test_several_sources_are_never_read_in_this_process(films: list[Path]) -> None:
@@ -348,13 +348,24 @@ def test_killed_at_random_moments_with_two_processes(films: list[Path], tmp_path
         assert everything(out) == wanted
 
 
+@pytest.fixture(scope="module")
+def undisturbed(films: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What is made of both films, every fourth frame, when nothing comes between."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    prepare_frames(films, out, config(every=4, shots=True), workers=0)
+    return everything(out)
+
+
 @pytest.mark.parametrize("point", range(0, 30, 4))
 def test_stopped_at_every_kind_of_moment(
-    films: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: int
+    films: list[Path],
+    undisturbed: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    point: int,
 ) -> None:
     """Stop at the Nth file that is renamed into place, whichever it is: state, picture or manifest."""
     asked = config(every=4, shots=True)
-    prepare_frames(films, tmp_path / "whole", asked, workers=0)
     real, left = os.replace, [point]
 
     def stopping(old: Any, new: Any) -> None:
@@ -368,7 +379,7 @@ def test_stopped_at_every_kind_of_moment(
         prepare_frames(films, tmp_path / "out", asked, workers=0)
     monkeypatch.undo()
     prepare_frames(films, tmp_path / "out", asked, workers=0)
-    assert everything(tmp_path / "out") == everything(tmp_path / "whole")
+    assert everything(tmp_path / "out") == undisturbed
 
 
 def test_a_file_that_changes_while_it_is_read_gives_nothing(
