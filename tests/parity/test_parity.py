@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from tests.parity.compare import METHODS, compare
 
-
 EDGES = {"cut": 24, "fastcut": 24}
 """Of pictures for methods that here compare each position with each other: it grows with the fourth power."""
 

@@ -174,7 +174,7 @@ def test_the_mask_ends_at_the_jaw_in_bright_and_dark_films(ground: int, skin: in
 
 
 def test_a_stopped_film_goes_on_and_ends_the_same(tmp_path: Path, detector: RedDetector) -> None:
-    source = film(tmp_path / "in.mp4", walking(60) + [[]] * 20 + walking(60) + [[]] * 120)
+    source = film(tmp_path / "in.mp4", walking(40) + [[]] * 20 + walking(80) + [[]] * 20)
     options = replace(FACES, steady=0.8, has_bars=True, encoding=Encoding())
     translate_video(Restless(), source, tmp_path / "whole.mp4", "a2b", film=options)
     detector.searches.clear()
