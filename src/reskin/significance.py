@@ -7,6 +7,7 @@ Multiple Test Procedure", Scandinavian Journal of Statistics 1979.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from statistics import NormalDist, mean, variance
@@ -25,6 +26,7 @@ def t_tail(t: float, freedom: float) -> float:
     return _incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
 
 
+@functools.lru_cache(maxsize=256)  # a table asks for the same few again and again, and each takes a search
 def t_quantile(confidence: float, freedom: float) -> float:
     """The t beyond which, on both ends together, lies 1 - `confidence`.
 

@@ -7,7 +7,6 @@ True
 from __future__ import annotations
 
 import importlib
-import inspect
 import pkgutil
 from typing import TYPE_CHECKING
 
@@ -48,8 +47,10 @@ def find(name: str) -> type[Translator]:
     module = importlib.import_module(f"reskin.methods.{name}")
     found = [
         member
-        for _, member in inspect.getmembers(module, inspect.isclass)
-        if issubclass(member, Translator) and member.__module__ == module.__name__
+        for member in vars(module).values()
+        if isinstance(member, type)
+        and issubclass(member, Translator)
+        and member.__module__ == module.__name__
     ]
     if len(found) != 1:
         raise TypeError(f"methods/{name}.py must define one Translator, it defines {len(found)}")
