@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 from tests.contract.test_failing_writes import commands, result
-from tests.support.disk import KILLED, Disk
+from tests.support.disk import Disk, Killer
 from tests.support.finished_folders import (
     Kept,
     draw_sources,
@@ -21,7 +20,6 @@ from tests.support.finished_folders import (
     make_runs,
     see_drawn_faces,
 )
-from tests.support.toys import environment
 
 from reskin import storage
 from reskin.cli.main import main
@@ -58,10 +56,17 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
         yield Kept(folder, draw_sources, make_datasets, make_runs, make_given, make_asked)
 
 
+@pytest.fixture(scope="module")
+def killer(kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killer]:
+    found = Killer(kept.base, tmp_path_factory.mktemp("killer") / "said.txt")
+    yield found
+    found.close()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs SIGKILL and /proc")
 @pytest.mark.parametrize("name", NAMES)
-def test_killed_and_run_again(kept: Kept, name: str) -> None:
+def test_killed_and_run_again(kept: Kept, killer: Killer, name: str) -> None:
     words = commands(kept.base)[name]
     kept.renew()
     with pytest.MonkeyPatch.context() as patch:
@@ -72,9 +77,7 @@ def test_killed_and_run_again(kept: Kept, name: str) -> None:
     moments = random.Random(0).sample(range(counting.calls), min(KILLS - 1, counting.calls - 1))
     for moment in [*moments, counting.calls - 1]:  # the last one is after the last rename
         kept.renew()
-        line = [sys.executable, "-c", KILLED, str(kept.base), str(moment), *words]
-        killed = subprocess.run(line, env=environment(), capture_output=True, check=False)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-500:]
+        assert killer.run(moment, words) == -signal.SIGKILL, killer.said.read_text()[-1000:]
         storage._swept.clear()  # what a process of its own begins with
         assert main(list(words)) == 0, (name, moment)
         left = result(kept.base)

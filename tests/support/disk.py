@@ -5,14 +5,18 @@ from __future__ import annotations
 import builtins
 import errno
 import io
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.toys import environment
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 
@@ -94,16 +98,60 @@ class _Counted(io.FileIO):
         return super().write(content)
 
 
-KILLED = """
-import sys
+SERVER = """
+import importlib, json, os, sys, traceback
 from pathlib import Path
 import pytest
 from tests.support.disk import Disk
 from tests.support.finished_folders import see_drawn_faces
+for name in json.loads(sys.argv[2]):
+    importlib.import_module(name)
 patch = pytest.MonkeyPatch()
 see_drawn_faces(patch)
-Disk(Path(sys.argv[1]), int(sys.argv[2]), kills=True).install(patch)
 from reskin.cli.main import main
-raise SystemExit(main(sys.argv[3:]))
+for line in sys.stdin:
+    call, words = json.loads(line)
+    process = os.fork()
+    if process == 0:
+        os.dup2(2, 1)
+        try:
+            Disk(Path(sys.argv[1]), call, kills=True).install(patch)
+            code = main(words)
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 """
-"""For `python -c`: the folder, the number of the call at which it is killed, and the words of a command."""
+IMPORTED = ("torch", "numpy", "av", "cv2", "PIL.Image", "safetensors.torch")
+"""Modules that take long to import and start no threads: each process that is killed has them at once."""
+
+
+class Killer:
+    """A process that runs commands in children of its own, each killed at one of the calls of `Disk`.
+
+    Args:
+        folder: as for `Disk`.
+        said: file for what the commands say.
+    """
+
+    def __init__(self, folder: Path, said: Path) -> None:
+        self.said = said
+        line = [sys.executable, "-c", SERVER, str(folder), json.dumps(IMPORTED)]
+        with said.open("wb") as errors:
+            self._process = subprocess.Popen(
+                line, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+            )
+
+    def run(self, call: int, words: Sequence[str]) -> int:
+        """The exit code of a command that is killed at this call: minus the number of the signal."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps([call, list(words)]).encode() + b"\n")
+        self._process.stdin.flush()
+        code = self._process.stdout.readline()
+        assert code, self.said.read_text()[-1000:]
+        return int(code)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()

@@ -21,6 +21,7 @@ from reskin.errors import StorageError
 from reskin.evaluation.blind_study.answers import AnswerStore
 from reskin.images import write_image
 from reskin.networks.resnet import ResnetGenerator
+from reskin.translation import pictures as translation_pictures
 
 
 def draw_pictures(folder: Path, count: int, *, seed: int) -> Path:
@@ -85,6 +86,46 @@ def see_drawn_faces(patch: pytest.MonkeyPatch) -> None:
     """The drawn faces are seen by a detector that only this process has."""
     for module in ("faces", "face_search"):
         patch.setattr(f"reskin.curation.prepare.{module}.open_detector", lambda name: RedDetector())
+
+
+def make_stopped(base: Path) -> None:
+    """What stopped commands go on from: `half-film`, `half-styles` and `half-study`; `compared`, a study of
+    a method, a `segmenter`, an `imported` model, and what a download leaves in the `cache`.
+    """
+    words = study_words(base)
+    for name, out in (("compare", "compared"), ("segmenter", "segmenter")):
+        run(*(base / out if word == base / "new" else word for word in words[name]))
+    run("import", base / "given" / "latest_net_G.pth", "--out", base / "imported")
+    run("download", "pix2pix-maps", "--from", base / "given" / "maps.tar.gz", "--out", base / "maps")
+    stopped = stopped_words(base)
+    interrupt(stopped["half-film"], "reskin.video.writer.VideoWriter", "_mux")
+    interrupt(stopped["half-study"], "reskin.workflows.blind_study", "_plan")
+    pictures = base / "half-styles"
+    with pytest.MonkeyPatch.context() as patch:
+        write = translation_pictures.write_image
+
+        def refuse_second(path: Path, *rest: object, **more: object) -> None:
+            if path.name.endswith("style2.png"):
+                raise StorageError("the disk is full")
+            write(path, *rest, **more)  # type: ignore[arg-type]
+
+        patch.setattr(translation_pictures, "write_image", refuse_second)
+        assert main([str(word) for word in stopped["half-styles"]]) == 2
+    assert (pictures / "new-style1.png").is_file()
+
+
+def stopped_words(base: Path) -> dict[str, list[object]]:
+    """Commands of translating and asking whose folder of the same name under `base` is not finished."""
+    cpu = ["--device", "cpu"]
+    film, picture = base / "half-film" / "new.mp4", base / "half-styles" / "new.png"
+    study = study_words(base)["study-new"]
+    return {
+        "half-film": ["translate", base / "grade", base / "film.mp4", film, *cpu],
+        "half-styles": [
+            *("translate", base / "munit", base / "pictures" / "0.png", picture, "--styles", "2", *cpu)
+        ],
+        "half-study": [base / "half-study" if word == base / "new" else word for word in study],
+    }
 
 
 def make_unfinished(base: Path) -> None:

@@ -491,6 +491,38 @@ def test_a_video_that_is_mended_during_an_unfinished_run_is_searched_again(
     assert manifest.damaged == [] and {frame.source for frame in manifest.frames} == {0, 1}
 
 
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("split", ["none", "block"])
+def test_a_video_that_was_mended_is_added_by_the_same_command(
+    clips: list[Path], tmp_path: Path, place: int, split: str
+) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"no video at all")
+    videos = [clips[1]]
+    videos.insert(place, bad)
+    first = prepare_faces(videos, tmp_path / "out", config(split=split))
+    assert len(first.damaged) == 1 and place not in {frame.source for frame in first.frames}
+    assert prepare_faces(videos, tmp_path / "out", config(split=split)) == first
+    bad.write_bytes(clips[0].read_bytes())
+    whole = prepare_faces(videos, tmp_path / "out", config(split=split))
+    assert whole.damaged == [] and [origin.name for origin in whole.sources] == [path.name for path in videos]
+    assert all(origin.frames for origin in whole.sources)
+    kept = {frame.file: frame.model_copy(update={"source": None}) for frame in whole.frames}
+    assert all(kept[old.file] == old.model_copy(update={"source": None}) for old in first.frames)
+    added = [frame for frame in whole.frames if frame.source == place]
+    assert added and all(Path(frame.file).name.startswith("bad-") for frame in added)
+    assert all((tmp_path / "out" / frame.file).is_file() for frame in whole.frames)
+    assert sorted(one["name"] for one in whole.settings["per_source"]) == sorted(path.name for path in videos)
+    assert prepare_faces(videos, tmp_path / "out", config(split=split)) == whole
+    with pytest.raises(DataError, match="contents of"):
+        (tmp_path / "other").mkdir()
+        changed = tmp_path / "other" / "bad.mp4"
+        changed.write_bytes(clips[0].read_bytes() + b"more")
+        prepare_faces(
+            [changed if path == bad else path for path in videos], tmp_path / "out", config(split=split)
+        )
+
+
 def test_a_dry_run_says_what_would_be_searched_and_writes_nothing(clips: list[Path], tmp_path: Path) -> None:
     found = dry_run_module.dry_run_faces(clips, tmp_path / "out", config(count=30, every=4))
     assert found.kind == "faces" and found.splits == {} and found.pictures <= 30

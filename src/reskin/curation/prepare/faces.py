@@ -22,6 +22,7 @@ from reskin.curation.prepare.face_cut import FaceCut, FacePicture, FacesCut
 from reskin.curation.prepare.face_search import FaceCandidate, FaceSearch, FoundFaces
 from reskin.curation.prepare.faces_choice import Choice, choose
 from reskin.curation.prepare.faces_config import FacesConfig
+from reskin.curation.prepare.mended import in_order, mended_sources, without_sources
 from reskin.curation.prepare.picks import clip_names
 from reskin.curation.prepare.plan import (
     STATE,
@@ -72,7 +73,8 @@ def prepare_faces(
     Pictures go to out/train, out/val and out/test, or straight into `out` for the split "none", with names
     such as clip-000123-004.png: frame 123, track 4. A video that cannot be read does not stop the others.
     Run again with the same videos and settings, it goes on where it stopped, or finds that all is done;
-    either way the manifest is the same, byte for byte.
+    either way the manifest is the same, byte for byte. A video that could not be read and was replaced since
+    is added then: up to its equal share of the faces, or what is left of their number.
 
     Args:
         videos: files, in the order they are listed in the manifest; never written to.
@@ -100,17 +102,21 @@ def prepare_faces(
     files, prints = without_equal_files(files, fingerprints(files))
     detector = open_detector(config.detector)
     asked = {**config.making(), "kind": "faces", "detector": detector.name}
-    plan = {"settings": asked, "sources": prints}
+    plan: dict[str, Any] = {"settings": asked, "sources": prints}
     with lock(out), ProcessPool(num_workers(files, workers)) as pool:
         run = _Run(out, config, pool, report)
         finish_moves(out)
         made = read_manifest(out)
-        if made is not None:
+        mended = [] if made is None else mended_sources(made, prints)
+        if made is not None and mended:
+            made = run.with_mended(made, mended, files, plan)
+        elif made is not None:
             check_manifest(made, plan, out, add=False)
         else:
             begin(out, plan)
             found, every = run.find(files)
-            made = _manifest(files, found, _chosen(found, config), {**plan, "every_used": every}, config)
+            plan = {**plan, "every_used": every}
+            made = _manifest(files, found, _chosen(found, config), plan, config)
         manifest = _with_words(run.cut(made, files), config)
         if manifest != read_manifest(out):
             check_made(out, [frame.file for frame in manifest.frames])
@@ -159,8 +165,12 @@ class _Run:
         progress = TotalProgress(self.report, what, weights, is_exact=True)
         return self.pool.run(tasks, progress.update)
 
-    def find(self, videos: list[Path]) -> tuple[list[_Found], int]:
+    def find(self, videos: list[Path], *, every: int | None = None) -> tuple[list[_Found], int]:
         """Search all videos; what was found, and how far apart, in frames, those that were searched are.
+
+        Args:
+            videos: files.
+            every: how far apart; by default as the configuration says.
 
         Raises:
             VideoError, DataError: none of the videos can be read.
@@ -173,7 +183,7 @@ class _Run:
         scans = [parse(Scan, values) for values in self.pool.run(tasks, lambda *_: None)]
         refuse_if_all_bad([scan.bad for scan in scans], self.out)
         total = sum(len(scan.ticks) for scan in scans)
-        every = self.config.every or max(1, total // (_LOOKS_PER_FACE * self.config.count))
+        every = every or self.config.every or max(1, total // (_LOOKS_PER_FACE * self.config.count))
         good = [number for number, scan in enumerate(scans) if scan.bad is None]
         searches = [self._search(videos[number], scans[number], every) for number in good]
         tasks = [
@@ -187,6 +197,29 @@ class _Run:
             found[number] = _Found(scans[number] if faces.bad is None else Scan(bad=faces.bad), faces)
         refuse_if_all_bad([one.scan.bad for one in found], self.out)
         return found, every
+
+    def with_mended(
+        self, made: Manifest, mended: list[int], videos: list[Path], plan: dict[str, Any]
+    ) -> Manifest:
+        """The manifest with faces of the videos at these positions, which could not be read when it was made.
+
+        Raises:
+            VideoError, DataError: none of them can be read, or the settings are others.
+        """
+        before = without_sources(made, mended)
+        check_manifest(before, plan, self.out, add=True)
+        files, prints = [videos[number] for number in mended], [plan["sources"][number] for number in mended]
+        every = int(made.settings["every_used"])
+        begin(self.out, {**plan, "sources": prints})
+        found, _ = self.find(files, every=every)
+        count = max(self.config.count - len(before.frames), self.config.count * len(mended) // len(videos), 1)
+        choices = _choice_of_mended(found, self.config.model_copy(update={"count": count}))
+        names = clip_names([video.stem for video in videos])
+        part_plan = {**plan, "sources": prints, "every_used": every}
+        part = _manifest(
+            files, found, choices, part_plan, self.config, names=[names[number] for number in mended]
+        )
+        return in_order(_joined(before, part), plan["sources"])
 
     def _search(self, video: Path, scan: Scan, every: int) -> FaceSearch:
         return FaceSearch(
@@ -242,6 +275,29 @@ def _chosen(found: list[_Found], config: FacesConfig) -> list[Choice]:
     return choices
 
 
+def _choice_of_mended(found: list[_Found], config: FacesConfig) -> list[Choice]:
+    """As `_chosen`; where so few videos cannot be split in the way that was asked for, they go to train."""
+    faces = [each.faces.candidates for each in found]
+    try:
+        return choose(faces, config)
+    except DataError:
+        return choose(faces, config.model_copy(update={"split": "none"}))
+
+
+def _joined(before: Manifest, part: Manifest) -> Manifest:
+    """The manifest with the videos of another one behind its own."""
+    first, names = len(before.sources), {origin.name for origin in part.sources}
+    frames = [frame.model_copy(update={"source": first + (frame.source or 0)}) for frame in part.frames]
+    counted = [one for one in before.settings.get("per_source", []) if one["name"] not in names]
+    changed = {
+        "sources": [*before.sources, *part.sources],
+        "frames": [*before.frames, *frames],
+        "damaged": [*before.damaged, *part.damaged],
+        "settings": before.settings | {"per_source": [*counted, *part.settings["per_source"]]},
+    }
+    return before.model_copy(update=changed)
+
+
 def _nothing_found(found: list[_Found], choices: list[Choice]) -> str:
     reasons = sum((choice.reasons for choice in choices), Counter[str]())
     said = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
@@ -250,11 +306,17 @@ def _nothing_found(found: list[_Found], choices: list[Choice]) -> str:
 
 
 def _manifest(
-    videos: list[Path], found: list[_Found], choices: list[Choice], plan: dict[str, Any], config: FacesConfig
+    videos: list[Path],
+    found: list[_Found],
+    choices: list[Choice],
+    plan: dict[str, Any],
+    config: FacesConfig,
+    *,
+    names: Sequence[str] = (),
 ) -> Manifest:
     """The manifest as it will be when every chosen face has been cut."""
     frames, damaged, sources, counted = [], [], [], []
-    names = clip_names([video.stem for video in videos])
+    names = names or clip_names([video.stem for video in videos])
     for number, (each, choice, fingerprint) in enumerate(zip(found, choices, plan["sources"], strict=True)):
         scan, title = each.scan, videos[number].name
         bad = scan.bad and [scan.bad.replace(str(videos[number]), "it")]  # no path of this machine
