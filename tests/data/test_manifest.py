@@ -110,3 +110,10 @@ def test_reasons_of_earlier_versions_have_their_names_of_today(tmp_path: Path) -
     read = read_manifest(tmp_path)
     assert read is not None
     assert [row.left_out for row in read.frames] == [None, ("duplicate-domain", "blur")]
+
+
+def test_a_balance_of_an_earlier_version_has_its_domains(tmp_path: Path) -> None:
+    written = manifest([FrameRecord(file="a.png")]).model_copy(update={"balance": {"sides": [1], "by": "x"}})
+    write_manifest(tmp_path, written)
+    read = read_manifest(tmp_path)
+    assert read is not None and read.balance == {"domains": [1], "by": "x"}

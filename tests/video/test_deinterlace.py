@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from reskin.video.deinterlace import Deinterlace, combed_share
+from reskin.video.deinterlace import Deinterlace, comb_measures
 from reskin.video.reader import VideoReader
 
 COUNT, WIDTH, HEIGHT = 8, 128, 64
@@ -118,6 +118,6 @@ def test_colours_stay(tmp_path: Path) -> None:
 def test_the_share_of_combed_pixels_by_hand() -> None:
     before, now = np.zeros((8, 4), np.uint8), np.zeros((8, 4), np.uint8)
     now[1::2, 0] = 100  # one of four columns moved in the odd lines alone
-    share, within = combed_share(before, now)
+    share, within = comb_measures(before, now)
     # Of lines 1 to 6 the odd ones stand out and moved: 3 of 6 lines, 1 of 4 columns.
     assert share == pytest.approx(3 / 24) and within == 0

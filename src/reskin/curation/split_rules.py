@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from typing import Annotated, Literal
+from itertools import accumulate, pairwise
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import AfterValidator
@@ -63,6 +63,69 @@ def _checked_ratio(ratio: str) -> str:
 
 Ratio = Annotated[str, AfterValidator(_checked_ratio)]
 """A setting that `parse_ratio` takes."""
+
+
+class SourceUnits(NamedTuple):
+    """What of one source is split, in time order; a unit is a frame, a clip or a picture.
+
+    Attributes:
+        sizes: pictures of each unit.
+        shots: the shot of each unit; needed for a split by shot alone.
+        guard: units to leave out between segments of time.
+    """
+
+    sizes: Sequence[int]
+    shots: Sequence[int] = ()
+    guard: int = 1
+
+
+def split_sources(
+    sources: Sequence[SourceUnits],
+    *,
+    by: SplitBy,
+    ratio: str,
+    seed: int,
+    first: int = 0,
+    have: Mapping[Split, int] | None = None,
+) -> list[list[Split | None]]:
+    """The split of every unit of every source, whichever way; a pure function of its arguments.
+
+    Args:
+        sources: what to split.
+        by: how; see `assign_splits` and `assign_groups`.
+        ratio: "4:1" (train:test) or "8:1:1" (train:val:test).
+        seed: what is held out.
+        first: number of the first of these sources in the dataset.
+        have: pictures that each split has already.
+
+    Returns:
+        For each source the split of each unit; None for what is left out between two splits.
+
+    Raises:
+        DataError: the ratio is wrong, or there are too few shots or sources to split by these.
+    """
+    counts = [len(source.sizes) for source in sources]
+    if by == "block":
+        guards = [source.guard for source in sources]
+        return assign_splits(counts, by="block", ratio=ratio, seed=seed, guard=guards, first=first)
+    if by == "none" or (by == "source" and not have):
+        return assign_splits(counts, by=by, ratio=ratio, seed=seed + first)
+    if by == "source":
+        groups = [[number] * count for number, count in enumerate(counts)]
+    elif by == "shot":
+        groups = shot_groups([source.shots for source in sources], ratio=ratio)
+    else:
+        starts = accumulate(counts, initial=0)
+        groups = [list(range(start, start + count)) for start, count in zip(starts, counts, strict=False)]
+    sizes = [0] * (1 + max((group for mine in groups for group in mine), default=-1))
+    for source, mine in zip(sources, groups, strict=True):
+        for size, group in zip(source.sizes, mine, strict=True):
+            sizes[group] += size
+    try:
+        splits = assign_groups(sizes, ratio=ratio, seed=seed + first, have=have)
+    except DataError as error:
+        raise DataError(f"by {by}: {error.what}", error.fix) from None
+    return [[splits[group] for group in mine] for mine in groups]
 
 
 def assign_splits(

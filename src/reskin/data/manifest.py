@@ -184,6 +184,11 @@ class Manifest(Settings):
     consent: str | None = None
     """Whether the people who are shown agreed, in the user's words."""
 
+    @field_validator("balance")
+    @classmethod
+    def _name_domains_as_today(cls, balance: dict[str, Any] | None) -> dict[str, Any] | None:
+        return balance and {"domains" if key == "sides" else key: value for key, value in balance.items()}
+
     @model_validator(mode="after")
     def _rows_fit(self) -> Self:
         files: set[str] = set()

@@ -37,7 +37,7 @@ _TIMES_FIELD = 3.0
 """... and so many times as many as within either of its two moments, where fine patterns comb as well."""
 
 
-def combed_share(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> tuple[float, float]:
+def comb_measures(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> tuple[float, float]:
     """Share of combed pixels of a frame, and the same within the moments that it holds.
 
     Args:
@@ -69,7 +69,7 @@ def looks_interlaced(pairs: Iterable[tuple[Any, Any]]) -> bool:
     for before, now in pairs:
         if not now.interlaced_frame or (before.width, before.height) != (now.width, now.height):
             continue
-        share, within = combed_share(_luma(before), _luma(now))
+        share, within = comb_measures(_luma(before), _luma(now))
         if share >= _COMBED_SHARE and share >= _TIMES_FIELD * within:
             return True
     return False

@@ -10,14 +10,13 @@ from typing import NamedTuple
 from reskin.curation.prepare.config import VideoConfig
 from reskin.curation.split_rules import (
     FEWEST,
+    SourceUnits,
     SplitBy,
-    assign_groups,
-    assign_splits,
     guard_frames,
     shot_groups,
+    split_sources,
 )
 from reskin.data.manifest import Manifest
-from reskin.errors import DataError
 from reskin.types import Split
 
 
@@ -69,31 +68,17 @@ def split_units(
     Raises:
         DataError: there are too few shots or sources to split by these.
     """
+    sources = [
+        SourceUnits(
+            sizes=[1] * len(source),
+            shots=[unit.shot or 0 for unit in source],
+            guard=max(least_guard, guard_frames(_spacing(source))),
+        )
+        for source in units
+    ]
+    first = 0 if before is None else len(before.sources)
     ratio, have = _ratio(config, before), _have(before)
-    after = 0 if before is None else len(before.sources)
-    seed = config.seed + after
-    counts = [len(source) for source in units]
-    if by == "block":
-        guards = [max(least_guard, guard_frames(_spacing(source))) for source in units]
-        return assign_splits(counts, by="block", ratio=ratio, seed=config.seed, guard=guards, first=after)
-    if by == "none":
-        return assign_splits(counts, by="none", ratio=ratio, seed=seed)
-    if by == "source" and not have:
-        return assign_splits(counts, by="source", ratio=ratio, seed=seed)
-    if by == "source":
-        groups = [[number] * count for number, count in enumerate(counts)]
-    elif by == "shot":
-        groups = _shots(units, ratio)
-    else:
-        starts = [sum(counts[:number]) for number in range(len(counts))]
-        groups = [list(range(start, start + count)) for start, count in zip(starts, counts, strict=True)]
-    sizes = Counter(group for source in groups for group in source)
-    number = max(sizes, default=-1) + 1
-    try:
-        splits = assign_groups([sizes[group] for group in range(number)], ratio=ratio, seed=seed, have=have)
-    except DataError as error:
-        raise DataError(f"by {by}: {error.what}", error.fix) from None
-    return [[splits[group] for group in source] for source in groups]
+    return split_sources(sources, by=by, ratio=ratio, seed=config.seed, first=first, have=have)
 
 
 def _shots(units: Units, ratio: str) -> list[list[int]]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from reskin.curation.prepare.face_search import FaceCandidate
 from reskin.curation.prepare.faces_config import FacesConfig
-from reskin.curation.split_rules import assign_groups, assign_splits, guard_frames, shot_groups
+from reskin.curation.split_rules import SourceUnits, guard_frames, split_sources
 from reskin.errors import DataError
 from reskin.spread import spread
 from reskin.types import Split
@@ -143,14 +143,26 @@ def shared_out(available: Sequence[int], count: int) -> list[int]:
 def _splits(videos: list[list[FaceCandidate]], config: FacesConfig) -> list[list[Split | None]]:
     """The split of every face; the faces of one frame always share theirs."""
     if config.split == "shot":
-        return _by_shot(videos, config)
-    frames = [list(dict.fromkeys(face.index for face in video)) for video in videos]
-    guards = [_guard(video) for video in videos]
-    parts = assign_splits(
-        [len(of) for of in frames], by=config.split, ratio=config.ratio, seed=config.seed, guard=guards
-    )
-    found = [dict(zip(of, part, strict=True)) for of, part in zip(frames, parts, strict=True)]
-    return [[of[face.index] for face in video] for video, of in zip(videos, found, strict=True)]
+        # A shot counts with all its faces.
+        units = [list(range(len(video))) for video in videos]
+        shots = [[face.shot for face in video] for video in videos]
+        of_face = units
+    else:
+        of_face = [[face.index for face in video] for video in videos]
+        units, shots = [list(dict.fromkeys(indices)) for indices in of_face], [[] for _ in videos]
+    sources = [
+        SourceUnits([1] * len(mine), of_shots, _guard(video))
+        for mine, of_shots, video in zip(units, shots, videos, strict=True)
+    ]
+    try:
+        parts = split_sources(sources, by=config.split, ratio=config.ratio, seed=config.seed)
+    except DataError as error:
+        if config.split != "shot":
+            raise
+        what = f"{error.what}: too few shots with faces"
+        raise DataError(what, "Use --split block, or more footage.") from None
+    found = [dict(zip(mine, part, strict=True)) for mine, part in zip(units, parts, strict=True)]
+    return [[of[unit] for unit in faces] for faces, of in zip(of_face, found, strict=True)]
 
 
 def _guard(faces: list[FaceCandidate]) -> int:
@@ -158,15 +170,3 @@ def _guard(faces: list[FaceCandidate]) -> int:
     steps = sorted(later - earlier for earlier, later in pairwise(times))
     # The usual step, not the mean: faces come in bunches, and the gaps between those guard themselves.
     return guard_frames(float(steps[len(steps) // 2])) if steps else 1
-
-
-def _by_shot(videos: list[list[FaceCandidate]], config: FacesConfig) -> list[list[Split | None]]:
-    groups = shot_groups([[face.shot for face in video] for video in videos], ratio=config.ratio)
-    sizes = Counter(number for group in groups for number in group)
-    try:
-        parts = assign_groups([sizes[i] for i in range(len(sizes))], ratio=config.ratio, seed=config.seed)
-    except DataError as error:
-        raise DataError(
-            f"{error.what}: too few shots with faces", "Use --split block, or more footage."
-        ) from None
-    return [[parts[number] for number in group] for group in groups]

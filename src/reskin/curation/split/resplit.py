@@ -18,7 +18,7 @@ from typing import Literal
 from reskin.config import Settings
 from reskin.curation.adopt import layout_in, open_set
 from reskin.curation.moves import finish_moves, move_files
-from reskin.curation.split_rules import Ratio, assign_groups, assign_splits, guard_frames, shot_groups
+from reskin.curation.split_rules import Ratio, SourceUnits, guard_frames, split_sources
 from reskin.data.folders import natural_key
 from reskin.data.layout import Layout
 from reskin.data.manifest import ADOPTED, FrameRecord, Manifest
@@ -192,27 +192,15 @@ def _unit(frame: FrameRecord, number: int) -> tuple[str, int]:
 def _unit_splits(
     frames: Sequence[FrameRecord], buckets: list[list[_Unit]], config: SplitConfig
 ) -> list[list[Split | None]]:
-    counts = [len(bucket) for bucket in buckets]
-    if config.by == "source":
-        return assign_splits(counts, by="source", ratio=config.ratio, seed=config.seed)
-    if config.by == "block":
-        guards = [_guard(frames, bucket) for bucket in buckets]
-        return assign_splits(counts, by="block", ratio=config.ratio, seed=config.seed, guard=guards)
-    if config.by == "shot":
-        shots = [[frames[unit[0]].shot or 0 for unit in bucket] for bucket in buckets]
-        groups = shot_groups(shots, ratio=config.ratio)
-    else:
-        starts = [sum(counts[:number]) for number in range(len(counts))]
-        groups = [list(range(start, start + count)) for start, count in zip(starts, counts, strict=True)]
-    pairs = zip(buckets, groups, strict=True)
-    sizes = Counter({group: 0 for mine in groups for group in mine})
-    for bucket, mine in pairs:
-        for unit, group in zip(bucket, mine, strict=True):
-            sizes[group] += len(unit)
-    splits = assign_groups(
-        [sizes[group] for group in range(len(sizes))], ratio=config.ratio, seed=config.seed
-    )
-    return [[splits[group] for group in mine] for mine in groups]
+    sources = [
+        SourceUnits(
+            sizes=[len(unit) for unit in bucket],
+            shots=[frames[unit[0]].shot or 0 for unit in bucket],
+            guard=_guard(frames, bucket),
+        )
+        for bucket in buckets
+    ]
+    return split_sources(sources, by=config.by, ratio=config.ratio, seed=config.seed)
 
 
 def _guard(frames: Sequence[FrameRecord], bucket: list[_Unit]) -> int:

@@ -6,7 +6,6 @@ is recognised by the names and shapes of its tensors; nothing is asked of the us
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle  # for the name of an error only
 import re
@@ -27,6 +26,7 @@ from reskin.networks.cut import CutGenerator
 from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.unet import UnetGenerator
 from reskin.paths import open_plain
+from reskin.storage import file_digest
 
 _WANTED = "Give a generator such as latest_net_G_A.pth or latest_net_G.pth."
 _DAMAGED = "Copy or download it again."
@@ -98,13 +98,13 @@ def build_generator(settings: Mapping[str, Any]) -> nn.Module:
 
 
 def checksum(path: Path) -> str:
-    """The sha256 of a file that can be read.
+    """The SHA-256 of a file that may be a generator.
 
     Raises:
         CheckpointError: it is not there, no plain file, too large or not to be read.
     """
-    with _opened(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with _opened(path):
+        return file_digest(path)
 
 
 @contextmanager
