@@ -10,6 +10,7 @@ or through others, wherever in a file the import stands.
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import tokenize
 from pathlib import Path
@@ -29,7 +30,8 @@ def module_file(module: str) -> Path | None:
     return next((path for path in [*candidates, base / "__init__.py"] if path.is_file()), None)
 
 
-def imported_files(path: Path) -> set[Path]:
+@functools.cache  # methods share most of what they import
+def imported_files(path: Path) -> frozenset[Path]:
     """Files of this package that a file imports; a package's `__init__` counts where it is named itself."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -39,7 +41,7 @@ def imported_files(path: Path) -> set[Path]:
             submodules = {f"{node.module}.{alias.name}" for alias in node.names}
             found = {name for name in submodules if module_file(name)}
             names |= found or {node.module}
-    return {file for name in names if (file := module_file(name))}
+    return frozenset(file for name in names if (file := module_file(name)))
 
 
 def reach(path: Path) -> set[Path]:
@@ -53,6 +55,7 @@ def reach(path: Path) -> set[Path]:
     return seen
 
 
+@functools.cache
 def code_lines(path: Path) -> int:
     """Lines of a file that hold code: no blank ones, no comments, no docstrings."""
     source = path.read_text(encoding="utf-8")
