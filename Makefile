@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table steady two-people real real-films docs size study-demo parity setup lock bench-stripes video-table bench-film
+.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table steady two-people real real-films docs size study-demo e2e studio-shots parity setup lock bench-stripes video-table bench-film
 
 setup: $(READY)
 
@@ -86,6 +86,15 @@ real: $(READY)       ## on a machine with CUDA: METHODS="cyclegan cut" on SET=ho
 
 study-demo: $(READY) ## a blind study on drawn worlds with simulated raters → build/study-demo
 	$(BIN)/python -m benchmarks.study_demo
+
+e2e: $(READY)        ## the studio in a real Chromium (apt-get install chromium); installs playwright, fetches axe
+	$(BIN)/python -m pip install $(QUIET) -c constraints.txt "playwright>=1.55"
+	$(BIN)/python -m benchmarks.axe build/axe.min.js
+	$(BIN)/python -m pytest -q -m e2e tests/e2e
+
+studio-shots: $(READY)  ## pictures of the studio's pages on drawn footage → docs/studio
+	$(BIN)/python -m pip install $(QUIET) -c constraints.txt "playwright>=1.55"
+	$(BIN)/python -m benchmarks.studio_shots docs/studio
 
 real-films: $(READY) ## make on six pairs of real clips → docs/results/real_films.md and sheets in build/real-films
 	$(BIN)/python -m benchmarks.real_films

@@ -43,6 +43,7 @@ COMMANDS = {
     "export": "export",
     "import": "import_model",
     "runs": "runs",
+    "studio": "studio",
     "methods": "methods",
     "doctor": "doctor",
 }

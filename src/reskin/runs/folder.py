@@ -17,16 +17,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-from torch import Tensor, cat
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from reskin.errors import RunError, SettingsError
-from reskin.images import to_image, write_image
 from reskin.paths import check_own, inside, read_plain
 from reskin.runs.former import of_today
 from reskin.storage import append_line, append_text, commit, read_json, read_lines, to_json, write_json
 from reskin.types import Trouble
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _OLD_KINDS = {"collapsed": "mode_collapse"}
 """Kinds of findings under the names that version 0.1.0 gave them."""
@@ -264,6 +264,10 @@ class RunFolder:
         Returns:
             The picture's path.
         """
+        from torch import cat
+
+        from reskin.images import to_image, write_image
+
         path = inside(self.folder, self.samples.name, kind="folder", writes=True) / f"{step:08d}.png"
         shapes = [images.shape for images in rows.values()]
         count, height, width = (max(shape[axis] for shape in shapes) for axis in (0, 2, 3))

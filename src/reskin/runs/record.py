@@ -160,6 +160,16 @@ def _seconds(rows: list[dict[str, Any]]) -> float | None:
     return first + sum(gap if gap <= max(60.0, _PAUSE * usual) else usual for gap in gaps)
 
 
+def sample_grids(files: RunFolder, notes: list[str]) -> list[SampleGrid]:
+    """The sample grids of a run by step.
+
+    Args:
+        files: of the run.
+        notes: what cannot be shown is added here.
+    """
+    return _read_grids(files.samples, notes)
+
+
 def _read_grids(folder: Path, notes: list[str]) -> list[SampleGrid]:
     grids = []
     for path in sorted(folder.glob("*.png")):

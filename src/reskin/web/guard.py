@@ -6,7 +6,7 @@ machine.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -14,6 +14,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Admit = Callable[[Scope, Mapping[str, list[str]]], None]
+"""Takes the request and its headers: lower-case name to values."""
 
 METHODS = ("GET", "HEAD", "POST")
 MOST_BODY = 64 * 1024
@@ -34,11 +37,17 @@ HEADERS = {
 
 
 class Refused(Exception):
-    """A request that does not go on; `status` and text say why."""
+    """A request that does not go on; `status` and text say why.
 
-    def __init__(self, status: int, text: str) -> None:
+    Args:
+        status: of the answer.
+        text: one line.
+        location: where the browser is sent instead, for a status of 3xx.
+    """
+
+    def __init__(self, status: int, text: str, location: str = "") -> None:
         super().__init__(text)
-        self.status = status
+        self.status, self.location = status, location
 
 
 class Guard:
@@ -48,10 +57,13 @@ class Guard:
         app: what is guarded.
         hosts: exact values of the Host header, such as "127.0.0.1:8765".
         scheme: of our own address, "http" or "https".
+        admit: raises `Refused` for a request without the credential that it needs; by default all need none.
     """
 
-    def __init__(self, app: App, hosts: Iterable[str], scheme: str = "http") -> None:
-        self.app = app
+    def __init__(
+        self, app: App, hosts: Iterable[str], scheme: str = "http", *, admit: Admit | None = None
+    ) -> None:
+        self.app, self.admit = app, admit
         self.hosts = frozenset(host.lower() for host in hosts)
         self.origins = frozenset(f"{scheme}://{host}" for host in self.hosts)
 
@@ -105,6 +117,8 @@ class Guard:
             ]
             if not is_page:
                 raise Refused(403, "Pages of other sites may not read this.")
+        if self.admit is not None:
+            self.admit(scope, named)
 
 
 class _Body:
@@ -144,5 +158,7 @@ def _with_ours(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
 async def _answer(send: Send, refused: Refused) -> None:
     body = f"{refused}\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    if refused.location:
+        headers.append((b"location", refused.location.encode()))
     await send({"type": "http.response.start", "status": refused.status, "headers": _with_ours(headers)})
     await send({"type": "http.response.body", "body": body})

@@ -8,7 +8,6 @@ import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,36 +23,17 @@ from reskin.evaluation.blind_study.answers import AnswerStore, Rater, checked_an
 from reskin.evaluation.blind_study.design import Trial
 from reskin.evaluation.blind_study.plan import STIMULI, StudyPlan, stimulus_path
 from reskin.evaluation.blind_study.results import again_trials
+from reskin.web import words
 from reskin.web.guard import App, Guard
+from reskin.web.words import LANGUAGES, preferred_language
 
-LANGUAGES = ("en", "zh-TW", "zh-CN")
 STATIC = {"study.js": "text/javascript", "study.css": "text/css", "study.svg": "image/svg+xml"}
 _HERE = Path(__file__).parent
 
 
-@cache
 def catalogue(language: str) -> dict[str, str]:
     """English sentence to the sentence in a language; empty for English."""
-    if language == "en":
-        return {}
-    return dict(json.loads((_HERE / "words" / f"{language}.json").read_text(encoding="utf-8")))
-
-
-def preferred_language(header: str) -> str:
-    """The language that a browser asks for, of those that there are.
-
-    >>> preferred_language("zh-HK,zh;q=0.9"), preferred_language("zh"), preferred_language("fr")
-    ('zh-TW', 'zh-CN', 'en')
-    """
-    for part in header.split(","):
-        tag = part.partition(";")[0].strip().lower()
-        if tag.startswith(("zh-tw", "zh-hk", "zh-mo", "zh-hant")):
-            return "zh-TW"
-        if tag == "zh" or tag.startswith("zh-"):
-            return "zh-CN"
-        if tag == "en" or tag.startswith("en-"):
-            return "en"
-    return "en"
+    return words.catalogue(_HERE / "words", language)
 
 
 @dataclass(frozen=True)
@@ -190,9 +170,9 @@ class _Handlers:
         elif rater.token is not None:
             state = "begun"
         language = rater.language or preferred_language(request.headers.get("accept-language", ""))
-        words = {name: catalogue(name) for name in LANGUAGES}
+        catalogues = {name: catalogue(name) for name in LANGUAGES}
         text = self.pages.get_template("study.html").render(
-            language=language, languages=LANGUAGES, words=words, state=state, kind=self.study.plan.kind
+            language=language, languages=LANGUAGES, words=catalogues, state=state, kind=self.study.plan.kind
         )
         return Response(text, media_type="text/html")
 

@@ -1,0 +1,1 @@
+"""The studio: runs, jobs and training in a browser, on one's own machine."""

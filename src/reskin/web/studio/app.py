@@ -1,0 +1,175 @@
+"""The application: its routes in one table, behind the guard."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from reskin.errors import ReskinError
+from reskin.web.guard import App, Guard, Refused
+from reskin.web.studio.api import Api
+from reskin.web.studio.pages import Pages
+from reskin.web.studio.session import SECONDS, Sessions
+from reskin.web.studio.studio import Studio
+from reskin.web.words import filled
+
+_log = logging.getLogger("reskin")
+_HERE = Path(__file__).parent
+_SHARED = _HERE.parents[1] / "pages" / "templates"
+_JS, _CSS = "text/javascript", "text/css"
+_VENDOR = _HERE / "static" / "vendor" / "uplot"
+STATIC = {
+    "shell.css": (_SHARED / "shell.css", _CSS),
+    "studio.css": (_HERE / "static" / "studio.css", _CSS),
+    "studio.svg": (_HERE / "static" / "studio.svg", "image/svg+xml"),
+    **{f"{name}.js": (_HERE / "static" / f"{name}.js", _JS) for name in ("login", "shell", "dom", "live")},
+    **{
+        f"{name}.js": (_HERE / "static" / f"{name}.js", _JS)
+        for name in ("curves", "samples", "run", "train", "jobs", "home", "waiting")
+    },
+    "uPlot.esm.js": (_VENDOR / "uPlot.esm.js", _JS),
+    "uPlot.min.css": (_VENDOR / "uPlot.min.css", _CSS),
+    "uPlot.LICENSE.txt": (_VENDOR / "LICENSE", "text/plain; charset=utf-8"),
+}
+"""Name to file and type."""
+FAILED = "Something failed here (error {number})."
+WORDS = {404: "There is nothing here.", 405: "This is not done here."}
+
+
+def hosts_of(port: int) -> tuple[str, ...]:
+    """The names under which this machine alone reaches a port of its own."""
+    return tuple(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+
+
+def routes_of(studio: Studio, sessions: Sessions) -> list[Route]:
+    """Every route there is."""
+    pages, api = Pages(studio), Api(studio)
+    static, login = _Static(), _Login(sessions, pages)
+    shown: dict[str, Callable[..., Any]] = {
+        "/": pages.home,
+        "/train": pages.train,
+        "/runs/{run}": pages.run,
+        "/jobs": pages.jobs,
+        "/jobs/{job}": pages.job,
+        "/login": login.page,
+        "/api/live": api.live,
+        "/api/runs/{run}/curves": api.curves,
+        "/api/jobs/{job}/log": api.job_log,
+        "/media/runs/{run}/samples/{step:int}": api.sample,
+        "/static/{name}": static.file,
+    }
+    done: dict[str, Callable[..., Any]] = {
+        "/login": login.redeem,
+        "/api/links": login.link,
+        "/api/commands": api.commands,
+        "/api/plan": api.plan,
+        "/api/jobs": api.order,
+        "/api/jobs/{job}/{act}": api.act,
+        "/api/queue": api.queue,
+    }
+    return [Route(path, does, methods=["GET"]) for path, does in shown.items()] + [
+        Route(path, does, methods=["POST"]) for path, does in done.items()
+    ]
+
+
+def studio_app(studio: Studio, sessions: Sessions, port: int) -> App:
+    """The whole application, guarded.
+
+    Args:
+        studio: what it shows.
+        sessions: who may see it.
+        port: on which it will be served.
+    """
+    errors = _Errors(Pages(studio))
+    app = Starlette(
+        routes=routes_of(studio, sessions),
+        exception_handlers={
+            HTTPException: errors.known,
+            ReskinError: errors.refused,
+            Exception: errors.unknown,
+        },
+    )
+    return Guard(app, hosts_of(port), admit=sessions.admit)
+
+
+class _Login:
+    """The page that takes the token from the address, and what it sends."""
+
+    def __init__(self, sessions: Sessions, pages: Pages) -> None:
+        self.sessions, self.pages = sessions, pages
+
+    def page(self, request: Request) -> Response:
+        """Where a link leads; without one it says where to get one."""
+        return self.pages.plain(request, "login.html")
+
+    async def redeem(self, request: Request) -> Response:
+        """Give the browser its cookie for a token."""
+        values = await _object(request)
+        cookie = self.sessions.redeem(str(values.get("token", "")))
+        answer = JSONResponse({})
+        answer.set_cookie(
+            self.sessions.name, cookie, max_age=SECONDS, path="/", httponly=True, samesite="strict"
+        )
+        return answer
+
+    async def link(self, request: Request) -> Response:
+        """A new token, for a process that knows the key."""
+        return JSONResponse({"token": self.sessions.link()})
+
+
+class _Static:
+    """Scripts, styles and what is vendored."""
+
+    def file(self, request: Request) -> Response:
+        """One of them."""
+        name = request.path_params["name"]
+        if name not in STATIC:
+            raise HTTPException(404)
+        path, kind = STATIC[name]
+        return Response(path.read_bytes(), media_type=kind, headers={"cache-control": "no-cache"})
+
+
+class _Errors:
+    """Errors as a page, or as JSON where a script asked; never a trace."""
+
+    def __init__(self, pages: Pages) -> None:
+        self.pages = pages
+
+    async def known(self, request: Request, error: Exception) -> Response:
+        """A page that is not there, a request that makes no sense."""
+        assert isinstance(error, HTTPException)
+        return self._said(request, error.status_code, WORDS.get(error.status_code, error.detail), "")
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """What one of our own functions refuses."""
+        assert isinstance(error, ReskinError)
+        return self._said(request, 400, error.what, error.fix)
+
+    async def unknown(self, request: Request, error: Exception) -> Response:
+        """A fault of ours: a number that is in the log, with the trace."""
+        if isinstance(error, Refused):
+            raise error
+        number = secrets.token_hex(4)
+        _log.error("error %s in %s", number, request.url.path, exc_info=error)
+        return self._said(request, 500, FAILED, "It is in the log.", number=number)
+
+    def _said(self, request: Request, status: int, what: str, fix: str, number: str = "") -> Response:
+        if request.url.path.startswith(("/api/", "/media/", "/static/")) or request.method == "POST":
+            said = filled(what, {"number": number})
+            return JSONResponse({"error": {"what": said, "fix": fix}}, status)
+        return self.pages.plain(request, "error.html", status=status, what=what, fix=fix, number=number)
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    from reskin.web.studio.api import json_object
+
+    return await json_object(request)

@@ -1,0 +1,191 @@
+"""The training form: fields from the settings' JSON schemas, and the command from what was filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reskin.errors import SettingsError
+
+GROUPS = ("method", "data", "train")
+BASIC = (
+    *("crop_size", "load_size", "batch", "epochs", "minutes", "steps", "device", "precision", "seed"),
+    *("ema",),
+)
+"""Settings that are shown unfolded, in this order."""
+_OWN = ("a", "b")
+"""Chosen elsewhere in the form."""
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]{0,79}")
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(10))}
+MOST_TEXT = 1000
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the form.
+
+    Attributes:
+        name: of the setting.
+        kind: whole, number, switch, choice, text or list.
+        help: what it does, as the command line says it.
+        default: as text; a switch has "yes" or "no"; "" for none.
+        choices: of a choice.
+        low, high: bounds, inclusive; None: none.
+        above, below: bounds that are not reached; None: none.
+        group: method, data or train.
+        is_basic: shown unfolded.
+    """
+
+    name: str
+    kind: str
+    help: str
+    default: str
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    group: str = "method"
+    is_basic: bool = False
+
+    @property
+    def flag(self) -> str:
+        """How it is typed."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def bounds(self) -> str:
+        """The values that it takes, in words; "" where any number or text will do."""
+        found = [
+            *([f"{self.low:g} or more"] if self.low is not None else []),
+            *([f"more than {self.above:g}"] if self.above is not None else []),
+            *([f"{self.high:g} or less"] if self.high is not None else []),
+            *([f"less than {self.below:g}"] if self.below is not None else []),
+        ]
+        return ", ".join(found)
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return self.name.replace("_", " ").capitalize()
+
+
+def fields(facts: Mapping[str, Any], preset: str = "") -> list[Field]:
+    """The fields of a method, those that are basic first.
+
+    Args:
+        facts: of the method, as `reskin methods --json` prints them.
+        preset: whose values are the defaults, "" for the method's own.
+    """
+    values = defaults(facts, preset)
+    found = [
+        _field(name, about, group, values.get(name))
+        for group in GROUPS
+        for name, about in facts["schema"][group]["properties"].items()
+        if name not in _OWN
+    ]
+    return sorted(found, key=lambda one: BASIC.index(one.name) if one.name in BASIC else len(BASIC))
+
+
+def defaults(facts: Mapping[str, Any], preset: str = "") -> dict[str, Any]:
+    """Value of every setting before anything is filled in."""
+    values = {
+        name: about.get("default")
+        for group in GROUPS
+        for name, about in facts["schema"][group]["properties"].items()
+    }
+    values |= facts.get("defaults", {})
+    return values | (facts["presets"][preset]["settings"] if preset else {})
+
+
+def _field(name: str, about: Mapping[str, Any], group: str, default: Any) -> Field:
+    kinds = [one for one in about.get("anyOf", [about]) if one.get("type") != "null"]
+    one = kinds[0] if kinds else {}
+    kind = {"integer": "whole", "number": "number", "boolean": "switch", "array": "list"}.get(
+        str(one.get("type")), "text"
+    )
+    choices = tuple(map(str, one.get("enum", ())))
+    return Field(
+        name=name,
+        kind="choice" if choices else kind,
+        help=" ".join(str(about.get("description", "")).split()),
+        default=in_text(default),
+        choices=choices,
+        low=one.get("minimum"),
+        high=one.get("maximum"),
+        above=one.get("exclusiveMinimum"),
+        below=one.get("exclusiveMaximum"),
+        group=group,
+        is_basic=name in BASIC,
+    )
+
+
+def in_text(value: Any) -> str:
+    """A value as a field of the form holds it.
+
+    >>> in_text(0.0002), in_text(None), in_text(True), in_text([1, 2])
+    ('0.0002', '', 'yes', '1 2')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return " ".join(map(in_text, value))
+    return str(value)
+
+
+def setting_words(facts: Mapping[str, Any], preset: str, given: Mapping[str, Any]) -> list[str]:
+    """Flags for what was filled in, where it differs from what the method or preset has anyway.
+
+    Args:
+        facts: of the method.
+        preset: name of the preset, "" for none.
+        given: setting to text, as the browser sent it.
+
+    Raises:
+        SettingsError: a name that the method does not have, or a value that is no text of one line.
+    """
+    known = {one.name: one for one in fields(facts, preset)}
+    words: list[str] = []
+    for name, value in given.items():
+        one = known.get(name)
+        if one is None or not isinstance(value, str):
+            raise SettingsError(f"no setting {name!r}", "Load the page again.")
+        if len(value) > MOST_TEXT or not value.isprintable():
+            raise SettingsError(f"{one.flag}: this is no text of one line", "Type it again.")
+        typed = " ".join(value.split())
+        if typed != one.default:
+            words += _typed(one, typed)
+    return words
+
+
+def _typed(one: Field, value: str) -> list[str]:
+    if one.kind == "switch":
+        if value not in ("yes", "no"):
+            raise SettingsError(f"{one.flag}: yes or no", "Choose one.")
+        return [one.flag if value == "yes" else f"--no-{one.name.replace('_', '-')}"]
+    if not value:
+        raise SettingsError(f"{one.flag} is empty", f"Its default is {one.default}.")
+    if one.kind == "list":
+        many = value.split()
+        if any(word.startswith("-") and not re.fullmatch(r"-?[0-9.]+", word) for word in many):
+            raise SettingsError(f"{one.flag}: a value begins with '-'", "Type it again.")
+        return [one.flag, *many]
+    return [f"{one.flag}={value}"] if value.startswith("-") else [one.flag, value]
+
+
+def checked_name(text: Any) -> str:
+    """A name for a new folder, below `runs`.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    fix = "Use letters, digits, spaces, '.', '-' and '_', 80 at most, and begin with a letter or digit."
+    if not isinstance(text, str) or not NAME.fullmatch(text) or text != text.strip() or text.endswith("."):
+        raise SettingsError("this is no name for a folder", fix)
+    if text.partition(".")[0].strip().lower() in _DEVICES:
+        raise SettingsError(f"{text} is the name of a device on Windows", "Choose another one.")
+    return text

@@ -1,0 +1,191 @@
+"""What is known of the methods and whether settings are right: asked of child processes.
+
+They import torch; the server does not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import reskin
+from reskin.errors import ReskinError, RunError
+from reskin.storage import from_json, read_json, write_json
+from reskin.version import __version__
+from reskin.web.studio.runner import command
+from reskin.web.studio.state import StateFolder
+
+ASK_SECONDS = 120.0
+IDLE_SECONDS = 120.0
+"""How long a process that checks settings is kept without a question."""
+
+
+class Methods:
+    """Facts of every method that is trained, from `reskin methods --json`, kept with the version.
+
+    Args:
+        state: the studio's folder.
+    """
+
+    def __init__(self, state: StateFolder) -> None:
+        self.state = state
+        self._turn = threading.Lock()
+        self._known: dict[str, Any] = {}
+        self._fault = ""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `all` answers at once, be it with an error."""
+        return bool(self._known or self._fault)
+
+    def prepare(self) -> None:
+        """Ask for them now, so that nobody waits later; a fault is kept for `all`."""
+        try:
+            self.all()
+        except ReskinError as error:
+            self._fault = str(error)
+
+    def all(self) -> dict[str, dict[str, Any]]:
+        """Name to facts, as `reskin methods --json` prints them, of the methods that are trained.
+
+        Raises:
+            RunError: the child process failed.
+        """
+        with self._turn:
+            if not self._known:
+                self._known = self._kept() or self._asked()
+            return self._known
+
+    def _kept(self) -> dict[str, Any]:
+        try:
+            found = read_json(self.state.methods)
+        except ReskinError:
+            return {}
+        methods = found.get("methods")
+        return methods if found.get("of") == _version() and isinstance(methods, dict) else {}
+
+    def _asked(self) -> dict[str, Any]:
+        done = answer_of(["methods", "--json"], self.state.root)
+        methods = {name: facts for name, facts in done.items() if "presets" in facts}
+        write_json(self.state.methods, {"of": _version(), "methods": methods})
+        return methods
+
+
+def answer_of(words: Sequence[str], folder: Path, seconds: float = ASK_SECONDS) -> dict[str, Any]:
+    """What one of our commands prints as JSON.
+
+    Args:
+        words: what is typed after `reskin`.
+        folder: where.
+        seconds: how long it may take.
+
+    Raises:
+        RunError: it refused, with its own sentence, or took too long.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - our own command line
+            command(list(words)),
+            cwd=folder,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise RunError(
+            f"`reskin {words[0]}` took more than {seconds:.0f} s", "Type it in a terminal."
+        ) from None
+    if done.returncode:
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise RunError((last[-1] if last else f"`reskin {words[0]}` failed").removeprefix("reskin: "))
+    found = from_json(done.stdout)
+    assert isinstance(found, dict), words
+    return found
+
+
+def _version() -> str:
+    """The version, and when the sources were changed last: whoever works on them sees it at once."""
+    newest = max(path.stat().st_mtime_ns for path in Path(reskin.__file__).parent.rglob("*.py"))
+    return f"{__version__} {newest}"
+
+
+class Checker:
+    """A child process that reads settings as `reskin train` does; started when first asked.
+
+    Args:
+        folder: where relative names begin.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._turn = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._asked = 0.0
+
+    def fault(self, words: Sequence[str]) -> str:
+        """What `reskin train` would say is wrong with these words; "" for nothing.
+
+        Args:
+            words: method and flags.
+
+        Raises:
+            RunError: the process ended.
+        """
+        with self._turn:
+            self._asked = time.monotonic()
+            child = self._started()
+            assert child.stdin is not None and child.stdout is not None, "both are pipes"
+            try:
+                child.stdin.write(json.dumps(list(words)).encode() + b"\n")
+                child.stdin.flush()
+                answer = child.stdout.readline()
+            except OSError:
+                answer = b""
+            if not answer:
+                self._end()
+                raise RunError("the settings cannot be checked now", "Try again.")
+            return str(json.loads(answer)["fault"])
+
+    def rest(self) -> None:
+        """End the process if nothing was asked for two minutes."""
+        if self._turn.acquire(blocking=False):
+            try:
+                if self._child is not None and time.monotonic() - self._asked > IDLE_SECONDS:
+                    self._end()
+            finally:
+                self._turn.release()
+
+    def close(self) -> None:
+        """End the process."""
+        with self._turn:
+            self._end()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self._end()
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "reskin.cli.checking"],
+                cwd=self.folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+        return self._child
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
+        child.kill()
+        child.wait()

@@ -1,0 +1,46 @@
+"""Whether a process that was started earlier is still the one of its number."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+
+def identity(process: int) -> str:
+    """What distinguishes a process from a later one with the same number: boot and start; "" if it has ended.
+
+    Where the system does not say when a process began, the number has to do.
+    """
+    proc = Path("/proc")
+    if (proc / "self/stat").exists():
+        with suppress(OSError, IndexError):
+            text = (proc / str(process) / "stat").read_text(encoding="utf-8", errors="replace")
+            fields = text.rpartition(")")[2].split()
+            boot = (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+            return "" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
+        return ""
+    return str(process) if _is_there(process) else ""
+
+
+def is_same(process: object, known: object) -> bool:
+    """Whether the process with this number is there and is the one whose `identity` was `known`."""
+    return isinstance(process, int) and process > 0 and bool(known) and identity(process) == known
+
+
+def _is_there(process: int) -> bool:
+    if sys.platform == "win32":
+        import ctypes
+
+        handle = ctypes.windll.kernel32.OpenProcess(0x1000, 0, process)
+        if handle:
+            ctypes.windll.kernel32.CloseHandle(handle)
+        return bool(handle)
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

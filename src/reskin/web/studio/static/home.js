@@ -1,0 +1,22 @@
+// Home: what is underway, and the state of the runs while one looks.
+import { $, post, say } from "./dom.js";
+import { jobRow } from "./jobs.js";
+import { onLive } from "./live.js";
+
+$("demo")?.addEventListener("click", async (event) => {
+  event.target.disabled = true;
+  try {
+    const job = await post("/api/jobs", { kind: "demo" });
+    location.assign(`/jobs/${job.id}`);
+  } catch (error) { event.target.disabled = false; say(error.message); }
+});
+
+let runs = null;
+onLive((found) => {
+  const rows = found.jobs.filter((job) => ["running", "stopping", "waiting"].includes(job.state));
+  $("underway").hidden = !rows.length;
+  $("jobs").replaceChildren(...rows.map((job) => jobRow(job, { isShort: true })));
+  const now = found.runs.join();
+  if (runs !== null && runs !== now) location.reload();
+  runs = now;
+});

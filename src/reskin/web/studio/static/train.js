@@ -1,0 +1,137 @@
+// The training form: the command changes as one types; what `reskin train` would refuse stands at its field.
+import { $, make, post, say, span, t, whole } from "./dom.js";
+
+const inputs = [...document.querySelectorAll("#train [name]")];
+let timer = 0, asked = 0;
+
+function values() {
+  const settings = {};
+  for (const input of inputs) if (input.value.trim() !== input.dataset.default) settings[input.name] = input.value.trim();
+  return { kind: "train", method: $("method").value, preset: $("preset").value, a: $("a").value, b: $("b").value, name: $("name").value.trim(), settings };
+}
+
+function mark() {
+  let count = 0;
+  for (const input of inputs) {
+    const isChanged = input.value.trim() !== input.dataset.default;
+    const field = input.closest(".field");
+    field.classList.toggle("changed", isChanged);
+    field.querySelector(".reset").hidden = !isChanged;
+    count += isChanged ? 1 : 0;
+  }
+  $("changed").textContent = count ? t("{count} {count|setting is|settings are} changed.", { count }) : t("No setting is changed.");
+}
+
+function showFault(text) {
+  for (const each of document.querySelectorAll(".field .fault")) each.hidden = true;
+  for (const input of inputs) input.removeAttribute("aria-invalid");
+  $("fault").hidden = true;
+  if (!text) return;
+  const flag = text.match(/^(--[a-z0-9-]+)/)?.[1];
+  const field = flag && document.querySelector(`.field[data-flag="${flag}"]`);
+  const at = field ? field.querySelector(".fault") : $("fault");
+  at.textContent = text;
+  at.hidden = false;
+  if (field) {
+    field.querySelector("[name]").setAttribute("aria-invalid", "true");
+    field.closest("details")?.setAttribute("open", "");
+  }
+}
+
+async function check() {
+  mark();
+  const isReady = $("a").value && $("b").value && $("name").value.trim();
+  if (!isReady) {
+    $("order").disabled = $("try").disabled = true;
+    $("command").textContent = "–";
+    showFault("");
+    return;
+  }
+  const number = ++asked;
+  try {
+    const found = await post("/api/commands", values());
+    if (number !== asked) return;
+    $("command").textContent = found.command;
+    showFault(found.fault);
+    $("order").disabled = $("try").disabled = Boolean(found.fault);
+  } catch (error) {
+    if (number !== asked) return;
+    showFault(error.message);
+    $("order").disabled = $("try").disabled = true;
+  }
+}
+
+function soon() { clearTimeout(timer); asked += 1; $("order").disabled = $("try").disabled = true; mark(); timer = setTimeout(check, 250); }
+
+async function order(event) {
+  event.preventDefault();
+  if ($("order").disabled) return;
+  $("order").disabled = true;
+  try {
+    const job = await post("/api/jobs", values());
+    location.assign(`/jobs/${job.id}`);
+  } catch (error) { showFault(error.message); say(error.message); $("order").disabled = false; }
+}
+
+function row(name, value) { return make("div", {}, make("dt", {}, name), make("dd", {}, value)); }
+
+async function tryIt() {
+  $("try").disabled = true;
+  $("takes-hint").textContent = t("Trying a few steps …");
+  try {
+    const plan = await post("/api/plan", values());
+    const rows = [row(t("Steps"), whole(plan.steps)), row(t("Device"), String(plan.device ?? "–"))];
+    if (plan.seconds_a_step) {
+      rows.push(row(t("Time"), span(plan.seconds_a_step * plan.steps)), row(t("A step"), `${plan.seconds_a_step.toPrecision(3)} s`));
+    }
+    if (plan.memory_bytes) rows.push(row(t("Memory"), `${(plan.memory_bytes / 1e9).toFixed(1)} GB`));
+    if (plan.disk_bytes) rows.push(row(t("Disk"), `${Math.ceil(plan.disk_bytes / 1e6)} MB`));
+    $("takes").replaceChildren(...rows);
+    $("takes").hidden = false;
+    $("takes-warnings").replaceChildren(...(plan.warnings ?? []).map((text) => make("li", {}, text)));
+    $("takes-hint").textContent = t("Measured on this machine.");
+  } catch (error) { $("takes-hint").textContent = error.message; }
+  $("try").disabled = false;
+}
+
+function again() {
+  const query = new URLSearchParams({ method: $("method").value });
+  sessionStorage.setItem("chosen", JSON.stringify({ a: $("a").value, b: $("b").value }));
+  return query;
+}
+
+$("method").addEventListener("change", () => location.assign(`/train?${again()}`));
+$("preset").addEventListener("change", () => {
+  const query = again();
+  if ($("preset").value) query.set("preset", $("preset").value);
+  location.assign(`/train?${query}`);
+});
+for (const id of ["a", "b", "name"]) $(id).addEventListener("input", soon);
+for (const input of inputs) input.addEventListener("input", soon);
+for (const button of document.querySelectorAll(".reset")) {
+  button.addEventListener("click", () => {
+    const input = button.closest(".field").querySelector("[name]");
+    input.value = input.dataset.default;
+    input.focus();
+    check();
+  });
+}
+$("sought").addEventListener("input", () => {
+  const text = $("sought").value.trim().toLowerCase();
+  for (const group of document.querySelectorAll(".group")) {
+    let count = 0;
+    for (const field of group.querySelectorAll(".field")) {
+      field.hidden = !field.textContent.toLowerCase().includes(text);
+      count += field.hidden ? 0 : 1;
+    }
+    group.hidden = Boolean(text) && !count;
+    group.open = Boolean(text) && count > 0;
+  }
+});
+$("sought").addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
+$("train").addEventListener("submit", order);
+$("try").addEventListener("click", tryIt);
+
+const chosen = JSON.parse(sessionStorage.getItem("chosen") ?? "{}");
+for (const id of ["a", "b"]) if (chosen[id] && !$(id).value && [...$(id).options].some((one) => one.value === chosen[id])) $(id).value = chosen[id];
+check();

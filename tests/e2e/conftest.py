@@ -1,0 +1,100 @@
+"""A studio that is really served, and a real Chromium. Without one these tests fail: they are not skipped."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.finished_run import make_run, picture
+
+from reskin.images import write_image
+
+WAIT = 180_000
+"""Milliseconds: other work may keep the machine busy."""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser; RESKIN_CHROMIUM names another one."""
+    from playwright.sync_api import sync_playwright
+
+    program = (
+        os.environ.get("RESKIN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    )
+    assert program, "no Chromium: apt-get install chromium, or set RESKIN_CHROMIUM"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Server:
+    """`reskin studio` in a process of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.start()
+
+    def start(self) -> None:
+        words = [sys.executable, "-m", "reskin", "studio", str(self.root), "--no-browser", "--port", "8970"]
+        log = open(self.root.parent / "studio.log", "a", encoding="utf-8")  # noqa: SIM115 - the child's
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
+        log.close()
+        assert self.process.stdout is not None
+        found = re.search(r"http\S+", self.process.stdout.readline())
+        assert found, (self.root.parent / "studio.log").read_text()
+        self.link = found[0]
+        self.base = self.link.partition("/login")[0]
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def draw_footage(root: Path, *, count: int = 12) -> None:
+    """Two datasets and two runs."""
+    for name, is_b in (("film", False), ("game", True)):
+        folder = root / "data" / name
+        folder.mkdir(parents=True)
+        for number in range(count):
+            write_image(folder / f"{number:03d}.png", np.asarray(picture(number, 64, 0.0, is_b)))
+    make_run(root / "runs" / "film-game", steps=400, grids=4, edge=64)
+    make_run(root / "runs" / "castle", steps=200, grids=2, edge=64)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A studio of a drawn folder."""
+    root = tmp_path / "films"
+    root.mkdir()
+    draw_footage(root)
+    made = Server(root)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def page(chromium: Any, server: Server) -> Iterator[Any]:
+    """A page that is logged in; complaints of the browser are collected in `page.complaints`."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    made = context.new_page()
+    made.set_default_timeout(WAIT)
+    made.complaints, made.requested = [], []
+    made.on("console", lambda said: made.complaints.append(said.text) if said.type == "error" else None)
+    made.on("pageerror", lambda error: made.complaints.append(str(error)))
+    made.on("request", lambda request: made.requested.append(request.url))
+    made.goto(server.link)
+    made.wait_for_url(f"{server.base}/")
+    yield made
+    context.close()

@@ -1,0 +1,202 @@
+"""The studio in a real browser: every page, the way from form to run, kills, keys and hostile names."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.finished_run import make_run
+
+pytestmark = pytest.mark.e2e
+
+LOOKS = [("light", "en"), ("dark", "en"), ("light", "zh-TW")]
+
+
+def addresses(page: Any) -> list[str]:
+    run = page.eval_on_selector("[data-run]", "one => one.dataset.run")
+    return ["/", f"/runs/{run}", "/train", "/jobs", "/nothing", "/login"]
+
+
+def open_train(page: Any, base: str) -> None:
+    page.goto(f"{base}/train")
+    page.wait_for_selector("#train")
+
+
+SMALL_TARGETS = """() => [...document.querySelectorAll('button, a, select, input, summary')]
+  .filter((one) => one.offsetParent && !one.closest('.skip') && !one.matches('.skip, p a, span a'))
+  .map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
+  .filter(([, box]) => box.width && (box.width < 24 || box.height < 24)).map(([text]) => text)"""
+
+
+@pytest.mark.parametrize(("scheme", "language"), LOOKS)
+def test_every_page_in_every_look(page: Any, server: Any, scheme: str, language: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.context.add_cookies([{"name": "reskin-language", "value": language, "url": server.base}])
+    open_train(page, server.base)  # the methods are read
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(server.base)
+        for address in addresses(page):
+            page.goto(server.base + address)
+            page.wait_for_selector("h1")
+            page.wait_for_timeout(400)
+            assert page.evaluate("() => document.documentElement.scrollWidth") <= width, address
+            assert page.evaluate(SMALL_TARGETS) == [], address
+            assert page.eval_on_selector("html", "one => one.lang") == language
+            page.goto(server.base)
+    gone = [text for text in page.complaints if "404" not in text]
+    assert gone == []
+    assert {url.split("/")[2] for url in page.requested if not url.startswith(("data:", "blob:"))} == {
+        server.base.removeprefix("http://")
+    }
+    token = server.link.partition("#")[2]
+    assert not [url for url in page.requested if token in url.partition("#")[0]]
+
+
+def test_axe_finds_nothing(page: Any, server: Any) -> None:
+    source = Path(os.environ.get("RESKIN_AXE", "build/axe.min.js"))
+    assert source.exists(), "no axe: `make e2e` fetches it"
+    rules = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
+    run = f"async () => (await axe.run(document, {{runOnly: {rules}}})).violations"
+    open_train(page, server.base)
+    page.goto(server.base)
+    for address in addresses(page):
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.goto(server.base + address)
+            page.wait_for_selector("h1")
+            page.wait_for_timeout(400)
+            page.evaluate(source.read_text(encoding="utf-8") + "; null")
+            found = [(one["id"], one["nodes"][0]["html"]) for one in page.evaluate(run)]
+            assert found == [], (address, scheme)
+            page.goto(server.base)
+
+
+def fill(page: Any, name: str, **settings: str) -> None:
+    for domain, folder in (("a", "film"), ("b", "game")):
+        page.select_option(f"#{domain}", label=f"data/{folder} (12)")
+    page.fill("#name", name)
+    for setting, value in settings.items():
+        page.fill("#sought", setting.replace("_", " "))
+        page.fill(f"#f-{setting}", value)
+    page.fill("#sought", "")
+
+
+SMALL = {"crop_size": "32", "load_size": "32", "width": "4", "blocks": "1", "log_every": "1"}
+
+
+def test_from_the_form_to_a_run_that_survives_the_server(page: Any, server: Any) -> None:
+    page.keyboard.press("g")
+    page.keyboard.press("t")
+    page.wait_for_selector("#train")
+    fill(page, "first", **SMALL, steps="100000", sample_every="5", batch="0")
+    page.wait_for_selector('.field[data-flag="--batch"] .fault:not([hidden])')
+    said = page.text_content('.field[data-flag="--batch"] .fault')
+    assert said.startswith("--batch 0: Input should be greater than or equal to 1.")
+    assert page.is_disabled("#order")
+    page.fill("#f-batch", "1")
+    page.wait_for_function("() => !document.getElementById('order').disabled")
+    line = "reskin train cyclegan --a data/film --b data/game --out runs/first --crop-size 32 --load-size 32"
+    assert page.text_content("#command").startswith(line)
+    page.click("#order")
+    page.wait_for_url("**/jobs/*")
+    job = server.root / ".reskin" / "jobs" / page.url.rsplit("/", 1)[1]
+    page.wait_for_selector("[data-state=running]")
+    page.goto(f"{server.base}/jobs")
+    page.click("text=Look at the run")
+    page.wait_for_selector(".curve")
+    page.wait_for_selector("#samples:not([hidden])")
+    begun = json.loads((job / "begun.json").read_text())
+    server.end()
+    page.wait_for_selector("#away:not([hidden])")
+    server.start()
+    page.wait_for_selector("#away", state="hidden")
+    assert json.loads((job / "begun.json").read_text()) == begun
+    before = int(page.text_content("#progress").split()[1].replace(",", ""))
+    now = "Number(document.getElementById('progress').textContent.split(' ')[1].replace(',', ''))"
+    page.wait_for_function(f"() => {now} > {before}")
+    page.keyboard.press("s")
+    page.wait_for_selector("#more:not([hidden])")
+    assert json.loads((job / "end.json").read_text())["code"] == 143
+    steps = [
+        json.loads(line)["step"]
+        for line in (server.root / "runs/first/losses.jsonl").read_text().splitlines()
+    ]
+    assert steps == list(range(1, len(steps) + 1))
+    page.click("#more")
+    page.wait_for_url("**/jobs/*")
+    page.wait_for_selector("[data-state=running]")
+    page.click("[data-act=stop]")
+    page.wait_for_selector("[data-state=stopped]")
+    assert page.complaints == [] or all("ERR_CONNECTION" in text for text in page.complaints)
+
+
+def test_a_link_opens_one_browser_and_nothing_opens_without(chromium: Any, page: Any, server: Any) -> None:
+    context = chromium.new_context()
+    stranger = context.new_page()
+    stranger.goto(server.link)
+    stranger.wait_for_selector("#shut:not([hidden])")
+    assert "used before" in stranger.text_content("#why")
+    stranger.goto(f"{server.base}/train")
+    stranger.wait_for_selector("#shut:not([hidden])")
+    context.close()
+
+
+def test_hostile_names_are_text(page: Any, server: Any) -> None:
+    name = "<img src=x onerror=alert(1)>"
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    made = make_run(server.root / "runs" / name, steps=20, grids=1, edge=16)
+    with open(made / "health.jsonl", "a", encoding="utf-8") as file:
+        row = {
+            "step": 20,
+            "kind": "copy",
+            "text": name,
+            "advice": "<script>alert(2)</script>",
+            "is_over": False,
+        }
+        file.write(json.dumps(row) + "\n")
+    (made / "log.txt").write_text(name)
+    page.wait_for_selector(f'.run-name:has-text("{name}")')
+    page.click(f'.run-name:has-text("{name}")')
+    page.wait_for_selector(f'#health li:has-text("{name}")')
+    assert page.text_content("#log") == name and asked == [] and page.complaints == []
+
+
+def test_a_run_that_is_removed_while_it_is_shown(page: Any, server: Any) -> None:
+    page.click('.run-name:has-text("runs/castle")')
+    page.wait_for_selector(".curve")
+    os.rename(server.root / "runs" / "castle", server.root.parent / "castle")
+    page.wait_for_timeout(4000)
+    page.reload()
+    assert page.text_content("h1") == "There is nothing here."
+
+
+def test_nine_tabs_load_alike(page: Any, server: Any) -> None:
+    tabs = [page.context.new_page() for _ in range(8)]
+    for tab in tabs:
+        tab.set_default_timeout(60_000)
+        tab.goto(server.base)
+        tab.wait_for_selector("[data-run]")
+    for tab in tabs:
+        tab.close()
+
+
+def test_memory_of_the_server(page: Any, server: Any) -> None:
+    open_train(page, server.base)
+    page.goto(server.base)
+    for address in addresses(page):
+        page.goto(server.base + address)
+        page.goto(server.base)
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    assert int(status.partition("VmRSS:")[2].split()[0]) < 120_000
+
+
+def test_the_server_ends_on_a_signal(server: Any) -> None:
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(60) == 0
+    assert not (server.root / ".reskin" / "running.json").exists()
