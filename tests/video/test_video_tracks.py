@@ -13,6 +13,8 @@ import pytest
 
 from reskin.errors import StorageError, VideoError
 from reskin.video.reader import VideoReader
+from reskin.video.sound import EncodedTrack
+from reskin.video.speakers import Speakers, kept, speakers_of
 from reskin.video.spool import Spool
 from reskin.video.writer import Encoding, VideoWriter, check_can_write
 
@@ -121,6 +123,82 @@ def test_sound_without_layout_or_at_odd_rates_is_kept(
         pieces = [piece for frame in written.decode(sound) for piece in mixed.resample(frame)]
         heard = np.concatenate([piece.to_ndarray()[0] for piece in pieces])
     assert 0.1 < np.abs(heard.astype(float)).max() / 32768 < 0.9
+
+
+def loudest(path: Path) -> str:
+    """The name of the speaker that alone is heard."""
+    levels: dict[str, float] = {}
+    with av.open(str(path)) as container:
+        for packet in container.demux(audio=0):
+            for frame in kept(packet.decode()):
+                plain = av.AudioResampler("flt", speakers_of(container.streams.audio[0]).layout, frame.rate)
+                for piece in plain.resample(frame):
+                    samples = piece.to_ndarray().reshape(-1, piece.layout.nb_channels)
+                    for channel, level in zip(
+                        piece.layout.channels, np.abs(samples).sum(axis=0), strict=True
+                    ):
+                        levels[channel.name] = levels.get(channel.name, 0.0) + float(level)
+    first, second = sorted(levels, key=lambda name: -levels[name])[:2]
+    assert levels[second] < 0.05 * levels[first], levels
+    return first
+
+
+@pytest.mark.parametrize(
+    ("tag", "layout", "centre"),
+    [(122, "5.1", 4), (124, "5.1", 0), (127, "7.1", 0), (128, "7.1", 2)],
+    ids=["L_R_Ls_Rs_C_LFE", "C_L_R_Ls_Rs_LFE", "C_Lc_Rc_L_R_Ls_Rs_LFE", "L_R_C_LFE_Ls_Rs_Rls_Rrs"],
+)
+def test_speakers_in_an_order_of_the_files_own_stay_where_they_are(
+    tag: int, layout: str, centre: int, tmp_path: Path
+) -> None:
+    """PyAV frees such a list of speakers twice, which ended the process."""
+    path, target = tmp_path / "a.mov", tmp_path / "b.mp4"
+    with av.open(str(path), "w") as output:
+        pictures, sound = add_pictures(output), add_sound(output, "pcm_s16le", 48000, layout)
+        count = sound.codec_context.layout.nb_channels
+        samples = np.zeros((48000, count), np.int16)
+        samples[:, centre] = np.sin(np.arange(48000) * 0.05) * 9000
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), "s16", layout)
+        frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+        mux_all(output, pictures, [])
+        output.mux(sound.encode(frame))
+        output.mux(sound.encode(None))
+    content = path.read_bytes()
+    position = content.index(b"chan") + 8  # QuickTime's tag of the order, behind name, version and flags
+    tagged = content[:position] + (tag << 16 | count).to_bytes(4, "big") + bytes(4) + content[position + 8 :]
+    path.write_bytes(tagged)
+
+    writer = copy(path, target)
+    assert any("re-encoded" in note for note in writer.notes) and not any("mixed" in n for n in writer.notes)
+    assert loudest(target) == "FC"
+    assert loudest(path) == "FC"
+
+
+@pytest.mark.parametrize(
+    ("codec", "layout", "wanted"),
+    [
+        ("aac", "5.1", "5.1"),
+        ("aac", "5.1(side)", "5.1"),  # of every DTS and AC-3 track; AAC would state six nameless channels
+        ("aac", "quad(side)", "quad"),
+        ("aac", "3.1", "5.1"),
+        ("aac", "6.1", "7.1"),
+        ("aac", "6.0", "7.1"),
+        ("aac", "hexadecagonal", "5.1"),
+        ("libopus", "2.1", "5.1"),
+        ("libopus", "6.1", "6.1"),
+    ],
+)
+def test_layouts_are_those_that_players_know(codec: str, layout: str, wanted: str, tmp_path: Path) -> None:
+    count = av.AudioLayout(layout).nb_channels
+    path = tmp_path / ("a.mp4" if codec == "aac" else "a.webm")
+    with av.open(str(path), "w") as output:
+        track = EncodedTrack(output, codec, 48000, Speakers(layout, count))
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 9600 * count), np.int16), "s16", layout)
+        frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+        output.mux([*track.encode(frame), *track.encode(None)])
+    assert bool(track.mixed) == (av.AudioLayout(wanted).nb_channels != count)
+    with av.open(str(path)) as written:
+        assert speakers_of(written.streams.audio[0].codec_context).layout == wanted
 
 
 def test_channels_that_are_lost_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,13 @@ import av
 import numpy as np
 
 from reskin.errors import VideoError
+from reskin.video.speakers import Speakers, kept
 
 # Layouts by number of channels, the best first, as encoders and players know them; stereo where none fits.
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+
+_NAMED = {"aac": frozenset({"mono", "stereo", "2.1", "3.0", "4.0", "quad", "5.0", "5.1", "7.1"})}
+"""Layouts that a codec writes so that players know which speaker is which: of others AAC states no names."""
 
 _EVERYWHERE = {"aac", "mp3", "ac3", "eac3", "alac"}
 _PCM = {"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le"}
@@ -106,8 +110,7 @@ class EncodedTrack:
         output: the PyAV output container.
         codec: FFmpeg's name of the encoder.
         sample_rate: of the source, per second; the nearest one that the encoder knows is taken.
-        layout: FFmpeg's name of the speakers' layout in the source, such as "5.1(side)" or "2 channels".
-        channels: how many there are.
+        speakers: of the source.
 
     Attributes:
         mixed: what became of the channels and the rate where they had to change, else empty.
@@ -116,17 +119,17 @@ class EncodedTrack:
         VideoError: the encoder takes nothing of the kind.
     """
 
-    def __init__(self, output: Any, codec: str, sample_rate: int, layout: str, channels: int) -> None:
-        rate = _nearest_rate(codec, sample_rate)
+    def __init__(self, output: Any, codec: str, sample_rate: int, speakers: Speakers) -> None:
+        rate, channels = _nearest_rate(codec, sample_rate), speakers.count
         self._damaged = 0
-        chosen = _layout_for(codec, rate, layout, channels)
+        chosen = _layout_for(codec, rate, speakers.layout, channels)
         self.stream = output.add_stream(codec, rate=rate)
         context = self.stream.codec_context
         context.layout = chosen
         context.bit_rate = 96_000 * context.layout.nb_channels
         context.open()
-        kept = context.layout.nb_channels
-        changes = [f"{channels} channels mixed to {kept}"] if kept != channels else []
+        left = context.layout.nb_channels
+        changes = [f"{channels} channels mixed to {left}"] if left != channels else []
         if rate < sample_rate and not codec.startswith("libopus"):
             changes.append(f"{sample_rate} Hz brought to {rate} Hz")
         self.mixed = ", ".join(changes)
@@ -137,7 +140,7 @@ class EncodedTrack:
     def accept(self, packet: Any, shift: Fraction) -> Iterator[Any]:
         """See `Track`."""
         try:
-            frames = packet.decode()  # A packet without data drains the decoder.
+            frames = kept(packet.decode())  # A packet without data drains the decoder.
         except av.error.FFmpegError:
             self._damaged += 1
             frames = []
@@ -177,16 +180,14 @@ def _nearest_rate(codec: str, rate: int) -> int:
 
 
 def _layout_for(codec: str, rate: int, layout: str, channels: int) -> str:
-    """The layout to encode in: the source's own, the usual one of so many channels, else stereo or mono."""
-    usual = _LAYOUTS.get(channels)
-    for name in (
-        layout if _is_stated(layout) else None,
-        usual,
-        "5.1" if channels > 6 else None,
-        "stereo",
-        "mono",
-    ):
-        if name is None:
+    """The layout to encode in: the source's own, the nearest that players know, else stereo or mono."""
+    named = _NAMED.get(codec)
+    nearest = [_LAYOUTS.get(channels), _wider(layout, channels)]
+    if nearest[0] and _is_stated(layout) and _has_bass(layout) != _has_bass(nearest[0]):
+        nearest.reverse()
+    own, fewer = layout if _is_stated(layout) else None, "5.1" if channels > 6 else None
+    for name in (own, *nearest, fewer, "stereo", "mono"):
+        if name is None or (named and name not in named):
             continue
         context: Any = av.CodecContext.create(codec, "w")
         context.sample_rate, context.layout = rate, name
@@ -198,6 +199,17 @@ def _layout_for(codec: str, rate: int, layout: str, channels: int) -> str:
             continue
         return name
     raise VideoError(f"{codec} takes no sound of {channels} channels at {rate} Hz", "Write .mkv instead.")
+
+
+def _wider(layout: str, channels: int) -> str | None:
+    """The layout in which every speaker of a stated one has a place, that beside another one or behind it."""
+    if not _is_stated(layout) or not 2 < channels <= 8:
+        return None
+    return "5.1" if channels - _has_bass(layout) <= 5 else "7.1"
+
+
+def _has_bass(layout: str) -> bool:
+    return any(channel.name == "LFE" for channel in av.AudioLayout(layout).channels)
 
 
 def _is_stated(layout: str) -> bool:
@@ -218,7 +230,7 @@ def memory_track(output: Any, codec: str, sound: Sound) -> EncodedTrack:
             "Give (n, 1) or (n, 2) samples and a positive rate.",
         )
     channels = samples.shape[1]
-    return EncodedTrack(output, codec, sound.sample_rate, _LAYOUTS[channels], channels)
+    return EncodedTrack(output, codec, sound.sample_rate, Speakers(_LAYOUTS[channels], channels))
 
 
 def memory_packets(sound: Sound, track: EncodedTrack) -> Iterator[Any]:

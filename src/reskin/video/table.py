@@ -18,6 +18,7 @@ from reskin.video.fields import Field, FieldReader
 from reskin.video.packets import read_packets
 from reskin.video.source import codec_name, sound_streams
 from reskin.video.timeline import Timeline
+from reskin.video.vops import VopReader
 
 _UNTIMED_IN_AVI = frozenset({"h264", "hevc", "vvc"})
 """Codecs of which FFmpeg's AVI demuxer numbers packets in the order of decoding only."""
@@ -69,6 +70,8 @@ class _Stream:
     keys: array[int] = field(default_factory=lambda: array("q"))
     counted: list[int | None] = field(default_factory=list)
     """Times that need only be sorted, where those of showing are not clear."""
+    is_disordered: bool = False
+    """Whether the times of showing contradict the order in which pictures come out of the decoder."""
 
 
 class PacketTable:
@@ -101,11 +104,14 @@ class PacketTable:
         if "avi" in container.format.name and codec in _UNTIMED_IN_AVI:
             self.is_counted, seen.counted = True, seen.dts
         elif codec in _REORDERING and self._is_unclear(seen):
-            self.is_counted, seen.counted = True, _filled(seen)
+            is_stated = seen.is_disordered and None not in seen.pts
+            self.is_counted, seen.counted = True, seen.pts if is_stated else _filled(seen)
         self._place(seen)
 
     def _is_unclear(self, seen: _Stream) -> bool:
         """Whether pictures state no time of showing, or one that another picture states as well."""
+        if seen.is_disordered:
+            return True
         firsts: dict[int, int | None] = {}
         for number, ordinal in enumerate(seen.ordinals):
             if seen.shown[number] and ordinal not in firsts:
@@ -135,7 +141,10 @@ class PacketTable:
         """Which picture each packet belongs to, by its time."""
         index_of = {stamp: index for index, stamp in enumerate(self.stamps)}
         rank = {ordinal: index_of[stamp] for ordinal, stamp in stamps.items()}
-        self._pictures = array("q", (rank.get(ordinal, _HIDDEN) for ordinal in seen.ordinals))
+        shown = zip(seen.ordinals, seen.shown, strict=True)
+        self._pictures = array(
+            "q", (rank.get(of, _HIDDEN) if is_shown else _HIDDEN for of, is_shown in shown)
+        )
         self._last_packet = array("q", [0]) * len(self.stamps)
         for number, index in enumerate(self._pictures):
             if index != _HIDDEN:
@@ -224,20 +233,25 @@ class Numbers:
 def _look_through(container: Any, stream: Any, timeline: Timeline) -> _Stream:
     seen = _Stream()
     codec = codec_name(stream)
-    pairs = _FieldPairs(stream.codec_context.extradata) if codec == "h264" else None
+    header = stream.codec_context.extradata
+    pairs = _FieldPairs(header) if codec == "h264" else None
+    vops = VopReader(header) if codec == "mpeg4" else None
     for packet in read_packets(container, [stream, *sound_streams(container)], Damage()):
         timeline.see(packet)
         if packet.stream_index != stream.index:
             continue
         is_second = pairs is not None and pairs.closes(packet)
-        ordinal = (seen.ordinals[-1] if seen.ordinals else -1) + (not is_second)
-        if packet.is_keyframe and not is_second:
+        gives = vops is None or vops.gives(bytes(packet), packet.pts)
+        ordinal = (seen.ordinals[-1] if seen.ordinals else -1) + (gives and not is_second)
+        is_key = packet.is_keyframe if vops is None else vops.is_key(bytes(packet))
+        if is_key and not is_second:
             seen.keys.append(len(seen.pts))
         seen.pts.append(packet.pts)
         seen.dts.append(packet.dts)
         seen.durations.append(packet.duration or 0)
         seen.ordinals.append(ordinal)
-        seen.shown.append(_is_shown(packet, codec))
+        seen.shown.append(gives and _is_shown(packet, codec))
+    seen.is_disordered = vops is not None and vops.is_disordered
     return seen
 
 

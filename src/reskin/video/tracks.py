@@ -23,6 +23,7 @@ from reskin.video.sound import (
     memory_track,
 )
 from reskin.video.source import codec_name, find_pictures, open_container, typed_errors
+from reskin.video.speakers import speakers_of
 from reskin.video.timeline import Timeline
 
 _SUBTITLES = {
@@ -102,8 +103,8 @@ class Tracks:
         new = "Opus" if self._codec == "libopus" else "AAC"
         context = stream.codec_context
         try:
-            layout, channels = context.layout.name, context.layout.nb_channels
-            track = EncodedTrack(self._output, self._codec, context.sample_rate, layout, channels)
+            speakers = speakers_of(context)
+            track = EncodedTrack(self._output, self._codec, context.sample_rate, speakers)
         except (VideoError, av.error.FFmpegError, ValueError) as error:
             reason = getattr(error, "what", None) or getattr(error, "strerror", None) or str(error)
             self.notes.append(f"{where} left out: {shown} cannot be re-encoded to {new} ({reason})")
