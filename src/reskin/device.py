@@ -50,6 +50,10 @@ class Compute:
         return f"{self.device}, {self.precision}"
 
 
+_NAME = re.compile(r"(cpu|cuda|mps)(:[0-9]{1,3})?")
+"""Devices that are known to work; torch knows the names of more, which fail in the middle of the work."""
+_KNOWN = "cpu, cuda, cuda:1 or mps"
+
 _UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -75,7 +79,7 @@ def choose_compute(
     """The device and the way to use it.
 
     Args:
-        device: "auto" (CUDA, else Apple's MPS, else the CPU) or a name that torch knows.
+        device: "auto" (CUDA, else Apple's MPS, else the CPU) or one of cpu, cuda, cuda:1 ... and mps.
         precision: "auto" takes bf16 where the device computes in it, else fp32.
         memory: such as "4GB": what a translation may take, larger pictures are made in stripes.
 
@@ -108,15 +112,24 @@ def _find_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if not _NAME.fullmatch(name):
+        raise SettingsError(f"no device {name[:60]!r}", f"Leave --device out, or give {_KNOWN}.")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise SettingsError(
-            f"no device '{name}' ({reason})", "Leave --device out, or give cpu or cuda."
-        ) from None
-    return device
+        reason = f" ({str(error).splitlines()[0]})" if _is_built(name) else ""
+        what = f"no device '{name}' in this machine{reason}"
+        raise SettingsError(what, f"Leave --device out, or give {_KNOWN}.") from None
+    return torch.device("cpu") if device.type == "cpu" else device
+
+
+def _is_built(name: str) -> bool:
+    """Whether this torch was built for a kind of device; where it was not, its own errors are long and vague."""
+    kind = name.partition(":")[0]
+    return kind == "cpu" or (
+        torch.backends.mps.is_built() if kind == "mps" else torch.version.cuda is not None
+    )
 
 
 def computes_bf16(device: torch.device) -> bool:

@@ -34,7 +34,7 @@ class _Bits:
 
 
 class VopReader:
-    """Says of each packet of an MPEG-4 Part 2 stream, in the order of decoding, whether a picture comes of it.
+    """Says of each packet of an MPEG-4 stream, in the order of decoding, whether a picture comes of it.
 
     Args:
         extradata: the stream's header, where the container holds one.
