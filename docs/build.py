@@ -31,7 +31,7 @@ def method_page(name: str) -> str:
         if method.defaults:
             lines.append(f"- trained with `{in_flags(method.defaults)}` unless you say otherwise")
     lines.append(f"\n```sh\n{usage}\n```\n")
-    if issubclass(method, Method) and method.presets:
+    if method.presets:
         lines.append("| preset | what it is | settings |\n|---|---|---|")
         for preset, facts in method.presets.items():
             flags = f"`{in_flags(facts.settings)}`" if facts.settings else "the defaults"

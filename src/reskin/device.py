@@ -125,7 +125,7 @@ def _find_device(name: str) -> torch.device:
 
 
 def _is_built(name: str) -> bool:
-    """Whether this torch was built for a kind of device; where it was not, its own errors are long and vague."""
+    """Whether this torch was built for a kind of device; where it was not, its errors are long and vague."""
     kind = name.partition(":")[0]
     return kind == "cpu" or (
         torch.backends.mps.is_built() if kind == "mps" else torch.version.cuda is not None

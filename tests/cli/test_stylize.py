@@ -15,6 +15,7 @@ from tests.support.drawn_vgg import drawn_vgg
 from reskin.cli.main import main
 from reskin.images import read_image, write_image
 from reskin.methods.cyclegan import CycleGAN, CycleGANConfig
+from reskin.methods.description import Preset
 from reskin.methods.gatys import Gatys
 from reskin.runs import checkpoint
 from reskin.storage import write_json
@@ -59,6 +60,18 @@ def test_a_smaller_size_to_work_at_is_said(folder: Path, capsys: pytest.CaptureF
     assert stylize(folder, "--size", "48", "--hires-size", "56", "--hires-steps", "2", "--overwrite") == 0
     said = capsys.readouterr().err
     assert "5/5 steps" in said and "worked at" not in said
+
+
+def test_a_preset_lies_below_what_is_typed(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Gatys.presets, "small", Preset("For this test.", {"size": 48, "keep_colour": True}))
+    assert stylize(folder, "--preset", "small") == 0 and "at 48x34" in capsys.readouterr().err
+    assert stylize(folder, "--preset", "small", "--size", "50", "--overwrite") == 0
+    assert "at 50x36" in capsys.readouterr().err
+    assert stylize(folder, "--preset", "smal", "--overwrite") == 2
+    assert "Did you mean 'small'?" in capsys.readouterr().err
+    assert Gatys.presets["s2w_gatys"].settings == {"size": 256}
 
 
 def test_pictures_on_the_way_are_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

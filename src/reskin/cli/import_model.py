@@ -31,24 +31,23 @@ class Arguments(Settings):
     direction: Direction | None = None
     """Which way it translates; by default b2a where the file is called ..._G_B.pth, else a2b."""
     has_test_noise: bool = False
-    """Have a U-Net with batch norm translate as pix2pix's repository tests: by the statistics of each picture
-    and with dropout, a little different every time; else by the statistics of training."""
+    """Have a network with batch norm or dropout translate as its repository tests: by the statistics of each
+    picture and with dropout, a little different every time; else by the statistics of training."""
 
 
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     arguments = parse(Arguments, words, command="reskin import")
 
-    from reskin.runs.imports.model_folder import import_model
+    from reskin.runs.imports.model_folder import has_noise, import_model
 
     direction = arguments.direction or ("b2a" if arguments.file.stem.endswith("_B") else "a2b")
     settings = import_model(arguments.file, arguments.out, direction, has_test_noise=arguments.has_test_noise)
     found = ", ".join(f"{key} {value}" for key, value in settings.items())
-    if (
-        settings.get("generator") == "unet"
-        and settings.get("norm") == "batch"
-        and not arguments.has_test_noise
-    ):
-        say("it translates by the statistics of training; --has-test-noise does as pix2pix's repository")
+    if has_noise(settings) and not arguments.has_test_noise:
+        say(
+            "it translates by the statistics of training and without dropout; with --has-test-noise as the"
+            " test of its repository does (without --eval)"
+        )
     say(f"done: {arguments.out} ({found})", f"next: reskin translate {arguments.out} IN OUT")
     return 0

@@ -60,6 +60,10 @@ def facts(name: str) -> dict[str, Any]:
         "good_for": method.good_for,
         "data": data(method),
         "directions": list(method.directions),
+        "presets": {
+            preset: {"about": of.about, "settings": dict(of.settings)}
+            for preset, of in method.presets.items()
+        },
         "schema": {"method": method.Config.model_json_schema()},
     }
     if issubclass(method, Method):
@@ -67,10 +71,6 @@ def facts(name: str) -> dict[str, Any]:
             "pairing": method.pairing,
             "weights": size(method),
             "defaults": dict(method.defaults),
-            "presets": {
-                preset: {"about": of.about, "settings": dict(of.settings)}
-                for preset, of in method.presets.items()
-            },
         }
         known["schema"] |= {"data": DataConfig.model_json_schema(), "train": TrainConfig.model_json_schema()}
     return known
@@ -95,12 +95,12 @@ def _page(name: str) -> str:
         lines.append("; ".join([*about_data, f"{size(method):,} weights"]))
         if method.defaults:
             lines.append(f"Trained with {in_flags(method.defaults)} unless something else is given.")
-        if method.presets:
-            lines += ["", "Presets (--preset NAME):"]
-        for preset, facts_of in method.presets.items():
-            lines += [f"  {preset}", f"      {facts_of.about}"]
-            if facts_of.settings:
-                lines.append(f"      {in_flags(facts_of.settings)}")
+    if method.presets:
+        lines += ["", "Presets (--preset NAME):"]
+    for preset, facts_of in method.presets.items():
+        lines += [f"  {preset}", f"      {facts_of.about}"]
+        if facts_of.settings:
+            lines.append(f"      {in_flags(facts_of.settings)}")
     lines += ["", "Settings:"]
     for field, info in method.Config.model_fields.items():
         meaning = " ".join((info.description or "").split())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter as Tally
+from collections import defaultdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from reskin.cli.options import parse
 from reskin.cli.prepare import show_dry_run
@@ -15,12 +16,14 @@ from reskin.config import BASIC, Settings
 from reskin.curation.prepare.dry_run import dry_run_faces
 from reskin.curation.prepare.faces import NOT_STATED, FacesConfig, prepare_faces
 from reskin.curation.prepare.presets import FACES, with_preset
-from reskin.data.manifest import Manifest, read_manifest
+from reskin.data.manifest import FrameRecord, Manifest, read_manifest
 from reskin.exits import PartialError
 from reskin.parsing import Spelled
 from reskin.progress import Progress
 
 COMMAND = "reskin prepare faces"
+
+_MOST_PEOPLE = 5
 
 
 class Arguments(Settings):
@@ -32,6 +35,7 @@ class Arguments(Settings):
     examples:
       reskin prepare faces film/*.mp4 --out data/film-faces --count 1000 --size 128
       reskin prepare faces talk.mp4 --out data/anna --align box --consent "Anna agreed in writing"
+      reskin prepare faces film.mp4 --out data/anna --only anna.png
       reskin prepare faces ep1.mkv ep2.mkv --out data/series --per-shot 20 --split source
     """
 
@@ -67,7 +71,7 @@ def run(words: list[str]) -> int:
     if arguments.as_json:
         show_text(json.dumps(summary(manifest, arguments.out)))
     else:
-        for line in in_words(manifest):
+        for line in in_words(manifest, arguments.out):
             say(line)
     for line in manifest.damaged:
         say(line)
@@ -120,6 +124,8 @@ def summary(manifest: Manifest, out: Path) -> dict[str, object]:
         "detector": settings["detector"],
         "every_used": settings["every_used"],
         "not_taken": dict(_reasons(manifest).most_common()),
+        "people": _people(manifest),
+        "tracks_in_several_splits": _parted_tracks(manifest),
         "per_source": settings["per_source"],
         "damaged": manifest.damaged,
         "licence": manifest.licence,
@@ -127,7 +133,7 @@ def summary(manifest: Manifest, out: Path) -> dict[str, object]:
     }
 
 
-def in_words(manifest: Manifest) -> list[str]:
+def in_words(manifest: Manifest, out: Path) -> list[str]:
     """The same for people, one line each."""
     sources = manifest.settings["per_source"]
     lines = [
@@ -143,7 +149,53 @@ def in_words(manifest: Manifest) -> list[str]:
     wanted, got = manifest.settings["count"], len(manifest.frames)
     if got < wanted and not reasons["more than asked for"] and manifest.settings["every_used"] > 1:
         lines.append(f"{got} of {wanted}: --every 1 looks at all frames and may find more")
-    return lines
+    if parted := _parted_tracks(manifest):
+        lines.append(
+            f"{parted} faces that are followed without a break lie in several splits, a second of film apart;"
+            " --split shot keeps each in one"
+        )
+    return lines + _people_in_words(_people(manifest), out)
+
+
+def _people(manifest: Manifest) -> list[dict[str, Any]]:
+    """Who is shown, as far as looks can say, the most frequent first: faces, tracks and an example."""
+    of_person: dict[int, list[FrameRecord]] = defaultdict(list)
+    for frame in manifest.frames:
+        if frame.crop is not None and frame.crop.person is not None:
+            of_person[frame.crop.person].append(frame)
+    return [
+        {
+            "person": number,
+            "faces": len(frames),
+            "tracks": len({(frame.source, frame.crop and frame.crop.track) for frame in frames}),
+            "example": frames[len(frames) // 2].file,
+        }
+        for number, frames in sorted(of_person.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]
+
+
+def _people_in_words(people: list[dict[str, Any]], out: Path) -> list[str]:
+    if len(people) < 2:
+        return []
+    shown = "; ".join(
+        f"person {one['person']}: {one['faces']} faces, such as {one['example']}"
+        for one in people[:_MOST_PEOPLE]
+    )
+    more = f"; and {len(people) - _MOST_PEOPLE} more" if len(people) > _MOST_PEOPLE else ""
+    return [
+        f"{len(people)} people by how they look, which is a guess (under other light one may count as two): "
+        f"{shown}{more}",
+        f"for one of them alone: --only {out / str(people[0]['example'])}, with another --out",
+    ]
+
+
+def _parted_tracks(manifest: Manifest) -> int:
+    """How many faces that are followed without a break lie in more than one split."""
+    splits: dict[tuple[int | None, int | None], set[str]] = defaultdict(set)
+    for frame in manifest.frames:
+        if frame.crop is not None:
+            splits[frame.source, frame.crop.track].add(frame.split)
+    return sum(len(of_track) > 1 for of_track in splits.values())
 
 
 def _reasons(manifest: Manifest) -> Tally[str]:

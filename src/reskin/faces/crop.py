@@ -22,5 +22,7 @@ class Crop(Settings):
     """How sure the detector was, 0 to 1."""
     track: int | None = None
     """Number of the face's track in its source."""
+    person: int | None = None
+    """Number of the person in the dataset, guessed from how faces look."""
     filled: float | None = None
     """Share of the picture, 0 to 1, that lies beyond the frame or its bars and was filled by reflection."""

@@ -47,7 +47,6 @@ class Method(Translator):
             the learning rate begins to fall.
         same_every_step: whether every step does the same; only then can it be recorded as a CUDA graph.
         defaults: settings of data and training that its paper has instead of the general defaults.
-        presets: settings that belong together, by name.
         advice: for a kind of trouble in training, what to do with its own settings: "lower cycle_weight".
             The word before the setting is lower, higher, fewer or another.
     """
@@ -59,7 +58,6 @@ class Method(Translator):
     whole_when_rate_falls: ClassVar[bool] = False
     same_every_step: bool = True
     defaults: ClassVar[Mapping[str, Any]] = {}
-    presets: ClassVar[Mapping[str, Preset]] = {}
     advice: ClassVar[Mapping[Trouble, tuple[str, ...]]] = {}
 
     def __init__(self, config: MethodConfig) -> None:

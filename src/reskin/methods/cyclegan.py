@@ -20,9 +20,6 @@ GOT = {"batch": 8, "epochs": 200, "decay_epochs": 100, "save_every": 5, "learnin
 TABLES = {"identity_weight": 0.0, "blocks": 6, "load_size": 143, "crop_size": 128}
 """What the five runs of tables 4 and 5 share: Cityscapes at 128 px, no identity loss."""
 
-STEADY = {"equivariance_weight": 5.0}
-"""For films, where textures must move with what they are on."""
-
 
 class CycleGANConfig(CycleConfig):
     """Settings of CycleGAN; the defaults are the paper's."""
@@ -54,7 +51,7 @@ class CycleGAN(CycleMethod):
         "gan_forward": Preset("Tables 4 and 5: only the cycle A, B, A.", TABLES | {"backward_cycle": 0.0}),
         "gan_backward": Preset("Tables 4 and 5: only the cycle B, A, B.", TABLES | {"forward_cycle": 0.0}),
         "full": Preset("Tables 4 and 5: adversarial loss and both cycles.", TABLES),
-        "steady": Preset("For films: pictures that move a little are translated alike.", STEADY),
+        "steady": Preset("For films: what moves a little is translated alike.", {"equivariance_weight": 5.0}),
     }
 
     def _fakes(self, gen: nn.Module, image: Tensor, other: Tensor) -> Fakes:

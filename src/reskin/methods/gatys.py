@@ -19,6 +19,7 @@ from reskin.config import BASIC, Settings
 from reskin.errors import SettingsError, ShapeError, WeightsError
 from reskin.losses.descent import Tell, descend
 from reskin.losses.style import content_loss, gram, style_loss, total_variation
+from reskin.methods.description import Preset
 from reskin.methods.translator import Translator
 from reskin.networks.resizing import SMALLEST_PX, resized, shrunk
 from reskin.networks.vgg import ADDRESSES, Pooling, Vgg, is_layer, layers_in, read_vgg
@@ -128,6 +129,11 @@ class Gatys(Translator):
     paper = "Gatys et al. 2016"
     good_for = "the strokes and colours of one picture on another, with no training; minutes for each picture"
     directions: tuple[Direction, ...] = ("a2b",)
+    presets = {
+        "s2w_gatys": Preset(
+            "Summer and winter pictures of Yosemite at their 256 px, beside MUNIT and UNIT.", {"size": 256}
+        )
+    }
 
     def __init__(
         self,

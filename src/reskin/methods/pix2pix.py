@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -20,6 +20,7 @@ from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.blocks import Norm
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
+from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.together import together
 from reskin.networks.unet import UnetGenerator
 from reskin.types import Batch, Direction, Step
@@ -36,8 +37,12 @@ class Pix2PixConfig(MethodConfig):
     """Weight of the generator's adversarial loss; 0 leaves L1 alone, with no discriminator."""
     adversarial: Literal["bce", "lsgan", "hinge"] = "bce"
     """Form of the adversarial loss: cross-entropy (the paper), least squares or hinge."""
+    generator: Literal["unet", "resnet"] = "unet"
+    """The U-Net (the paper), or CycleGAN's ResNet."""
     downsamplings: int = Field(default=8, ge=5, le=10)
-    """Downsamplings of the U-Net: 8 for 256 px, 7 for 128 px."""
+    """Downsamplings of a U-Net: 8 for 256 px, 7 for 128 px."""
+    blocks: int = Field(default=9, ge=1)
+    """Residual blocks of a ResNet: 9 for 256 px, 6 for 128 px."""
     width: int = Field(default=64, ge=1)
     """Channels after the first layer of both networks."""
     disc_layers: int = Field(default=3, ge=1, le=6)
@@ -45,7 +50,7 @@ class Pix2PixConfig(MethodConfig):
     norm: Norm = "batch"
     """Normalisation in both networks; each picture has its own statistics where the batch is 1."""
     has_dropout: bool = True
-    """Dropout of one half in the inner levels of the U-Net; acts from 6 downsamplings on."""
+    """Dropout of one half in the inner levels of a U-Net (acts from 6 downsamplings on) or in all blocks."""
     has_test_noise: bool = False
     """Translate as the paper does, with dropout and each picture's own batch statistics: the same picture
     then comes out a little different every time. Without it a translation can be repeated bit by bit."""
@@ -93,11 +98,17 @@ class Pix2Pix(Method):
     def __init__(self, config: Pix2PixConfig) -> None:
         super().__init__(config)
         c = config
-        self.gen_a2b = UnetGenerator(c.width, c.downsamplings, norm=c.norm, has_dropout=c.has_dropout)
+        shared: dict[str, Any] = {"norm": c.norm, "has_dropout": c.has_dropout}
+        is_unet = c.generator == "unet"
+        self.gen_a2b: nn.Module = (
+            UnetGenerator(c.width, c.downsamplings, **shared)
+            if is_unet
+            else ResnetGenerator(c.width, c.blocks, **shared)
+        )
         self.disc_b = patch_discriminator(c.width, c.disc_layers, in_channels=6, norm=c.norm)
         for network in (self.gen_a2b, self.disc_b):
             initialise(network)
-        self.size_multiple = 2**c.downsamplings
+        self.size_multiple = 2**c.downsamplings if is_unet else ResnetGenerator.size_multiple
         self.add_optimizer("generator", self.gen_a2b)
         self.add_optimizer("discriminator", self.disc_b)
 

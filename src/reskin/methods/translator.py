@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from reskin.config import Settings
 from reskin.errors import SettingsError
+from reskin.methods.description import Preset
 from reskin.types import Direction, Domain
 
 
@@ -20,6 +21,7 @@ class Translator(nn.Module):
         title: its name as its paper writes it.
         paper: who published it and when.
         good_for: in a few words, what to use it for.
+        presets: settings that belong together, by name.
         directions: the ways it can translate.
         size_multiple: the edges of its input must be multiples of this, in px.
         trained_edge: shorter edge of the images that it was trained on, in px; set by who loads it, None
@@ -32,6 +34,7 @@ class Translator(nn.Module):
     title: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     good_for: ClassVar[str] = ""
+    presets: ClassVar[Mapping[str, Preset]] = {}
     directions: tuple[Direction, ...] = ("a2b", "b2a")
     size_multiple: int = 1
     trained_edge: int | None = None

@@ -202,7 +202,7 @@ def _layout_for(codec: str, rate: int, layout: str, channels: int) -> str:
 
 
 def _wider(layout: str, channels: int) -> str | None:
-    """The layout in which every speaker of a stated one has a place, that beside another one or behind it."""
+    """The layout that has room for every speaker of a stated one."""
     if not _is_stated(layout) or not 2 < channels <= 8:
         return None
     return "5.1" if channels - _has_bass(layout) <= 5 else "7.1"

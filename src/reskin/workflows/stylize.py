@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from reskin.networks.resizing import SMALLEST_PX, working_size
 from reskin.parsing import Spelled, parse_flat
 from reskin.progress import Report, silent
 from reskin.translation.made_once import Made, command_key, made_once
+from reskin.unknown import unknown
 from reskin.workflows.translate import FilmSettings, translate_any
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class StylizeConfig(Settings):
     """Name of the result: a picture, folder or video like the source."""
     style: Annotated[tuple[Path, ...], BASIC] = ()
     """Pictures whose style to take, at least 32 px in width and height."""
+    preset: str | None = None
+    """Start from the settings of a report (s2w_gatys: 256 px); other options still count."""
     model: Annotated[Path | None, BASIC] = None
     """In position of --style: the folder of a network that has learnt a style (fast_style)."""
     weights: Path | None = None
@@ -87,7 +91,21 @@ def stylize(
         ImageError: a picture cannot be read or written, or is too small.
         WeightsError: the network's weights are not here and cannot be fetched.
     """
-    return run_stylize(parse_flat(StylizeConfig, {**settings, "source": source, "out": out}), report)
+    values = above_preset({**settings, "source": source, "out": out})
+    return run_stylize(parse_flat(StylizeConfig, values), report)
+
+
+def above_preset(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings `given` above those of the preset that they name under "preset", if they name one.
+
+    Raises:
+        SettingsError: there is no preset of this name.
+    """
+    name = given.get("preset")
+    if name is not None and name not in Gatys.presets:
+        raise unknown("preset", str(name), Gatys.presets, what=f"there is no preset '{name}'")
+    below = {} if name is None else Gatys.presets[name].settings
+    return {**below, **given}
 
 
 def run_stylize(config: StylizeConfig, report: Report | None = None) -> FolderResult | VideoResult | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.runs.imports.test_generators import BlurredResnet, Unet, trained
+from tests.runs.imports.test_generators import BlurredResnet, Resnet, Unet, trained
 from torch import Tensor, nn
 
 from reskin.cli.main import main
@@ -135,11 +135,38 @@ def test_a_unet_with_batch_norm_translates_as_its_repository_tests(
     with torch.no_grad():
         assert (model.translate(images, "a2b") - own).abs().max() < 1e-4
     capsys.readouterr()
-    for words in (["--direction", "b2a"], []):
-        other = file if words else save(repository_generator(), tmp_path / "resnet.pth")
+    other = save(repository_generator(), tmp_path / "resnet.pth")
+    for source, words in ((other, []), (file, ["--direction", "b2a"])):
         made = str(tmp_path / "other")
-        assert main(["import", str(other), "--out", made, "--has-test-noise", *words]) == 2
-        assert "--has-test-noise" in capsys.readouterr().err
+        assert main(["import", str(source), "--out", made, "--has-test-noise", *words]) == 2
+        assert "noise" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("norm", "has_dropout"), [("batch", False), ("batch", True), ("instance", True)], ids=str
+)
+def test_a_resnet_with_batch_norm_or_dropout_as_its_repository_tests_it(
+    norm: str, has_dropout: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """test.py leaves networks in training unless --eval is given: CycleGAN's of `--norm batch` too."""
+    network = trained(Resnet(4, 2, norm, has_dropout), 32)
+    torch.save(network.state_dict(), file := tmp_path / "net.pth")
+    plain, noisy = str(tmp_path / "plain"), str(tmp_path / "noisy")
+    assert main(["import", str(file), "--out", plain]) == 0
+    assert "--has-test-noise" in capsys.readouterr().err
+    assert main(["import", str(file), "--out", noisy, "--has-test-noise"]) == 0
+    assert "--has-test-noise" not in capsys.readouterr().err
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    model = load(noisy, device="cpu")
+    with torch.no_grad():
+        torch.manual_seed(5)
+        ours = model.translate(images, "a2b")
+        torch.manual_seed(5)
+        theirs = torch.cat([network.train()(image[None]) for image in images])
+        assert (ours - theirs).abs().max() < 1e-4
+        assert (load(plain, device="cpu").translate(images, "a2b") - theirs).abs().max() > 0.01
+        torch.manual_seed(5)  # and the statistics of training stay as they are
+        assert torch.equal(model.translate(images, "a2b"), ours)
 
 
 @pytest.mark.parametrize("channels", [(1, 3), (3, 1), (1, 1), (4, 4)], ids=str)

@@ -21,6 +21,7 @@ from reskin.faces.alignment import (
 )
 from reskin.faces.detectors import Face, FaceDetector, open_detector
 from reskin.faces.framing import framed
+from reskin.faces.identity import LOOK_LENGTH, Look, look_of, mean_look
 from reskin.faces.tracks import FaceTracker, TrackedFace, rounded
 from reskin.framing import Framing
 from reskin.progress import Report
@@ -34,6 +35,12 @@ _MEASURE_PX = 96
 
 Position = Annotated[float, Field(ge=-1e6, le=1e6)]
 """In px of a frame."""
+
+
+MeanLook = Annotated[
+    tuple[Annotated[float, Field(ge=-1.01, le=1.01)], ...],
+    Field(min_length=LOOK_LENGTH, max_length=LOOK_LENGTH),
+]
 
 
 class FaceCandidate(Settings):
@@ -104,6 +111,8 @@ class FoundFaces(Settings):
     """Frames that were searched."""
     candidates: list[FaceCandidate] = Field(default=[])
     """Every face, good or not, by frame; within a frame the surest first."""
+    looks: list[MeanLook] = Field(default=[])
+    """How the faces of each track look, by its number; see `reskin.faces.identity`."""
     damaged: list[str] = Field(default=[])
     """One line for each damaged segment."""
     bad: str | None = None
@@ -127,7 +136,8 @@ def search_faces(search: FaceSearch, progress: Report, *, detector: FaceDetector
     detector = detector or open_detector(search.config.detector)
     tracker = FaceTracker(detector, every=search.config.search_every, shots=search.shots)
     left, top, right, bottom = search.bars
-    candidates = []
+    candidates: list[FaceCandidate] = []
+    looks: list[Look] = []
     count, total = 0, len(search.indices())
     with VideoReader(Path(search.video), deinterlace=search.config.deinterlace) as reader:
         for frame in reader.frames_at(search.indices()):
@@ -137,8 +147,12 @@ def search_faces(search: FaceSearch, progress: Report, *, detector: FaceDetector
             for seen in tracker.follow(inside, frame.index):
                 moved = replace(seen, face=rounded(seen.face.moved(left, top)))
                 candidates.append(_measured(moved, frame, search.config, search.bars))
+                # Tracks are counted in the order in which they begin.
+                looks += [np.zeros(LOOK_LENGTH, np.float32)] * (seen.track + 1 - len(looks))
+                looks[seen.track] = looks[seen.track] + look_of(frame.image, moved.face)
             progress(count, total)
-        found = FoundFaces(looked_at=count, candidates=candidates, damaged=list(reader.damaged))
+        means = [tuple(round(float(value), 5) for value in mean_look([look])) for look in looks]
+        found = FoundFaces(looked_at=count, candidates=candidates, looks=means, damaged=list(reader.damaged))
     progress(total, total)
     return found
 

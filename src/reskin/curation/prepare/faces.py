@@ -8,6 +8,7 @@ comes last: where there is one, everything is there.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 from collections import Counter, defaultdict
@@ -22,6 +23,7 @@ from reskin.curation.prepare.face_cut import FaceCut, FacePicture, FacesCut
 from reskin.curation.prepare.face_search import FaceCandidate, FaceSearch, FoundFaces
 from reskin.curation.prepare.faces_choice import Choice, choose
 from reskin.curation.prepare.faces_config import FacesConfig
+from reskin.curation.prepare.faces_people import alike, tell_apart
 from reskin.curation.prepare.mended import in_order, mended_sources, without_sources
 from reskin.curation.prepare.picks import clip_names
 from reskin.curation.prepare.plan import (
@@ -45,8 +47,10 @@ from reskin.data.manifest import (
     write_manifest,
 )
 from reskin.errors import DataError
-from reskin.faces.detectors import open_detector
+from reskin.faces.detectors import FaceDetector, open_detector
+from reskin.faces.identity import ALIKE, Look, look_in
 from reskin.parsing import parse
+from reskin.paths import read_plain
 from reskin.progress import Report
 from reskin.storage import lock
 from reskin.types import NO_BARS, Split
@@ -89,8 +93,9 @@ def prepare_faces(
         the faces found and taken, and for each reason how many were not taken.
 
     Raises:
-        DataError: no videos, `out` holds pictures of another kind or settings, no good face was found, or the
-            split that was asked for is not possible.
+        DataError: no videos, `out` holds pictures of another kind or settings, no good face was found, nobody
+            looks like the person who is wanted, or the split that was asked for is not possible.
+        ImageError: the picture of that person cannot be read.
         VideoError: a file is missing, or the only one cannot be read.
         WeightsError: no face detector can be had.
         RunError: another process is working on `out`.
@@ -101,10 +106,11 @@ def prepare_faces(
     files = [Path(video) for video in videos]
     files, prints = without_equal_files(files, fingerprints(files))
     detector = open_detector(config.detector)
-    asked = {**config.making(), "kind": "faces", "detector": detector.name}
+    look, only = _wanted(config, detector)
+    asked = {**config.making(), "only": only, "kind": "faces", "detector": detector.name}
     plan: dict[str, Any] = {"settings": asked, "sources": prints}
     with lock(out), ProcessPool(num_workers(files, workers)) as pool:
-        run = _Run(out, config, pool, report)
+        run = _Run(out, config, pool, report, look=look)
         finish_moves(out)
         made = read_manifest(out)
         mended = [] if made is None else mended_sources(made, prints)
@@ -116,7 +122,7 @@ def prepare_faces(
             begin(out, plan)
             found, every = run.find(files)
             plan = {**plan, "every_used": every}
-            made = _manifest(files, found, _chosen(found, config), plan, config)
+            made = _manifest(files, found, _chosen(found, config, look), plan, config)
         manifest = _with_words(run.cut(made, files), config)
         if manifest != read_manifest(out):
             check_made(out, [frame.file for frame in manifest.frames])
@@ -155,10 +161,19 @@ class _Run:
         config: which faces, how to cut and to split them.
         pool: does the work, so that a reader that crashes costs its video only.
         report: called with the progress.
+        look: of the person who is wanted; None for everybody.
     """
 
-    def __init__(self, out: Path, config: FacesConfig, pool: ProcessPool, report: Report | None) -> None:
-        self.out, self.config, self.pool, self.report = out, config, pool, report
+    def __init__(
+        self,
+        out: Path,
+        config: FacesConfig,
+        pool: ProcessPool,
+        report: Report | None,
+        *,
+        look: Look | None = None,
+    ) -> None:
+        self.out, self.config, self.pool, self.report, self.look = out, config, pool, report, look
 
     def _do(self, what: str, tasks: list[dict[str, Any]], weights: Sequence[int]) -> list[dict[str, Any]]:
         """The results of tasks; `weights` say how much there is to do in each."""
@@ -213,7 +228,7 @@ class _Run:
         begin(self.out, {**plan, "sources": prints})
         found, _ = self.find(files, every=every)
         count = max(self.config.count - len(before.frames), self.config.count * len(mended) // len(videos), 1)
-        choices = _choice_of_mended(found, self.config.model_copy(update={"count": count}))
+        choices = _choice_of_mended(found, self.config.model_copy(update={"count": count}), self.look)
         names = clip_names([video.stem for video in videos])
         part_plan = {**plan, "sources": prints, "every_used": every}
         part = _manifest(
@@ -267,27 +282,50 @@ class _Run:
         return manifest.model_copy(update={"frames": frames, "damaged": [*manifest.damaged, *lines]})
 
 
-def _chosen(found: list[_Found], config: FacesConfig) -> list[Choice]:
-    choices = choose([each.faces.candidates for each in found], config)
+def _wanted(config: FacesConfig, detector: FaceDetector) -> tuple[Look | None, str | None]:
+    """The look of the person who is wanted, and the digest of the picture that shows it."""
+    if config.only is None:
+        return None, None
+    look = look_in(config.only, detector)
+    return look, hashlib.sha256(read_plain(config.only, follow=True)).hexdigest()
+
+
+def _chosen(found: list[_Found], config: FacesConfig, look: Look | None) -> list[Choice]:
+    tracks = None
+    if look is not None:
+        tracks, nearest = alike([each.faces for each in found], look)
+        if not any(tracks):
+            raise DataError(
+                f"nobody looks like the face in {config.only} (the nearest is alike by {nearest:.2f}, wanted "
+                f"{ALIKE:.2f})",
+                "Give a frame of these videos that shows the person, or leave --only out.",
+            )
+    choices = choose([each.faces.candidates for each in found], config, tracks)
     if not any(choice.taken for choice in choices):
         fix = "Lower --sure, --smallest, --brightness or --sharpness, or raise --turned or --outside."
         raise DataError(_nothing_found(found, choices), fix)
     return choices
 
 
-def _choice_of_mended(found: list[_Found], config: FacesConfig) -> list[Choice]:
+def _choice_of_mended(found: list[_Found], config: FacesConfig, look: Look | None) -> list[Choice]:
     """As `_chosen`; where so few videos cannot be split in the way that was asked for, they go to train."""
     faces = [each.faces.candidates for each in found]
+    tracks = None if look is None else alike([each.faces for each in found], look)[0]
     try:
-        return choose(faces, config)
+        return choose(faces, config, tracks)
     except DataError:
-        return choose(faces, config.model_copy(update={"split": "none"}))
+        return choose(faces, config.model_copy(update={"split": "none"}), tracks)
 
 
 def _joined(before: Manifest, part: Manifest) -> Manifest:
-    """The manifest with the videos of another one behind its own."""
+    """The manifest with the videos of another one behind its own, and the people of those behind its own."""
     first, names = len(before.sources), {origin.name for origin in part.sources}
-    frames = [frame.model_copy(update={"source": first + (frame.source or 0)}) for frame in part.frames]
+    people = [frame.crop.person for frame in before.frames if frame.crop and frame.crop.person is not None]
+    frames = []
+    for frame in part.frames:
+        person = max(people, default=-1) + 1 + ((frame.crop and frame.crop.person) or 0)
+        crop = frame.crop and frame.crop.model_copy(update={"person": person})
+        frames.append(frame.model_copy(update={"source": first + (frame.source or 0), "crop": crop}))
     counted = [one for one in before.settings.get("per_source", []) if one["name"] not in names]
     changed = {
         "sources": [*before.sources, *part.sources],
@@ -317,6 +355,7 @@ def _manifest(
     """The manifest as it will be when every chosen face has been cut."""
     frames, damaged, sources, counted = [], [], [], []
     names = names or clip_names([video.stem for video in videos])
+    people = tell_apart([each.faces for each in found])
     for number, (each, choice, fingerprint) in enumerate(zip(found, choices, plan["sources"], strict=True)):
         scan, title = each.scan, videos[number].name
         bad = scan.bad and [scan.bad.replace(str(videos[number]), "it")]  # no path of this machine
@@ -325,7 +364,11 @@ def _manifest(
         bars = None if scan.bars == NO_BARS else scan.bars
         shots = tuple(scan.shots) if scan.shots else None
         sources.append(Origin(**fingerprint, bars=bars, shots=shots, **({} if scan.bad else facts)))
-        frames += [_record(face, split, number, names[number], config) for face, split in choice.taken]
+        for face, split in choice.taken:
+            record = _record(face, split, number, names[number], config)
+            person = people[number, face.track]
+            crop = record.crop and record.crop.model_copy(update={"person": person})
+            frames.append(record.model_copy(update={"crop": crop}))
         counted.append(
             {
                 "name": title,

@@ -32,14 +32,24 @@ class Choice:
     reasons: Counter[str]
 
 
-def choose(found: Sequence[Sequence[FaceCandidate]], config: FacesConfig) -> list[Choice]:
+def choose(
+    found: Sequence[Sequence[FaceCandidate]],
+    config: FacesConfig,
+    tracks: Sequence[frozenset[int]] | None = None,
+) -> list[Choice]:
     """Which faces of each video to take; a pure function of its arguments.
+
+    Args:
+        found: the faces of each video, by frame.
+        config: how many, how good, and how to split them.
+        tracks: those of the person who is wanted, for each video; None for everybody.
 
     Raises:
         DataError: there are too few videos or shots to split in the way that was asked for.
     """
     reasons = [Counter[str]() for _ in found]
-    good = [_good(video, config, why) for video, why in zip(found, reasons, strict=True)]
+    wanted = [None] * len(found) if tracks is None else tracks
+    good = [_good(*each, config) for each in zip(found, wanted, reasons, strict=True)]
     parted = []
     # Split first: what is left out between two splits must not be missing from what was asked for.
     for video, parts, why in zip(good, _splits(good, config), reasons, strict=True):
@@ -70,11 +80,13 @@ def _spread_in_each_split(
     return sorted(kept, key=lambda face: (face[0].index, face[0].track))
 
 
-def _good(faces: Sequence[FaceCandidate], config: FacesConfig, reasons: Counter[str]) -> list[FaceCandidate]:
-    """The faces that no limit rules out; the others are counted."""
+def _good(
+    faces: Sequence[FaceCandidate], tracks: frozenset[int] | None, reasons: Counter[str], config: FacesConfig
+) -> list[FaceCandidate]:
+    """The faces of the tracks that are wanted that no limit rules out; the others are counted."""
     passed = []
     for face in faces:
-        reason = fault(face, config)
+        reason = "another person" if tracks is not None and face.track not in tracks else fault(face, config)
         if reason:
             reasons[reason] += 1
         else:
@@ -162,7 +174,32 @@ def _splits(videos: list[list[FaceCandidate]], config: FacesConfig) -> list[list
         what = f"{error.what}: too few shots with faces"
         raise DataError(what, "Use --split block, or more footage.") from None
     found = [dict(zip(mine, part, strict=True)) for mine, part in zip(units, parts, strict=True)]
-    return [[of[unit] for unit in faces] for faces, of in zip(of_face, found, strict=True)]
+    return [
+        _with_whole_tracks(video, [of[unit] for unit in faces])
+        for video, faces, of in zip(videos, of_face, found, strict=True)
+    ]
+
+
+def _with_whole_tracks(faces: list[FaceCandidate], parts: list[Split | None]) -> list[Split | None]:
+    """The splits with the fewer faces of a track left out where it lies in several.
+
+    A split that would lose more than half of its faces keeps them: of one person who speaks for the whole
+    film there is one track, and a test without faces would be none.
+    """
+    before = Counter(part for part in parts if part)
+    left, whole = Counter(before), list(parts)
+    tracks: dict[int, dict[Split, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for number, (face, part) in enumerate(zip(faces, parts, strict=True)):
+        if part is not None:
+            tracks[face.track][part].add(number)
+    for of_track in tracks.values():
+        fewer = sorted(of_track.items(), key=lambda item: -len(item[1]))[1:]
+        for part, numbers in fewer:
+            if 2 * (left[part] - len(numbers)) < before[part]:
+                continue
+            left[part] -= len(numbers)
+            whole = [None if number in numbers else was for number, was in enumerate(whole)]
+    return whole
 
 
 def _guard(faces: list[FaceCandidate]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -26,6 +27,9 @@ class FacesConfig(Settings):
     """Turn and scale each face so that eyes, nose and mouth coincide (landmarks), or cut a square (box)."""
     faces: Annotated[Literal["one", "all"], BASIC] = "one"
     """Take the largest good face of a frame, or all good ones."""
+    only: Annotated[Path | None, BASIC] = None
+    """Take the faces of one person only, whom this picture shows: a frame of these videos, or a picture
+    that this command made of them. Who is who is guessed from how faces look."""
     every: Annotated[int | None, BASIC] = Field(default=None, ge=1)
     """Look at every Nth frame; where nothing is chosen, about four frames for each face that is wanted."""
     search_every: int = Field(default=3, ge=1)
@@ -66,8 +70,10 @@ class FacesConfig(Settings):
     """Whether the people who are shown agreed, in your words; kept in the manifest."""
 
     def making(self) -> dict[str, Any]:
-        """The settings that decide what the pictures are: all but the words about licence and consent."""
-        return {key: value for key, value in self.to_dict().items() if key not in ("licence", "consent")}
+        """The settings that decide what the pictures are: all but the words about licence and consent, and
+        without the name of a picture on this machine."""
+        words = ("licence", "consent", "only")
+        return {key: value for key, value in self.to_dict().items() if key not in words}
 
     def framing(self) -> Framing:
         """How the pictures show their faces."""

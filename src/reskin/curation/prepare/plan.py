@@ -21,7 +21,7 @@ STATE = ".prepare"
 """The hidden folder beside the pictures in which a run keeps its state."""
 
 _READERS = 4
-_SINCE = {"deinterlace": "auto"}
+_SINCE: dict[str, Any] = {"deinterlace": "auto", "only": None}
 """Settings that manifests of former versions do not hold, and the value that is taken for theirs."""
 _log = logging.getLogger("reskin")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ def import_model(
             repository or one network of fast style transfer, which translate a2b only.
         out: the folder to make.
         direction: which way the generator translates.
-        has_test_noise: have a U-Net with batch norm translate as its repository tests: by the statistics of
-            each picture, with dropout, as a model of pix2pix.
+        has_test_noise: have a network with batch norm or dropout translate as its repository tests: by the
+            statistics of each picture, with dropout, as a model of pix2pix.
 
     Returns:
         The settings that were read off the file. A folder that this call made before, whole, stays as it is:
@@ -70,23 +71,31 @@ def import_model(
 
 def _check_noise(found: ImportedGenerator | None, file: Path, *, has_test_noise: bool) -> None:
     """Refuse noise for a network that has none."""
-    is_pix2pix = (
-        found is not None and found.settings["generator"] == "unet" and found.settings["norm"] == "batch"
-    )
-    if has_test_noise and not is_pix2pix:
+    if has_test_noise and not (found is not None and has_noise(found.settings)):
         raise SettingsError(
-            f"--has-test-noise for {file}, which is no U-Net with batch norm", "Leave --has-test-noise out."
+            f"--has-test-noise for {file}, which has neither batch norm nor dropout",
+            "Leave --has-test-noise out.",
         )
+
+
+def has_noise(settings: Mapping[str, Any]) -> bool:
+    """Whether a generator translates in another way as its repository tests it: with these settings, it is
+    one of CycleGAN's or pix2pix's with batch norm or dropout."""
+    is_ours = "generator" in settings and not settings.get("antialias")
+    return is_ours and (settings["norm"] == "batch" or bool(settings["has_dropout"]))
 
 
 def _as_pix2pix(found: ImportedGenerator, file: Path, direction: Direction) -> ImportedGenerator:
     """The generator with the settings of pix2pix: dropout acts, as it does in its repository."""
-    if direction != "a2b" or found.settings["downsamplings"] < FEWEST_DOWNSAMPLINGS:
+    is_unet = found.settings["generator"] == "unet"
+    if direction != "a2b" or (is_unet and found.settings["downsamplings"] < FEWEST_DOWNSAMPLINGS):
         raise SettingsError(
-            f"test noise for {file}: pix2pix goes a2b with {FEWEST_DOWNSAMPLINGS} or more downsamplings",
+            f"test noise for {file}: pix2pix goes a2b, with {FEWEST_DOWNSAMPLINGS} or more downsamplings",
             "Type --direction a2b, or leave --has-test-noise out.",
         )
-    return replace(found, settings=found.settings | {"has_dropout": True, "has_test_noise": True})
+    # The file of a U-Net does not say whether it has dropout; that repository trains them with it.
+    noise = {"has_test_noise": True, "has_dropout": is_unet or found.settings["has_dropout"]}
+    return replace(found, settings=found.settings | noise)
 
 
 def _check_cut(found: ImportedGenerator, file: Path, direction: Direction) -> None:
