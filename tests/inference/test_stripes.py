@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from reskin.device import Compute
 from reskin.inference import rows, stripes
+from reskin.inference.budget import _Held
 from reskin.inference.engine import Engine
 from reskin.inference.rendering import Rendering
 from reskin.inference.stripes import striped
@@ -31,6 +32,7 @@ from reskin.networks.munit import MirroredDownsampling
 from reskin.networks.normalization import InstanceNorm2d
 from reskin.networks.refiner import RefinerBlock
 from reskin.networks.residual import ResidualBlock
+from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.shared_latent import LatentBlock
 
 CPU = Compute(torch.device("cpu"), "fp32")
@@ -249,3 +251,16 @@ def test_bf16_is_as_near_as_bf16_can_be() -> None:
     whole = engine.run(images)
     with striped(method, at_once=1):
         assert psnr(engine.run(images), whole) >= 35
+
+
+def test_the_largest_maps_do_not_exist() -> None:
+    """Those of the full size behind the first layer and the last upsampling: 1.6 with them."""
+    width, edge = 16, 192
+    net = ResnetGenerator(width, 1)
+    picture = torch.rand(1, 3, edge, edge, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    with torch.inference_mode():
+        whole = net.eval()(picture)
+        with striped(net, at_once=1), _Held() as held:
+            made = net(picture)
+    assert (made - whole).abs().max() < 1e-5
+    assert held.most < 1.3 * picture.element_size() * width * edge * edge

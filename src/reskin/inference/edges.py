@@ -8,10 +8,11 @@ from typing import Any
 from torch import nn
 
 from reskin.inference.rows import Edges
-from reskin.networks.antialias import BlurUpsample
+from reskin.networks.antialias import BlurDownsample, BlurUpsample
 from reskin.networks.blocks import MirroredConv2d, ResizeConv2d
-from reskin.networks.fast_style import EdgeConv2d
+from reskin.networks.fast_style import CutTransposed2d, EdgeConv2d
 from reskin.networks.munit import MirroredDownsampling
+from reskin.networks.normalization import InstanceNorm2d
 
 
 def kind_of(module: nn.Module) -> type:
@@ -59,3 +60,20 @@ def enlarger_mode(layer: nn.Module) -> str | None:
         is_known = layer.mode == "nearest" or (layer.mode == "bilinear" and not layer.align_corners)
         return layer.mode if is_known else None
     return None
+
+
+def reads_rows(conv: nn.ConvTranspose2d) -> bool:
+    """Whether a transposed convolution has a striped form: every row of its output sees one of its input."""
+    is_known = kind_of(conv) in (nn.ConvTranspose2d, CutTransposed2d)
+    return (
+        is_known
+        and conv.dilation[0] * (conv.kernel_size[0] - 1) + 1 >= conv.stride[0]
+        and conv.padding_mode == "zeros"
+    )
+
+
+def norm_before_blur(conv: nn.Conv2d, behind: list[nn.Module]) -> InstanceNorm2d | None:
+    """The norm behind a convolution, where that and a ReLU are followed by a blur to half the size."""
+    is_blurred = [type(layer) for layer in behind] == [InstanceNorm2d, nn.ReLU, BlurDownsample]
+    norm = behind[0] if is_blurred and conv.groups == 1 else None
+    return norm if isinstance(norm, InstanceNorm2d) else None

@@ -153,50 +153,61 @@ def in_stripes(height: int, row_size: int, make: Callable[[int, int], Tensor], *
     return whole
 
 
+def convolution(rows: Rows, conv: nn.Conv2d, edges: Edges, *, channels: slice = slice(None)) -> Rows:
+    """The rows of what a convolution makes of a map, computed when they are read.
+
+    Args:
+        rows: of the map, not padded.
+        conv: its weights, stride, dilation and groups are used.
+        edges: its padding.
+        channels: of the output; all by default. A layer of several groups takes no others.
+    """
+    (stride, across), (dilation, along), (kernel, wide) = conv.stride, conv.dilation, conv.kernel_size
+    whole = padded(rows, edges)
+    weight, bias = _cast(conv.weight[channels], rows), conv.bias
+    bias = None if bias is None else _cast(bias[channels], rows)
+    reach = dilation * (kernel - 1) + 1
+
+    def read(first: int, last: int) -> Tensor:
+        seen = whole.read(first * stride, (last - 1) * stride + reach)
+        return F.conv2d(seen, weight, bias, conv.stride, 0, conv.dilation, conv.groups)
+
+    height = (whole.shape[2] - reach) // stride + 1
+    width = (whole.shape[3] - along * (wide - 1) - 1) // across + 1
+    return Rows((rows.shape[0], len(weight), height, width), read)
+
+
 def convolved(
     rows: Rows, conv: nn.Conv2d, edges: Edges, *, at_once: int, channels: slice = slice(None)
 ) -> Tensor:
     """What a convolution makes of a map, in stripes.
 
     Args:
-        rows: of the map, not padded.
-        conv: its weights, stride, dilation and groups are used.
-        edges: its padding.
+        rows, conv, edges, channels: see `convolution`.
         at_once: values that a stripe may take.
-        channels: of the output; all by default. A layer of several groups takes no others.
     """
-    (stride, across), (dilation, _), kernel = conv.stride, conv.dilation, conv.kernel_size[0]
-    whole = padded(rows, edges)
-    weight, bias = _cast(conv.weight[channels], rows), conv.bias
-    bias = None if bias is None else _cast(bias[channels], rows)
-    reach = dilation * (kernel - 1) + 1
-    height = (whole.shape[2] - reach) // stride + 1
-
-    def make(first: int, last: int) -> Tensor:
-        seen = whole.read(first * stride, (last - 1) * stride + reach)
-        return F.conv2d(seen, weight, bias, conv.stride, 0, conv.dilation, conv.groups)
-
-    made = rows.shape[0] * len(weight) * whole.shape[3] // across
-    return in_stripes(height, max(stride * whole.row_size, made), make, at_once=at_once)
+    made = convolution(rows, conv, edges, channels=channels)
+    row_size = max(conv.stride[0] * padded(rows, edges).row_size, made.row_size)
+    return in_stripes(made.shape[2], row_size, made.read, at_once=at_once)
 
 
-def transposed(rows: Rows, conv: nn.ConvTranspose2d, *, at_once: int, cut: int = 0) -> Tensor:
-    """What a transposed convolution makes of a map, in stripes.
+def transposition(rows: Rows, conv: nn.ConvTranspose2d, *, cut: int = 0) -> Rows:
+    """The rows of what a transposed convolution makes of a map, computed when they are read.
 
     Args:
         rows: of the map.
         conv: its weights and settings are used; its kernel is at least as large as its stride.
-        at_once: values that a stripe may take.
         cut: rows and columns left out at the end.
     """
     number, _, height, width = rows.shape
-    (stride, across), (dilation, _), (kernel, _) = conv.stride, conv.dilation, conv.kernel_size
+    (stride, across), (dilation, along), (kernel, wide) = conv.stride, conv.dilation, conv.kernel_size
     padding, extra = _pair(conv.padding), _pair(conv.output_padding)
     weight, bias = _cast(conv.weight, rows), None if conv.bias is None else _cast(conv.bias, rows)
     reach = dilation * (kernel - 1)
     total = (height - 1) * stride + reach + 1 - 2 * padding[0] + extra[0]
+    breadth = (width - 1) * across + along * (wide - 1) + 1 - 2 * padding[1] + extra[1]
 
-    def make(first: int, last: int) -> Tensor:
+    def read(first: int, last: int) -> Tensor:
         low, high = first + padding[0], last + padding[0]  # rows of the output before it is cropped
         start = max(-(-(low - reach) // stride), 0)
         stop = min((high - 1) // stride + 1, height)
@@ -214,8 +225,19 @@ def transposed(rows: Rows, conv: nn.ConvTranspose2d, *, at_once: int, cut: int =
         large = large[:, :, low - start * stride : high - start * stride]
         return large[..., : large.shape[3] - cut]
 
-    made = number * conv.out_channels * width * across
-    return in_stripes(total - cut, max(rows.row_size // stride, made), make, at_once=at_once)
+    return Rows((number, conv.out_channels, total - cut, breadth - cut), read)
+
+
+def transposed(rows: Rows, conv: nn.ConvTranspose2d, *, at_once: int, cut: int = 0) -> Tensor:
+    """What a transposed convolution makes of a map, in stripes.
+
+    Args:
+        rows, conv, cut: see `transposition`.
+        at_once: values that a stripe may take.
+    """
+    made = transposition(rows, conv, cut=cut)
+    row_size = max(rows.row_size // conv.stride[0], made.row_size)
+    return in_stripes(made.shape[2], row_size, made.read, at_once=at_once)
 
 
 def _pair(value: Any) -> tuple[int, int]:

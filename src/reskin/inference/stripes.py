@@ -12,6 +12,7 @@ other threads and where gradients are wanted.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reskin.inference.edges import EDGES, enlarger_mode, forward_class, kind_of, plain_edges
+from reskin.inference.edges import (
+    EDGES,
+    enlarger_mode,
+    forward_class,
+    kind_of,
+    norm_before_blur,
+    plain_edges,
+    reads_rows,
+)
+from reskin.inference.recomputed import made_by, normalised
 from reskin.inference.rows import (
     Rows,
     convolved,
@@ -56,6 +66,9 @@ _LEAST_CHANNELS = 4
 
 _BLURRED_AT_ONCE = 8
 """In so many groups of channels a convolution, its norm and its blur are made."""
+
+_RECOMPUTED = 16
+"""Stripes of maps that are computed twice are so many times as large: the rows around them cost more."""
 
 _mine = threading.local()
 _changing = threading.Lock()
@@ -145,12 +158,14 @@ def _convolution(conv: nn.Conv2d, input: Tensor) -> Tensor:
     return _convolved(conv, rows_of(input))
 
 
-def _convolved(conv: nn.Conv2d, rows: Rows, channels: slice = slice(None)) -> Tensor:
+def _convolved(
+    conv: nn.Conv2d, rows: Rows, channels: slice = slice(None), *, at_once: int | None = None
+) -> Tensor:
     """What a convolution, with its enlarging and padding, makes of a map."""
     if isinstance(conv, ResizeConv2d):
         rows = enlarged(rows, conv.mode)
     edges = EDGES[kind_of(conv)](conv)
-    return convolved(rows, conv, edges, at_once=_at_once(), channels=channels)
+    return convolved(rows, conv, edges, at_once=at_once or _at_once(), channels=channels)
 
 
 def _bare_convolution(conv: nn.Conv2d, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -158,7 +173,7 @@ def _bare_convolution(conv: nn.Conv2d, input: Tensor, weight: Tensor, bias: Tens
 
 
 def _transposed(conv: nn.ConvTranspose2d, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-    if output_size is not None or not _reads_rows(conv):
+    if output_size is not None or not reads_rows(conv):
         return type(conv).forward(conv, input, output_size)
     return _transposed_rows(conv, rows_of(input))
 
@@ -266,10 +281,7 @@ _NORMS: dict[type, Callable[..., Tensor]] = {
 def _flat(layers: Iterable[nn.Module]) -> Iterator[nn.Module]:
     """The layers, with those of sequences inside instead of the sequences."""
     for layer in layers:
-        if type(layer) is nn.Sequential:
-            yield from _flat(layer)
-        else:
-            yield layer
+        yield from _flat(layer) if type(layer) is nn.Sequential else [layer]
 
 
 def _chain(value: Tensor | Rows, *layers: nn.Module) -> tuple[Tensor, bool]:
@@ -318,18 +330,39 @@ def _fused(value: Tensor | Rows, layers: list[nn.Module]) -> tuple[Tensor, int] 
     rows, used = rows_of(value) if isinstance(value, Tensor) else value, 0
     while used < len(layers) and (ahead := _readable(layers[used], rows)) is not None:
         rows, used = ahead, used + 1
-    if used == len(layers):
-        return None
-    conv = layers[used]
-    if isinstance(conv, nn.ConvTranspose2d) and _reads_rows(conv):
+    conv, behind = (layers[used] if used < len(layers) else None), layers[used + 1 :]
+    if (made := _without_the_largest(conv, rows, behind, math.prod(value.shape))) is not None:
+        return made[0], used + made[1]
+    if isinstance(conv, nn.ConvTranspose2d) and reads_rows(conv):
         return _transposed_rows(conv, rows), used + 1
     if not isinstance(conv, nn.Conv2d) or kind_of(conv) not in EDGES:
         return None
-    behind = layers[used + 1 : used + 4]
-    if conv.groups == 1 and [type(layer) for layer in behind] == [InstanceNorm2d, nn.ReLU, BlurDownsample]:
-        assert isinstance(behind[0], InstanceNorm2d), "the line above says so"
-        return _convolved_and_blurred(conv, behind[0], rows), used + 4
+    if blurred := norm_before_blur(conv, behind[:3]):
+        return _convolved_and_blurred(conv, blurred, rows), used + 4
     return _convolved(conv, rows), used + 1
+
+
+def _without_the_largest(
+    conv: nn.Module | None, rows: Rows, behind: list[nn.Module], held: int
+) -> tuple[Tensor, int] | None:
+    """What a convolution, a norm, a ReLU and another convolution make, without the map between them, and how
+    many layers that are; None where that map is not twice as large as those before (`held`) and behind."""
+    norm, relu, second = [*behind[:3], None, None, None][:3]
+    if not isinstance(norm, InstanceNorm2d) or type(relu) is not nn.ReLU or not isinstance(second, nn.Conv2d):
+        return None
+    between = made_by(conv, rows) if kind_of(second) in EDGES else None
+    if between is None:
+        return None
+    large = math.prod(between.shape)
+    blurred = norm_before_blur(second, behind[3:6])
+    small = large // between.shape[1] * second.out_channels // math.prod(second.stride)
+    if large < 2 * max(held, small // 4 if blurred else small):
+        return None
+    at_once = _RECOMPUTED * _at_once()
+    seen = normalised(between, norm, at_once=at_once)
+    if blurred:
+        return _convolved_and_blurred(second, blurred, seen, at_once=at_once), 7
+    return _convolved(second, seen, at_once=at_once), 4
 
 
 def _readable(layer: nn.Module, rows: Rows) -> Rows | None:
@@ -340,17 +373,9 @@ def _readable(layer: nn.Module, rows: Rows) -> Rows | None:
     return None if mode is None else enlarged(rows, mode)
 
 
-def _reads_rows(conv: nn.ConvTranspose2d) -> bool:
-    """Whether a transposed convolution has a striped form: every row of its output sees one of its input."""
-    is_known = kind_of(conv) in (nn.ConvTranspose2d, CutTransposed2d)
-    return (
-        is_known
-        and conv.dilation[0] * (conv.kernel_size[0] - 1) + 1 >= conv.stride[0]
-        and conv.padding_mode == "zeros"
-    )
-
-
-def _convolved_and_blurred(conv: nn.Conv2d, norm: InstanceNorm2d, rows: Rows) -> Tensor:
+def _convolved_and_blurred(
+    conv: nn.Conv2d, norm: InstanceNorm2d, rows: Rows, *, at_once: int | None = None
+) -> Tensor:
     """A convolution, its norm, a ReLU and a blur to half the size: a group of channels at a time from first
     to last, since what the convolution gives is the largest map of its network."""
     channels = conv.out_channels
@@ -358,7 +383,7 @@ def _convolved_and_blurred(conv: nn.Conv2d, norm: InstanceNorm2d, rows: Rows) ->
     made: Tensor | None = None
     for first in range(0, channels, step):
         group = slice(first, min(first + step, channels))
-        part = _instance_norm(norm, _convolved(conv, rows, group), is_ours=True, first=first)
+        part = _instance_norm(norm, _convolved(conv, rows, group, at_once=at_once), is_ours=True, first=first)
         part = _blurred(part.relu_())
         if made is None:
             made = part.new_empty((part.shape[0], channels, *part.shape[2:]))
