@@ -228,7 +228,7 @@ def test_the_cache_follows_its_variables(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_all_entries_are_complete() -> None:
     for name, entry in KNOWN.items():
         assert name == entry.name and entry.address.startswith("https://") and entry.licence and entry.purpose
-        assert re.fullmatch(r"[0-9a-f]{8,64}", entry.sha256) and entry.size_bytes >= 0
+        assert re.fullmatch(r"[0-9a-f]{64}", entry.sha256) and entry.size_bytes >= 0
     with pytest.raises(WeightsError, match=r"Known: .*vgg16, vgg19, yunet"):
         find_weights("nothing")
 

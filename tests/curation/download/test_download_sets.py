@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,23 @@ def test_another_file_under_the_same_name_is_refused(server: Server, toy_zip: by
     assert not (tmp_path / "two").exists() and not list(cache.rglob("archive*"))
     server.files["/set.zip"] = toy_zip
     assert not download_set(server.standard_set(), tmp_path / "two", cache=cache).is_pinned_anew
+
+
+def test_a_known_digest_is_compared_at_the_first_download(
+    server: Server, toy_zip: bytes, tmp_path: Path
+) -> None:
+    known = replace(server.standard_set(), sha256=hashlib.sha256(toy_zip).hexdigest())
+    server.files["/set.zip"] = zip_of({"toy/trainA/1.png": picture(99)})
+    with pytest.raises(DataError, match="not the archive that is known"):
+        download_set(known, tmp_path / "one", cache=tmp_path / "cache")
+    assert not (tmp_path / "one").exists() and not list((tmp_path / "cache").rglob("archive*"))
+    server.files["/set.zip"] = toy_zip
+    assert not download_set(known, tmp_path / "one", cache=tmp_path / "cache").is_pinned_anew
+
+
+def test_digests_are_whole() -> None:
+    known = [one.sha256 for one in SETS.values() if one.sha256]
+    assert len(known) == 10 and all(re.fullmatch("[0-9a-f]{64}", digest) for digest in known)
 
 
 def test_a_connection_that_drops_goes_on_where_it_was(server: Server, toy_zip: bytes, tmp_path: Path) -> None:

@@ -16,6 +16,22 @@ _ART = "paintings from Wikiart, photographs from Flickr: research"
 _CITYSCAPES = "Cityscapes needs an account: download it from https://www.cityscapes-dataset.com"
 
 
+_DIGESTS = {
+    "apple2orange": "845a191e9af8926408ea597001cd03a452e3300a1f44a79fe329b3d59f6e3eb8",
+    "cezanne2photo": "3a6c10ca21f9485862f1cbd707744b9dc258954a04631271d23a3605eeb63cff",
+    "facades": "9a31ebf3a31b9b5cd195dd5bf62e9308e00cb94604d1019e3889ac84248695c0",
+    "horse2zebra": "a74d9d392eecca9966b51287a76ca126af473d9de4f3e8fc0e9cda08fa1730a1",
+    "iphone2dslr_flower": "8fcb5e374d631b107e1d961b8c4cd0a186aa2a4ff3e279923f4c426128de7113",
+    "maps": "639534f69dbf9f36bef8d6292a7698006361221f83f0285d7c9ca78afe6e8a9e",
+    "monet2photo": "88f91b00fc228f97c9411fbf1880ec1d119c98f1722e4cfcfaa2fb35fac05b04",
+    "summer2winter_yosemite": "167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9",
+    "ukiyoe2photo": "02a2a2fb5ecf425ca1bf86aca7304377da64a2a1d3b86df54eb65e4068bf3b08",
+    "vangogh2photo": "362c3473e70be0944bda08d49d660eafdc2854df55d697835b8186d1d79caaff",
+}
+"""SHA-256 of archives as TensorFlow Datasets recorded them (url_checksums/cycle_gan.txt), where their makers
+state none."""
+
+
 @dataclass(frozen=True)
 class StandardSet:
     """A set that papers compare on.
@@ -28,7 +44,7 @@ class StandardSet:
         terms: what is known of its terms of use.
         url: address of the archive; empty where there is no free one.
         hosts: hosts that a redirection may lead to, the address's own one included.
-        sha256: digest of the archive, in hexadecimal, where its makers state one; none of these do.
+        sha256: digest of the archive, in hexadecimal, where one is known.
         refusal: why it cannot be downloaded, empty if it can.
     """
 
@@ -44,7 +60,8 @@ class StandardSet:
 
 
 def _unpaired(name: str, shows: str, counts: str, terms: str) -> StandardSet:
-    return StandardSet(name, "unpaired", shows, counts, terms, f"http://{_HOST}/cyclegan/datasets/{name}.zip")
+    url = f"http://{_HOST}/cyclegan/datasets/{name}.zip"
+    return StandardSet(name, "unpaired", shows, counts, terms, url, sha256=_DIGESTS.get(name, ""))
 
 
 def _paired(name: str, shows: str, counts: str, terms: str) -> StandardSet:
