@@ -61,6 +61,8 @@ def _visit(browser: Browser, server: Server, out: Path) -> None:
                 page.emulate_media(color_scheme=scheme)
                 page.goto(server.base + address)
                 page.wait_for_timeout(1500)
+                if name == "train":
+                    _choose(page)
                 _write(page.screenshot(full_page=width == 360), f"{name}-{scheme}-{width}", out)
     page.goto(f"{server.base}/jobs")
     page.click("[data-act=stop]")
@@ -69,8 +71,7 @@ def _visit(browser: Browser, server: Server, out: Path) -> None:
 
 def _order(page: Page) -> str:
     """A training that runs while the pictures are taken; the id of its job."""
-    for domain, folder in (("a", "film"), ("b", "game")):
-        page.select_option(f"#{domain}", label=f"data/{folder} (40)")
+    _choose(page)
     settings: dict[str, Any] = {"crop_size": 32, "load_size": 32, "width": 4, "blocks": 1, "steps": 100_000}
     for name, value in settings.items():
         page.fill("#sought", name.replace("_", " "))
@@ -80,6 +81,13 @@ def _order(page: Page) -> str:
     page.wait_for_url("**/jobs/*")
     page.wait_for_selector("progress[value]")
     return page.url.rsplit("/", 1)[1]
+
+
+def _choose(page: Page) -> None:
+    """Both datasets, and the command that follows."""
+    for domain, folder in (("a", "film"), ("b", "game")):
+        page.select_option(f"#{domain}", label=f"data/{folder} (40)")
+    page.wait_for_function("() => document.getElementById('command').textContent.length > 2")
 
 
 def _write(content: bytes, name: str, out: Path) -> None:

@@ -225,6 +225,8 @@ def test_a_link_works_once_and_five_wrong_ones_are_enough(case: Case) -> None:
     token = case.sessions.link()
     assert case.post("/login", token=token).status_code == 200
     assert [case.post("/login", token=token).status_code for _ in range(6)] == [401] * 5 + [429]
+    said = TestClient(case.app, base_url=BASE).post("/login", headers=JSON, json={"token": "x"}).json()
+    assert said["error"]["what"].startswith("Too many")
     with pytest.raises(Refused, match="Too many"):
         case.sessions.redeem(case.sessions.link())
 

@@ -114,7 +114,10 @@ class _Login:
     async def redeem(self, request: Request) -> Response:
         """Give the browser its cookie for a token."""
         values = await _object(request)
-        cookie = self.sessions.redeem(str(values.get("token", "")))
+        try:
+            cookie = self.sessions.redeem(str(values.get("token", "")))
+        except Refused as refused:
+            return JSONResponse({"error": {"what": str(refused), "fix": ""}}, refused.status)
         answer = JSONResponse({})
         answer.set_cookie(
             self.sessions.name, cookie, max_age=SECONDS, path="/", httponly=True, samesite="strict"
@@ -156,7 +159,7 @@ class _Errors:
 
     async def unknown(self, request: Request, error: Exception) -> Response:
         """A fault of ours: a number that is in the log, with the trace."""
-        if isinstance(error, Refused):
+        if isinstance(error, Refused):  # by the guard, while the body was read
             raise error
         number = secrets.token_hex(4)
         _log.error("error %s in %s", number, request.url.path, exc_info=error)
