@@ -160,8 +160,8 @@ def _check_pin(wanted: StandardSet, file: Path, digest: str, archive: Path, *, i
     if wanted.sha256:
         raise DataError(
             f"{wanted.name} is not the archive that is known (sha256 {digest[:12]}…, wanted {known[:12]}…)",
-            "It was not unpacked. If its makers have changed it, unpack it by hand and give its folders to --a"
-            " and --b.",
+            "It was not unpacked. If its makers have changed it, unpack it by hand and give its folders to"
+            " --a and --b.",
         )
     raise DataError(
         f"{wanted.name} is not the file that was first downloaded (sha256 {digest[:12]}…, "
