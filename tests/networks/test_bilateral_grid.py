@@ -11,10 +11,11 @@ from reskin.networks.bilateral_grid import (
     BINS,
     KNEE,
     LEAST_SLOPE,
-    MOST_BLACK,
     MOST_BRIGHTER,
     MOST_DARKER,
+    MOST_LIFTED,
     MOST_SLOPE,
+    MOST_SUNK,
     Grade,
     GradeGenerator,
     apply_grade,
@@ -66,7 +67,8 @@ def test_any_size_and_range(size: tuple[int, int]) -> None:
 
 def test_whatever_the_weights_every_curve_rises_between_its_ends() -> None:
     curves = wild().grade(torch.rand(3, 3, 32, 32) * 2 - 1).curves[:, :3].detach()
-    assert float((curves[:, :, 0] + 1).abs().max()) <= MOST_BLACK + 1e-5
+    assert float((curves[:, :, 0] + 1).min()) >= -MOST_SUNK - 1e-5
+    assert float((curves[:, :, 0] + 1).max()) <= MOST_LIFTED + 1e-5
     assert float((curves[:, :, -1] - 1).min()) >= -MOST_DARKER - 1e-5
     assert float((curves[:, :, -1] - 1).max()) <= MOST_BRIGHTER + 1e-5
     slopes = curves.diff(dim=2)
@@ -77,7 +79,7 @@ def test_whatever_the_weights_every_curve_rises_between_its_ends() -> None:
 
 def test_a_black_frame_stays_dark_whatever_the_weights() -> None:
     graded = wild()(torch.full((1, 3, 16, 16), -1.0)).detach()
-    assert float(graded.max()) <= -1 + MOST_BLACK + 1e-4
+    assert float(graded.max()) <= -1 + MOST_LIFTED + 1e-4
 
 
 def test_a_picture_of_one_colour_stays_one_without_cells_that_differ() -> None:

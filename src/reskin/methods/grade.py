@@ -175,12 +175,15 @@ class GradeMethod(Method):
             directions = random_directions(_DIRECTIONS, device=a.device)
             some_a, some_b = (_some(known) for known in (known_a, known_b))
             grade_a, grade_b = self.gen_a2b.common_grade(), self.gen_b2a.common_grade()
-            distances = {
-                "a2b": sliced_wasserstein(_graded(some_a, grade_a), some_b, directions),
-                "b2a": sliced_wasserstein(_graded(some_b, grade_b), some_a, directions),
-            }
-            terms = {name: c.distribution_weight * distance for name, distance in distances.items()}
-            self.update("start", bend=c.bend_weight * (bend(grade_a) + bend(grade_b)), **terms)
+            made_b, made_a = _graded(some_a, grade_a), _graded(some_b, grade_b)
+            distance = sliced_wasserstein(made_b, some_b, directions)
+            distance = distance + sliced_wasserstein(made_a, some_a, directions)
+            self.update(
+                "start",
+                distribution=c.distribution_weight * distance,
+                bend=c.bend_weight * (bend(grade_a) + bend(grade_b)),
+                clipping=c.clipping_weight * (_excess(made_b, some_b) + _excess(made_a, some_a)),
+            )
 
     def _distance(self, fake: Tensor, real: Tensor, domain: Literal["a", "b"]) -> Tensor:
         """Distance of the newest translations to a domain, each as a part of what the last batches hold."""

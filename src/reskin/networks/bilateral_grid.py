@@ -33,9 +33,12 @@ BINS = 8
 LEAST_SLOPE, MOST_SLOPE = 0.35, 2.8
 """Bounds of the slopes of a tone curve before it is fitted between its ends: at most 1 to 8."""
 
-MOST_BLACK, MOST_BRIGHTER, MOST_DARKER = 0.25, 0.4, 0.9
-"""How far the ends of a curve may move, where black to white is 2: black either way, white up and down. A
-black frame stays dark, and a bright film may become a night."""
+MOST_LIFTED, MOST_SUNK = 0.25, 0.05
+"""How far the black end of a curve may move up and down, where black to white is 2: a black frame stays dark,
+and shadows are not lost."""
+
+MOST_BRIGHTER, MOST_DARKER = 0.4, 0.9
+"""How far the white end may move up and down: a bright film may become a night."""
 
 MOST_SATURATION = 2.0
 """Bound of the factor of the saturation; its least is 1 / 2."""
@@ -150,9 +153,9 @@ def _tone_curves(raw: Tensor) -> Tensor:
     slopes = torch.exp(middle + reach * torch.tanh(raw[:, :, 1:-1]))  # (N, 3, BINS - 1, h, w)
     rises = F.pad(slopes.cumsum(2), (0, 0, 0, 0, 1, 0))
     share = rises / rises[:, :, -1:]
-    black = -1 + MOST_BLACK * torch.tanh(raw[:, :, :1])
-    moved = torch.tanh(raw[:, :, -1:])
-    white = 1 + torch.where(moved > 0, MOST_BRIGHTER, MOST_DARKER) * moved
+    low, high = torch.tanh(raw[:, :, :1]), torch.tanh(raw[:, :, -1:])
+    black = -1 + torch.where(low > 0, MOST_LIFTED, MOST_SUNK) * low
+    white = 1 + torch.where(high > 0, MOST_BRIGHTER, MOST_DARKER) * high
     return black + (white - black) * share
 
 
