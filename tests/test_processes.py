@@ -1,16 +1,20 @@
-"""Several processes of one training: what one of them says when another is gone."""
+"""Several processes of one training: how they start, and what one of them says when another is gone."""
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
 from tests.support.toys import environment
 
 from reskin.errors import RunError
+from reskin.images import write_image
 from reskin.processes import Processes, join_processes
 
 CPU = torch.device("cpu")
@@ -77,3 +81,69 @@ def test_a_process_that_dies_ends_the_other_in_one_line() -> None:
     said = [process.communicate(timeout=120)[0] for process in started]
     assert [process.returncode for process in started] == [2, 9]
     assert said[0].startswith("process 0 of 2 stopped") and said[0].count("\n") == 1
+
+
+def launched(words: list[str], nodes: int, folder: Path) -> list[subprocess.CompletedProcess[str]]:
+    """`reskin WORDS` in two processes, by one torchrun or by one on each of two nodes of this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = []
+    for node in range(nodes):
+        line = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={2 // nodes}"]
+        line += [
+            f"--nnodes={nodes}",
+            f"--node-rank={node}",
+            "--master-addr=127.0.0.1",
+            f"--master-port={port}",
+        ]
+        started.append(
+            subprocess.Popen(
+                [*line, "-m", "reskin", *words],
+                env=environment(),
+                cwd=folder,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+    done = []
+    for process in started:
+        out, said = process.communicate(timeout=300)
+        done.append(subprocess.CompletedProcess(process.args, process.returncode, out, said))
+    return done
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="torchrun over Gloo is used on Linux")
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_torchrun_starts_and_its_report_ends_with_our_line(tmp_path: Path, nodes: int) -> None:
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        for number in range(4):
+            image = rng.integers(0, 256, (36, 36, 3), dtype=np.uint8)
+            write_image(tmp_path / name / f"{number}.png", image)
+    words = [
+        "train",
+        "grade",
+        "--a",
+        "a",
+        "--b",
+        "b",
+        "--steps",
+        "2",
+        "--load-size",
+        "32",
+        "--crop-size",
+        "28",
+    ]
+    words += ["--device", "cpu", "--batch", "2"]
+    done = launched([*words, "--out", "run"], nodes, tmp_path)
+    assert [one.returncode for one in done] == [0] * nodes, done[0].stderr[-2000:]
+    assert (tmp_path / "run" / "checkpoints" / "00000002.safetensors").is_file()
+    for one in launched([*words, "--out", "other", "--a", "nowhere"], nodes, tmp_path):
+        assert one.returncode
+        lines = one.stderr.splitlines()
+        ours = [number for number, line in enumerate(lines) if "reskin: " in line and "nowhere" in line]
+        report = max(number for number, line in enumerate(lines) if "Root Cause" in line)
+        assert ours[0] < report < ours[-1]

@@ -175,7 +175,7 @@ def files_of(folder: Path) -> list[str]:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             name = path.relative_to(folder).as_posix()
-            sort = (os.path.dirname(name), "" if path.suffix == ".png" else name)
+            sort = (os.path.dirname(name), "" if path.suffix in (".png", ".jpg") else name)
             found.setdefault(sort, name)
     return [*found.values(), ".lock", ".moves.json"]
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from reskin import online
@@ -85,6 +88,7 @@ def main(words: list[str] | None = None) -> int:
         except ReskinError as refused:
             error, code = refused, refused.exit_code
             say(f"reskin: {refused}")
+            _tell_launcher(f"reskin: {refused}")
         except (KeyboardInterrupt, Stopped) as stopped:
             number = stopped.number if isinstance(stopped, Stopped) else signal.SIGINT
             error = InterruptedRunError(number, f"stopped by {signal.Signals(number).name}", GO_ON)
@@ -122,6 +126,18 @@ def _run(words: list[str]) -> int:
     run = _command(words[0])
     silence_libtiff()
     return int(run(words[1:]))
+
+
+def _tell_launcher(line: str) -> None:
+    """Have `torchrun`, whose report comes behind ours, end with our line in place of an address to read."""
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if not path:
+        return
+    told = {
+        "message": {"message": line, "extraInfo": {"py_callstack": line, "timestamp": str(int(time.time()))}}
+    }
+    with suppress(OSError):  # our own line is written already
+        Path(path).write_text(json.dumps(told), encoding="utf-8")
 
 
 def _flush() -> None:
