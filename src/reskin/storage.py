@@ -145,10 +145,11 @@ def storage_error(path: Path, error: OSError) -> ReskinError:
             f"{error.filename} is not written to: {error.strerror}", "Remove it, and run the command again."
         )
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return StorageError(
-            f"{path} may not be written ({error.strerror})", "Choose another folder with --out."
-        )
-    return StorageError(f"{path} cannot be written ({error})", "Check the disk and the name.")
+        return StorageError(f"{path} may not be written ({error.strerror})", "Choose another --out.")
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        path = next((each for each in (path, *path.parents) if each.is_file()), path)
+        return StorageError(f"{path} is in the way: it is no folder", "Give another name.")
+    return StorageError(f"{path} cannot be written ({error.strerror or error})", "Check the name.")
 
 
 def free_bytes(folder: Path) -> int:

@@ -217,8 +217,7 @@ def fetch(
         f"folder, or put it at {cache_folder() / entry.file}."
     )
     if not entry.size_bytes:
-        what = f"{entry.file} is not here, and is never fetched; it is public at {entry.address}"
-        raise WeightsError(what, by_hand)
+        raise WeightsError(f"{entry.file} is not here, and is never fetched", by_hand)
     source = Source(entry.address, origins, by_hand, entry.size_bytes, entry.sha256, error=WeightsError)
     try:
         with lock(folder / f".fetch-{entry.name}"):

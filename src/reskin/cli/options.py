@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import re
 import shutil
 import textwrap
@@ -156,6 +157,8 @@ def read_words(
         for option in options:
             if option.kind is Path and given.get(option.name) == "":
                 raise SettingsError(f"{option.typed} is empty")
+            if option.name in given and Path in (option.kind, *get_args(option.kind)):
+                given[option.name] = _at_home(given[option.name])
             choices = {str(choice): choice for choice in _choices(option.kind)}
             if option.name in given:
                 given[option.name] = choices.get(str(given[option.name]), given[option.name])
@@ -175,6 +178,13 @@ def _unknown_option(
         return SettingsError(f"unknown option '{flag}'", fix)
     flags = [option.typed for option in options if option.has_flag]
     return unknown("option", flag, flags, fix=f"See: {command} --help-all")
+
+
+def _at_home(typed: Any) -> Any:
+    """A path, or several, with ~ as the home folder: a shell leaves it in --out=~/runs and in quotes."""
+    if isinstance(typed, list):
+        return [_at_home(each) for each in typed]
+    return os.path.expanduser(typed) if str(typed).startswith("~") else typed
 
 
 def _choices(kind: Any) -> tuple[Any, ...]:

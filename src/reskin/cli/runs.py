@@ -23,7 +23,7 @@ class Arguments(Settings):
     """
 
     folder: Annotated[Path, Spelled(position="FOLDER")] = Path(".")
-    """Where to look; by default here."""
+    """Where to look."""
     as_json: Annotated[bool, Spelled("json")] = False
     """Print the list as JSON."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
@@ -113,6 +114,7 @@ def run(words: list[str]) -> int:
     _refuse_live_flags(arguments)
     if not arguments.source.exists():
         raise SettingsError(f"no file or folder {arguments.source}", "Check the name.")
+    _refuse_swapped(arguments.run, arguments.source, arguments.out)
 
     from reskin.device import choose_compute
     from reskin.translation.made_once import command_key, made_once
@@ -162,6 +164,16 @@ def _without_source(given: dict[str, Any]) -> dict[str, Any]:
     if "out" in given:
         raise SettingsError("IN and --camera are both given", "Leave one of them out.")
     return given | {"out": given["source"], "source": "-"}
+
+
+def _refuse_swapped(run: Path, source: Path, out: Path) -> None:
+    """Say so where the picture was typed before the run (SettingsError)."""
+    from reskin.runs.folder import RunFolder
+
+    is_run, is_source = (RunFolder(path).config.is_file() for path in (run, source))
+    if is_source and not is_run:
+        typed = shlex.join(["reskin", "translate", str(source), str(run), str(out)])
+        raise SettingsError(f"{source} is a run and {run} is none", f"The run comes first: {typed}")
 
 
 def _run_live(arguments: Arguments) -> int:

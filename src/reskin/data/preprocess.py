@@ -60,7 +60,7 @@ class DataConfig(Settings):
     frame_step: int = Field(default=1, ge=1, le=100)
     """For methods that learn from clips: frames from one of a clip to the next; 2 takes every second one."""
     max_images: int | None = Field(default=None, ge=1)
-    """Use at most this many pictures of a domain, spread evenly over it; None for all."""
+    """Use at most this many pictures of a domain, spread evenly over it; by default all."""
 
     @field_validator("crop_size")
     @classmethod

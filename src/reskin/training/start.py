@@ -118,6 +118,8 @@ def train_settings(
 ) -> Path:
     """As `train_run`, with settings that are gathered already, and more facts of the run for config.json."""
     out = Path(out)
+    if begun_with(out) is None:
+        _check_outside(out, chosen)
     compute = choose_compute(chosen.train.device, chosen.train.precision)
     with join_processes(compute.device) as processes:
         if processes.rank:
@@ -127,6 +129,19 @@ def train_settings(
                 RunFolder(out).check_own()
                 _train(chosen, out, compute, processes, allow_change=allow_change, more=facts or {})
     return out
+
+
+def _check_outside(out: Path, settings: RunSettings) -> None:
+    """Refuse to write a run among the pictures that it learns from: its sample grids would be data next time.
+
+    Raises:
+        SettingsError: `out` is the folder of a domain, or lies in it.
+    """
+    for domain in ("a", "b"):
+        data = Path(getattr(settings.data, domain))
+        if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
+            what = f"the run {out} would lie in {data}, the pictures of domain {domain.upper()}"
+            raise SettingsError(what, "Choose another --out, such as runs/NAME.")
 
 
 def _train(

@@ -19,7 +19,7 @@ class PictureConfig(Settings):
     """What the pictures become."""
 
     size: Annotated[str | None, BASIC] = None
-    """Size in px: 640x360 for width and height, 256 for the shorter edge; None as they are."""
+    """Size in px: 640x360 for width and height, 256 for the shorter edge; by default as they are."""
     fit: Annotated[Fit, BASIC] = "exact"
     """With width and height given: squeeze to exactly that (exact), fill it and crop the middle (cover), or
     scale to lie inside (inside)."""
@@ -138,7 +138,7 @@ class ClipsConfig(VideoConfig):
     length: Annotated[int, BASIC] = Field(default=3, ge=2, le=10_000)
     """Frames of a clip."""
     stride: int | None = Field(default=None, ge=1)
-    """Frames from the start of one clip to the start of the next; None for the length, so that no frame is
+    """Frames from the start of one clip to the start of the next; by default the length, so that no frame is
     in two clips."""
     count: Annotated[int | None, BASIC] = Field(default=None, ge=1)
     """Take at most this many clips, at random from the whole of all videos."""
