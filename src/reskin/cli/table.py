@@ -27,7 +27,8 @@ class Arguments(Settings):
     checkpoint: Literal["last", "best"] = "last"
     """The last checkpoint of each run, or the best by its validation score."""
     published: str | None = None
-    """Rows of a published table beside ours: cityscapes, cityscapes_ablation, cityscapes_pix2pix."""
+    """Rows of a published table beside ours, such as cityscapes, cityscapes_ablation, edges2shoes, animals,
+    horse2zebra_fid or viper_day."""
 
 
 def run(words: list[str]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reskin.errors import DataError
+from reskin.errors import DataError, SettingsError
 from reskin.evaluation.labelled import LabelMeasure
 from reskin.evaluation.networks import Networks
 from reskin.evaluation.pictures import HeldOut, square
@@ -82,7 +82,16 @@ class Evaluation:
         self.scores: dict[str, Score] = {}
 
     def run(self) -> dict[str, Score]:
-        """All scores, A to B first."""
+        """All scores, A to B first.
+
+        Raises:
+            SettingsError: classes are to be compared, and in no direction of the model they can be.
+        """
+        if "fcn" in self.metrics and not any(self._labels(direction) for direction in self.engines):
+            raise SettingsError(
+                f"'fcn' has nothing to compare in {' and '.join(self.engines)}, the directions of this model",
+                "Give --segmenter (labels to photo), --labels (photo to labels), or another --label-domain.",
+            )
         if set(self.metrics) - set(CYCLES):
             for domain, pictures in self.domains.items():
                 self.colours[domain] = measure(self._noting_size(pictures))

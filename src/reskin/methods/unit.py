@@ -89,6 +89,15 @@ class UNIT(Method):
     (no norm outside the residual blocks, dropout in them, discriminators of three scales), which are not
     offered. Its KL term is of codes with their noise, so that the total it prints is about 0.4 higher, with
     the same expected gradient; here it is of the mean.
+
+    After few steps light and dark areas may be swapped. Only the cycle-consistency loss binds the tones
+    of one domain to those of the other, and what it compares has passed the noise on the codes twice,
+    while the KL terms keep the codes small beside that noise. On drawn worlds of 32 px (width 8, 250
+    steps of 4, two seeds) the correlation of 4-px areas with the truth was 0.18 and 0.53 (0.26 with a
+    third seed; untouched input 0.53), without the noise 0.44 and 0.54, without the KL terms 0.44 and
+    0.57, without the cycle -0.37 and -0.06. Equal first weights in both domains did not help (0.22 and
+    -0.13), nor did ten times the adversarial weight (0.06, one seed); without sharing, with MUNIT's
+    networks, it was 0.71 (one seed). Two seeds are a hint and no proof.
     """
 
     Config = UNITConfig

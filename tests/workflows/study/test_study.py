@@ -221,6 +221,17 @@ def test_scores_that_are_no_numbers_are_said_to_be_none(copied: Path) -> None:
     assert "JSON" in read_table(copied).missing[0][2]
 
 
+def test_a_run_of_another_method_in_a_cell_is_no_run_of_it(copied: Path, data: Path) -> None:
+    one, other = (next(copied.glob(f"cells/{label}*/0/run")) for label in ("cyclegan", "gan-alone"))
+    shutil.rmtree(one)
+    shutil.copytree(other, one)
+    cell = read_json(one.parent / "cell.json")
+    write_json(one.parent / "cell.json", {name: cell[name] for name in ("label", "seed", "training")})
+    compare(study(data, copied))
+    ((label, seed, why),) = read_table(copied).missing
+    assert (label, seed) == ("cyclegan", 0) and "cycle_weight" in why and "\n" not in why
+
+
 def test_without_a_validation_split_there_is_no_best(data: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(data, tmp_path / "other"))
     shutil.rmtree(other / "valA")
@@ -267,10 +278,12 @@ def test_formats(tmp_path: Path) -> None:
 
 
 def test_published_numbers_are_marked_and_have_their_source(tmp_path: Path) -> None:
-    assert set(TABLES) == {"cityscapes", "cityscapes_ablation", "cityscapes_pix2pix"}
-    assert all(
-        row.source and row.values and all(0 <= v <= 1 for v in row.values.values()) for row in PUBLISHED
-    )
+    assert {"cityscapes", "cityscapes_ablation", "cityscapes_pix2pix", "maps", "edges2shoes"} <= set(TABLES)
+    assert all(row.source and row.values for row in PUBLISHED)
+    shares = ("fcn", "label", "fooled", "preferred", "diversity")
+    for row in PUBLISHED:
+        assert all(0 <= v <= 1 for name, v in row.values.items() if name.startswith(shares)), row
+        assert row.spreads.keys() <= row.values.keys()
     (cyclegan,) = [r for r in PUBLISHED if r.table == "cityscapes" and r.method == "CycleGAN"]
     assert cyclegan.values["fcn_iou_a2b"] == 0.11 and cyclegan.values["label_pixel_b2a"] == 0.58
     folder = fake(tmp_path / "x", {"one": [0.5, 0.6, 0.4]})
@@ -281,6 +294,27 @@ def test_published_numbers_are_marked_and_have_their_source(tmp_path: Path) -> N
     assert len([row for row in rows if MARK in row[0]]) == len(
         [r for r in PUBLISHED if "fcn_iou_a2b" in r.values]
     )
+
+
+def test_published_numbers_of_every_paper() -> None:
+    known = {(row.table, row.method): row for row in PUBLISHED}
+    assert len(known) == len(PUBLISHED)  # no row stands twice
+    night = known["viper_night", "Recycle-GAN"].values
+    assert night["label_pixel_b2a"] == 0.452 and night["label_iou_b2a"] == 0.041
+    assert known["viper_all", "CycleGAN"].values["fcn_normalised_a2b"] == 0.30
+    maps = known["maps", "CycleGAN"]
+    assert maps.values == {"fooled_a2b": 0.268, "fooled_b2a": 0.232} and maps.spreads["fooled_b2a"] == 0.034
+    assert known["maps_pix2pix", "L1"].values["fooled_b2a"] == 0.028
+    assert known["colours_pix2pix", "L1 + cGAN"].values == {"fooled_a2b": 0.225}
+    assert known["cityscapes_fields", "pix2pix with a field of 286 px"].values["fcn_iou_a2b"] == 0.11
+    assert known["edges2handbags", "MUNIT"].values == {"preferred_a2b": 0.5, "diversity_a2b": 0.175}
+    assert known["edges2shoes", "real images"].values == {"diversity_a2b": 0.293}
+    assert known["animals", "MUNIT"].values == {"cis_nats_a2b": 1.039, "is_nats_a2b": 1.050}
+    assert (
+        known["horse2zebra_fid", "CUT"].values == {"fid_a2b": 45.5}
+        and not known["animals", "UNIT"].is_checked
+    )
+    assert {row.table for row in PUBLISHED} == set(TABLES)
 
 
 def test_bad_studies_are_one_line(data: Path, tmp_path: Path) -> None:

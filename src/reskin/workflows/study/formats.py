@@ -33,7 +33,8 @@ def rows_of(table: StudyTable, which: str = "last", published: Sequence[Publishe
     for row in published:
         texts = ["" if column not in row.values else digits(row.values[column]) for column in columns]
         if any(texts):
-            rows.append([f"{row.method} ({MARK}: {row.source})", *texts, *[""] * len(COSTS)])
+            note = "" if row.is_checked else ", as quoted by others"
+            rows.append([f"{row.method} ({MARK}: {row.source}{note})", *texts, *[""] * len(COSTS)])
     return rows
 
 
