@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table steady two-people real real-films docs size study-demo e2e studio-shots parity setup lock bench-stripes video-table bench-film
+.PHONY: demo test engines numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table steady two-people real real-films docs size study-demo e2e studio-shots parity setup lock bench-stripes video-table bench-film
 
 setup: $(READY)
 
@@ -31,6 +31,10 @@ demo: $(READY)       ## draw two clips, learn, translate a third, report: about 
 
 test: $(READY)       ## the fast tests
 	$(PYTEST)
+
+engines: $(READY)    ## every method with OpenVINO and ONNX Runtime, which this installs
+	$(BIN)/python -m pip install $(QUIET) openvino onnx onnxscript onnxruntime
+	$(BIN)/python -m pytest -q tests/contract/test_engines.py
 
 numbers: $(READY)    ## the tests that compute, for runs under other instruction sets (ATEN_CPU_CAPABILITY=default)
 	$(PYTEST) tests/contract tests/methods tests/networks tests/losses tests/training

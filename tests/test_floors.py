@@ -27,6 +27,7 @@ GROUND = [
     "progress",
     "online",
     "image_formats",
+    "engine_names",
     "precision",
     "parsing",
     "unknown",

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from reskin.engine_names import EngineName
 from reskin.errors import SettingsError
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -26,11 +27,15 @@ class Compute:
         device: the device.
         precision: "fp32", or "bf16" for convolutions in bfloat16 with losses and weights in float32.
         memory: bytes that the maps of a translation may take; None for what is free.
+        engine: what computes translations; "auto" for the one with which a job is done soonest.
+        is_precision_free: whether `engine="auto"` may take another precision than this one.
     """
 
     device: torch.device
     precision: Literal["fp32", "bf16"]
     memory: int | None = None
+    engine: EngineName = "torch"
+    is_precision_free: bool = False
 
     def autocast(self) -> AbstractContextManager[None]:
         """The context to run networks in."""
@@ -74,7 +79,11 @@ def bytes_of(text: str) -> int:
 
 
 def choose_compute(
-    device: str = "auto", precision: Precision = "auto", *, memory: str | None = None
+    device: str = "auto",
+    precision: Precision = "auto",
+    *,
+    memory: str | None = None,
+    engine: EngineName = "torch",
 ) -> Compute:
     """The device and the way to use it.
 
@@ -82,16 +91,18 @@ def choose_compute(
         device: "auto" (CUDA, else Apple's MPS, else the CPU) or one of cpu, cuda, cuda:1 ... and mps.
         precision: "auto" takes bf16 where the device computes in it, else fp32.
         memory: such as "4GB": what a translation may take, larger pictures are made in stripes.
+        engine: what computes translations; see `reskin.inference.engines`.
 
     Raises:
         SettingsError: the device is not there, or `memory` is no amount.
     """
     chosen = _find_device(device)
+    is_free = precision == "auto"
     if precision == "auto":
         precision = "bf16" if computes_bf16(chosen) else "fp32"
     if chosen.type == "cpu":
         _keep_memory()
-    return Compute(chosen, precision, None if memory is None else bytes_of(memory))
+    return Compute(chosen, precision, None if memory is None else bytes_of(memory), engine, is_free)
 
 
 def _keep_memory() -> None:

@@ -11,6 +11,7 @@ from reskin.cli.options import parse
 from reskin.cli.streams import say
 from reskin.cli.translate import chosen_styles
 from reskin.config import Settings
+from reskin.engine_names import EngineName
 from reskin.errors import SettingsError
 from reskin.parsing import Spelled
 from reskin.progress import Progress
@@ -49,6 +50,8 @@ class Arguments(Settings):
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """fp32 is exact; bf16 may differ by a level or two of 255; auto: bf16 where it is faster."""
+    engine: EngineName = "auto"
+    """What computes: torch, compile, openvino or onnxruntime; auto: with which it is done soonest."""
 
 
 def run(words: list[str]) -> int:
@@ -89,7 +92,7 @@ def _write(arguments: Arguments, contents: tuple[Path, ...]) -> None:
             out=arguments.out,
             direction=direction,
             size=arguments.size,
-            compute=choose_compute(arguments.device, arguments.precision),
+            compute=choose_compute(arguments.device, arguments.precision, engine=arguments.engine),
             overwrite=arguments.overwrite,
             report=progress,
         )

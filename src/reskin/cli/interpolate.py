@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from reskin.cli.options import parse
 from reskin.cli.streams import say
 from reskin.config import Settings
+from reskin.engine_names import EngineName
 from reskin.errors import SettingsError
 from reskin.parsing import Spelled
 from reskin.progress import Progress
@@ -46,6 +47,8 @@ class Arguments(Settings):
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """fp32 is exact; bf16 may differ by a level or two of 255; auto: bf16 where it is faster."""
+    engine: EngineName = "auto"
+    """What computes: torch, compile, openvino or onnxruntime; auto: with which it is done soonest."""
 
 
 def run(words: list[str]) -> int:
@@ -87,7 +90,7 @@ def _write(arguments: Arguments) -> None:
             (first, last),
             frames=arguments.frames,
             frame_rate=arguments.frame_rate,
-            compute=choose_compute(arguments.device, arguments.precision),
+            compute=choose_compute(arguments.device, arguments.precision, engine=arguments.engine),
             overwrite=arguments.overwrite,
             report=progress,
         )

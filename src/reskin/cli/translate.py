@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from reskin.cli.options import parse
 from reskin.cli.streams import say
 from reskin.config import BASIC, Settings
+from reskin.engine_names import EngineName
 from reskin.errors import SettingsError
 from reskin.exits import PartialError
 from reskin.parsing import Spelled, spelling
@@ -93,6 +94,9 @@ class Arguments(Settings):
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """fp32 is exact; bf16 may differ by a level or two of 255; auto: bf16 where it is faster."""
+    engine: EngineName = "auto"
+    """What computes: torch, compile (torch.compile), openvino or onnxruntime; auto: of those that are
+    installed the one with which the job is done soonest, timed on its own frames."""
     memory: str | None = None
     """Memory that the model may take, such as 4GB: larger pictures are made layer by layer in stripes, which
     gives the same in a little more time. By default what is free."""
@@ -120,7 +124,9 @@ def run(words: list[str]) -> int:
     from reskin.translation.made_once import command_key, made_once
     from reskin.workflows.compare_films import write_comparison
 
-    compute = choose_compute(arguments.device, arguments.precision, memory=arguments.memory)
+    compute = choose_compute(
+        arguments.device, arguments.precision, memory=arguments.memory, engine=arguments.engine
+    )
     source, out = arguments.source, arguments.out
     with made_once(out, partial(command_key, arguments, out)) as made, Progress() as progress:
         compared = arguments.comparison.plan(
@@ -185,7 +191,7 @@ def _run_live(arguments: Arguments) -> int:
     model, direction, rendering = _model(arguments)
     options: dict[str, Any] = {"film": arguments.film, "faces": arguments.of_faces, "live": arguments.live}
     options |= {"rendering": rendering, "overwrite": arguments.overwrite}
-    options["compute"] = choose_compute(arguments.device, arguments.precision)
+    options["compute"] = choose_compute(arguments.device, arguments.precision, engine=arguments.engine)
     report = translate_live_any(model, arguments.source, arguments.out, direction, **options)
     target = "" if arguments.out == PIPE else f"{arguments.out}: "
     say(f"done: {target}{report.in_words()}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,9 @@ from reskin.device import Compute, choose_compute
 from reskin.errors import ImageError, NotFiniteError, ShapeError
 from reskin.images import bytes_to_floats, to_image
 from reskin.inference.budget import MOST_BYTES_PER_PIXEL, bytes_per_pixel, room
+from reskin.inference.engines.backend import Used
+from reskin.inference.engines.look import Look
+from reskin.inference.engines.settle import Settled, Subject, by_torch, check_engine, settle
 from reskin.inference.rendering import Rendering, blend, check_rendering
 from reskin.inference.stripes import striped
 from reskin.methods.masked import Masked
@@ -27,6 +32,8 @@ from reskin.methods.translator import Stream, Translator
 from reskin.networks.padding import crop_to, pad_to_multiple
 from reskin.types import Direction
 from reskin.version import __version__
+
+_log = logging.getLogger("reskin")
 
 _MIN_EDGE_PX = 32
 """Smaller pictures are padded to this: networks reflect and normalise inside, which needs some pixels."""
@@ -43,8 +50,13 @@ class Engine:
         compute: where and how; by default the model's own device in the precision that is fast there.
         rendering: styles and masks; by default neither.
 
+    Attributes:
+        used: what computes, once it is settled; what remembers earlier frames is computed by PyTorch.
+        expected: how many pictures will come, for `auto`, where nobody calls `settle`.
+
     Raises:
-        SettingsError: the model does not translate this way, or cannot make what `rendering` asks for.
+        SettingsError: the model does not translate this way, or cannot make what `rendering` asks for; the
+            engine that was asked for is not installed or does not compute there.
     """
 
     def __init__(
@@ -58,7 +70,7 @@ class Engine:
         self.rendering = rendering or Rendering()
         check_rendering(model, self.rendering)
         self.model, self.direction = model, direction
-        self.compute = compute or choose_compute(str(_device_of(model)))
+        self.compute = check_engine(compute or choose_compute(str(_device_of(model))))
         self.compute.move(model)
         self._stream = model.stream(direction)
         # A model with the default stream sees each frame for itself, so frames may share a call.
@@ -66,6 +78,62 @@ class Engine:
         self._least_striped: int | None = None  # pixels for which the memory was too little
         self._most_whole = 0  # pixels that are known to fit
         self._bytes_per_pixel: float | None = None
+        self.expected: float = 1
+        self.used = by_torch(self.compute)
+        self._asked: str | None = None
+        self._settled = Settled(self.used)
+        self.is_settled = self.compute.engine == "torch"
+        if self.remembers and not self.is_settled:
+            self.asked()
+            self.stay_with_torch("it remembers the frames before")
+
+    def stay_with_torch(self, reason: str) -> None:
+        """Have PyTorch compute, whatever was asked for; where another engine was, the reason is logged."""
+        if self.compute.engine not in ("auto", "torch"):
+            name = self.model.title or type(self.model).__name__
+            _log.info("%s is translated by PyTorch, not by %s: %s", name, self.compute.engine, reason)
+        self._take(Settled(by_torch(self.compute)))
+
+    def asked(self) -> str:
+        """64 hex digits of the model and of what was asked for, whichever engine `auto` takes."""
+        if self._asked is None:
+            digest = hashlib.sha256(f"{self._digest()} {self.compute}".encode())
+            self._asked = digest.hexdigest()
+        return self._asked
+
+    def settle(
+        self, picture: NDArray[np.uint8], *, number: float | None = None, earlier: Used | None = None
+    ) -> None:
+        """Find the engine that computes from now on, if that is still open.
+
+        Args:
+            picture: one of the job as the model sees it, RGB, uint8, (H, W, 3).
+            number: how many such pictures the job has; None for `expected`.
+            earlier: what computed the first part of the same job, which `auto` takes again.
+
+        Raises:
+            ImageError: the picture does not fit the memory.
+        """
+        self.asked()
+        if self.is_settled:
+            return
+        pictures = bytes_to_floats(torch.from_numpy(picture[None].copy()).to(self.compute.device))
+        self._settle(pictures, self.expected if number is None else number, earlier)
+
+    def _settle(self, pictures: Tensor, number: float, earlier: Used | None = None) -> None:
+        height, width = pictures.shape[-2:]
+        if not self._fits(height * width):
+            self.stay_with_torch(f"pictures of {width}x{height} are made in stripes to fit the memory")
+            return
+        styles = None if self.rendering.styles is None else self.rendering.styles.to(pictures.device)
+        look = Look(self.model, self.direction, styles)
+        padded = pad_to_multiple(pictures[:1].float(), self._multiple(height, width))
+        with self._guard(1, height, width):
+            self._take(settle(Subject(look, self.compute, padded, number, self.asked()), earlier))
+
+    def _take(self, settled: Settled) -> None:
+        self._settled, self.used, self.is_settled = settled, settled.used, True
+        self.compute = replace(self.compute, precision=settled.used.precision, engine=settled.used.engine)
 
     def run(self, images: Tensor) -> Tensor:
         """The translations of pictures that have nothing to do with each other, each at its own size.
@@ -110,6 +178,8 @@ class Engine:
             raise ShapeError(
                 f"pictures must be (N, 3, H, W) of floats, not {tuple(images.shape)} {images.dtype}"
             )
+        if not self.is_settled:
+            self._settle(images.to(self.compute.device, torch.float32), self.expected)
         with self._guard(len(images), *images.shape[-2:]), torch.no_grad():
             return self._parts(images.to(self.compute.device, torch.float32), is_video=False)
 
@@ -169,6 +239,8 @@ class Engine:
         """
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape:
             raise ShapeError(f"pictures must be (N, H, W, 3) uint8, not {images.shape} {images.dtype}")
+        if not self.is_settled:
+            self.settle(images[0])
         with self._guard(*images.shape[:3]), torch.inference_mode():
             # torch wants memory that it could write to; pictures from Pillow are read-only.
             levels = torch.from_numpy(np.require(images, requirements=["C", "W"]))
@@ -202,7 +274,7 @@ class Engine:
         pixels = len(images) * images.shape[-2] * images.shape[-1]
         if self._fits(pixels):
             try:
-                return self._made(images, is_video=is_video)
+                return self._made(images, self._settled, is_video=is_video)
             except (RuntimeError, MemoryError) as error:
                 # A step of a model that remembers frames cannot be taken twice.
                 if not _is_out_of_memory(error) or (is_video and self.remembers):
@@ -212,7 +284,7 @@ class Engine:
             if self.compute.device.type == "cuda":
                 torch.cuda.empty_cache()
         with striped(self.model):
-            return self._made(images, is_video=is_video)
+            return self._made(images, Settled(by_torch(self.compute)), is_video=is_video)
 
     def _fits(self, pixels: int) -> bool:
         """Whether the maps of so many pixels are expected to fit the memory; asked once for a size."""
@@ -234,22 +306,27 @@ class Engine:
 
     def _looked_once(self, pictures: Tensor) -> object:
         """What is made of pictures by themselves, whatever the model remembers."""
-        return self._looks(pictures, is_video=False)
+        return self._looks(pictures, Settled(by_torch(self.compute)), is_video=False)
 
-    def _made(self, images: Tensor, *, is_video: bool) -> list[Tensor]:
+    def _made(self, images: Tensor, settled: Settled, *, is_video: bool) -> list[Tensor]:
         """Each part for pictures (N, 3, H, W) that are on the device, float32, at their own size."""
         height, width = images.shape[-2:]
         pictures = pad_to_multiple(images, self._multiple(height, width))
         with self.compute.autocast():
-            made = [self._checked(look, pictures) for look in self._looks(pictures, is_video)]
+            made = [
+                self._checked(look, pictures) for look in self._looks(pictures, settled, is_video=is_video)
+            ]
             if self.rendering.saves_masks:
                 assert isinstance(self.model, Masked), "check_rendering lets no other model pass"
                 masks = self.model.masks(pictures, self.direction)
                 made.append(masks.float().expand_as(pictures) * 2 - 1)
         return [crop_to(part.float(), height, width) for part in made]
 
-    def _looks(self, pictures: Tensor, is_video: bool) -> Tensor | list[Tensor]:
+    def _looks(self, pictures: Tensor, settled: Settled, *, is_video: bool) -> Tensor | list[Tensor]:
         """The pictures in each style, or in the one look that there is."""
+        if settled.program is not None:
+            made = settled.program(pictures)
+            return [made] if self.rendering.styles is None else made
         if self.rendering.styles is not None:
             assert isinstance(self.model, Styled), "check_rendering lets no other model pass"
             styles = self.rendering.styles.to(pictures.device)
@@ -275,6 +352,11 @@ class Engine:
 
     def identity(self) -> str:
         """64 hex digits that change with everything but the picture that could change the result."""
+        assert self.is_settled, "what computes is part of it: settle first"
+        return self._digest()
+
+    def _digest(self) -> str:
+        """The identity with what computes as far as that is known."""
         digest = hashlib.sha256()
         kind = type(self.model)
         config = getattr(self.model, "config", None)
@@ -284,6 +366,8 @@ class Engine:
         facts.append([str(self.rendering.mask), self.rendering.feather] if self.rendering.mask else None)
         if self.compute.memory is not None:  # stripes add up in another order
             facts.append(self.compute.memory)
+        if self.used.engine != "torch":  # folders of earlier versions stay up to date
+            facts.append(self.used.facts())
         if self.rendering.styles is not None:
             facts.append(self.rendering.styles.tolist())
         digest.update(json.dumps(facts, sort_keys=True).encode())

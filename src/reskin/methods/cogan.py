@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
 from reskin.methods.base import Adversary, Method, MethodConfig, frozen
+from reskin.methods.searching import Searching
 from reskin.networks.blocks import Norm
 from reskin.networks.cogan import NOISE_SIZE, invert, picture_discriminators, picture_generators
 from reskin.networks.init import initialise
@@ -43,7 +44,7 @@ class CoGANConfig(MethodConfig):
     """Scale of the weights at the start."""
 
 
-class CoGAN(Method):
+class CoGAN(Searching, Method):
     """Two generators and two discriminators with common layers (g1, g2, f1, f2 in the paper).
 
     It never sees which picture belongs to which: that a code means the same in both domains comes from the

@@ -20,7 +20,7 @@ from reskin.errors import SettingsError, ShapeError, WeightsError
 from reskin.losses.descent import Tell, descend
 from reskin.losses.style import content_loss, gram, style_loss, total_variation
 from reskin.methods.description import Preset
-from reskin.methods.translator import Translator
+from reskin.methods.searching import Searching
 from reskin.networks.resizing import SMALLEST_PX, resized, shrunk
 from reskin.networks.vgg import ADDRESSES, Pooling, Vgg, is_layer, layers_in, read_vgg
 from reskin.types import Direction
@@ -107,7 +107,7 @@ def read_features(path: Path | str, config: GatysConfig) -> Vgg:
     return read_vgg(path, wanted, pooling=config.pooling)
 
 
-class Gatys(Translator):
+class Gatys(Searching):
     """Nothing is learnt: each picture is optimised by L-BFGS, with one or several style pictures.
 
     Type `reskin stylize photo.jpg --style painting.jpg --out painted.png`, with any of the settings as flags.

@@ -204,6 +204,8 @@ class MUNIT(Styled, Method):
             (self.enc_content_a, self.dec_b) if direction == "a2b" else (self.enc_content_b, self.dec_a)
         )
         content = encoder(images)
+        if len(styles) == len(images) == 1:  # nothing to share out; a graph of operators holds this alone
+            return decoder(content, styles)[None]
         style_of = torch.arange(len(styles), device=images.device).repeat_interleave(len(images))
         image_of = torch.arange(len(images), device=images.device).repeat(len(styles))
         at_once = max(1, PIXELS_AT_ONCE // images[0, 0].numel())

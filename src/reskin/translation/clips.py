@@ -13,10 +13,11 @@ from functools import partial
 from itertools import chain, groupby, islice
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from reskin.device import Compute
-from reskin.errors import SettingsError
+from reskin.errors import SettingsError, VideoError
 from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering, check_single_look
@@ -25,7 +26,7 @@ from reskin.progress import Report, silent
 from reskin.renames import noted
 from reskin.translation.face_search import FilmFaces
 from reskin.translation.film import Film, FilmOptions, Frames
-from reskin.translation.job import SEGMENT_SECONDS, Job, open_job, was_finished
+from reskin.translation.job import SEGMENT_SECONDS, Job, earlier_engine, open_job, was_finished
 from reskin.translation.masks import open_film_mask
 from reskin.translation.part import Part, part_of_film
 from reskin.translation.targets import check_target
@@ -125,7 +126,9 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
             more += [*faces.facts(), repr(treated.framing)]
         if (reader.info.duration or 0) > _CHECKED_SECONDS:
             check_can_write(source, out, film.encoding)  # in seconds, and not after hours
-        with open_job(out, _key(engine, film, source, out, more)) as job:
+        _settle(treated, reader, part, out)
+        computed = engine.used.facts() | {"asked": engine.asked()}
+        with open_job(out, _key(engine, film, source, out, more), computed) as job:
             if not job.has_finished(out):
                 check_target(source, out, overwrite=overwrite)
                 _Translation(treated, reader, part, writer, job).make(faces, report, batch)
@@ -134,6 +137,23 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
             job.clear()
         took = time.monotonic() - started
         return VideoResult(facts["frames"], took, list(facts["notes"]), list(facts["damaged"]))
+
+
+def _settle(film: Film, reader: VideoReader, part: Part, out: Path) -> None:
+    """Find the engine: that of the segments that are there, else what a frame of the middle shows."""
+    engine = film.engine
+    if film.is_grading:
+        engine.stay_with_torch("what is computed of a frame is small, and colours follow from that")
+    if engine.is_settled:
+        return
+    numbers = part.numbers or range(len(reader.times()))
+    middle = numbers[len(numbers) // 2] if numbers else 0
+    try:
+        with VideoReader(reader.path, deinterlace=film.options.deinterlace) as beside:
+            picture = next(iter(beside.frames_at(range(middle, middle + 1)))).image
+    except (VideoError, StopIteration):  # a damaged film: a grey frame takes as long
+        picture = np.full((reader.info.height, reader.info.width, 3), 127, np.uint8)
+    engine.settle(film.sample(picture), number=len(numbers), earlier=earlier_engine(out, engine.asked()))
 
 
 def _key(engine: Engine, film: FilmOptions, source: Path, out: Path, more: list[object]) -> str:

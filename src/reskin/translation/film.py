@@ -184,6 +184,18 @@ class Film:
         self.mask_at: Callable[[int], NDArray[np.uint8]] | None = None
         self._translated_shot = self._finished_shot = -1
 
+    def sample(self, picture: Picture) -> Picture:
+        """What the model is shown of a frame without borders; of faces, one in the middle."""
+        import cv2
+
+        if self.options.faces is None:
+            return self._seen_by_the_model(picture)
+        edge = min(picture.shape[:2])
+        top, left = (picture.shape[0] - edge) // 2, (picture.shape[1] - edge) // 2
+        square = picture[top : top + edge, left : left + edge]
+        size = (self.face_size, self.face_size)
+        return np.asarray(cv2.resize(square, size, interpolation=cv2.INTER_AREA), np.uint8)
+
     def single(self, picture: Picture) -> Picture:
         """One frame by itself, (H, W, 3) uint8, through all three stages."""
         frames = Frames([picture], [Fraction(0)], [0])

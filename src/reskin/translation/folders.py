@@ -151,7 +151,9 @@ def translate_folder(
     engine = Engine(model, direction, compute, rendering)
     jobs, passed_over = _jobs(source, out)
     jobs = _with_masks(jobs, source, engine.rendering)
-    record = Record(out, engine.identity(), engine.rendering.parts)
+    record = Record(out, engine.rendering.parts)
+    _settle(engine, jobs, record)
+    record.made_by = engine.identity()
     todo = _still_to_do(jobs, record, overwrite=overwrite)
     work = _Work(engine, source, out, todo, record)
     skipped = len(jobs) - len(todo)
@@ -174,6 +176,20 @@ def translate_folder(
     left_out = [(todo[number].path, reason) for number, reason in sorted(work.left_out)]
     left_out += [(path, f"{path}: {reason}") for path, reason in passed_over.items()]
     return FolderResult(work.translated, skipped, left_out, time.monotonic() - started)
+
+
+def _settle(engine: Engine, jobs: list[Job], record: Record) -> None:
+    """Find the engine: that of an earlier run, else what the first picture that can be read shows."""
+    for job in jobs if not engine.is_settled else ():
+        try:
+            image, _ = read_image_alpha(job.path)
+            engine.settle(image, number=len(jobs), earlier=record.earlier(engine.asked()))
+        except ImageError:
+            continue  # left out later, with its reason
+        break
+    if not engine.is_settled:
+        engine.stay_with_torch("no picture can be read")
+    record.engine = engine.used.facts() | {"asked": engine.asked()}
 
 
 def _with_masks(jobs: list[Job], source: Path, rendering: Rendering) -> list[Job]:

@@ -14,13 +14,14 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from reskin.errors import ReskinError, RunError, SettingsError
+from reskin.inference.engines.backend import Used
 from reskin.paths import open_plain
 from reskin.renames import stamp
 from reskin.storage import commit, lock, read_json, write_json
@@ -47,12 +48,14 @@ class Job:
         key: digest of everything that the result depends on.
         shots: of the film, None where they have not been looked for.
         finished: what was to be said at the end, where the whole film was about to be renamed to its name.
+        engine: what computes, as `Used.facts` gives it, and what was `asked`.
     """
 
     folder: Path
     key: str
     shots: list[Shot] | None = None
     finished: dict[str, Any] | None = None
+    engine: dict[str, str] = field(default_factory=dict)
 
     def take_up(self) -> Iterator[tuple[Segment, dict[str, Tensor]]]:
         """The whole segments in order, each with what the stages remembered behind it."""
@@ -103,7 +106,7 @@ class Job:
     def _write(self) -> None:
         rows = [[shot.first, *shot.bars] for shot in self.shots or []]
         more = {_FINISHED: self.finished} if self.finished else {}
-        write_json(self.folder / _FACTS, {"key": self.key, "shots": rows, **more})
+        write_json(self.folder / _FACTS, {"key": self.key, "engine": self.engine, "shots": rows, **more})
 
     def keep_faces(self, number: int, values: dict[str, Any]) -> None:
         """Keep part `number` of what the search for faces found.
@@ -173,10 +176,15 @@ def _is_stamped(out: Path, finished: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def open_job(out: Path, key: str) -> Iterator[Job]:
+def open_job(out: Path, key: str, engine: dict[str, str] | None = None) -> Iterator[Job]:
     """What is done of the film that is to be written to `out`, held for this process.
 
     What other settings have left is removed, and so is all of it where no segment is whole at the end.
+
+    Args:
+        out: the film that is to be written.
+        key: see `Job`.
+        engine: see `Job`; for who goes on with it.
 
     Raises:
         RunError: another process translates to `out`.
@@ -188,10 +196,20 @@ def open_job(out: Path, key: str) -> Iterator[Job]:
         raise RunError(f"{folder} is a link", "Remove it, and run the same command again.")
     with _held(folder, out):
         job = _read(folder, key)
+        job.engine = engine or {}
         try:
             yield job
         finally:
             job.clear_if_nothing_is_whole(out)
+
+
+def earlier_engine(out: Path, asked: str) -> Used | None:
+    """What computed the segments of the film that are there, for the same model and the same wishes."""
+    try:
+        engine = read_json(job_folder(out) / _FACTS).get("engine")
+    except SettingsError:
+        return None  # nothing is there, or it is damaged
+    return Used.from_facts(engine) if isinstance(engine, dict) and engine.get("asked") == asked else None
 
 
 @contextmanager

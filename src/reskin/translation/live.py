@@ -103,6 +103,10 @@ class CutFinder:
         return difference > max(_CUT_LEVELS, _CUT_TIMES * usual)
 
 
+_EXPECTED_FRAMES = 2000
+"""A stream, whose end is not known, is taken to be so long when an engine is chosen for it."""
+
+
 def translate_live(  # noqa: PLR0913 - each is a choice of the caller
     model: Translator,
     frames: Iterable[LiveFrame],
@@ -139,6 +143,7 @@ def translate_live(  # noqa: PLR0913 - each is a choice of the caller
         ReskinError: as `Engine` and as the source of frames.
     """
     engine = Engine(model, direction, compute, rendering)
+    engine.expected = _EXPECTED_FRAMES
     check_single_look(engine.rendering)
     work = _Live(Film(engine, film, []), size, write, report)
     work.stopped = stopped = stopped or threading.Event()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reskin.errors import StorageError
+from reskin.inference.engines.backend import Used
 from reskin.paths import inside
 from reskin.storage import read_json, write_json
 
@@ -44,19 +45,30 @@ class Record:
 
     Args:
         folder: the output folder; it need not exist yet.
-        made_by: what changes with the model, see `Engine.identity`.
         parts: folders within `folder` that each picture has a file in; "" is the folder itself.
+
+    Attributes:
+        made_by: what changes with the model, see `Engine.identity`; set before anything is asked or noted.
+        engine: what computed the pictures, as `Used.facts` gives it, and what was `asked`; empty where the
+            record does not say.
 
     Raises:
         SettingsError: the record is there but is not readable.
     """
 
-    def __init__(self, folder: Path, made_by: str, parts: tuple[str, ...] = ("",)) -> None:
-        self.path, self.made_by, self.parts = folder / RECORD_NAME, made_by, parts
-        files = read_json(self.path).get("files") if self.path.exists() else None
+    def __init__(self, folder: Path, parts: tuple[str, ...] = ("",)) -> None:
+        self.path, self.parts = folder / RECORD_NAME, parts
+        self.made_by = ""
+        kept = read_json(self.path) if self.path.exists() else {}
+        files = kept.get("files")
         self.files: dict[str, Any] = files if isinstance(files, dict) else {}
+        self.engine = kept["engine"] if isinstance(kept.get("engine"), dict) else {}
         self.made: list[Path] = []
         self.saved = time.monotonic()
+
+    def earlier(self, asked: str) -> Used | None:
+        """What computed the pictures that are there, for the same model and the same wishes."""
+        return Used.from_facts(self.engine) if self.engine.get("asked") == asked else None
 
     def is_current(self, job: Job) -> bool:
         """Whether the picture is there and was made from this source by this model."""
@@ -99,7 +111,7 @@ class Record:
         Raises:
             StorageError: the disk refuses the write.
         """
-        write_json(self.path, {"files": self.files})
+        write_json(self.path, {"engine": self.engine, "files": self.files})
         self.saved = time.monotonic()
 
     def check_made(self) -> None:

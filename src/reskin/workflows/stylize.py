@@ -141,7 +141,7 @@ def _with_network(
             f"{folder} is a file, not a model folder",
             f"Make one of it: reskin import {folder} --out {folder.with_suffix('')}",
         )
-    compute = choose_compute(config.device)
+    compute = choose_compute(config.device, engine="auto")
     model = load(folder, device=config.device)
     return _translate(model, config, compute, report, made=made)
 
