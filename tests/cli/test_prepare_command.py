@@ -21,9 +21,11 @@ from reskin.video.writer import VideoWriter
 def film(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("films") / "film.mp4"
     rng = np.random.default_rng(0)
+    still = rng.integers(0, 256, (36, 64, 3))
     with VideoWriter(path, size=(64, 36), frame_rate=25) as writer:
         for number in range(60):
-            writer.write(rng.integers(0, 256, (36, 64, 3), dtype=np.uint8), time=Fraction(number, 25))
+            noisy = np.clip(still + rng.integers(-40, 41, still.shape), 0, 255).astype(np.uint8)
+            writer.write(noisy, time=Fraction(number, 25))
     return str(path)
 
 

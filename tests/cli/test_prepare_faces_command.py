@@ -42,8 +42,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def prepare(videos: tuple[Path, ...], out: Path, config: FacesConfig, *, report: Any) -> Manifest:
         seen.update(videos=videos, out=out, config=config)
-        report("frames searched", 5, 5)
-        report("faces cut", 2, 2)
+        report(5, 5, "frames searched")
+        report(2, 2, "faces cut")
         given: Manifest = seen["gives"]
         return given
 
@@ -134,4 +134,4 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["prepare", "faces", "--help"])
     said = capsys.readouterr().out
-    assert "reskin prepare faces film/*.mp4" in said and "--per-track" in said
+    assert "reskin prepare faces film/*.mp4" in said and "--only" in said

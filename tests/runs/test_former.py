@@ -79,7 +79,7 @@ def test_settings_that_are_gone_are_taken_where_they_changed_nothing() -> None:
     [
         (["cyclegan", "--self-attention", "both"], "reskin train cyclegan_attention --self-attention"),
         (["cyclegan", "--no-spectral-norm"], "reskin train cyclegan_attention --spectral-norm"),
-        (["cyclegan", "--generator=unet"], "reskin train cyclegan_unet --generator"),
+        (["cyclegan", "--generator=unet"], "It is a setting of cyclegan_unet, pix2pix"),
         (["cyclegan", "--halvings", "7"], "cyclegan_unet, pix2pix: reskin train METHOD --downsamplings"),
         (["pix2pix", "--halvings", "7"], "It is called --downsamplings today."),
         (["cyclegan", "--halve-steps", "9"], "It is called --decay-steps today."),

@@ -26,7 +26,7 @@ def fault(words: list[str]) -> str:
     """What is wrong with the words after `reskin train`, in the command's own sentence; "" for nothing.
 
     >>> fault(["cyclegan", "--a", "x", "--b", "y", "--out", "run", "--batch", "0"])
-    '--batch 0: Input should be greater than or equal to 1.'
+    '--batch 0: Input should be greater than or equal to 1. See: reskin train cyclegan --help'
     """
     try:
         read_arguments(words[0], words[1:])

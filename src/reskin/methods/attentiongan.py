@@ -168,7 +168,7 @@ class AttentionGAN(Masked, Method):
             if c.mask_weight:
                 shown = ((made_b, batch.mask_a), (made_a, batch.mask_b))
                 masks = [missed(made.background, mask) for made, mask in shown if mask is not None]
-                losses["mask"] = torch.stack(masks).sum()
+                losses["mask"] = torch.stack([*masks, a.new_zeros(())]).sum()
             weights = self._weights(step)
             self.update("generators", **{name: weights[name] * loss for name, loss in losses.items()})
 

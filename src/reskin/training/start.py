@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from reskin.data.batches import Batches, open_batches
+from reskin.data.folders import split_folder
 from reskin.data.manifest import framing_of
 from reskin.data.sampling import Sampling
 from reskin.device import Compute, choose_compute
@@ -23,6 +25,7 @@ from reskin.storage import free_bytes, lock
 from reskin.training.estimate import Estimate, estimate, steps_in
 from reskin.training.loop import seed_step, train
 from reskin.training.pretrained import load_features
+from reskin.types import Domain, Split
 
 
 @dataclass(frozen=True)
@@ -135,12 +138,13 @@ def _check_outside(out: Path, settings: RunSettings) -> None:
     """Refuse to write a run among the pictures that it learns from: its sample grids would be data next time.
 
     Raises:
-        SettingsError: `out` is the folder of a domain, or lies in it.
+        SettingsError: `out` is a folder of a domain's pictures, or lies in it.
     """
-    for domain in ("a", "b"):
-        data = Path(getattr(settings.data, domain))
-        if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
-            what = f"the run {out} would lie in {data}, the pictures of domain {domain.upper()}"
+    domains: tuple[tuple[Domain, Path], ...] = (("a", settings.data.a), ("b", settings.data.b))
+    for (domain, data), split in product(domains, get_args(Split)):
+        folder = split_folder(data, domain, split) if data.is_dir() else None
+        if folder is not None and out.resolve().is_relative_to(folder.resolve()):
+            what = f"the run {out} would lie in {folder}, the pictures of domain {domain.upper()}"
             raise SettingsError(what, "Choose another --out, such as runs/NAME.")
 
 

@@ -49,7 +49,7 @@ class FacesConfig(Settings):
     manifest says how much. Of the face itself at most 0.15 may."""
     per_shot: int | None = Field(default=None, ge=1)
     """Take at most this many faces from one shot."""
-    per_track: Annotated[int | None, BASIC] = Field(default=None, ge=1)
+    per_track: int | None = Field(default=None, ge=1)
     """Take at most this many pictures of one face while it is followed without a break."""
     split: Annotated[FaceSplit, BASIC] = "block"
     """Part train, val and test by segments of time (block), videos (source), shots (shot), or not (none)."""
