@@ -75,8 +75,8 @@ class VideoConfig(PictureConfig):
     (on), or none (off)."""
     split: Annotated[SplitBy | None, BASIC] = None
     """Part train, val and test by segments of time (block), whole shots (shot), whole videos (source),
-    picture by picture (random: neighbours leak into the test) or not at all (none); None for shot where shots
-    are looked for, else block."""
+    picture by picture (random: neighbours leak into the test) or not at all (none). By default shot where
+    shots are looked for, else block."""
 
     @field_validator("skip_start", "skip_end")
     @classmethod
