@@ -44,13 +44,18 @@ def holder(folder: Path) -> Holder | None:
     if not found:
         return None
     by = Holder(int(found[1]), found[2], since)
-    return by if by.host != socket.gethostname() or _is_alive(by.process) else None
+    return by if by.host != socket.gethostname() or is_alive(by.process) else None
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
     """Whether a process of this machine is there."""
     if sys.platform == "win32":  # there os.kill would end it
-        return True
+        import ctypes
+
+        handle = ctypes.windll.kernel32.OpenProcess(0x1000, 0, process)
+        if handle:
+            ctypes.windll.kernel32.CloseHandle(handle)
+        return bool(handle)
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

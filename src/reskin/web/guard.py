@@ -6,8 +6,12 @@ machine.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -162,3 +166,18 @@ async def _answer(send: Send, refused: Refused) -> None:
         headers.append((b"location", refused.location.encode()))
     await send({"type": "http.response.start", "status": refused.status, "headers": _with_ours(headers)})
     await send({"type": "http.response.body", "body": body})
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The JSON object in a request.
+
+    Raises:
+        HTTPException: 400, there is none.
+    """
+    try:
+        values = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise HTTPException(400, "a JSON object is needed")
+    return values

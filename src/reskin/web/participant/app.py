@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from reskin.evaluation.blind_study.design import Trial
 from reskin.evaluation.blind_study.plan import STIMULI, StudyPlan, stimulus_path
 from reskin.evaluation.blind_study.results import again_trials
 from reskin.web import words
-from reskin.web.guard import App, Guard
+from reskin.web.guard import App, Guard, json_object
 from reskin.web.words import LANGUAGES, preferred_language
 
 STATIC = {"study.js": "text/javascript", "study.css": "text/css", "study.svg": "image/svg+xml"}
@@ -178,7 +177,7 @@ class _Handlers:
 
     async def begin(self, request: Request) -> Response:
         """Give the rater a slot and the browser its token."""
-        rater, values = self._invited(request), await _json(request)
+        rater, values = self._invited(request), await json_object(request)
         language = values.get("language")
         if values.get("consent") is not True or language not in LANGUAGES:
             raise HTTPException(400, "language and consent are needed")
@@ -216,7 +215,7 @@ class _Handlers:
         rater = self._rater(request)
         trials = self.study.trials(rater)
         try:
-            given = checked_answer(await _json(request), len(trials))
+            given = checked_answer(await json_object(request), len(trials))
         except ValueError as error:
             raise HTTPException(400, str(error)) from None
         if not self.study.store.answer(rater.invite, given):
@@ -228,7 +227,7 @@ class _Handlers:
 
     async def withdraw(self, request: Request) -> Response:
         """Delete the rater's answers, for who knows the code."""
-        rater, values = self._invited(request), await _json(request)
+        rater, values = self._invited(request), await json_object(request)
         if not self.study.store.withdraw(rater.invite, str(values.get("code", ""))[:32].strip().upper()):
             return JSONResponse({"error": "code"}, 403)
         return JSONResponse({})
@@ -256,16 +255,6 @@ class _Handlers:
     def _is_theirs(request: Request, rater: Rater) -> bool:
         token = request.cookies.get("rater", "")
         return rater.token is not None and hmac.compare_digest(token.encode(), rater.token.encode())
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    try:
-        values = json.loads(await request.body())
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, dict):
-        raise HTTPException(400, "a JSON object is needed")
-    return values
 
 
 def missing_stimuli(folder: Path, plan: StudyPlan) -> Iterable[str]:

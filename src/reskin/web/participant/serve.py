@@ -15,6 +15,7 @@ from reskin.evaluation.blind_study.plan import read_plan
 from reskin.progress import result
 from reskin.storage import commit, lock
 from reskin.web.participant.app import Address, Study, missing_stimuli, participant_app
+from reskin.web.serving import server_config
 
 INVITES = "invites.txt"
 MORE_THAN_SLOTS = 1.5
@@ -52,17 +53,7 @@ def serve_study(folder: Path, *, host: str, port: int, behind: str, invites: int
                 temporary.write_text("\n".join(links) + "\n", encoding="utf-8")
             _announce(folder, base, links, host)
             app = participant_app(Study(folder, plan, store, is_secure=address.is_secure), address)
-            settings = uvicorn.Config(
-                app,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                lifespan="off",
-                ws="none",
-                limit_concurrency=256,
-            )
-            uvicorn.Server(settings).run(sockets=[listening])
+            uvicorn.Server(server_config(app, connections=256)).run(sockets=[listening])
         finally:
             store.close()
             listening.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from reskin.errors import ReskinError, SettingsError
 from reskin.paths import inside, read_plain
 from reskin.runs.folder import RunFolder
+from reskin.web.guard import json_object
 from reskin.web.studio.jobs import Job, Way
 from reskin.web.studio.methods import answer_of
 from reskin.web.studio.studio import Studio, job_facts, text_tail, typed
@@ -20,21 +20,6 @@ from reskin.web.studio.studio import Studio, job_facts, text_tail, typed
 PNG = b"\x89PNG\r\n\x1a\n"
 PLAN_SECONDS = 300.0
 WAYS: tuple[Way, ...] = ("up", "down", "first")
-
-
-async def json_object(request: Request) -> dict[str, Any]:
-    """The JSON object in a request.
-
-    Raises:
-        HTTPException: 400, there is none.
-    """
-    try:
-        values = json.loads(await request.body())
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, dict):
-        raise HTTPException(400, "a JSON object is needed")
-    return values
 
 
 class Api:

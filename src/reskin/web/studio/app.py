@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from reskin.errors import ReskinError
-from reskin.web.guard import App, Guard, Refused
+from reskin.web.guard import App, Guard, Refused, json_object
 from reskin.web.studio.api import Api
 from reskin.web.studio.pages import Pages
 from reskin.web.studio.session import SECONDS, Sessions
@@ -113,7 +113,7 @@ class _Login:
 
     async def redeem(self, request: Request) -> Response:
         """Give the browser its cookie for a token."""
-        values = await _object(request)
+        values = await json_object(request)
         try:
             cookie = self.sessions.redeem(str(values.get("token", "")))
         except Refused as refused:
@@ -170,9 +170,3 @@ class _Errors:
             said = filled(what, {"number": number})
             return JSONResponse({"error": {"what": said, "fix": fix}}, status)
         return self.pages.plain(request, "error.html", status=status, what=what, fix=fix, number=number)
-
-
-async def _object(request: Request) -> dict[str, Any]:
-    from reskin.web.studio.api import json_object
-
-    return await json_object(request)

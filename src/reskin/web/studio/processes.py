@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from contextlib import suppress
 from pathlib import Path
+
+from reskin.holders import is_alive
 
 
 def identity(process: int) -> str:
@@ -21,26 +21,9 @@ def identity(process: int) -> str:
             boot = (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
             return "" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
         return ""
-    return str(process) if _is_there(process) else ""
+    return str(process) if is_alive(process) else ""
 
 
 def is_same(process: object, known: object) -> bool:
     """Whether the process with this number is there and is the one whose `identity` was `known`."""
     return isinstance(process, int) and process > 0 and bool(known) and identity(process) == known
-
-
-def _is_there(process: int) -> bool:
-    if sys.platform == "win32":
-        import ctypes
-
-        handle = ctypes.windll.kernel32.OpenProcess(0x1000, 0, process)
-        if handle:
-            ctypes.windll.kernel32.CloseHandle(handle)
-        return bool(handle)
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -20,6 +20,7 @@ import uvicorn
 from reskin.errors import ReskinError, RunError, SettingsError
 from reskin.progress import result
 from reskin.storage import lock
+from reskin.web.serving import server_config
 from reskin.web.studio.app import studio_app
 from reskin.web.studio.jobs import UNDERWAY
 from reskin.web.studio.session import Sessions
@@ -67,15 +68,9 @@ def _serve(state: StateFolder, port: int, *, is_opened: bool) -> int:
     key = secrets.token_urlsafe(32)
     sessions, studio = Sessions(state.secret(), port, key), Studio(state)
     state.say_running(port, key)
-    settings = uvicorn.Config(
+    settings = server_config(
         studio_app(studio, sessions, port),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        lifespan="off",
-        ws="none",
-        limit_concurrency=64,
+        connections=64,
         h11_max_incomplete_event_size=16 * 1024,
         timeout_graceful_shutdown=2,
     )
