@@ -26,6 +26,9 @@ SIZES = ((37, 50), (64, 41), (5, 7))
 SEARCHING = {"cogan"}
 """Methods that find each translation by gradient descent: no graph of operators holds that."""
 
+UNCONVERTED = {("openvino", "grade")}
+"""Methods with an operator that an engine lacks: sampling a bilateral grid, which has three dimensions."""
+
 REMEMBERING = {"vid2vid", "recycle_gan"}
 """Methods for which PyTorch translates what remembers the frames before."""
 
@@ -68,6 +71,6 @@ def test_an_engine_gives_what_pytorch_gives(name: str, engine: EngineName) -> No
             if near is not None:
                 made = torch.stack(near.run_parts(images))
                 assert difference(made, wanted, "bf16") <= MOST_LEVELS["bf16"]
-    is_plain = name not in SEARCHING and not other.remembers
+    is_plain = name not in SEARCHING and (engine, name) not in UNCONVERTED and not other.remembers
     assert other.used.engine == (engine if is_plain else "torch")
-    assert is_plain or name in SEARCHING | REMEMBERING
+    assert is_plain or name in SEARCHING | REMEMBERING or (engine, name) in UNCONVERTED

@@ -13,7 +13,7 @@ def server_config(app: ASGIApp, *, connections: int, **more: Any) -> uvicorn.Con
 
     Args:
         app: what answers.
-        connections: how many are answered at once; others are told to come again.
+        connections: how many are answered at once; the others get 503.
         more: further settings of uvicorn.
     """
     return uvicorn.Config(
