@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from reskin.engine_names import EngineName
 from reskin.errors import SettingsError
 from reskin.inference.engine import Engine
 from reskin.inference.engines import measured, settle
-from reskin.inference.engines.backend import NotExportableError, Used
+from reskin.inference.engines.backend import NotExportableError, Used, undisturbed
 from reskin.inference.engines.look import Look
 from reskin.inference.engines.measured import difference
 from reskin.inference.engines.remembered import engine_folder
@@ -277,3 +278,13 @@ def test_the_difference_is_the_largest_in_fp32_and_the_mean_in_bf16() -> None:
     assert difference(made, exact, "fp32") == pytest.approx(4)
     assert difference(made, exact, "bf16") == pytest.approx(1)
     assert difference(exact * float("nan"), exact, "bf16") == float("inf")
+
+
+def test_what_a_converter_does_to_the_log_is_undone() -> None:
+    root = logging.getLogger()
+    before = root.level
+    with pytest.raises(RuntimeError), undisturbed():
+        root.setLevel(logging.CRITICAL)
+        warnings.warn("of its own use of torch", stacklevel=1)
+        raise RuntimeError
+    assert root.level == before

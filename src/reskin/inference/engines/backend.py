@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
-from collections.abc import Callable
+import logging
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
 
@@ -81,6 +84,22 @@ class Backend(Protocol):
         Raises:
             NotExportableError: the model cannot be brought into this engine's form.
         """
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Inside, exporters and converters may warn and set levels; nothing is shown, and all is undone after it.
+
+    OpenVINO leaves the root logger at ERROR where it cannot convert a model, which would hide our warnings.
+    """
+    root = logging.getLogger()
+    level = root.level
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(level)
 
 
 def installed(package: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from reskin.device import Compute
 from reskin.engine_names import EngineName
-from reskin.inference.engines.backend import NotExportableError, first_line
+from reskin.inference.engines.backend import NotExportableError, first_line, undisturbed
 from reskin.inference.engines.look import Look
 from reskin.methods.searching import Searching
 
@@ -43,8 +42,7 @@ class TorchCompile:
                 return compiled(pictures.clone()).float()
 
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with undisturbed():
                 run(picture)
         except Exception as error:  # a machine without a compiler, or a model that it cannot read
             raise NotExportableError(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from reskin.inference.engines.backend import NotExportableError, first_line
+from reskin.inference.engines.backend import NotExportableError, first_line, undisturbed
 from reskin.inference.engines.look import Look
 from reskin.methods.searching import Searching
 
@@ -49,8 +48,7 @@ def exported(look: Look, *, size: tuple[int, int] | None = None) -> ExportedProg
     picture = torch.zeros(1, 3, height, width, device=None if weights is None else weights.device)
     free = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO} if size is None else {}
     try:
-        with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch says of its own internals
+        with undisturbed(), torch.inference_mode(False), torch.no_grad():
             program = torch.export.export(look, (picture,), dynamic_shapes=(free or None,))
     except Exception as error:  # whatever a tracer meets in a model is a reason, not a fault of ours
         raise NotExportableError(

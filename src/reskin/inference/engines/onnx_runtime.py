@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from reskin.device import Compute
 from reskin.engine_names import EngineName
-from reskin.inference.engines.backend import NotExportableError, first_line, installed
+from reskin.inference.engines.backend import NotExportableError, first_line, installed, undisturbed
 from reskin.inference.engines.graph import exported, one_by_one
 from reskin.inference.engines.look import Look
 
@@ -99,8 +98,7 @@ def _quiet() -> Iterator[None]:
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with contextlib.redirect_stdout(io.StringIO()), undisturbed():
             yield
     finally:
         log.setLevel(level)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Literal
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from reskin.device import Compute, computes_bf16
 from reskin.engine_names import EngineName
-from reskin.inference.engines.backend import NotExportableError, first_line, installed
+from reskin.inference.engines.backend import NotExportableError, first_line, installed, undisturbed
 from reskin.inference.engines.graph import exported, one_by_one
 from reskin.inference.engines.look import Look
 
@@ -56,8 +55,7 @@ def convert(look: Look, *, size: tuple[int, int] | None = None) -> Any:
 
     graph = exported(look, size=size)
     try:
-        with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its own use of torch
+        with undisturbed(), torch.inference_mode(False), torch.no_grad():
             return openvino.convert_model(graph)
     except Exception as error:  # converters raise what they like; the reason is what matters
         raise NotExportableError(
