@@ -73,7 +73,7 @@ def test_primaries_are_changed_in_linear_light() -> None:
 
 @pytest.mark.parametrize(("trc", "code", "wanted"), [(16, 0.508078, 189), (18, 0.75, 231)])
 def test_a_ten_bit_film(trc: int, code: float, wanted: int, tmp_path: Path) -> None:
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "film.mkv"  # one frame of x265 in MP4 fails now and then in FFmpeg's own muxer
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx265", rate=25, width=64, height=64)
         stream.pix_fmt = "yuv420p10le"
