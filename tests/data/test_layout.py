@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from reskin.curation.adopt import adopt_folder, domains_in
 from reskin.data.batches import open_batches
 from reskin.data.folders import held_out_images, split_images
 from reskin.data.layout import Layout
+from reskin.data.manifest import FrameRecord, Manifest, write_manifest
 from reskin.data.preprocess import DataConfig
 from reskin.data.sampling import Pairing, Sampling
 from reskin.errors import DataError
@@ -41,6 +43,11 @@ LAYOUTS = {
 def put(root: Path, *names: str, size: tuple[int, int] = (8, 8)) -> None:
     for number, name in enumerate(names):
         write_image(root / name, np.full((size[1], size[0], 3), number, np.uint8))
+
+
+def prepared(*files: str) -> Manifest:
+    frames = [FrameRecord(file=file, split="train") for file in files]
+    return Manifest(reskin="0", settings={"split": "none"}, sources=[], frames=frames, damaged=[])
 
 
 def folder(pattern: str, side: str, split: str) -> str:
@@ -96,6 +103,81 @@ def test_folders_that_only_happen_to_be_called_so_are_plain(tmp_path: Path, name
 
 def test_folders_that_only_begin_so_are_plain() -> None:
     assert not Layout.of(["trains", "attraction", "trainable", "test1", "A1"]).parts
+
+
+WORDS = [
+    ("training", "testing"),
+    ("trn", "tst"),
+    ("Train", "Val"),
+    ("trainset", "testset"),
+    ("train", "dev"),
+    ("train", "eval"),
+    ("train", "holdout"),
+]
+
+
+@pytest.mark.parametrize(("training", "other"), WORDS)
+def test_one_domain_is_parted_by_any_word_for_a_split(tmp_path: Path, training: str, other: str) -> None:
+    put(tmp_path, f"{training}/1.png", f"{other}/2.png")
+    assert [path.stem for path in split_images(tmp_path, "a", "train")] == ["1"]
+    assert [path.stem for path in held_out_images(tmp_path, "a")] == ["2"]
+
+
+UNKNOWN = [
+    ("train_photo", "test_photo"),
+    ("photo_train", "photo_test"),
+    ("trainPhotos", "testPhotos"),
+    ("TrainImages", "TestImages"),
+    ("train images", "test images"),
+    ("train1", "test1"),
+    ("photos/train", "photos/test"),
+    ("set/photos/train_1", "set/photos/validation_1"),
+    ("train-horse", "held-out-horse"),
+    ("photos", "testphotos"),
+    ("photos", "valset_photos"),
+    ("TRAINPHOTO", "TESTPHOTO"),
+    ("train", "test_photo"),
+    ("A/train_x", "A/test_x"),
+]
+
+
+@pytest.mark.parametrize(("training", "other"), UNKNOWN)
+def test_pictures_that_are_held_out_by_the_name_of_their_folder_are_never_trained_on(
+    tmp_path: Path, training: str, other: str
+) -> None:
+    put(tmp_path, f"{training}/1.png", f"{other}/2.png")
+    if training.startswith("A/"):
+        put(tmp_path, "B/3.png")
+    for read in (
+        lambda: split_images(tmp_path, "a", "train"),
+        lambda: held_out_images(tmp_path, "a"),
+        lambda: adopt_folder(tmp_path, None),
+    ):
+        with pytest.raises(DataError, match=re.escape(other)) as error:
+            read()
+        assert "Call its folders train and test" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["latest", "contest", "protest_march", "valley", "trains", "greatest hits", "testament", "Devon"]
+)
+def test_names_that_only_hold_such_letters_are_no_splits(tmp_path: Path, name: str) -> None:
+    put(tmp_path, f"{name}/1.png", "other/2.png")
+    assert len(split_images(tmp_path, "a", "train")) == 2
+
+
+def test_names_inside_of_training_pictures_and_of_prepared_ones_say_nothing(tmp_path: Path) -> None:
+    put(tmp_path / "known", "train/test_drive/1.png", "test/2.png")
+    assert len(split_images(tmp_path / "known", "a", "train")) == 1
+    put(tmp_path / "film", "screen_test/1.png")
+    write_manifest(tmp_path / "film", prepared("screen_test/1.png"))
+    assert len(split_images(tmp_path / "film", "a", "train")) == 1
+
+
+def test_empty_folders_say_nothing(tmp_path: Path) -> None:
+    put(tmp_path, "photos/1.png")
+    (tmp_path / "test_photo").mkdir()
+    assert len(split_images(tmp_path, "a", "train")) == 1
 
 
 def test_two_folders_for_one_part_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reskin.data.layout import Layout
+from reskin.data.layout import Layout, names_a_split, says_held_out
 from reskin.errors import DataError
 from reskin.image_formats import IMAGE_SUFFIXES, is_image_name, why_not_read
 from reskin.paths import FOLLOW_VARIABLE, follows_links, stays_inside
@@ -240,14 +240,34 @@ def layout_of(root: Path) -> Layout:
     """The layout of a folder of pictures; folders in the splits of a prepared one are no domains.
 
     Raises:
-        DataError: `root` is missing or no folder, a part is a link out of it, or two parts are the same.
+        DataError: `root` is missing or no folder, a part is a link out of it, two parts are the same, or a
+            folder that is in no part is called after pictures that are held out.
     """
     from reskin.data.manifest import is_prepared
 
     layout = Layout.read(_existing(root))
-    if not layout.has_domains or not is_prepared(root):
+    if not is_prepared(root):
+        _check_held_out(root, layout)
         return layout
-    return Layout.of({part.folder.split("/", 1)[0] for part in layout.parts.values()})
+    return Layout.of({folder.split("/", 1)[0] for folder in layout.parts}) if layout.has_domains else layout
+
+
+def _check_held_out(root: Path, layout: Layout) -> None:
+    """Refuse a folder of held-out pictures, by its name, that the layout does not know: it would be trained on."""
+    parts = layout.parts
+    known = {folder for folder in parts if names_a_split(folder)}
+    known |= {top for folder in parts if names_a_split(top := folder.split("/", 1)[0])}  # train of train/A
+    for parent, names, _ in os.walk(root):
+        below = Path(parent).relative_to(root)
+        names[:] = sorted(name for name in names if name[0] != "." and (below / name).as_posix() not in known)
+        for name in names:
+            if says_held_out(name) and list_pictures(Path(parent, name), within=root).images:
+                there = (below / name).as_posix()
+                raise DataError(
+                    f"{root} holds {there}, which by its name is not for training, in no layout that is known",
+                    "Call its folders train and test (trainA, trainB, testA, testB for two domains), give the "
+                    "folder of training pictures alone, or rename it if they are for training.",
+                )
 
 
 def split_folder(root: Path | str, domain: Domain, split: Split) -> Path | None:

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -15,20 +16,19 @@ from reskin.paths import FOLLOW_VARIABLE, follows_links, stays_inside
 from reskin.types import Domain, Split
 
 _WORDS: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training", "trainset", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "valset", "dev", "eval", "evaluation"), "val"),
+    **dict.fromkeys(("test", "testing", "tests", "testset", "tst", "holdout", "heldout"), "test"),
 }
 _WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
 _SPLIT = re.compile(rf"({_WORD})(?:[-_. ]?([ab]))?", re.IGNORECASE)
 _TURNED = re.compile(rf"([ab])[-_. ]({_WORD})", re.IGNORECASE)
 _DOMAIN = re.compile(r"(?:domain[-_. ]?)?([ab])", re.IGNORECASE)
-
-_OTHER: dict[Domain, Domain] = {"a": "b", "b": "a"}
+_HELD_OUT = re.compile(
+    r"(?:test|testing|tst|val|valid|validation|hold-?out|held-?out)"
+    r"(?:set|data|images?|imgs?|pics?|pictures?|photos?|frames?|samples?|split)?s?"
+)
+"""A word that says that pictures are held out, alone or joined to what they are; `dev` and `eval` only alone."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Layout:
     """The folders of a dataset by domain and split; empty for a plain folder of pictures.
 
     Known are, whatever the case of letters and with `-`, `_`, `.`, a space or nothing between the words:
-    train, val, test (also training, valid, validation, testing); trainA, trainB, testA ...; A_train ...;
+    train, val, test (also training, trainset, trn, valid, validation, valset, dev, eval, testing, testset,
+    tst, holdout and the like); trainA, trainB, testA ...; A_train ...;
     A/train, B/train ...; train/A, train/B ...; and A and B alone, which hold pictures for training.
     """
 
@@ -148,6 +149,19 @@ class Layout:
 def names_a_split(folder: str) -> bool:
     """Whether one of the names in a path is that of a split, such as trainA or A/test."""
     return any(_SPLIT.fullmatch(name) or _TURNED.fullmatch(name) for name in folder.split("/"))
+
+
+def says_held_out(name: str) -> bool:
+    """Whether the name of a folder says that its pictures are held out from training, in any spelling.
+
+    >>> [says_held_out(name) for name in ("test_photo", "valImages", "TEST1", "latest", "valley", "train")]
+    [True, True, True, False, False, False]
+    """
+    if (word := name.lower()) in _WORDS:
+        return _WORDS[word] != "train"
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_]+", name)]
+    joined = [f"{first}-{second}" for first, second in pairwise(words)]
+    return any(_HELD_OUT.fullmatch(word) for word in [*words, *joined])
 
 
 def _like(word: str, split: Split) -> str:

@@ -14,6 +14,7 @@ from tests.support.drawn_films import everything
 
 from reskin.curation.prepare import images as images_module
 from reskin.curation.prepare.config import ImagesConfig
+from reskin.curation.prepare.dry_run import dry_run_images
 from reskin.curation.prepare.images import prepare_images
 from reskin.data.folders import list_images
 from reskin.data.manifest import read_manifest
@@ -145,6 +146,48 @@ def test_turned_and_deep_pictures_are_read_as_seen(tmp_path: Path) -> None:
     sizes = {frame.origin: read_image(tmp_path / "out" / frame.file).shape for frame in manifest.frames}
     assert sizes == {"turned.jpg": (30, 20, 3), "deep.png": (5, 4, 3)}
     assert {frame.split for frame in manifest.frames} == {"train"}  # two pictures are not worth a test
+
+
+@pytest.mark.parametrize("split", ["random", "none"])
+@pytest.mark.parametrize("words", [("train", "test"), ("trn", "val"), ("Training", "Testing")])
+def test_what_is_held_out_already_stays_so(tmp_path: Path, split: str, words: tuple[str, str]) -> None:
+    training, other = words
+    for number in range(12):
+        draw(tmp_path / "set" / training / f"{number}.png", number)
+    for number in (20, 21, 3):  # the last is one of training's, too
+        draw(tmp_path / "set" / other / "deep" / f"{number}.png", number)
+    manifest = prepare_images(tmp_path / "set", tmp_path / "out", config(size="16x16", split=split))
+    held_out = "val" if other == "val" else "test"
+    found = {frame.origin: frame.split for frame in manifest.frames}
+    assert [name for name in found if found[name] == held_out and training in name] == [f"{training}/3.png"]
+    assert sorted(name for name in found if other in name) == sorted(
+        name for name in found if found[name] == held_out and training not in name
+    )
+    assert {*found.values()} == {"train", held_out} and len(found) == 15
+    assert len(list_images(tmp_path / "out" / held_out)) == 4
+    again = prepare_images(tmp_path / "set", tmp_path / "out", config(size="16x16", split=split))
+    assert again == manifest
+    draw(tmp_path / "set" / other / "22.png", 22)
+    more = prepare_images(tmp_path / "set", tmp_path / "out", config(size="16x16", split=split))
+    assert [frame.split for frame in more.frames if frame.origin == f"{other}/22.png"] == [held_out]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("train_photo", "test_photo"), "test_photo"),
+        (("trainA", "trainB", "testA"), "two domains"),
+        (("photos/train", "photos/test"), "photos/test"),
+    ],
+)
+def test_splits_that_would_be_mixed_are_refused(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
+    for number, name in enumerate(names):
+        draw(tmp_path / "set" / name / "1.png", number)
+    for act in (prepare_images, dry_run_images):
+        with pytest.raises(DataError, match=said) as error:
+            act(tmp_path / "set", tmp_path / "out", config(size="16x16"))
+        assert error.value.fix
+    assert not (tmp_path / "out").exists()
 
 
 def test_refusals(crawl: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -246,7 +246,7 @@ def dry_run_images(folder: Path, out: Path, config: ImagesConfig) -> DryRun:
     expected.picture_size = shapes.pop() if len(shapes) == 1 else None
     shown = [files[place] for place in spread(len(files), EXAMPLES)]
     expected.examples = [{"file": path.relative_to(folder).as_posix()} for path in shown]
-    counts = planned_splits([path.relative_to(folder).as_posix() for path in files], config)
+    counts = planned_splits(folder, [path.relative_to(folder).as_posix() for path in files], config)
     splits = {split: counts[split] for split in SPLITS if counts[split]}
     return DryRun("images", [expected], splits, expected.minutes, _free(out))
 

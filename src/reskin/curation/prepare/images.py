@@ -24,7 +24,8 @@ from reskin.curation.prepare.picks import clip_names
 from reskin.curation.prepare.plan import STATE
 from reskin.curation.prepare.shape import ASPECT_TOLERANCE, shaped
 from reskin.curation.split_rules import FEWEST, assign_groups
-from reskin.data.folders import count_left_out, list_images, list_pictures, unique_names
+from reskin.data.folders import count_left_out, layout_of, list_images, list_pictures, unique_names
+from reskin.data.layout import names_a_split
 from reskin.data.manifest import (
     FrameRecord,
     Manifest,
@@ -73,7 +74,8 @@ def prepare_images(
     """Bring the pictures in a folder, and in those below it, to one size and write them under `out`.
 
     Pictures go to out/train, out/val and out/test, or straight into `out` for the split "none"; with fewer
-    than ten pictures all go to train. The manifest keeps path and digest of each original. Originals are read
+    than ten pictures all go to train. Where `folder` is split already (train, test and so on), each picture
+    stays in its split. The manifest keeps path and digest of each original. Originals are read
     as `reskin.images.read_image` does and never written to.
 
     Args:
@@ -87,7 +89,8 @@ def prepare_images(
         The manifest that was written; its `damaged` names each picture or video that is left out, and why.
 
     Raises:
-        DataError: no pictures, none that can be read, or `out` holds something else.
+        DataError: no pictures, none that can be read, `folder` holds two domains or splits under unknown
+            names, or `out` holds something else.
         RunError: another process is working on `out`.
         StorageError: the disk refuses a write; run the same command again afterwards.
     """
@@ -99,12 +102,13 @@ def prepare_images(
     if not originals:
         said = f": {count_left_out(listing.left_out)}" if listing.left_out else ""
         raise DataError(f"there are no pictures in {folder}{said}", "Check the name.")
+    own = source_splits(folder, list(originals))
     with lock(out):
         finish_moves(out)
         before = read_manifest(out)
         known = _known(out, before, config)
         digests = dict(zip(originals, map_ahead(_digest, originals.values(), workers), strict=True))
-        places = _placed(known, digests, config, before)
+        places = _placed(known, digests, config, before, own)
         write_json(out / STATE / "plan.json", _plan(config, places))
         for part in {(out / place.file).parent for place in places.values()}:
             remove_leftovers(part)
@@ -171,10 +175,40 @@ def _plan(config: ImagesConfig, places: dict[str, _Place]) -> dict[str, Any]:
     return {"settings": config.to_dict(), "pictures": pictures}
 
 
+def source_splits(folder: Path, origins: Sequence[str]) -> dict[str, Split]:
+    """The split of each original in a folder that is split already; empty for a folder that is not.
+
+    Args:
+        folder: of the originals.
+        origins: their paths below it.
+
+    Raises:
+        DataError: it holds splits of two domains, or splits under names that are not known.
+    """
+    layout = layout_of(folder)
+    parts = [part for part in layout.parts.values() if names_a_split(part.folder)]
+    if domains := sorted(part.folder for part in parts if part.domain):
+        raise DataError(
+            f"{folder} holds pictures of two domains ({', '.join(domains[:4])}), which would be mixed",
+            f"Prepare each domain by itself, such as {folder / domains[0]}.",
+        )
+    if all(part.split == "train" for part in parts):
+        return {}
+    found = {origin: layout.part_of(origin) for origin in origins}
+    return {origin: part.split if part else "train" for origin, part in found.items()}
+
+
 def _placed(
-    known: dict[str, _Place], digests: dict[str, str], config: ImagesConfig, before: Manifest | None
+    known: dict[str, _Place],
+    digests: dict[str, str],
+    config: ImagesConfig,
+    before: Manifest | None,
+    own: dict[str, Split],
 ) -> dict[str, _Place]:
-    """Known positions, and positions for what is new; equal files share their split."""
+    """Known positions, and positions for what is new; equal files share their split.
+
+    `own` is the split that an original has already, which it keeps.
+    """
     new = [origin for origin in digests if origin not in known]
     used = sorted({PurePosixPath(place.file).stem for place in known.values()})
     names = unique_names([*used, *clip_names([_long_name(origin) for origin in new])])[len(used) :]
@@ -182,6 +216,7 @@ def _placed(
     groups: dict[str, list[str]] = {}
     for origin in new:
         groups.setdefault(digests[origin] or origin, []).append(origin)
+    split_of = _owned(groups, own) | split_of
     fresh = [key for key in groups if key not in split_of]
     sizes = [len(groups[key]) for key in fresh]
     have = Counter(place.split for place in known.values())
@@ -193,19 +228,30 @@ def _placed(
     places = dict(known)
     for origin, name in zip(new, names, strict=True):
         split = split_of.get(digests[origin] or origin, "train")
-        part = f"{split}/" if by_chance else ""
+        part = f"{split}/" if by_chance or own else ""
         places[origin] = _Place(digests[origin], f"{part}{name}.{config.format}", split)
     return places
 
 
-def planned_splits(origins: Sequence[str], config: ImagesConfig) -> Counter[Split]:
+def _owned(groups: dict[str, list[str]], own: dict[str, Split]) -> dict[str, Split]:
+    """The split that equal files have already; of a file that lies in two splits the held-out one."""
+    order: tuple[Split, ...] = ("train", "val", "test")
+    found = {key: [own[origin] for origin in origins if origin in own] for key, origins in groups.items()}
+    return {key: max(splits, key=order.index) for key, splits in found.items() if splits}
+
+
+def planned_splits(folder: Path, origins: Sequence[str], config: ImagesConfig) -> Counter[Split]:
     """Pictures of each split in a new folder, if no two of the originals are equal files.
 
     Args:
-        origins: paths of the originals below their folder.
+        folder: of the originals.
+        origins: their paths below it.
         config: how they are to be split.
+
+    Raises:
+        DataError: as `source_splits`.
     """
-    places = _placed({}, dict.fromkeys(origins, ""), config, None)
+    places = _placed({}, dict.fromkeys(origins, ""), config, None, source_splits(folder, origins))
     return Counter(place.split for place in places.values())
 
 
