@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import pytest
 from reskin.errors import NoFramesError, StorageError, VideoError
 from reskin.video.probe import probe
 from reskin.video.reader import VideoReader
-from reskin.video.writer import Sound, VideoWriter
+from reskin.video.spool import Spool
+from reskin.video.writer import Encoding, Sound, VideoWriter
 
 RATE = Fraction(25)
 BLACK = np.zeros((16, 16, 3), np.uint8)
@@ -181,6 +183,7 @@ def test_sound_that_cannot_be_copied_is_encoded_and_said(suffix: str, tmp_path: 
 
 FULL_DISK = """
 import resource, signal, sys, numpy as np
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from reskin.errors import StorageError
@@ -230,6 +233,7 @@ def test_a_folder_in_the_way(tmp_path: Path) -> None:
 def test_m5_a_killed_writer_leaves_no_file_at_the_name(tmp_path: Path) -> None:
     code = f"""
 import numpy as np
+from dataclasses import dataclass
 from fractions import Fraction
 from reskin.video.writer import VideoWriter
 with VideoWriter({str(tmp_path / "a.mp4")!r}, size=(64, 64), frame_rate=Fraction(25)) as writer:
@@ -247,3 +251,65 @@ with VideoWriter({str(tmp_path / "a.mp4")!r}, size=(64, 64), frame_rate=Fraction
     with VideoWriter(tmp_path / "b.mp4", size=(16, 16), frame_rate=RATE) as writer:
         writer.write(BLACK, Fraction(0))
     assert [path.name for path in tmp_path.iterdir()] == ["b.mp4"]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_films_and_segments_of_a_few_frames_in_hevc(suffix: str, tmp_path: Path) -> None:
+    for segments in [
+        (1,),
+        (2,),
+        (3,),
+        (1, 1, 2),
+        (6, 1),
+        (1, 6, 2),
+    ] * 3:  # x265's garbage differs by the call
+        path, number = tmp_path / f"a{suffix}", 0
+        encoding = Encoding(codec="hevc", speed="ultrafast")
+        with VideoWriter(path, size=(32, 32), frame_rate=RATE, encoding=encoding) as writer:
+            for length in segments:
+                for _ in range(length):
+                    writer.write(smooth(32, 32, number), number / RATE)
+                    number += 1
+                writer.end_segment(number - 1)
+        assert [frame.time for frame in VideoReader(path)] == [n / RATE for n in range(number)]
+
+
+@dataclass
+class Encoded:
+    """What an encoder gives for one frame."""
+
+    pts: int
+    dts: int | None
+    size: int = 1
+    is_keyframe: bool = True
+
+    def __bytes__(self) -> bytes:
+        return b"x"
+
+    def has_sidedata(self, kind: str) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("order", "said", "wanted"),
+    [
+        ([0, 1, 2], [0, 1, 2], [0, 1, 2]),
+        ([0, 3, 1, 2], [-2, -1, 0, 1], [-2, -1, 0, 1]),  # as the encoder says
+        ([0, 2, 1], [0, 1, 2], [-1, 0, 1]),  # the order itself asks for one
+        ([0], [94_608_225_804_112], [0]),
+        ([0], [-(2**63)], [0]),
+        ([0, 1], [3, None], [0, 1]),
+    ],
+)
+def test_times_of_decoding_are_made_where_the_encoder_gives_none(
+    order: list[int], said: list[int | None], wanted: list[int], tmp_path: Path
+) -> None:
+    with av.open(str(tmp_path / "a.mkv"), "w") as output, Spool(tmp_path / "b.part", tmp_path / "b") as spool:
+        stream = output.add_stream("ffv1", rate=1000)
+        stream.time_base = Fraction(1, 1000)
+        for pts, dts in zip(order, said, strict=True):
+            spool.add(Encoded(pts, dts))
+        ticks = [10 * number for number in range(len(order))]
+        packets = list(spool.packets(stream, ticks, 10, end=10 * len(order), sums_up=False))
+        assert [packet.pts for packet in packets] == [10 * pts for pts in order]
+        assert [packet.dts for packet in packets] == [10 * dts for dts in wanted]

@@ -253,7 +253,7 @@ def layout_of(root: Path) -> Layout:
 
 
 def _check_held_out(root: Path, layout: Layout) -> None:
-    """Refuse a folder of held-out pictures, by its name, that the layout does not know: it would be trained on."""
+    """Refuse a folder that by its name is held out and is in no known layout: it would be trained on."""
     parts = layout.parts
     known = {folder for folder in parts if names_a_split(folder)}
     known |= {top for folder in parts if names_a_split(top := folder.split("/", 1)[0])}  # train of train/A
@@ -264,9 +264,9 @@ def _check_held_out(root: Path, layout: Layout) -> None:
             if says_held_out(name) and list_pictures(Path(parent, name), within=root).images:
                 there = (below / name).as_posix()
                 raise DataError(
-                    f"{root} holds {there}, which by its name is not for training, in no layout that is known",
-                    "Call its folders train and test (trainA, trainB, testA, testB for two domains), give the "
-                    "folder of training pictures alone, or rename it if they are for training.",
+                    f"{root} holds {there}, which by its name is held out, in no layout that is known",
+                    "Call its folders train and test (trainA, trainB, testA, testB for two domains), give "
+                    "the folder of training pictures alone, or rename it if they are for training.",
                 )
 
 

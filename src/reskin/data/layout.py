@@ -28,7 +28,7 @@ _HELD_OUT = re.compile(
     r"(?:test|testing|tst|val|valid|validation|hold-?out|held-?out)"
     r"(?:set|data|images?|imgs?|pics?|pictures?|photos?|frames?|samples?|split)?s?"
 )
-"""A word that says that pictures are held out, alone or joined to what they are; `dev` and `eval` only alone."""
+"""A word that says that pictures are held out, also joined to what they are; `dev` and `eval` only alone."""
 
 
 @dataclass(frozen=True)

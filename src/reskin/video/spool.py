@@ -17,6 +17,9 @@ import numpy as np
 from reskin.storage import storage_error
 from reskin.video.segments import Segment
 
+_MOST_DELAY = 64
+"""No encoder decodes a frame more frames before it is shown; for one or two frames x265 gives any number."""
+
 _ALPHA = "matroska_block_additional"
 """Where VP9 keeps the transparency of a frame."""
 
@@ -105,8 +108,9 @@ class Spool:
         if packet.has_sidedata(_ALPHA):
             self._alpha[len(self._sizes)] = packet.get_sidedata(_ALPHA)
         self._sizes.append(packet.size)
+        is_sound = packet.dts is not None and packet.pts - _MOST_DELAY <= packet.dts <= packet.pts
         self._pts.append(packet.pts + first)
-        self._dts.append(packet.dts + first)
+        self._dts.append((packet.dts if is_sound else packet.pts) + first)
         self._keys.append(packet.is_keyframe)
 
     def segment(self, begin: int, times: list[Fraction], *, first: int, last: int) -> Segment:
@@ -132,6 +136,12 @@ class Spool:
         self._dts.extend((segment.dts + first).tolist())
         self._keys.extend(segment.keys.tolist())
 
+    def _delay(self) -> int:
+        """How many frames ahead of its showing a frame is decoded: as the encoder says, or the order asks."""
+        orders = enumerate(zip(self._pts, self._dts, strict=True))
+        said = (number - min(pts, dts) for number, (pts, dts) in orders)
+        return max((delay for delay in said if delay <= _MOST_DELAY), default=0)
+
     def packets(self, stream: Any, ticks: list[int], step: int, *, end: int, sums_up: bool) -> Iterator[Any]:
         """The packets in the order of decoding, with frame numbers turned into `ticks`.
 
@@ -147,9 +157,9 @@ class Spool:
         ends = [*ticks[1:], end]
         step = max(1, min(step, ends[0] - ticks[0]))
         unit = stream.time_base  # The muxer may refine it while it writes the header.
-        first = 0
-        rows = zip(self._sizes, self._pts, self._dts, self._keys, strict=True)
-        for number, (size, pts, dts, key) in enumerate(rows):
+        first, delay = 0, self._delay()
+        for number, (size, pts, key) in enumerate(zip(self._sizes, self._pts, self._keys, strict=True)):
+            dts = number - delay
             packet = av.Packet(self._file.read(size))
             if number in self._alpha:
                 packet.set_sidedata(self._alpha[number])
