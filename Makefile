@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
+# Of the contracts those that compute; the others are about files.
+NUMBERS := tests/methods tests/networks tests/losses tests/training $(addprefix tests/contract/test_, \
+	first_losses.py instance_norms.py methods.py metrics.py sizes.py)
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test engines numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table steady two-people real real-films docs size study-demo e2e studio-shots parity setup lock bench-stripes video-table bench-film
+.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table steady two-people real real-films docs size study-demo e2e studio-shots parity setup lock bench-stripes video-table bench-film
 
 setup: $(READY)
 
@@ -32,12 +35,15 @@ demo: $(READY)       ## draw two clips, learn, translate a third, report: about 
 test: $(READY)       ## the fast tests
 	$(PYTEST)
 
+sweep: $(READY)      ## the other cases of tests that have many, and longer tests; .ci/run runs them too
+	$(PYTEST) -m "sweep and not slow and not gpu and not e2e"
+
 engines: $(READY)    ## every method with OpenVINO and ONNX Runtime, which this installs
 	$(BIN)/python -m pip install $(QUIET) openvino onnx onnxscript onnxruntime
 	$(BIN)/python -m pytest -q tests/contract/test_engines.py
 
 numbers: $(READY)    ## the tests that compute, for runs under other instruction sets (ATEN_CPU_CAPABILITY=default)
-	$(PYTEST) tests/contract tests/methods tests/networks tests/losses tests/training
+	$(PYTEST) -m "not slow and not gpu and not e2e" $(NUMBERS)
 
 two-processes: $(READY)  ## every method in two processes; the fast tests have a small one
 	$(BIN)/python -m pytest -m slow tests/contract -k two_processes

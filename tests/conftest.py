@@ -13,13 +13,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from tests.support.thinning import thin
 
-torch.set_num_threads(1)
+TESTS = Path(__file__).parent
 
 # pytest compiles the asserts of 170 files: 15 s in each process, unless __pycache__ keeps them.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+class OnlyWithExamples:
+    """Files of the package without an example are not imported to look for doctests."""
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Whether to pass a file over; None leaves that to others."""
+        is_package = collection_path.suffix == ".py" and not collection_path.is_relative_to(TESTS)
+        return True if is_package and b">>>" not in collection_path.read_bytes() else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """See to files outside of this folder too."""
+    config.pluginmanager.register(OnlyWithExamples())
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """One thread, where tests are run: in several processes the first only shares them out."""
+    if not getattr(session.config.option, "numprocesses", None):
+        import torch
+
+        torch.set_num_threads(1)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -37,6 +59,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return LoadFileScheduling(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before `-m` chooses: of tests with many cases the fast ones stay, the others are marked `sweep`."""
+    thin(items)
+
+
 def pytest_collection_finish() -> None:
     """Leave modules and test items, which stay until the end, out of every later search for garbage."""
     gc.collect()
@@ -45,7 +73,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def _seed() -> None:
-    torch.manual_seed(0)
+    import torch
+
+    torch.default_generator.manual_seed(0)  # torch.manual_seed looks for graphics cards: a ms for each test
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -165,6 +165,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["png", "webp", "tif"])
+@pytest.mark.thinned(3, first=2)
 def test_exif_orientation(tmp_path: Path, orientation: int, suffix: str) -> None:
     """EXIF 2.3, tag 0x0112: which corner of the scene the first row and column are."""
     stored = {

@@ -13,17 +13,20 @@ import pytest
 
 HEAVY = ("av", "cv2", "torchmetrics", "tensorboard")
 
+HELP = """
+import json, sys
+import reskin
+from reskin.cli.main import main
+assert main(["--help"]) == 0
+print(json.dumps([name for name in ("torch", "numpy", "PIL", "pydantic") if name in sys.modules]))
+"""
 ONE_START = """
 import sys
 
 def loaded(names):
     return [name for name in names if name in sys.modules]
 
-import reskin
-from reskin.cli.main import main
-assert main(["--help"]) == 0
-found = {{"help": loaded(("torch", "numpy", "PIL", "pydantic"))}}
-
+found = {{}}
 import reskin.methods.cyclegan, reskin.training.start, reskin.data.batches
 import reskin.data.cache, reskin.data.manifest, reskin.curation.split_rules
 import reskin.curation.prepare.frames
@@ -68,13 +71,12 @@ print(json.dumps(found))
 """
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What one fresh interpreter had loaded and could do, stage by stage; warnings are errors in it."""
+def fresh(code: str, folder: Path) -> Any:
+    """What a fresh interpreter says last, as JSON; warnings are errors in it."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "src")}
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", ONE_START.format(heavy=HEAVY)],
-        cwd=tmp_path_factory.mktemp("light"),
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
@@ -84,14 +86,22 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_help_imports_no_torch(found: dict[str, Any]) -> None:
-    assert found["help"] == []
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What one interpreter had loaded and could do, stage by stage."""
+    return fresh(ONE_START.format(heavy=HEAVY), tmp_path_factory.mktemp("light"))
 
 
+def test_help_imports_no_torch(tmp_path: Path) -> None:
+    assert fresh(HELP, tmp_path) == []
+
+
+@pytest.mark.sweep
 def test_importing_what_trains_imports_no_video_package(found: dict[str, Any]) -> None:
     assert found["training"] == []
 
 
+@pytest.mark.sweep
 def test_training_translating_and_evaluating_pictures_needs_no_video_package(found: dict[str, Any]) -> None:
     assert found["size"] == [40, 32]
     assert {"psnr_a2b", "ssim_a2b", "swd_a2b", "cycle_l1_a"} <= set(found["scores"])

@@ -59,6 +59,7 @@ os._exit(7)
     ("point", "is_new"),
     [("open", False), ("write", False), ("fsync", False), ("rename", False), ("folder", True)],
 )
+@pytest.mark.thinned(2)
 def test_killed_at_any_point_the_file_is_old_or_new(
     tmp_path: Path, point: str, is_new: bool, is_there: bool
 ) -> None:

@@ -40,6 +40,7 @@ def test_each_row_has_the_same_number_of_trials_and_settings_that_its_method_tak
 @pytest.mark.parametrize(
     ("layers", "name"), [(2, "cyclegan"), (3, "cyclegan"), (3, "munit"), (4, "unit"), (5, "unit")]
 )
+@pytest.mark.thinned(3)
 def test_the_fields_on_the_page_are_those_of_the_discriminators(layers: int, name: str) -> None:
     """The pixels that a logit in the middle depends on, counted by its gradient, norms left out."""
     kind = find_trained(name)
@@ -76,6 +77,7 @@ def test_a_budget_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Budget("seconds", 6.0).share(1, 10.0) == 0.5
 
 
+@pytest.mark.sweep
 def test_a_table_goes_on_where_it_was_stopped_and_says_what_is_missing(
     small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

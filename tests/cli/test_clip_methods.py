@@ -142,6 +142,7 @@ def translated(run: Path, film: Path, out: Path, *more: str) -> np.ndarray:
 
 
 @names
+@pytest.mark.thinned(2, first=1)
 def test_from_footage_to_a_film(name: str, tmp_path: Path, clips: Clips) -> None:
     run = clips.run(name)
     losses = json.loads((run / "losses.jsonl").read_text().splitlines()[-1])["losses"]
@@ -165,6 +166,7 @@ def test_pictures_where_clips_are_wanted(name: str, tmp_path: Path, failed: Fail
 
 
 @names
+@pytest.mark.thinned(2)
 def test_clips_that_are_too_short(name: str, tmp_path: Path, failed: Failed) -> None:
     short = prepared(tmp_path, length=2)
     line = failed(*train_words(name, short.a, short.b, tmp_path / "run"))
@@ -200,6 +202,7 @@ def test_frames_with_a_cut_between_any_two(name: str, tmp_path: Path, failed: Fa
     assert "consecutive frames" in line and "only single images" in line
 
 
+@pytest.mark.sweep
 def test_strips_of_three_frames(tmp_path: Path, failed: Failed) -> None:
     """The layout of the authors of Recycle-GAN."""
     source = np.random.default_rng(0)
@@ -219,6 +222,7 @@ def test_a_step_between_frames_for_single_images(tmp_path: Path, failed: Failed)
     assert "--frame-step 2 for a method that learns single images" in failed(*words, "--frame-step", "2")
 
 
+@pytest.mark.sweep
 def test_a_film_with_the_predictor(tmp_path: Path, clips: Clips) -> None:
     run = clips.run("recycle_gan")
     alone = translated(run, clips.film, tmp_path / "alone.mkv")
@@ -240,6 +244,7 @@ def test_a_film_is_made_from_its_own_frames_and_begins_anew_at_each_cut(tmp_path
     assert same == ([True] + [False] * (SHOT - 1)) * 3
 
 
+@pytest.mark.sweep
 def test_a_model_without_a_predictor_takes_no_share_of_one(
     tmp_path: Path, clips: Clips, failed: Failed
 ) -> None:
@@ -255,6 +260,7 @@ def with_made_pairs(a: Path, model: Path, out: Path, *more: str) -> list[str]:
     return [*words, "--pairs-from", str(model)]
 
 
+@pytest.mark.sweep
 def test_pairs_that_an_image_model_makes(tmp_path: Path, clips: Clips, failed: Failed) -> None:
     a, model, new = clips.a, clips.image_model(), tmp_path / "run"
     assert "before the pairs are made" in failed(*with_made_pairs(a, model, new), "--dry-run")
@@ -282,6 +288,7 @@ def test_making_pairs_goes_on_where_it_was(clips: Clips) -> None:
     assert changed == [files[7]] and before[files[7]][0] == after[files[7]][0]
 
 
+@pytest.mark.sweep
 def test_pairs_that_cannot_be_made(
     tmp_path: Path, clips: Clips, failed: Failed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

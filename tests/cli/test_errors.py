@@ -193,6 +193,7 @@ def test_settings_that_changed_are_named(
 
 
 @pytest.mark.parametrize("command", list(COMMANDS))
+@pytest.mark.thinned(5, first=1)
 def test_help_has_examples(capsys: pytest.CaptureFixture[str], command: str) -> None:
     words = [command, "cyclegan"] if command == "train" else [command, *KINDS.get(command, ())[:1]]
     with pytest.raises(SystemExit) as stopped:

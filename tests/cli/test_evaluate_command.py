@@ -21,6 +21,7 @@ from reskin.runs import checkpoint
 from reskin.runs.folder import RunFolder
 
 
+@pytest.mark.sweep
 def test_pictures_that_cannot_be_read_end_it_with_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +109,7 @@ def without_finite_weights(folder: Path) -> list[str]:
         (lambda folder: ["--max-images", "0"], "max_images"),
     ],
 )
+@pytest.mark.thinned(3)
 def test_what_cannot_be_measured_is_one_line_and_ends_with_2(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

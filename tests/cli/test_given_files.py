@@ -32,6 +32,7 @@ def commands(folder: Path, name: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("command", ["train", "balance", "import", "stylize", "translate"])
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "link to a pipe", "nothing"])
+@pytest.mark.thinned(5, first=2)
 def test_what_is_no_plain_file_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, kind: str
 ) -> None:

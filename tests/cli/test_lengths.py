@@ -28,6 +28,7 @@ from reskin.runs.settings import gather_settings
         ("ganimorph_lite", ["--preset", "frame_movie_game"], {"epochs": 40, "schedule": "constant"}),
     ],
 )
+@pytest.mark.thinned(3)
 def test_of_two_lengths_the_typed_one_counts(method: str, words: list[str], expected: dict[str, Any]) -> None:
     _, settings = read_arguments(method, ["--a", "a", "--b", "b", "--out", "run", *words])
     train = settings.train

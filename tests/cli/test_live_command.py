@@ -53,6 +53,7 @@ def piped(data: bytes) -> int:
     return end
 
 
+@pytest.mark.sweep
 def test_frames_go_through_a_pipe_and_nothing_else_does(run: Path) -> None:
     command = [sys.executable, "-m", "reskin", "translate", str(run), "-", "-", *RAW]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -119,6 +120,7 @@ def test_a_reader_that_goes_is_one_line(run: Path, capfd: pytest.CaptureFixture[
         (("out.mp4", "--camera", "-1"), "--camera -1"),
     ],
 )
+@pytest.mark.thinned(3)
 def test_wrong_words_are_one_line(
     run: Path, words: tuple[str, ...], says: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,6 +36,7 @@ TRAIN = ["train", "cyclegan", "--a", "A", "--b", "B", "--steps", "1"]
         ([*TRAIN, "--out", "note.txt"], "note.txt is in the way: it is no folder."),
     ],
 )
+@pytest.mark.thinned(3, first=1)
 def test_a_mistake_is_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("reskin: ")]

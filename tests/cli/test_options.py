@@ -31,6 +31,7 @@ def printed_help(words: list[str], flag: str, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)
+@pytest.mark.thinned(5)
 def test_short_help_has_at_most_twelve_options_and_long_help_all(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -44,6 +45,7 @@ def test_short_help_has_at_most_twelve_options_and_long_help_all(
 
 
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)
+@pytest.mark.thinned(5, first=1)
 def test_every_option_says_what_it_does(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     text = printed_help(words, "--help-all", capsys).split("\nExamples:")[0]
     entries = re.split(r"^  (?=--)", text, flags=re.MULTILINE)[1:]

@@ -43,6 +43,7 @@ def test_frames(film: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert partly.value.exit_code == 3 and "bad.mp4" in capsys.readouterr().err
 
 
+@pytest.mark.sweep
 def test_presets_and_flags_together(film: str, tmp_path: Path) -> None:
     words = ["frames", film, "--preset", "got_frames", "--every", "20", "--format", "jpg"]
     prepare.run([*words, "--out", str(tmp_path / "a")])
@@ -100,6 +101,7 @@ def test_help_names_kinds_and_presets(capsys: pytest.CaptureFixture[str]) -> Non
         ["images", "PICTURES", "--size", "16x16"],
     ],
 )
+@pytest.mark.thinned(4, first=1)
 def test_a_dry_run_counts_what_the_run_makes_and_writes_nothing(
     film: str, tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,6 +124,7 @@ def test_a_dry_run_counts_what_the_run_makes_and_writes_nothing(
         assert source["seconds"] == pytest.approx(2.4)
 
 
+@pytest.mark.sweep
 def test_a_dry_run_names_black_bars_the_size_and_what_cannot_be_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

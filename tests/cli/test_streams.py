@@ -40,6 +40,7 @@ def pictures(tmp_path: Path) -> Path:
 
 @posix
 @pytest.mark.parametrize("command", ["--help", "download"])
+@pytest.mark.thinned(2)
 def test_a_reader_that_ends_early_is_no_error(tmp_path: Path, command: str) -> None:
     done = shell(f"$R {command} | head -1; exit ${{PIPESTATUS[0]}}", tmp_path)
     assert done.returncode == 0 and done.stderr == "" and done.stdout.count("\n") == 1
@@ -57,6 +58,7 @@ def test_a_result_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 @posix
 @needs_full
 @pytest.mark.parametrize("command", ["--help", "--version", "download", "download --help"])
+@pytest.mark.thinned(4, first=2)
 def test_a_full_standard_output_is_one_line(tmp_path: Path, command: str) -> None:
     done = shell(f"$R {command} >/dev/full", tmp_path)
     assert done.returncode == 2
@@ -67,6 +69,7 @@ def test_a_full_standard_output_is_one_line(tmp_path: Path, command: str) -> Non
 @posix
 @needs_full
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", ">&- 2>&- <&-"])
+@pytest.mark.thinned(3)
 def test_work_is_done_whatever_becomes_of_messages(pictures: Path, where: str) -> None:
     done = shell(f"$R prepare images a --out o {where}", pictures)
     assert done.returncode == 0, done.stderr
@@ -74,6 +77,7 @@ def test_work_is_done_whatever_becomes_of_messages(pictures: Path, where: str) -
 
 
 @posix
+@pytest.mark.sweep
 def test_letters_that_the_terminal_lacks_are_escaped(tmp_path: Path) -> None:
     done = shell("$R download", tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0 and done.stderr == ""
@@ -104,6 +108,7 @@ def test_bytes_that_are_no_text_are_shown(capsys: pytest.CaptureFixture[str]) ->
 
 @posix
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+@pytest.mark.thinned(3)
 def test_a_signal_ends_a_command_in_one_line(tmp_path: Path, name: str, code: int) -> None:
     """The command waits for a pipe that nobody writes to; the signal is sent when it says that it waits."""
     program = (

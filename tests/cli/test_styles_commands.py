@@ -71,6 +71,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.png"))}
 
 
+@pytest.mark.sweep
 def test_a_folder_in_three_styles_is_the_same_for_the_same_seed(made: Path, tmp_path: Path) -> None:
     words = ["translate", str(made / "munit"), str(made / "a")]
     for out, seed in (("one", "1"), ("again", "1"), ("other", "2")):
@@ -86,6 +87,7 @@ def test_a_folder_in_three_styles_is_the_same_for_the_same_seed(made: Path, tmp_
         assert read_image(tmp_path / "one" / "style2" / f"{number}.png").shape == shape
 
 
+@pytest.mark.sweep
 def test_a_folder_is_gone_on_with(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["translate", str(made / "munit"), str(made / "a"), str(tmp_path / "out"), "--device", "cpu"]
     assert main([*words, "--styles", "2", "--seed", "1"]) == 0
@@ -132,6 +134,7 @@ def test_a_video_keeps_one_style(made: Path, tmp_path: Path) -> None:
     assert probe(tmp_path / "example.mp4").width == 64
 
 
+@pytest.mark.sweep
 def test_a_grid_of_examples_and_of_random_styles(made: Path, tmp_path: Path) -> None:
     words = ["grid", str(made / "munit"), "--content", str(made / "a"), "--size", "40", "--device", "cpu"]
     examples = [str(made / "b" / name) for name in ("0.png", "1.png")]
@@ -225,6 +228,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("typed", "expected"), MISTAKES.values(), ids=MISTAKES)
+@pytest.mark.thinned(4)
 def test_a_mistake_is_one_line_with_its_remedy(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], typed: str, expected: str
 ) -> None:
@@ -249,6 +253,7 @@ def config_of(run: Path) -> dict[str, dict[str, object]]:
     return settings
 
 
+@pytest.mark.sweep
 def test_a_preset_reaches_the_run_and_flags_overrule_it(made: Path, tmp_path: Path) -> None:
     words = train("munit", made, "--preset", "summer2winter", "--out", str(tmp_path / "plain"))
     assert main(words) == 0
@@ -261,6 +266,7 @@ def test_a_preset_reaches_the_run_and_flags_overrule_it(made: Path, tmp_path: Pa
     assert settings["train"]["schedule"] == "step", "the method's own defaults stay"
 
 
+@pytest.mark.sweep
 def test_the_words_of_a_page_can_be_typed(made: Path, tmp_path: Path) -> None:
     """`reskin methods ganimorph_lite` shows --no-flip, which already holds there."""
     more = ["--no-flip", "--ssim-scales", "1", "--load-size", "32", "--crop-size", "32"]
@@ -304,6 +310,7 @@ def test_pix2pix_wants_pairs(made: Path, tmp_path: Path, capsys: pytest.CaptureF
         ("ganimorph_lite", 32, "Use 3 scales (--ssim-scales"),
     ],
 )
+@pytest.mark.thinned(5)
 def test_a_size_that_the_network_cannot_take_is_refused(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str, size: int, expected: str
 ) -> None:

@@ -142,6 +142,7 @@ def test_a_network_takes_videos_and_folders(folder: Path, network: Path) -> None
     assert probe(folder / "out.mp4").has_sound and (folder / "out" / "a.png").is_file()
 
 
+@pytest.mark.sweep
 def test_a_real_style_network_paints_its_wave(real_data: Path, folder: Path) -> None:
     """Imported as a user would. The print's palette is dark blue to pale yellow: the darker, the bluer."""
     weights = real_data / "weights" / "fast_style_wave_fp16.pth"
@@ -218,6 +219,7 @@ MISTAKES = (
 
 
 @pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.thinned(4)
 def test_mistakes_are_one_line(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words, expected = mistakes(folder)[name]
     assert main(["stylize", *words]) == 2

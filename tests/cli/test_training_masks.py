@@ -29,6 +29,7 @@ def words(root: Path, method: str, *more: str) -> list[str]:
     return ["train", method, *sides, "--out", str(root / "run"), *SMALL, *more]
 
 
+@pytest.mark.sweep
 def test_attentiongan_learns_from_masks_of_one_domain(folders: Path) -> None:
     masks = ["--mask-a", str(folders / "masks"), "--mask-weight", "1"]
     assert main(words(folders, "attentiongan", *masks)) == 0
@@ -47,6 +48,7 @@ def test_attentiongan_learns_from_masks_of_one_domain(folders: Path) -> None:
         ("attentiongan", ["--mask-a", "none", "--mask-weight", "1"], "none does not exist"),
     ],
 )
+@pytest.mark.thinned(3, first=1)
 def test_masks_that_nothing_is_learnt_from(
     folders: Path, capsys: pytest.CaptureFixture[str], method: str, more: list[str], said: str
 ) -> None:

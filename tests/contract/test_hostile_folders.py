@@ -352,6 +352,7 @@ FEW = [("a", "screen-apply"), ("half-images", "again"), ("half-faces", "again"),
 
 
 @pytest.mark.parametrize(("folder", "command"), FEW)
+@pytest.mark.thinned(4, first=1)
 def test_files_of_another_kind(
     datasets: Folders, folder: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -359,6 +360,7 @@ def test_files_of_another_kind(
 
 
 @pytest.mark.parametrize(("folder", "command"), FEW)
+@pytest.mark.thinned(4, first=2)
 def test_values_of_another_kind(
     datasets: Folders, folder: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -161,6 +161,7 @@ def test_a_translation_has_the_shape_and_range_of_its_input(name: str) -> None:
 
 
 @with_toys
+@pytest.mark.thinned(4)
 def test_a_direction_that_is_not_offered_is_refused(name: str) -> None:
     method = tiny(name)
     method.directions = ("a2b",)
@@ -187,6 +188,7 @@ def test_everything_that_is_to_learn_moves_within_two_steps(name: str) -> None:
 
 
 @with_toys
+@pytest.mark.thinned(6, first=1)
 def test_the_same_seed_gives_the_same_losses(name: str) -> None:
     known, second = learnt(name), tiny(name)
     # Two steps, for a part that is taught in every second step.
@@ -199,6 +201,7 @@ def test_the_same_seed_gives_the_same_losses(name: str) -> None:
 
 
 @with_toys
+@pytest.mark.thinned(2)
 def test_going_on_from_a_checkpoint_equals_never_stopping(name: str, tmp_path: Path) -> None:
     known = learnt(name)
     checkpoint.save(tmp_path / "two.safetensors", known.states[1], {"step": 2})
@@ -214,6 +217,7 @@ def test_going_on_from_a_checkpoint_equals_never_stopping(name: str, tmp_path: P
     assert [key for key in expected if not expected[key].equal(got[key])] == []
 
 
+@pytest.mark.thinned(4, first=1)
 def test_settings_survive_json(name: str) -> None:
     config = tiny(name).config
     assert parse(type(config), json.loads(json.dumps(config.to_dict()))) == config
@@ -243,6 +247,7 @@ def test_the_file_is_short_and_names_its_paper(name: str) -> None:
     assert set(imported) <= set(SHARED), "a method imports no other method"
 
 
+@pytest.mark.thinned(5, first=3)
 def test_its_help_names_every_flag(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +282,7 @@ def terms_with(method_name: str, settings: tuple[tuple[str, float], ...]) -> set
 
 
 @pytest.mark.parametrize(("method_name", "weight"), weights_of_terms())
+@pytest.mark.thinned(4)
 def test_a_weight_of_zero_removes_its_term(method_name: str, weight: str) -> None:
     term = weight.removesuffix("_weight")
     defaults = {
@@ -311,6 +317,7 @@ def test_no_preset_is_the_defaults_or_another_preset_again(name: str) -> None:
         seen.append(settings.to_dict())
 
 
+@pytest.mark.thinned(5, first=4)
 def test_a_former_preset_says_what_to_type_instead(name: str) -> None:
     kind = find_trained(name)
     for key, advice in FORMER_PRESETS.get(name, {}).items():
@@ -338,6 +345,7 @@ def test_its_advice_is_about_its_own_settings(name: str) -> None:
 
 
 @with_toys
+@pytest.mark.thinned(3, first=2)
 def test_its_discriminators_are_those_it_states(name: str) -> None:
     assert hasattr(kind_of(name), "adversary"), "say which networks are discriminators, or None"
     method = tiny(name)
@@ -372,6 +380,7 @@ def test_discriminators_may_have_any_name() -> None:
 
 
 @with_toys
+@pytest.mark.thinned(4, first=2)
 def test_a_stream_without_memory_equals_translating_each_frame(name: str) -> None:
     method = tiny(name).eval()
     model = in_one_style(method)
@@ -388,6 +397,7 @@ def test_a_stream_without_memory_equals_translating_each_frame(name: str) -> Non
 
 
 @with_toys
+@pytest.mark.thinned(4, first=3)
 def test_a_stream_of_a_direction_that_is_not_offered_is_refused(name: str) -> None:
     method = tiny(name)
     method.directions = ("a2b",)
@@ -395,6 +405,7 @@ def test_a_stream_of_a_direction_that_is_not_offered_is_refused(name: str) -> No
         method.stream("b2a")
 
 
+@pytest.mark.thinned(5)
 def test_only_a_model_with_styles_takes_one(name: str) -> None:
     method = tiny(name).eval()
     images = torch.rand(1, 3, 32, 32) * 2 - 1
@@ -420,6 +431,7 @@ def test_only_a_model_with_styles_takes_one(name: str) -> None:
 
 
 @with_toys
+@pytest.mark.thinned(6)
 def test_nothing_is_kept_from_step_to_step_but_the_state(name: str) -> None:
     method = tiny(name)
     counts = []

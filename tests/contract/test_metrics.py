@@ -63,6 +63,7 @@ def pictures() -> Tensor:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.thinned(4, first=2)
 def test_nothing_beats_the_truth(name: str, pictures: Tensor) -> None:
     facts, measure = facts_of(name), measure_of(name)
     if facts.is_unbiased:
@@ -74,6 +75,7 @@ def test_nothing_beats_the_truth(name: str, pictures: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.thinned(4, first=1)
 def test_more_noise_is_worse(name: str, pictures: Tensor) -> None:
     measure, noise = measure_of(name), torch.randn(pictures.shape)
     values = [measure(pictures + share * noise, pictures) for share in (0.02, 0.08, 0.3)]
@@ -82,6 +84,7 @@ def test_more_noise_is_worse(name: str, pictures: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.thinned(4, first=3)
 def test_symmetric_where_it_says_so(name: str, pictures: Tensor) -> None:
     measure, other = measure_of(name), pictures.flip(3) * 0.7
     if facts_of(name).symmetric:
@@ -89,6 +92,7 @@ def test_symmetric_where_it_says_so(name: str, pictures: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.thinned(4)
 def test_order_of_the_batch_does_not_matter(name: str, pictures: Tensor) -> None:
     measure, order = measure_of(name), torch.tensor([3, 0, 5, 1, 4, 2])
     other = pictures.flip(3) * 0.7
@@ -98,6 +102,7 @@ def test_order_of_the_batch_does_not_matter(name: str, pictures: Tensor) -> None
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.thinned(4, first=2)
 def test_inputs_stay_as_they_are(name: str, pictures: Tensor) -> None:
     before, other = pictures.clone(), pictures.flip(3)
     measure_of(name)(pictures, other)
@@ -106,6 +111,7 @@ def test_inputs_stay_as_they_are(name: str, pictures: Tensor) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", [(6, 3, 32, 39), (6, 1, 32, 40), (3, 32, 40)])
+@pytest.mark.thinned(3, first=2)
 def test_other_shapes_are_refused(name: str, shape: tuple[int, ...], pictures: Tensor) -> None:
     with pytest.raises(ShapeError):
         measure_of(name)(torch.zeros(shape), pictures)

@@ -205,6 +205,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return request.param
 
 
+@pytest.mark.thinned(2)
 def test_size_count_and_exact_times(kind: Kind, file_of: Callable[[Kind], Path]) -> None:
     path = file_of(kind)
     reader = VideoReader(path)
@@ -223,6 +224,7 @@ def test_size_count_and_exact_times(kind: Kind, file_of: Callable[[Kind], Path])
     assert reader.damaged == [] and reader.notes == []
 
 
+@pytest.mark.thinned(4, first=1)
 def test_colours_are_true(kind: Kind, file_of: Callable[[Kind], Path]) -> None:
     if kind.aspect:
         return  # Scaled on reading: there is no drawn picture to compare with.
@@ -234,6 +236,7 @@ def test_colours_are_true(kind: Kind, file_of: Callable[[Kind], Path]) -> None:
         assert shift <= (1.5 if lossy else 0.5)
 
 
+@pytest.mark.thinned(4)
 def test_frames_by_number_equal_frames_in_order(kind: Kind, file_of: Callable[[Kind], Path]) -> None:
     reader = VideoReader(file_of(kind))
     frames = list(reader)
@@ -246,6 +249,7 @@ def test_frames_by_number_equal_frames_in_order(kind: Kind, file_of: Callable[[K
             np.testing.assert_array_equal(frame.image, frames[frame.index].image)
 
 
+@pytest.mark.thinned(5, first=2)
 def test_probe_knows_sound_and_codec(kind: Kind, file_of: Callable[[Kind], Path]) -> None:
     info = probe(file_of(kind))
     names = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libvpx": "vp8", "mpeg4": "mpeg4"}
@@ -273,6 +277,7 @@ WRITTEN += [(kind, suffix) for kind in KINDS if kind.sound for suffix in (".mov"
 
 
 @pytest.mark.parametrize(("kind", "suffix"), WRITTEN, ids=lambda value: getattr(value, "name", value))
+@pytest.mark.thinned(5)
 def test_written_again_it_is_the_same_film(
     kind: Kind, suffix: str, file_of: Callable[[Kind], Path], tmp_path: Path
 ) -> None:

@@ -64,6 +64,7 @@ def state(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", list(MOVES))
+@pytest.mark.thinned(5, first=4)
 def test_a_journal_that_no_split_wrote_moves_nothing(evil: Path, name: str) -> None:
     moves = {
         old: new.replace("{home}", str(evil.parent / "home")) if isinstance(new, str) else new

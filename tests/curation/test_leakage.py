@@ -134,6 +134,7 @@ def test_nearest_hashes_is_what_a_loop_finds() -> None:
         pytest.param("cg/game_voxel_snow.mp4", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.sweep
 def test_the_default_split_of_a_real_clip_has_none(real_data: Path, clip: str, tmp_path: Path) -> None:
     prepare_frames([real_data / "video" / clip], tmp_path, FramesConfig(every=5, size="96"))
     report = find_leaks(tmp_path)

@@ -61,6 +61,7 @@ def folder(pattern: str, side: str, split: str) -> str:
 
 
 @pytest.mark.parametrize("name", list(LAYOUTS))
+@pytest.mark.thinned(5)
 def test_each_domain_and_split_is_found(tmp_path: Path, name: str) -> None:
     sides: tuple[Domain, ...] = ("a", "b")
     splits: tuple[Split, ...] = ("train", "val", "test")

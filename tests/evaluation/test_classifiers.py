@@ -198,6 +198,7 @@ def test_files_that_are_no_classifier_are_one_line(tmp_path: Path, content: byte
     assert str(error.value).count("\n") == 0 and str(path) in str(error.value)
 
 
+@pytest.mark.sweep
 def test_what_is_wrong_with_classes_is_said_before_anything_is_translated(domains: Path) -> None:
     file, names = squeezenet(domains / "x.pth"), domains / "names.txt"
     names.write_text("cat\ndog\ncow\nhen\npig\n", encoding="utf-8")

@@ -89,6 +89,7 @@ def test_the_right_model_gets_the_best_scores(sides: tuple[Path, Path, Path]) ->
     }  # padded as for translation; neighbours of one size go together
 
 
+@pytest.mark.sweep
 def test_doing_nothing_scores_like_the_input(sides: tuple[Path, Path, Path]) -> None:
     a, b, truth = sides
     scores = evaluate(Same(), a=a, b=b, truth_a2b=truth)
@@ -105,6 +106,7 @@ def test_psnr_of_the_input_by_hand(sides: tuple[Path, Path, Path], tmp_path: Pat
     assert set(scores) == {"psnr_a2b", "psnr_input_a2b", "psnr_reinhard_a2b"}
 
 
+@pytest.mark.sweep
 def test_one_way_model_has_no_cycle(sides: tuple[Path, Path, Path]) -> None:
     scores = evaluate(OneWay(), a=sides[0], b=sides[1])
     assert set(scores) == {"swd_a2b", "swd_input_a2b", "swd_reinhard_a2b", "swd_real_b"}
@@ -167,6 +169,7 @@ def test_scores_become_one_line_of_json(tmp_path: Path) -> None:
     json.loads((tmp_path / "scores.jsonl").read_text().splitlines()[0], parse_constant=pytest.fail)
 
 
+@pytest.mark.sweep
 def test_every_picture_keeps_its_value(sides: tuple[Path, Path, Path]) -> None:
     a, b, truth = sides
     scores = evaluate(Negative(), a=a, b=b, truth_a2b=truth)
@@ -182,6 +185,7 @@ def test_every_picture_keeps_its_value(sides: tuple[Path, Path, Path]) -> None:
     assert row["pictures"][0] == ["test/f0.png", psnr.pictures[0][1]]
 
 
+@pytest.mark.sweep
 def test_features_of_a_network_in_a_file(
     sides: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

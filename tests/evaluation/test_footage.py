@@ -41,6 +41,7 @@ def test_the_right_change_is_nearer_than_the_input_and_keeps_the_structure(
     assert choose(found, ["noise", "darker"])[0] == "darker"
 
 
+@pytest.mark.sweep
 def test_colour_transfer_learns_from_training_frames_as_the_candidates_do(domains: tuple[Path, Path]) -> None:
     a, b = domains
     for_held_out = compare_footage(a, b, {})["reinhard"].distance

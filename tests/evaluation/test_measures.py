@@ -104,6 +104,7 @@ def test_sets_of_features_come_with_all_that_a_number_must_state(
     assert scores["frechet_squeezenet_a2b"].value < scores["frechet_squeezenet_input_a2b"].value
 
 
+@pytest.mark.sweep
 def test_copies_of_training_images_are_found(domains: Path, weights: Path) -> None:
     for index in range(6):  # the test images of A are what training saw of B
         source = domains / "b" / "train" / f"{index % 5}.png"
@@ -113,6 +114,7 @@ def test_copies_of_training_images_are_found(domains: Path, weights: Path) -> No
     assert "5 training images" in scores["nearer_than_real_a2b"].note
 
 
+@pytest.mark.sweep
 def test_each_image_is_computed_once_in_a_study(
     domains: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +252,7 @@ def test_what_cannot_be_measured_is_refused_in_one_line(
         evaluate_request(Same(), request(domains, "fcn", labels=labels))
 
 
+@pytest.mark.sweep
 def test_too_few_images_and_strange_classes(domains: Path, weights: Path) -> None:
     for index in range(1, 6):
         (domains / "b" / "test" / f"{index}.png").unlink()

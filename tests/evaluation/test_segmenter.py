@@ -102,6 +102,7 @@ def write_squares(folder: Path, count: int, seed: int) -> list[Pair]:
     return find_label_pairs(folder / "photos", folder / "labels")
 
 
+@pytest.mark.sweep
 def test_segmenter_learns_and_comes_back_from_its_folder(tmp_path: Path) -> None:
     pairs = write_squares(tmp_path / "data", 10, 0)
     config = SegmenterConfig(size=40, crop=32, steps=30, batch=4, width=4, learning_rate=0.02)

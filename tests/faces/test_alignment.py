@@ -114,6 +114,7 @@ def test_a_smaller_cut_averages() -> None:
 
 @pytest.mark.parametrize("angle", [0.0, 0.3, -1.2])
 @pytest.mark.parametrize("scale", [1.0, 1.7, 0.7])
+@pytest.mark.thinned(3, first=1)
 def test_there_and_back(angle: float, scale: float) -> None:
     frame = soft(240, 320)
     there = turned(angle, scale, 0, 0)

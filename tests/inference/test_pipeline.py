@@ -126,6 +126,7 @@ def test_a_slow_stage_holds_back_those_before_it(slowest: str) -> None:
 @pytest.mark.parametrize("kind", [FailureError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("stage", ["read", "work", "second", "write"])
 @pytest.mark.parametrize("at", [0, 7])
+@pytest.mark.thinned(2, first=1)
 def test_the_first_failure_stops_all_stages_and_surfaces(
     kind: type[BaseException], stage: str, at: int
 ) -> None:

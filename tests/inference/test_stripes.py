@@ -134,6 +134,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
 
 @pytest.mark.parametrize("size", [(13, 9), (8, 11), (20, 16)], ids=str)
 @pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.thinned(3)
 def test_each_kind_of_layer_is_exact(name: str, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     layer = LAYERS[name]().eval()
@@ -181,6 +182,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize(("name", "settings"), VARIANTS, ids=str)
+@pytest.mark.thinned(5)
 def test_every_method_is_exact_in_every_direction_at_odd_sizes(
     name: str, settings: dict[str, object]
 ) -> None:
@@ -253,6 +255,7 @@ def test_bf16_is_as_near_as_bf16_can_be() -> None:
         assert psnr(engine.run(images), whole) >= 35
 
 
+@pytest.mark.sweep
 def test_the_largest_maps_do_not_exist() -> None:
     """Those of the full size behind the first layer and the last upsampling: 1.6 with them."""
     width, edge = 16, 192

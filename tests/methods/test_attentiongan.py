@@ -156,6 +156,7 @@ def test_version_1_weighs_the_game_against_the_cycle(step: int, r: float) -> Non
     [SMALL_V1, {"norm": "batch"}, {"adversarial": "hinge", "upsample": "bilinear"}, {"adversarial": "bce"}],
     ids=["v1", "batch norm", "hinge", "bce"],
 )
+@pytest.mark.thinned(3)
 def test_the_variants_run(settings: dict[str, Any]) -> None:
     method = tiny(**settings)
     before = {name: p.detach().clone() for name, p in method.named_parameters()}

@@ -79,6 +79,7 @@ def test_the_discriminators_step_first_and_each_step_has_its_own_noise() -> None
 
 
 @pytest.mark.parametrize("direction", ["a2b", "b2a"])
+@pytest.mark.thinned(2)
 def test_a_pair_that_it_made_itself_is_translated_into_each_other(direction: Direction) -> None:
     method = tiny(init_gain=3.0)
     method.training_step(drawn(4), Step(1, 1))
@@ -118,6 +119,7 @@ def test_pictures_of_other_sizes_are_brought_to_its_own_and_back() -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"sharing": 0.0}, {"sharing": 1.0, "init": "normal"}], ids=str)
+@pytest.mark.thinned(3)
 def test_with_batch_norm_going_on_equals_never_stopping(settings: dict[str, Any]) -> None:
     """The contract suite does this under instance norm."""
     whole, rest = tiny(**settings), tiny(**settings, width=4)

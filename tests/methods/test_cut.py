@@ -67,6 +67,7 @@ def test_everything_is_there_before_the_first_step() -> None:
     assert {key: value.shape for key, value in method.state_dict().items()} == before
 
 
+@pytest.mark.sweep
 def test_the_contrast_is_the_mean_of_translation_and_identity() -> None:
     method, batch = (
         tiny(adversarial_weight=0.0, num_patches=2000),

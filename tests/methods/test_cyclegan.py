@@ -101,6 +101,7 @@ def test_a_tenth_of_error_on_both_ways_costs_two() -> None:
     ],
     ids=["cycle alone", "GAN alone", "GAN + forward cycle", "GAN + backward cycle", "CycleGAN"],
 )
+@pytest.mark.thinned(3, first=1)
 def test_the_ablations_of_table_4(
     settings: dict[str, float], adversarial: int, forward: int, backward: int
 ) -> None:
@@ -125,6 +126,7 @@ def test_the_ablations_of_table_4(
         ("full", 1, 10, 10),
     ],
 )
+@pytest.mark.thinned(3, first=2)
 def test_the_presets_of_table_4_are_its_five_rows(
     preset: str, adversarial: int, forward: int, backward: int
 ) -> None:
@@ -221,6 +223,7 @@ def test_discriminators_see_pooled_fakes_and_real_pictures_of_their_own_side() -
     ],
     ids=str,
 )
+@pytest.mark.thinned(3)
 def test_the_variants_run(settings: dict[str, Any]) -> None:
     method = tiny(**settings)
     before = {name: p.detach().clone() for name, p in method.named_parameters()}

@@ -30,6 +30,7 @@ def blocks_of(network: nn.Module) -> list[str]:
     return [name for name, layer in network.named_modules() if isinstance(layer, SelfAttention)]
 
 
+@pytest.mark.sweep
 def test_the_parts_of_sagan_are_where_its_settings_put_them() -> None:
     with torch.device("meta"):
         method = CycleGANAttention(CycleGANAttentionConfig())
@@ -54,6 +55,7 @@ def test_the_parts_of_sagan_are_where_its_settings_put_them() -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"spectral_norm": False}, {"self_attention": "none"}], ids=str)
+@pytest.mark.thinned(3)
 def test_with_the_parts_of_sagan_everything_moves_and_a_resumed_run_is_the_same(
     settings: dict[str, Any],
 ) -> None:

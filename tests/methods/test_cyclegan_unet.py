@@ -39,6 +39,7 @@ def test_the_networks_have_the_published_sizes() -> None:
     ],
     ids=str,
 )
+@pytest.mark.thinned(3, first=1)
 def test_the_variants_learn(settings: dict[str, Any]) -> None:
     method = tiny(**settings)
     before = {name: p.detach().clone() for name, p in method.named_parameters()}

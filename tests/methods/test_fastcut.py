@@ -50,6 +50,7 @@ def test_the_networks_and_settings_are_the_papers() -> None:
     assert FastCUT.defaults == {"epochs": 200, "decay_epochs": 50} and FastCUT.directions == ("a2b",)
 
 
+@pytest.mark.sweep
 def test_about_half_of_the_pictures_are_mirrored_before_translation() -> None:
     method, batch = tiny(), drawn(50, edge=16)
     mirrored = 0
@@ -65,6 +66,7 @@ def test_about_half_of_the_pictures_are_mirrored_before_translation() -> None:
 
 
 @pytest.mark.parametrize("chance", [0.0, 1.0])
+@pytest.mark.thinned(2)
 def test_the_contrast_is_that_of_mirrored_back_features(chance: float) -> None:
     method, batch = tiny(adversarial_weight=0.0, num_patches=2000, flip_probability=chance), drawn(2)
     turned = (lambda x: x.flip(3)) if chance else (lambda x: x)

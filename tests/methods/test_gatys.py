@@ -141,6 +141,7 @@ def test_the_result_is_the_best_picture_that_was_seen() -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 19, 20, 21])
+@pytest.mark.thinned(3, first=2)
 def test_evaluations_are_counted_and_not_steps_of_the_optimizer(steps: int) -> None:
     model, calls = gatys(steps=steps), []
     model.features.register_forward_hook(lambda *_: calls.append(1))

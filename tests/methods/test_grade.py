@@ -9,6 +9,7 @@ import torch
 from tests.support.small import drawn, tiny
 
 from reskin.losses.reconstruction import l1
+from reskin.methods import grade
 from reskin.methods.grade import GradeMethod
 from reskin.metrics.structure import structure
 from reskin.networks.bilateral_grid import Grade, bend
@@ -37,37 +38,45 @@ def lit(count: int) -> torch.Tensor:
     return torch.nn.functional.interpolate(small, (64, 64), mode="bilinear") * 1.4 - 0.7
 
 
-def test_the_start_alone_brings_most_of_a_tint_and_of_darkness() -> None:
+@pytest.fixture
+def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The start compares few patches, which takes most of the time of a step."""
+    monkeypatch.setattr(grade, "_FIT_PATCHES", 300)
+
+
+def test_the_start_alone_brings_most_of_a_tint_and_of_darkness(quick_start: None) -> None:
     torch.manual_seed(0)
     off = {"cycle_weight": 0.0, "adversarial_weight": 0.0, "learning_rate": 1e-9}
     tint = torch.tensor([0.1, -0.1, -0.3]).view(3, 1, 1)
-    distances = {}
-    for steps in (0, 12):
-        method = GradeMethod(GradeMethod.Config(width=2, disc_width=2, start_steps=steps, **off))
-        for number in range(1, 13):
-            method.training_step(Batch(lit(4), 0.5 * lit(4) - 0.3 + tint), Step(number, 12))
-        a = lit(8)
+    method = GradeMethod(GradeMethod.Config(width=2, disc_width=2, start_steps=12, **off))
+    a = lit(8)
+
+    def distance() -> float:
         with torch.no_grad():
-            distances[steps] = float(l1(method.translate(a, "a2b"), 0.5 * a - 0.3 + tint))
-    assert distances[12] < 0.4 * distances[0]
+            return float(l1(method.translate(a, "a2b"), 0.5 * a - 0.3 + tint))
+
+    before = distance()
+    for number in range(1, 13):
+        method.training_step(Batch(lit(4), 0.5 * lit(4) - 0.3 + tint), Step(number, 12))
+    assert distance() < 0.4 * before
 
 
-def test_a_start_that_is_interrupted_goes_on_in_the_same_bits() -> None:
+def test_a_start_that_is_interrupted_goes_on_in_the_same_bits(quick_start: None) -> None:
     def trained(stop: int | None) -> dict[str, torch.Tensor]:
         torch.manual_seed(1)
-        method = tiny(GradeMethod)
-        for number in range(1, 7):
+        method = tiny(GradeMethod, start_steps=4)
+        for number in range(1, 6):
             if number == stop:
                 kept, kinds = method.state_dict(), {k: o.state_dict() for k, o in method.optimizers.items()}
-                method = tiny(GradeMethod)
+                method = tiny(GradeMethod, start_steps=4)
                 method.load_state_dict(kept)
                 for name, optimizer in method.optimizers.items():
                     optimizer.load_state_dict(kinds[name])
             torch.manual_seed(number)
-            method.training_step(drawn(), Step(number, 6))
+            method.training_step(drawn(), Step(number, 5))
         return method.state_dict()
 
-    whole, resumed = trained(None), trained(4)
+    whole, resumed = trained(None), trained(3)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 

@@ -259,12 +259,14 @@ def test_each_update_teaches_its_own_networks() -> None:
     [{"predictor": "residual"}, {"predictor": "framewise"}, {"distance": "squared"}, EVERYTHING],
     ids=["residual", "framewise", "squared", "everything"],
 )
+@pytest.mark.thinned(3)
 def test_the_variants_run(settings: dict[str, Any]) -> None:
     losses = tiny(**settings).training_step(drawn_clips(2), Step(1, 1))
     assert all(loss.isfinite() for loss in losses.values())
     assert ("cycle" in losses) == ("cycle_weight" in settings)
 
 
+@pytest.mark.sweep
 def test_frames_of_two_sizes_may_follow_each_other_at_a_batch_of_one() -> None:
     """Uncropped films differ in size, and then the image pool keeps several sizes."""
     method = tiny(pool_size=2)

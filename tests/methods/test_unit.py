@@ -233,6 +233,7 @@ def test_discriminators_learn_first_and_each_step_leaves_the_others_alone() -> N
 
 @pytest.mark.parametrize("adversarial", ["bce", "lsgan"])
 @pytest.mark.parametrize("sharing", ["blocks", "none"])
+@pytest.mark.thinned(2, first=1)
 def test_both_forms_learn_with_all_their_weights(sharing: str, adversarial: str) -> None:
     method = tiny(sharing=sharing, adversarial=adversarial, init="kaiming", features_weight=1.0)
     before = {name: p.detach().clone() for name, p in method.named_parameters()}

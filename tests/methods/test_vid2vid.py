@@ -303,6 +303,7 @@ def test_the_discriminators_judge_the_fakes_of_before_the_update() -> None:
     ],
     ids=["no video", "no picture", "larger"],
 )
+@pytest.mark.thinned(3)
 def test_the_variants_run(settings: dict[str, Any], without: set[str]) -> None:
     method = tiny(**settings)
     method.reference_flow = still

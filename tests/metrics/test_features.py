@@ -55,6 +55,7 @@ def test_lpips_by_hand() -> None:
         lpips(one, two, taps=taps, weights=[torch.ones(3)])
 
 
+@pytest.mark.sweep
 def test_squeezenet_knows_zebras(real_data: Path) -> None:
     """94 of 100 zebra pictures have "zebra" (340) among the first five, says the data's README; here 20."""
     network = read_squeezenet(real_data / "weights" / "squeezenet1_1_caffe_fp16.pth")

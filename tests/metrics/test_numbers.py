@@ -174,6 +174,7 @@ def test_strange_labels_are_refused() -> None:
         matrix.compute()
 
 
+@pytest.mark.sweep
 def test_alexnet_reads_torchvisions_file_and_no_other(tmp_path: Path) -> None:
     network = AlexNet()
     state = network.state_dict() | {"classifier.1.weight": torch.zeros(4096, 9216)}

@@ -58,6 +58,7 @@ def test_sees_texture_on_its_level() -> None:
     assert swd(other, real).mean > 2 * swd(same, real).mean
 
 
+@pytest.mark.sweep
 def test_own_scale_forgives_tint_and_contrast() -> None:
     real = stripes(16, 0)
     tinted = 0.5 * real + torch.tensor([0.2, 0.0, -0.1]).view(1, 3, 1, 1)
@@ -65,6 +66,7 @@ def test_own_scale_forgives_tint_and_contrast() -> None:
     assert swd(tinted, real).mean > 50
 
 
+@pytest.mark.sweep
 def test_own_scale_is_symmetric() -> None:
     a, b = stripes(8, 0), stripes(8, 1, period=4.0)
     assert swd(a, b, own_scale=True).mean == pytest.approx(swd(b, a, own_scale=True).mean, rel=1e-5)
@@ -81,6 +83,7 @@ def test_added_bit_by_bit_equals_all_at_once() -> None:
     assert distance(*whole).mean == pytest.approx(distance(*bits).mean, rel=1e-4)
 
 
+@pytest.mark.sweep
 def test_seed_decides_the_value() -> None:
     a, b = stripes(4, 0), stripes(4, 1, period=4.0)
     assert swd(a, b).levels == swd(a, b).levels

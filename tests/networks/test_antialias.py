@@ -61,6 +61,7 @@ def test_networks_with_blurs_have_as_many_weights_and_outputs() -> None:
 
 
 @pytest.mark.parametrize("layers", range(1, 7))
+@pytest.mark.thinned(3, first=2)
 def test_a_blurring_discriminator_has_as_many_logits_at_any_size(layers: int) -> None:
     with torch.device("meta"):
         plain, blurring = (

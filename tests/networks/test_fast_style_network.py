@@ -29,6 +29,7 @@ def test_the_parameter_counts_are_those_of_the_sheet() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("size", [(8, 8), (32, 36), (128, 128)], ids=str)
+@pytest.mark.thinned(3)
 def test_the_size_stays(settings: dict[str, str], size: tuple[int, int]) -> None:
     painted = fast_style_network(2, 1, **settings)(torch.rand(2, 3, *size) * 255)
     assert painted.shape == (2, 3, *size) and painted.dtype == torch.float32

@@ -38,6 +38,7 @@ def lite_disc(width: int = 32, **settings: str) -> DilatedDiscriminator:
         (lambda: lite_disc(64), 11_157_889),
     ],
 )
+@pytest.mark.thinned(5, first=4)
 def test_parameter_counts(build: Callable[[], nn.Module], wanted: int) -> None:
     with torch.device("meta"):
         assert sum(parameter.numel() for parameter in build().parameters()) == wanted
@@ -53,6 +54,7 @@ def test_how_deep_they_are() -> None:
 
 
 @pytest.mark.parametrize("side", [128, 256, 720])
+@pytest.mark.thinned(3)
 def test_sizes(side: int) -> None:
     with torch.device("meta"):
         images = torch.zeros(1, 3, side, side)

@@ -59,6 +59,7 @@ def test_unet_saves_as_many_tensors_as_published() -> None:
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 @pytest.mark.parametrize("side", [128, 256])
+@pytest.mark.thinned(2, first=1)
 def test_generators_keep_the_size_and_every_weight_learns(norm: str, side: int) -> None:
     for network in (ResnetGenerator(2, 1, norm=norm), UnetGenerator(2, 7 if side == 128 else 8, norm=norm)):
         images = torch.rand(1, 3, side, side) * 2 - 1

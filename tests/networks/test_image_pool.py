@@ -67,6 +67,7 @@ def test_behaves_like_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
         assert numbers(pool.images)[: len(listed)] == listed
 
 
+@pytest.mark.sweep
 def test_half_of_the_pictures_are_exchanged_and_evenly() -> None:
     pool = ImagePool(8)
     pool(numbered(0, 8))

@@ -36,6 +36,7 @@ def laid_out(images: Tensor, order: str) -> Tensor:
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("of_input", ["plain", "channels last"])
 @pytest.mark.parametrize("of_grad", ["plain", "channels last", "reversed"])
+@pytest.mark.thinned(2)
 def test_the_gradient_does_not_depend_on_the_layout(
     dtype: torch.dtype, count: int, of_input: str, of_grad: str
 ) -> None:

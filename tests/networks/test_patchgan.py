@@ -37,6 +37,7 @@ def seen_by_one_logit(network: nn.Module, side: int) -> Tensor:
 
 
 @pytest.mark.parametrize(("layers", "field", "parameters", "at_256", "at_128"), PUBLISHED)
+@pytest.mark.thinned(3, first=2)
 def test_patchgan_is_as_published(layers: int, field: int, parameters: int, at_256: int, at_128: int) -> None:
     with torch.device("meta"):
         network = patch_discriminator(64, layers)
@@ -47,6 +48,7 @@ def test_patchgan_is_as_published(layers: int, field: int, parameters: int, at_2
 
 
 @pytest.mark.parametrize(("layers", "field"), [row[:2] for row in PUBLISHED])
+@pytest.mark.thinned(3)
 def test_one_logit_sees_exactly_its_patch(layers: int, field: int) -> None:
     side = 3 * field if layers < 5 else field + 2**layers * 4
     seen = seen_by_one_logit(patch_discriminator(1, layers, in_channels=1), side)

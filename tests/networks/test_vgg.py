@@ -71,6 +71,7 @@ def caffe_file(kind: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["vgg16", "vgg19"])
 @pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.thinned(2)
 def test_every_layer_equals_that_of_the_index_table(kind: str, pooling: Pooling) -> None:
     sequence = torchvision_sequence(kind, pool=nn.MaxPool2d if pooling == "max" else nn.AvgPool2d)
     names = [name for relu in TABLE[kind] for name in (f"conv{relu[4:]}", relu)]

@@ -147,6 +147,7 @@ def test_the_policy_allows_our_script_alone(finished_run: Path) -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.thinned(3)
 def test_hostile_names_stay_text(tmp_path: Path, finished_run: Path, attack: str) -> None:
     run = tmp_path / "a<b>&'\"c"
     finished_run.rename(run)

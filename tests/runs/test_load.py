@@ -76,6 +76,7 @@ def method_settings(**values: Any) -> dict[str, Any]:
     ],
     ids=str,
 )
+@pytest.mark.thinned(2)
 def test_networks_of_another_size_are_refused_before_they_take_memory(
     tmp_path: Path, values: dict[str, Any], source: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +110,7 @@ WRONG: list[Any] = [None, 5, 1.5, True, "x", [], {}, [None], {"a": None}, [["a2b
 
 @pytest.mark.parametrize("key", ["method", "directions", "settings"])
 @pytest.mark.parametrize("value", WRONG, ids=str)
+@pytest.mark.thinned(3)
 def test_a_value_of_another_type_is_one_line(tmp_path: Path, key: str, value: Any) -> None:
     folder = model_folder(tmp_path, **{key: value})
     with pytest.raises(ReskinError) as error:
@@ -118,6 +120,7 @@ def test_a_value_of_another_type_is_one_line(tmp_path: Path, key: str, value: An
 
 
 @pytest.mark.parametrize("value", WRONG, ids=str)
+@pytest.mark.thinned(5, first=1)
 def test_a_setting_of_another_type_is_one_line(tmp_path: Path, value: Any) -> None:
     for settings in ({"method": value}, {"method": SETTINGS | {"width": value}}):
         folder = model_folder(tmp_path, settings=settings)

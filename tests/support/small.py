@@ -34,6 +34,7 @@ SIZES: dict[str, Any] = {
     "ssim_scales": 1,
     "restarts": 2,
     "inversion_steps": 5,
+    "start_steps": 1,
 }
 """Small values for settings of these names, whichever method has them."""
 

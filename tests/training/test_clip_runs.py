@@ -89,6 +89,7 @@ METHODS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", list(METHODS))
+@pytest.mark.thinned(3)
 def test_resumed_it_ends_in_the_same_bits(
     name: str, clips: dict[str, Any], tmp_path: Path, differences: Callable[[Path, Path], list[str]]
 ) -> None:
@@ -103,6 +104,7 @@ def test_resumed_it_ends_in_the_same_bits(
     assert differences(whole, part) == []
 
 
+@pytest.mark.sweep
 def test_what_only_translates_may_be_changed_in_a_run(clips: dict[str, Any], tmp_path: Path) -> None:
     settings = clips | METHODS["recycle_gan"] | {"steps": 1}
     run = train_run("recycle_gan", out=tmp_path / "run", **settings)

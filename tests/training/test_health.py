@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -95,15 +96,23 @@ def looks(
 
 
 BOTH: tuple[Direction, ...] = ("a2b", "b2a")
-A, TRUTH_OF_A = frames(1, is_game=True)
-B, TRUTH_OF_B = frames(2, is_game=False)
-REAL = Batch(A, B)
+
+
+@functools.cache
+def known() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Frames of A and of B, each with their true translations; drawn once."""
+    return frames(1, is_game=True), frames(2, is_game=False)
+
+
+def real() -> Batch:
+    return Batch(known()[0][0], known()[1][0])
 
 
 def truly(images: Tensor) -> Tensor:
     """The true translation of the drawn frames, either way."""
-    known = ((A, TRUTH_OF_A), (B, TRUTH_OF_B), (TRUTH_OF_A, A), (TRUTH_OF_B, B))
-    return next(truth for shown, truth in known if shown.equal(images))
+    (a, truth_of_a), (b, truth_of_b) = known()
+    known_pairs = ((a, truth_of_a), (b, truth_of_b), (truth_of_a, a), (truth_of_b, b))
+    return next(truth for shown, truth in known_pairs if shown.equal(images))
 
 
 PLANTED: dict[str, Callable[[Tensor], Tensor]] = {
@@ -115,8 +124,9 @@ PLANTED: dict[str, Callable[[Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("kind", PLANTED)
 @pytest.mark.parametrize("directions", [BOTH, ("a2b",)], ids=["both", "one"])
+@pytest.mark.thinned(2)
 def test_planted_pictures_are_found_once(kind: str, directions: tuple[Direction, ...]) -> None:
-    (finding,) = looks(Stub(PLANTED[kind], directions), REAL)
+    (finding,) = looks(Stub(PLANTED[kind], directions), real())
     assert finding.kind == kind and not finding.is_over
     assert finding.step == 1000 + 100 * (PATIENCE - 1)
     assert list(finding.numbers) == ["A → B", "B → A"][: len(directions)]
@@ -124,39 +134,41 @@ def test_planted_pictures_are_found_once(kind: str, directions: tuple[Direction,
 
 
 @pytest.mark.parametrize("there", [lambda x: x * 0, lambda x: x * 0 - 1], ids=["grey", "black"])
+@pytest.mark.thinned(2)
 def test_grey_and_black_are_a_collapse(there: Callable[[Tensor], Tensor]) -> None:
-    assert [finding.kind for finding in looks(Stub(there, BOTH), REAL)] == ["mode_collapse"]
+    assert [finding.kind for finding in looks(Stub(there, BOTH), real())] == ["mode_collapse"]
 
 
 def test_true_translations_raise_nothing() -> None:
-    assert looks(Stub(truly, BOTH), REAL) == []
+    assert looks(Stub(truly, BOTH), real()) == []
 
 
 def test_the_beginning_is_not_judged() -> None:
-    assert looks(Stub(lambda x: x * 0, BOTH), REAL, count=10, first=50) == []  # ends before step 1000
+    assert looks(Stub(lambda x: x * 0, BOTH), real(), count=10, first=50) == []  # ends before step 1000
 
 
+@pytest.mark.sweep
 def test_what_comes_and_goes_is_told_twice() -> None:
     watch, bad, good = monitor(), Stub(PLANTED["inverted"], BOTH), Stub(truly, BOTH)
-    found = looks(bad, REAL, watch=watch) + looks(good, REAL, watch=watch, first=3000)
+    found = looks(bad, real(), watch=watch) + looks(good, real(), watch=watch, first=3000)
     assert [(finding.kind, finding.is_over) for finding in found] == [("inverted", False), ("inverted", True)]
     assert found[1].line == "step 3300: this has passed: colours are inverted."
-    assert looks(bad, REAL, watch=watch, count=PATIENCE - 1, first=5000) == []  # a swing is no news
+    assert looks(bad, real(), watch=watch, count=PATIENCE - 1, first=5000) == []  # a swing is no news
 
 
 def test_each_style_is_judged() -> None:
-    (finding,) = looks(StyledStub(truly, BOTH), REAL)
+    (finding,) = looks(StyledStub(truly, BOTH), real())
     assert finding.kind == "inverted"
     assert list(finding.numbers) == ["A → B (2)", "B → A (2)"]
 
 
 def test_sides_that_are_negatives_of_each_other_are_translated_by_inverting() -> None:
-    assert looks(Stub(lambda x: -x, BOTH), Batch(A, -frames(3, is_game=True)[0])) == []
+    assert looks(Stub(lambda x: -x, BOTH), Batch(real().a, -frames(3, is_game=True)[0])) == []
 
 
 def test_close_sides_may_be_translated_by_little() -> None:
     other = frames(3, is_game=True)[0]
-    pictures = Batch(A, (other * 0.96 - 0.03).clamp(-1, 1))
+    pictures = Batch(real().a, (other * 0.96 - 0.03).clamp(-1, 1))
     assert looks(Stub(lambda x: (x * 0.96 - 0.03).clamp(-1, 1), ("a2b",)), pictures) == []
     assert [finding.kind for finding in looks(Stub(lambda x: x, ("a2b",)), pictures)] == ["copy"]
 
@@ -175,7 +187,7 @@ def test_red_for_blue_is_no_negative() -> None:
 
 
 def test_one_held_out_picture_is_enough_to_look_at() -> None:
-    one = Batch(A[:1], B[:1])
+    one = Batch(real().a[:1], real().b[:1])
     assert [f.kind for f in looks(Stub(PLANTED["inverted"], BOTH), one)] == ["inverted"]
     assert looks(Stub(lambda x: x * 0.8, BOTH), one) == []
 
@@ -370,15 +382,16 @@ def test_a_loss_that_is_not_finite_is_told_with_its_knob_and_forgotten_on_resume
     assert rows_of(tmp_path / "run") == []
 
 
+@pytest.mark.sweep
 def test_what_was_told_is_not_told_again_after_a_resume() -> None:
     watch, bad = monitor(), Stub(PLANTED["copy"], BOTH)
-    told = [finding.to_dict() for finding in looks(bad, REAL, watch=watch)]
+    told = [finding.to_dict() for finding in looks(bad, real(), watch=watch)]
     settings = sort_settings("cyclegan", {"a": "x", "b": "y"})
     again = Health(settings, STEPS, reported=json.loads(json.dumps(told)))
-    assert looks(bad, REAL, watch=again) == []
-    (over,) = looks(Stub(truly, BOTH), REAL, watch=again)
+    assert looks(bad, real(), watch=again) == []
+    (over,) = looks(Stub(truly, BOTH), real(), watch=again)
     assert over.kind == "copy" and over.is_over
-    assert len(looks(bad, REAL, watch=Health(settings, STEPS, reported=[*told, over.to_dict()]))) == 1
+    assert len(looks(bad, real(), watch=Health(settings, STEPS, reported=[*told, over.to_dict()]))) == 1
 
 
 def test_curves_go_on_after_a_resume() -> None:
@@ -389,6 +402,7 @@ def test_curves_go_on_after_a_resume() -> None:
     assert again.unseen == {"total": [(3000, 1.0)]}
 
 
+@pytest.mark.sweep
 def test_held_out_losses_are_logged_and_change_no_bit(
     tiny: dict[str, Any], tmp_path: Path, differences: Differences, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -189,6 +189,7 @@ def rows(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "losses.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.sweep
 def test_minutes_are_turned_into_steps_once(
     tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -413,6 +414,7 @@ def test_grids_show_the_running_mean_which_is_also_what_is_loaded(
     assert np.array_equal(grid[row : row + 32], np.concatenate(list(there), axis=1))
 
 
+@pytest.mark.sweep
 def test_looking_on_changes_nothing(tiny: dict[str, Any], tmp_path: Path) -> None:
     quiet = tiny | {"sample_every": 100, "log_every": 100, "save_every": 100, "keep": 1}
     ends = [

@@ -85,6 +85,7 @@ def test_stopped_twice_it_ends_in_the_same_bits(
     ],
     ids=["bf16", "batch norm", "bf16 with instance norms"],
 )
+@pytest.mark.thinned(2)
 def test_the_same_holds_in_other_settings(
     tiny: dict[str, Any], tmp_path: Path, differences: Differences, method: str, changes: dict[str, Any]
 ) -> None:
@@ -166,6 +167,7 @@ def laid_out(files: dict[str, bytes], run: Path) -> Path:
 
 
 @pytest.mark.parametrize("item", [None, *SPOILT])
+@pytest.mark.thinned(5, first=4)
 def test_each_item_of_the_state_is_needed(
     item: str | None,
     tiny: dict[str, Any],
@@ -186,6 +188,7 @@ def test_each_item_of_the_state_is_needed(
 
 
 @pytest.mark.parametrize("item", ["seed of each step", "position in the data", "schedule"])
+@pytest.mark.thinned(3)
 def test_each_function_of_the_step_is_needed(
     item: str,
     tiny: dict[str, Any],

@@ -173,6 +173,7 @@ def test_the_mask_ends_at_the_jaw_in_bright_and_dark_films(ground: int, skin: in
     assert not np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).any()
 
 
+@pytest.mark.sweep
 def test_a_stopped_film_goes_on_and_ends_the_same(tmp_path: Path, detector: RedDetector) -> None:
     source = film(tmp_path / "in.mp4", walking(40) + [[]] * 20 + walking(80) + [[]] * 20)
     options = replace(FACES, steady=0.8, has_bars=True, encoding=Encoding())
@@ -185,6 +186,7 @@ def test_a_stopped_film_goes_on_and_ends_the_same(tmp_path: Path, detector: RedD
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
+@pytest.mark.sweep
 def test_a_search_that_was_stopped_goes_on_at_a_shot(
     tmp_path: Path, detector: RedDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

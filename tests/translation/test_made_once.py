@@ -147,6 +147,7 @@ COMMANDS: dict[str, Callable[[Path], list[object]]] = {
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
+@pytest.mark.thinned(4)
 def test_every_command_of_few_files_goes_on_behind_its_last_one(kept: Kept, name: str) -> None:
     words = [str(word) for word in COMMANDS[name](kept.base)]
     kept.renew()
@@ -173,6 +174,7 @@ def test_another_source_is_another_command(kept: Kept) -> None:
     assert main(list(words)) == 2
 
 
+@pytest.mark.sweep
 def test_a_damaged_film_is_still_said_to_be_damaged(kept: Kept, capsys: pytest.CaptureFixture[str]) -> None:
     kept.renew()
     content = bytearray((kept.base / "film.mp4").read_bytes())

@@ -69,6 +69,7 @@ def changed(source: Path, out: Path, first: int = 0) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["video", "compressed", "folder"])
+@pytest.mark.thinned(3)
 def test_each_frame_has_its_mask(tmp_path: Path, negative: Negative, kind: str) -> None:
     source = film(tmp_path / "in.mkv")
     if kind == "folder":
@@ -96,6 +97,7 @@ def test_a_picture_is_the_mask_of_all_frames(tmp_path: Path, negative: Negative)
 
 
 @pytest.mark.parametrize("masks", [range(30), range(8, 20)], ids=["whole", "part"])
+@pytest.mark.thinned(2)
 def test_a_part_takes_the_masks_of_the_film_or_its_own(
     tmp_path: Path, negative: Negative, masks: range
 ) -> None:
@@ -119,6 +121,7 @@ def test_a_part_takes_the_masks_of_the_film_or_its_own(
         (30, (128, 96), "has 128x96 px"),
     ],
 )
+@pytest.mark.thinned(3, first=2)
 def test_another_length_or_size_is_one_line_before_work(
     tmp_path: Path, negative: Negative, frames: int, size: tuple[int, int], says: str
 ) -> None:
@@ -155,6 +158,7 @@ def test_a_folder_of_another_length_or_size(tmp_path: Path, negative: Negative) 
         )
 
 
+@pytest.mark.sweep
 def test_a_stopped_film_goes_on_with_its_masks_and_starts_anew_with_others(tmp_path: Path) -> None:
     source = film(tmp_path / "in.mkv", 53)
     mask = mask_folder(tmp_path / "masks", range(53))

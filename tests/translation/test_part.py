@@ -47,6 +47,7 @@ def bar_at(image: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.thinned(2)
 def test_a_preview_holds_its_frames_and_its_sound(
     tmp_path: Path, drawn: Path, negative: Translator, suffix: str
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_preview_at_the_end_holds_what_is_left(tmp_path: Path, drawn: Path, ne
     assert translate_video(negative, drawn, tmp_path / "out.mp4", "a2b", film=film).frames == 5
 
 
+@pytest.mark.sweep
 def test_a_preview_from_the_start_equals_the_start_of_the_film(
     tmp_path: Path, drawn: Path, negative: Translator
 ) -> None:
@@ -113,6 +115,7 @@ def test_what_the_film_does_not_hold_is_refused(
     assert raised.value.exit_code == 2 and not any(tmp_path.iterdir())
 
 
+@pytest.mark.sweep
 def test_a_model_of_a_larger_scale_is_refused(tmp_path: Path, drawn: Path, negative: Translator) -> None:
     negative.trained_edge = 256
     with pytest.raises(SettingsError, match=r"learnt at 256 px.*is 48 px\. Give --work-size full"):

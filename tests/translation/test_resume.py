@@ -142,6 +142,7 @@ def leftovers(folder: Path) -> list[str]:
         ),
     ],
 )
+@pytest.mark.thinned(4)
 def test_what_was_stopped_equals_what_was_not(
     tmp_path: Path, drawn: Path, model: type[Restless], film: FilmOptions, whole: int
 ) -> None:
@@ -159,6 +160,7 @@ def test_what_was_stopped_equals_what_was_not(
     assert seen[0].done == done and seen[-1].done == made.frames
 
 
+@pytest.mark.sweep
 def test_other_settings_start_anew(tmp_path: Path, drawn: Path) -> None:
     out = tmp_path / "out.mp4"
     stopped_after(2, Restless(), drawn, out)
@@ -173,6 +175,7 @@ def test_other_settings_start_anew(tmp_path: Path, drawn: Path) -> None:
     assert model.count == FRAMES and leftovers(tmp_path) == ["other.mp4", "out.mp4"]
 
 
+@pytest.mark.sweep
 def test_a_damaged_segment_is_done_again(tmp_path: Path, drawn: Path, undisturbed: bytes) -> None:
     out = tmp_path / "out.mp4"
     stopped_after(2, Restless(), drawn, out)
@@ -183,6 +186,7 @@ def test_a_damaged_segment_is_done_again(tmp_path: Path, drawn: Path, undisturbe
     assert again.count == FRAMES - 20 and out.read_bytes() == undisturbed
 
 
+@pytest.mark.sweep
 def test_two_at_once_are_refused(tmp_path: Path, drawn: Path) -> None:
     stopped_after(2, Restless(), drawn, tmp_path / "out.mp4")
     (folder,) = tmp_path.glob(".reskin-film-*")
@@ -196,6 +200,7 @@ def test_two_at_once_are_refused(tmp_path: Path, drawn: Path) -> None:
     ("codec", "suffix"),
     [("hevc", ".mp4"), ("vp9", ".webm"), ("prores", ".mov"), ("ffv1", ".mkv"), ("h264", ".mkv")],
 )
+@pytest.mark.thinned(5, first=1)
 def test_segments_of_every_codec_are_one_film(tmp_path: Path, drawn: Path, codec: Codec, suffix: str) -> None:
     import av
 
@@ -241,6 +246,7 @@ clips.translate_video(Restless(), {source!r}, {out!r}, "a2b", film=clips.FilmOpt
         ),
     ],
 )
+@pytest.mark.sweep
 def test_a_killed_process_loses_no_whole_segment(
     tmp_path: Path, drawn: Path, undisturbed: bytes, when: str, number: int
 ) -> None:

@@ -55,6 +55,7 @@ def test_a_moving_film_is_followed() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 50), (9, 60), (12, 40), (17, 400), (31, 1500), (40, 6)])
+@pytest.mark.thinned(3)
 def test_frames_of_any_size_are_followed(size: tuple[int, int]) -> None:
     """Frames this small or flat ended the process, or gave a flow that is no number."""
     film, stabiliser = textured(0, *size), Stabiliser()

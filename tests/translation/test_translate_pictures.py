@@ -28,6 +28,7 @@ def noise(height: int, width: int, channels: int = 3) -> np.ndarray:
 
 
 @pytest.mark.parametrize("height", SIDES)
+@pytest.mark.thinned(5, first=2)
 def test_every_size_comes_back_and_every_pixel_at_its_place(negative: Translator, height: int) -> None:
     for width in SIDES:
         image = noise(height, width)

@@ -167,6 +167,7 @@ class FailsAt(Translator):
 @pytest.mark.parametrize(
     "error", [NotFiniteError("broken"), KeyboardInterrupt(), RuntimeError("ours"), SystemExit(1)]
 )
+@pytest.mark.thinned(3, first=2)
 def test_a_failure_of_the_model_leaves_nothing(tmp_path: Path, drawn: Path, error: BaseException) -> None:
     threads = threading.active_count()
     with pytest.raises(type(error)) as raised:
@@ -266,10 +267,12 @@ def test_a_film_with_sound(tmp_path: Path, real_data: Path, negative: Translator
     assert sound_packets(tmp_path / "out.mp4") == sound_packets(source)
 
 
+@pytest.mark.sweep
 def test_frames_that_were_dropped_stay_dropped(tmp_path: Path, real_data: Path, negative: Translator) -> None:
     same_as_source(negative, real_data / "video/odd/vfr_dropped_frames.mp4", tmp_path / "out.mp4")
 
 
+@pytest.mark.sweep
 def test_a_turned_phone_clip_is_upright(tmp_path: Path, real_data: Path, negative: Translator) -> None:
     source = real_data / "video/odd/rotated_90_phone_audio.mov"
     same_as_source(negative, source, tmp_path / "out.mov")
@@ -281,6 +284,7 @@ def test_a_turned_phone_clip_is_upright(tmp_path: Path, real_data: Path, negativ
 @pytest.mark.parametrize(
     "name", [pytest.param("corrupt_stream.mp4", marks=pytest.mark.slow), "truncated_midway.mp4"]
 )
+@pytest.mark.sweep
 def test_what_is_sound_in_a_damaged_file_is_translated(
     tmp_path: Path, real_data: Path, negative: Translator, name: str
 ) -> None:

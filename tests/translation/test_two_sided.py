@@ -38,6 +38,7 @@ def through(averaging: TwoSided, given: list[Frames]) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("sizes", [[1] * 9, [4, 4, 1], [9], [2, 7]])
+@pytest.mark.thinned(4)
 def test_how_frames_are_grouped_changes_nothing(sizes: list[int]) -> None:
     films = moving(9)
     one = through(TwoSided(lambda number: 0), groups(films, [3, 3, 3]))

@@ -55,6 +55,7 @@ def film(path: Path, codec: str, form: str, *, opaque: bool = False) -> Path:
 
 @pytest.mark.parametrize(("codec", "form", "suffix"), SOURCES)
 @pytest.mark.parametrize("target", [".webm", ".mov", ".mkv"])
+@pytest.mark.thinned(3)
 def test_it_is_kept(codec: str, form: str, suffix: str, target: str, tmp_path: Path) -> None:
     source, out = film(tmp_path / f"in{suffix}", codec, form), tmp_path / f"out{target}"
     result = translate_video(Identity(), source, out, "a2b", film=AS_IT_IS)
@@ -74,6 +75,7 @@ def test_it_is_kept(codec: str, form: str, suffix: str, target: str, tmp_path: P
 
 
 @pytest.mark.parametrize(("codec", "form", "suffix"), SOURCES)
+@pytest.mark.thinned(3)
 def test_where_the_file_cannot_it_lies_on_white(codec: str, form: str, suffix: str, tmp_path: Path) -> None:
     source, out = film(tmp_path / f"in{suffix}", codec, form), tmp_path / "out.mp4"
     result = translate_video(Identity(), source, out, "a2b", film=AS_IT_IS)
@@ -85,6 +87,7 @@ def test_where_the_file_cannot_it_lies_on_white(codec: str, form: str, suffix: s
 
 
 @pytest.mark.parametrize(("codec", "form", "suffix"), SOURCES)
+@pytest.mark.thinned(3, first=1)
 def test_an_opaque_film_is_an_ordinary_one(codec: str, form: str, suffix: str, tmp_path: Path) -> None:
     source, out = film(tmp_path / f"in{suffix}", codec, form, opaque=True), tmp_path / "out.mkv"
     result = translate_video(Identity(), source, out, "a2b", film=AS_IT_IS)

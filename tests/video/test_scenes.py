@@ -81,6 +81,7 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         find_shots(clip)
 
 
+@pytest.mark.sweep
 def test_real_films(real_data: Path) -> None:
     """Cuts that a person saw on a contact sheet: hard ones, and two scenes that go through black."""
     films = real_data / "video"

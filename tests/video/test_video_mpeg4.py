@@ -107,6 +107,7 @@ def number_of(image: np.ndarray) -> int:
 
 @pytest.mark.parametrize("b_pictures", [1, 2])
 @pytest.mark.parametrize("suffix", [".avi", ".mkv"])
+@pytest.mark.thinned(2)
 def test_packed_pictures_are_read_in_order(b_pictures: int, suffix: str, tmp_path: Path) -> None:
     packets = packed(b_pictures)
     assert any(data.count(VOP) == 2 for data, _ in packets)

@@ -46,6 +46,7 @@ FAST = {
 @pytest.mark.parametrize(
     "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in CLIPS]
 )
+@pytest.mark.sweep
 def test_a_sound_clip_gives_every_frame(name: str, real_data: Path) -> None:
     reader = VideoReader(real_data / "video" / name)
     count, width, height, rotation = CLIPS[name]
@@ -76,6 +77,7 @@ def test_e01_a_file_cut_short_gives_what_is_sound(real_data: Path) -> None:
     assert all(np.array_equal(a.image, b.image) for a, b in zip(frames, again, strict=True))
 
 
+@pytest.mark.sweep
 def test_e01_a_damaged_stream_is_listed(real_data: Path) -> None:
     reader = VideoReader(real_data / "video/odd/corrupt_stream.mp4")
     frames = list(reader)
@@ -116,6 +118,7 @@ def stamped_packets(path: Path) -> list[tuple[Fraction, bytes]]:
         pytest.param("cg/film_sintel_cliff_audio.mp4", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.sweep
 def test_e06_frames_times_and_sound_packets_survive(name: str, real_data: Path, tmp_path: Path) -> None:
     source = real_data / "video" / name
     reader = VideoReader(source)

@@ -99,6 +99,7 @@ SOUNDS = [
 
 @pytest.mark.parametrize(("codec", "suffix", "rate", "layout", "new_rate", "channels"), SOUNDS)
 @pytest.mark.parametrize("target", [".mp4", ".webm"])
+@pytest.mark.thinned(2)
 def test_sound_without_layout_or_at_odd_rates_is_kept(
     codec: str,
     suffix: str,
@@ -148,6 +149,7 @@ def loudest(path: Path) -> str:
     [(122, "5.1", 4), (124, "5.1", 0), (127, "7.1", 0), (128, "7.1", 2)],
     ids=["L_R_Ls_Rs_C_LFE", "C_L_R_Ls_Rs_LFE", "C_Lc_Rc_L_R_Ls_Rs_LFE", "L_R_C_LFE_Ls_Rs_Rls_Rrs"],
 )
+@pytest.mark.thinned(4, first=1)
 def test_speakers_in_an_order_of_the_files_own_stay_where_they_are(
     tag: int, layout: str, centre: int, tmp_path: Path
 ) -> None:
@@ -256,6 +258,7 @@ def labelled(path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+@pytest.mark.thinned(3)
 def test_languages_titles_flags_and_chapters_are_kept_or_named(suffix: str, tmp_path: Path) -> None:
     source, out = tmp_path / "source.mkv", tmp_path / f"out{suffix}"
     labelled(source)
@@ -336,6 +339,7 @@ def test_a_late_clock_is_set_to_zero_for_all_tracks(late: int, tmp_path: Path) -
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
 @pytest.mark.parametrize("lengths", [[1000, 1000, 20_000], [40], [40, 40, 40], [3000]])
+@pytest.mark.thinned(3, first=1)
 def test_the_last_picture_stays_as_long_as_in_the_source(
     suffix: str, lengths: list[int], tmp_path: Path
 ) -> None:
@@ -377,6 +381,7 @@ def test_the_last_picture_stays_as_long_as_in_the_source(
         ("ffv1", ".mkv"),
     ],
 )
+@pytest.mark.thinned(3, first=2)
 def test_every_codec_keeps_frames_and_times(codec: Any, suffix: str, tmp_path: Path) -> None:
     path, count = tmp_path / f"out{suffix}", 12
     rows, columns = np.mgrid[:64, :96]

@@ -136,6 +136,7 @@ def test_negative_times_move_everything(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "aac"), (".mkv", "aac"), (".webm", "opus")])
 @pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.thinned(2, first=1)
 def test_sound_from_memory(suffix: str, codec: str, channels: int, tmp_path: Path) -> None:
     rate = 44100
     click = np.zeros((rate, channels), np.float32)
@@ -210,6 +211,7 @@ for limit in (5000, size - 200):  # While frames are encoded, and while the file
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
+@pytest.mark.sweep
 def test_a_full_disk_is_a_storage_error_and_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "a.mp4")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -230,6 +232,7 @@ def test_a_folder_in_the_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.sweep
 def test_m5_a_killed_writer_leaves_no_file_at_the_name(tmp_path: Path) -> None:
     code = f"""
 import numpy as np

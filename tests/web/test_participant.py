@@ -125,6 +125,7 @@ ROUTES = ["/s/{invite}", "/s/{invite}/state", "/s/{invite}/stimuli/{name}", "/st
 POSTS = ["/s/{invite}/begin", "/s/{invite}/answers", "/s/{invite}/withdraw"]
 
 
+@pytest.mark.sweep
 def test_requests_that_are_not_ours_change_and_read_nothing(client: TestClient, study: Study) -> None:
     invite = study.store.invite(4)[0]
     state = begin(client, invite)
@@ -166,12 +167,14 @@ def test_requests_that_are_not_ours_change_and_read_nothing(client: TestClient, 
 @pytest.mark.parametrize(
     "path", ["/", "/s", "/s/nobody", "/static/app.py", "/static/..%2fapp.py", "/runs", "/s/a/b/c"]
 )
+@pytest.mark.thinned(3)
 def test_everything_else_is_not_there(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404 and answer.text == "There is nothing here."
 
 
 @pytest.mark.parametrize("body", ["", "[1]", "null", '"x"', "{", "[" * 100_000, '{"trial": 1e999}'])
+@pytest.mark.thinned(3, first=1)
 def test_bodies_that_are_no_answers_are_refused(client: TestClient, study: Study, body: str) -> None:
     invite = study.store.invite(4)[0]
     begin(client, invite)

@@ -127,6 +127,7 @@ def test_answers_come_exactly_once_through_kills(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.sweep
 def test_what_cannot_be_served_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_study(tmp_path)
     folder = str(tmp_path / "study")

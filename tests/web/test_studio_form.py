@@ -51,6 +51,7 @@ def outcome(name: str, words: list[str]) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize("name", trained_names())
+@pytest.mark.thinned(5)
 def test_random_settings_arrive(name: str) -> None:
     chance, known = random.Random(name), json.loads(json.dumps(facts(name)))
     arrived = 0
@@ -76,6 +77,7 @@ def test_random_settings_arrive(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", trained_names())
+@pytest.mark.thinned(5, first=1)
 def test_few_settings_are_unfolded(name: str) -> None:
     every = fields(facts(name))
     assert 6 <= sum(one.is_basic for one in every) <= 12
@@ -97,6 +99,7 @@ def test_few_settings_are_unfolded(name: str) -> None:
     ],
     ids=str,
 )
+@pytest.mark.thinned(3, first=1)
 def test_words_of_single_values(given: dict[str, str], words: list[str]) -> None:
     assert setting_words(facts("cyclegan"), "", given) == words
 
@@ -113,6 +116,7 @@ def test_words_of_single_values(given: dict[str, str], words: list[str]) -> None
     ],
     ids=str,
 )
+@pytest.mark.thinned(3)
 def test_values_that_are_none(given: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
         setting_words(facts("cyclegan"), "", given)

@@ -126,6 +126,7 @@ def forged_pages(full: Case, right: str) -> Iterator[Sent]:
             yield "GET", path, headers, right, {403}
 
 
+@pytest.mark.sweep
 def test_no_forged_request_is_let_through(full: Case) -> None:
     stranger = TestClient(full.app, base_url=BASE, raise_server_exceptions=False)
     right = signed(full.sessions, time.time())
@@ -177,6 +178,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
+@pytest.mark.thinned(3)
 def test_bodies_that_say_nothing_are_refused(full: Case, body: str) -> None:
     for path in ("/api/commands", "/api/plan", "/api/jobs", "/api/queue"):
         answer = full.client.post(path, headers=JSON, content=body)
@@ -214,6 +216,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.thinned(4)
 def test_no_hostile_text_becomes_a_folder_or_a_setting(full: Case, text: str) -> None:
     sent = [full.form(name=text), full.form(a=text), full.form(method=text), full.form(preset=text or "x")]
     for values in (*sent, full.form(settings={text: "1"})):

@@ -113,6 +113,7 @@ def test_curves_follow_lines_and_files_that_are_replaced(tmp_path: Path) -> None
     assert follows.read("", 10)["training"] == {}
 
 
+@pytest.mark.sweep
 def test_thinned_curves_keep_their_extremes_and_are_small(tmp_path: Path) -> None:
     path = tmp_path / "losses.jsonl"
     rows = [{"step": n, "losses": {f"loss{k}": 0.123456789 + n for k in range(8)}} for n in range(1, 20_001)]

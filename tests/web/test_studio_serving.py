@@ -39,6 +39,7 @@ def log_in(link: str) -> int:
         return int(answer.status)
 
 
+@pytest.mark.sweep
 def test_two_studios_on_one_folder_are_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

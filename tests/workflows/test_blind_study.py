@@ -112,6 +112,7 @@ def test_a_picture_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     assert isinstance(caught.value, DataError | SettingsError) or "p03.png" in str(caught.value)
 
 
+@pytest.mark.sweep
 def test_the_plan_says_what_a_design_finds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_study(tmp_path)
     assert main(["study", "plan", str(tmp_path / "study"), "--difference", "20"]) == 0

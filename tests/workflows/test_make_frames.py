@@ -55,6 +55,7 @@ def test_black_frames_are_neither_learnt_from_nor_held_out(
     assert said == ["frames    A: 29 of 70 are black or of one colour, as in fades and titles, and left out"]
 
 
+@pytest.mark.sweep
 def test_once_more_it_changes_nothing(tmp_path: Path) -> None:
     out = prepared(tmp_path, BLACK_AT_THE_ENDS)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
@@ -65,6 +66,7 @@ def test_once_more_it_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("levels", "said"), [([0.0] * 8, "all 8"), ([0.05] * 30 + [1.0] * 10, "30 are nearly black")]
 )
+@pytest.mark.thinned(2)
 def test_a_film_that_is_dark_throughout_is_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, levels: list[float], said: str
 ) -> None:

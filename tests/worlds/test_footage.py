@@ -20,6 +20,7 @@ def same(one: WorldFrame, two: WorldFrame) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(two, name)) for name in arrays)
 
 
+@pytest.mark.sweep
 def test_a_frame_does_not_depend_on_what_was_drawn_before() -> None:
     straight, jumping = (Footage("film", seed=4, frames=13, size=(48, 32), scene_frames=4) for _ in range(2))
     in_order = list(straight)
@@ -48,6 +49,7 @@ def test_other_seeds_and_other_scenes_are_other_places() -> None:
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (160, 90), (40, 300), (1024, 32)])
+@pytest.mark.thinned(4)
 def test_shapes_and_types_at_many_sizes(size: tuple[int, int]) -> None:
     frame = Footage("film", seed=1, frames=2, size=size).frame(0)
     width, height = size
@@ -60,6 +62,7 @@ def test_shapes_and_types_at_many_sizes(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 32), (32, 96)])
+@pytest.mark.thinned(3)
 def test_scenery_fills_the_frame_all_through_a_scene(size: tuple[int, int]) -> None:
     """Where no piece lies the canvas is black; no painted surface of the game is that dark."""
     for seed in range(2):
@@ -78,6 +81,7 @@ def test_largest_size() -> None:
     assert frame.image.min(axis=2).max() > 200
 
 
+@pytest.mark.sweep
 def test_every_scene_shows_every_class_in_a_similar_share() -> None:
     shares = []
     for seed in range(8):
@@ -93,6 +97,7 @@ def test_every_scene_shows_every_class_in_a_similar_share() -> None:
     assert (np.mean(shares, axis=0) > 0).all()
 
 
+@pytest.mark.sweep
 def test_each_class_has_its_own_colour_in_each_look() -> None:
     views = [Footage("game", seed=seed, frames=1, size=(96, 96)).frame(0) for seed in range(6)]
     labels = np.stack([view.labels for view in views])

@@ -45,6 +45,7 @@ def test_the_film_is_what_it_was_before_there_were_seasons() -> None:
     assert np.array_equal(colour_table("film"), colour_table("film", "autumn"))
 
 
+@pytest.mark.sweep
 def test_the_game_has_no_seasons() -> None:
     plain = Footage("game", seed=3, frames=1, size=(48, 48)).frame(0)
     for season in SEASONS:
@@ -70,6 +71,7 @@ def known_in(look: Literal["game", "film"]) -> Mapping[Season, np.ndarray]:
 
 
 @pytest.mark.parametrize("season", SEASONS)
+@pytest.mark.thinned(4, first=2)
 def test_the_truth_in_a_season_is_what_the_film_of_that_season_shows(season: Season) -> None:
     film = Footage("film", seed=2, frames=40, size=(64, 48), seasons=(season,)).frame(37)
     game = plain_game().frame(37)
@@ -81,6 +83,7 @@ def test_the_truth_in_a_season_is_what_the_film_of_that_season_shows(season: Sea
     assert np.array_equal(film.labels, game.labels) and np.array_equal(film.flow, game.flow)
 
 
+@pytest.mark.sweep
 def test_seasons_take_turns_scene_by_scene() -> None:
     footage = Footage("film", seed=1, frames=10, size=(32, 32), scene_frames=2, seasons=SEASONS)
     frames = list(footage)
@@ -91,6 +94,7 @@ def test_seasons_take_turns_scene_by_scene() -> None:
         assert np.array_equal(footage.in_seasons(index)[frames[index].season], frames[index].image)
 
 
+@pytest.mark.sweep
 def test_seasons_are_clearly_different_and_change_colours_alone() -> None:
     for seed in range(3):
         known = truths(seed, index=20)
@@ -106,6 +110,7 @@ def test_seasons_are_clearly_different_and_change_colours_alone() -> None:
 
 
 @pytest.mark.parametrize("season", SEASONS)
+@pytest.mark.thinned(4, first=1)
 def test_each_class_has_its_own_colour_in_each_season(season: Season) -> None:
     shown = [Footage("game", seed=seed, frames=1, size=(96, 96), seasons=(season,)) for seed in range(4)]
     views = [footage.frame(0) for footage in shown]

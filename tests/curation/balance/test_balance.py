@@ -168,6 +168,7 @@ def test_a_column_of_a_table_is_read_by_path_or_name(tmp_path: Path) -> None:
         ("file,people\np000.png,1\np001.png,nan\n", "'nan' is no number"),
     ],
 )
+@pytest.mark.thinned(3, first=1)
 def test_a_wrong_table_is_refused(tmp_path: Path, content: str, problem: str) -> None:
     put(tmp_path / "set", [0, 0])
     table = tmp_path / "people.csv"

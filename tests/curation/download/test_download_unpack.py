@@ -39,6 +39,7 @@ def nothing_outside(folder: Path) -> bool:
     ],
 )
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
+@pytest.mark.thinned(2)
 def test_paths_that_lead_elsewhere(name: str, pack: object, tmp_path: Path) -> None:
     name = name if name.endswith(".png") else f"{name}.png"
     archive = write(tmp_path, pack({"toy/trainA/1.png": picture(1), name: picture(2)}))  # type: ignore[operator]
@@ -74,6 +75,7 @@ def test_names_that_fall_together_on_some_disks(pair: tuple[str, str], tmp_path:
         unpack_pictures(archive, tmp_path / "out")
 
 
+@pytest.mark.sweep
 def test_bombs(tmp_path: Path) -> None:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as opened:

@@ -71,6 +71,7 @@ def test_no_flipped_bit_goes_unnoticed(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", list(PACK))
+@pytest.mark.thinned(3)
 def test_no_cut_goes_unnoticed(tmp_path: Path, kind: str) -> None:
     plain = plain_tar(3)
     ends = len(plain.rstrip(b"\0"))
@@ -104,6 +105,7 @@ def extended(body: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
     ],
     ids=lambda body: f"{len(body)} {body[:12]!r}",
 )
+@pytest.mark.thinned(3, first=1)
 def test_hostile_headers_are_refused_at_once(tmp_path: Path, kind: bytes, body: bytes) -> None:
     before = time.process_time()
     refused(tmp_path, gzip.compress(extended(body, kind) + plain_tar(1)))
@@ -114,6 +116,7 @@ def test_long_names_are_bounded_too(tmp_path: Path) -> None:
     refused(tmp_path, gzip.compress(extended(b"n" * 10_000_000, tarfile.GNUTYPE_LONGNAME) + plain_tar(1)))
 
 
+@pytest.mark.sweep
 def test_what_swells_or_follows_is_refused(tmp_path: Path) -> None:
     assert "behind its end mark" in refused(tmp_path, plain_tar(1) + b"more")
     assert "swells" in refused(tmp_path, bz2.compress(plain_tar(1) + bytes(3 << 25)))

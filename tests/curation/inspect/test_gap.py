@@ -140,6 +140,7 @@ def test_a_side_that_is_left_out_altogether(make: Make, looks: Looks) -> None:
         ("summer2winter_yosemite", 0.55, 1.0),
     ],
 )
+@pytest.mark.sweep
 def test_real_sides_lie_apart_and_halves_of_one_do_not(
     real_data: Path, name: str, low: float, high: float
 ) -> None:

@@ -48,6 +48,7 @@ def test_clips_are_consecutive_and_within_a_shot(film: Path, tmp_path: Path) -> 
     assert found == [[frame.file for frame in clip] for clip in clips]
 
 
+@pytest.mark.sweep
 def test_clips_are_not_parted_by_a_split(film: Path, tmp_path: Path) -> None:
     manifest = prepare_clips([film], tmp_path, config(length=4, stride=1, ratio="4:1"))
     used: dict[str, set[int]] = {"train": set(), "test": set()}

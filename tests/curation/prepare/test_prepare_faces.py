@@ -125,6 +125,7 @@ def test_every_crop_goes_back_into_its_frame(clips: list[Path], tmp_path: Path) 
         assert np.abs(back.astype(int) - frame).max() < 60  # only at the sharp edges of the drawing
 
 
+@pytest.mark.sweep
 def test_shots_are_known_and_limits_hold(clips: list[Path], tmp_path: Path) -> None:
     manifest = prepare_faces(clips, tmp_path, config(per_shot=5, split="none"))
     count = Counter((frame.source, frame.shot) for frame in manifest.frames)
@@ -137,6 +138,7 @@ def test_shots_are_known_and_limits_hold(clips: list[Path], tmp_path: Path) -> N
     assert set(Counter((f.source, f.crop and f.crop.track) for f in fewer.frames).values()) == {2}
 
 
+@pytest.mark.sweep
 def test_one_or_all(tmp_path: Path) -> None:
     clip = film(tmp_path / "v.mp4", [[(40.0, 60.0, 30), (110.0, 60.0, 40)]] * 12)
     one = prepare_faces([clip], tmp_path / "one", config(split="none"))
@@ -172,6 +174,7 @@ def test_bars_are_not_part_of_a_face(tmp_path: Path) -> None:
         assert not back[:32].any() and not back[128:].any() and back[100:120].any()
 
 
+@pytest.mark.sweep
 def test_same_input_same_bytes_and_a_second_run_does_nothing(
     clips: list[Path], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +228,7 @@ def test_a_bad_source_does_not_stop_the_others(clips: list[Path], tmp_path: Path
         prepare_faces([], tmp_path / "no", config())
 
 
+@pytest.mark.sweep
 def test_a_damaged_video_gives_what_is_sound(tmp_path: Path) -> None:
     clip = film(tmp_path / "d.mp4", walk(60))
     data = bytearray(clip.read_bytes())
@@ -246,6 +250,7 @@ def test_no_face_says_what_there_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop_after", [0, 5, 20])
+@pytest.mark.thinned(3, first=1)
 def test_stopping_and_going_on_ends_the_same(
     clips: list[Path], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
 ) -> None:
@@ -284,6 +289,7 @@ faces.prepare_faces([Path(p) for p in sys.argv[3:]], Path(sys.argv[2]), config, 
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.sweep
 def test_killed_at_random_moments(clips: list[Path], whole: Path, tmp_path: Path, kills: int) -> None:
     wanted = everything(whole)
     rng = random.Random(kills)
@@ -300,6 +306,7 @@ def test_killed_at_random_moments(clips: list[Path], whole: Path, tmp_path: Path
         assert everything(out) == wanted
 
 
+@pytest.mark.sweep
 def test_progress_is_told_in_stages(clips: list[Path], tmp_path: Path) -> None:
     said = Reports()
     manifest = prepare_faces(clips, tmp_path, config(every=2), report=said)
@@ -355,6 +362,7 @@ def test_choice_is_spread_over_videos_and_time() -> None:
 
 
 @pytest.mark.parametrize("split", ["block", "shot", "source"])
+@pytest.mark.thinned(3)
 def test_splits_do_not_part_neighbours(split: str) -> None:
     videos = [[face(i) for i in range(600)] for _ in range(12)]
     choices = choose(videos, parse(FacesConfig, {"count": 600, "split": split}))
@@ -402,6 +410,7 @@ def test_manifest_holds_no_path_of_this_machine(clips: list[Path], whole: Path) 
     assert str(whole) not in text and str(clips[0].parent) not in text
 
 
+@pytest.mark.sweep
 def test_what_lies_beyond_the_frame_is_filled_and_the_share_is_kept(tmp_path: Path) -> None:
     """Faces by the edge are taken with their margin mirrored; one of which a part is cut off is not."""
     beside = film(tmp_path / "v.mp4", [[(22.0, 60.0, 40)]] * 12)
@@ -415,6 +424,7 @@ def test_what_lies_beyond_the_frame_is_filled_and_the_share_is_kept(tmp_path: Pa
         prepare_faces([cut], tmp_path / "no", config(split="none", align="box", smallest=8, outside=1))
 
 
+@pytest.mark.sweep
 def test_heads_on_their_side_stand_upright_in_the_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -448,6 +458,7 @@ def test_heads_on_their_side_stand_upright_in_the_pictures(
 @pytest.mark.parametrize(
     "stage", ["search faces", *(pytest.param(name, marks=pytest.mark.slow) for name in ("scan", "cut faces"))]
 )
+@pytest.mark.thinned(2)
 def test_a_reader_that_crashes_costs_its_video_only(
     clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -477,6 +488,7 @@ def test_a_reader_that_crashes_costs_its_video_only(
     assert manifest.damaged[0].startswith("v.mp4: ")
 
 
+@pytest.mark.sweep
 def test_a_video_that_is_mended_during_an_unfinished_run_is_searched_again(
     clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -493,6 +505,7 @@ def test_a_video_that_is_mended_during_an_unfinished_run_is_searched_again(
 
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize("split", ["none", "block"])
+@pytest.mark.thinned(2)
 def test_a_video_that_was_mended_is_added_by_the_same_command(
     clips: list[Path], tmp_path: Path, place: int, split: str
 ) -> None:

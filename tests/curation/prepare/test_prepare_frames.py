@@ -195,6 +195,7 @@ def test_pictures_of_somebody_else_are_not_mixed_in(clips: list[Path], tmp_path:
 
 
 @pytest.mark.parametrize("stop_after", [0, 7, 20])
+@pytest.mark.thinned(3, first=1)
 def test_stopping_and_going_on_ends_the_same(
     clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
 ) -> None:
@@ -241,6 +242,7 @@ def test_a_damaged_video_gives_what_is_sound(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize("content", [b"", b"no video at all"])
+@pytest.mark.thinned(2)
 def test_a_video_that_was_mended_is_added_by_the_same_command(
     clips: list[Path], tmp_path: Path, place: int, content: bytes
 ) -> None:
@@ -314,6 +316,7 @@ def killed_and_gone_on(clips: list[Path], out: Path, delay: float) -> bool:
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.sweep
 def test_killed_at_random_moments(clips: list[Path], tmp_path: Path, kills: int) -> None:
     prepare_frames(clips, tmp_path / "whole", config(every=1, size="40"))
     wanted = everything(tmp_path / "whole")
@@ -327,6 +330,7 @@ def test_killed_at_random_moments(clips: list[Path], tmp_path: Path, kills: int)
         assert everything(out) == wanted
 
 
+@pytest.mark.sweep
 def test_real_footage(real_data: Path, tmp_path: Path) -> None:
     videos = sorted(path for path in (real_data / "video" / "live").rglob("*.mp4"))
     if not videos:

@@ -87,6 +87,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(crawl: Path, tmp_path
 
 
 @pytest.mark.parametrize("stop_after", [0, 1, 7, 19])
+@pytest.mark.thinned(3, first=2)
 def test_stopping_and_going_on_ends_the_same(
     crawl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
 ) -> None:

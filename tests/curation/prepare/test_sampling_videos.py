@@ -133,6 +133,7 @@ def test_an_aspect_that_changes_is_said(
     assert "narrower" not in caplog.text
 
 
+@pytest.mark.sweep
 def test_several_processes_give_the_same_bytes(films: list[Path], tmp_path: Path) -> None:
     seen = Reports()
     prepare_frames(films, tmp_path / "one", config(every=3, shots=True), workers=0)
@@ -143,6 +144,7 @@ def test_several_processes_give_the_same_bytes(films: list[Path], tmp_path: Path
         assert done == sorted(done) and done[-1] == [at.total for at in seen if at.what == what][-1]
 
 
+@pytest.mark.sweep
 def test_a_script_without_a_guard_may_use_processes(films: list[Path], tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
@@ -166,6 +168,7 @@ def bad_files(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("processes", [0, pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.thinned(3)
 def test_bad_sources_are_named_and_stop_nobody(films: list[Path], tmp_path: Path, processes: int) -> None:
     bad = bad_files(tmp_path)
     out = tmp_path / "out"
@@ -202,6 +205,7 @@ def test_a_film_given_twice_counts_once(
     assert "is the same film" in caplog.text
 
 
+@pytest.mark.sweep
 def test_a_reader_that_crashes_costs_its_source_only(
     films: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +224,7 @@ def test_a_reader_that_crashes_costs_its_source_only(
     assert {frame.source for frame in manifest.frames} == {1}
 
 
+@pytest.mark.sweep
 def test_a_full_disk_stops_all_and_the_next_run_goes_on(
     films: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +249,7 @@ def test_a_full_disk_stops_all_and_the_next_run_goes_on(
     assert [path.read_bytes() for path in films] == before
 
 
+@pytest.mark.sweep
 def test_an_error_for_all_comes_out_of_a_process(films: list[Path], tmp_path: Path) -> None:
     """Nobody can write below /proc."""
     options = {"shots": False, "bars": False}
@@ -265,6 +271,7 @@ def test_the_same_command_twice_at_once_is_refused(films: list[Path], tmp_path: 
         prepare_frames(films, tmp_path, config())
 
 
+@pytest.mark.sweep
 def test_adding_keeps_every_earlier_assignment(films: list[Path], tmp_path: Path) -> None:
     for split in ("block", "source", "shot", "random", "none"):
         out = tmp_path / split
@@ -334,6 +341,7 @@ def killed(films: list[Path], out: Path, delay: float) -> None:
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.sweep
 def test_killed_at_random_moments_with_two_processes(films: list[Path], tmp_path: Path, kills: int) -> None:
     asked = config(every=1, shots=True, size="40")
     prepare_frames(films, tmp_path / "whole", asked)
@@ -357,6 +365,7 @@ def undisturbed(films: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.parametrize("point", range(0, 30, 4))
+@pytest.mark.thinned(5, first=2)
 def test_stopped_at_every_kind_of_moment(
     films: list[Path],
     undisturbed: dict[str, bytes],

@@ -52,6 +52,7 @@ def is_found(overlay: Overlay) -> bool:
 
 
 @pytest.mark.parametrize(("alpha", "place"), [(1.0, (0.8, 0.06)), (0.4, (0.06, 0.84))])
+@pytest.mark.thinned(2, first=1)
 def test_a_logo_is_found_where_it_is(alpha: float, place: tuple[float, float]) -> None:
     x, y = place
     overlay = look_for([with_logo(one, alpha, x=x, y=y) for one in film()])
@@ -64,6 +65,7 @@ def test_a_logo_is_found_where_it_is(alpha: float, place: tuple[float, float]) -
 
 
 @pytest.mark.parametrize("look", ["film", "game"])
+@pytest.mark.thinned(2, first=1)
 def test_clean_footage_of_many_scenes_or_one_has_none(look: Literal["film", "game"]) -> None:
     assert look_for(film(look)).score == 0
     assert look_for(film(look, scenes=1)).score == 0

@@ -77,6 +77,7 @@ def lettered(image: Picture, *, height: float, lines: int = 7) -> Picture:
 
 
 @pytest.mark.parametrize("look", ["film", "game"])
+@pytest.mark.thinned(2)
 def test_clean_worlds_pass_all_rules(look: Literal["film", "game"]) -> None:
     pictures = world(look, frames=6) + world(look, frames=2, size=(320, 180))
     assert {rule.name: bad(rule, pictures) for rule in RULES} == {rule.name: 0.0 for rule in RULES}
@@ -112,6 +113,7 @@ def test_fades_are_dark_and_flashes_bright_but_a_night_with_a_lamp_is_neither() 
 
 
 @pytest.mark.parametrize("spoil", [lambda one: one, lambda one: noisy(one, 6), lambda one: jpeg(one, 60)])
+@pytest.mark.thinned(3)
 def test_blur_is_found_beneath_noise_and_compression(spoil) -> None:  # type: ignore[no-untyped-def]
     pictures = world(frames=4) + world("game", frames=4)
     assert bad(BLUR, [spoil(one) for one in pictures]) == 0
@@ -146,6 +148,7 @@ def test_bars_are_measured_to_the_pixel() -> None:
     assert bars_share(PictureView(boxed)) == pytest.approx(1 - (196 * 216) / 256**2)
 
 
+@pytest.mark.sweep
 def test_bars_survive_compression_and_other_sizes() -> None:
     pictures = world(frames=3, size=(640, 360))
     for one in pictures:
@@ -167,6 +170,7 @@ def test_what_is_no_bar_is_not_taken_for_one() -> None:
 
 @pytest.mark.parametrize("height", [0.05, 0.07])
 @pytest.mark.parametrize("size", [(256, 256), (640, 360), (1280, 720)])
+@pytest.mark.thinned(2)
 def test_credits_are_found_on_black_and_over_pictures(size: tuple[int, int], height: float) -> None:
     blank = np.zeros((size[1], size[0], 3), np.uint8)
     over = [np.array(Image.fromarray(one).resize(size)) for one in world("game", frames=2)]
@@ -215,6 +219,7 @@ def test_tiny_pictures_of_any_shape_have_scores(shape: tuple[int, int]) -> None:
     assert ("uniform" in said) == (shape == (1, 1))  # one pixel has one colour
 
 
+@pytest.mark.sweep
 def test_real_photographs_pass(real_data: Path) -> None:
     files = sorted((real_data / "unpaired" / "horse2zebra" / "trainA").glob("*.jpg"))[::4]
     pictures = [read_image(file) for file in files]
@@ -236,6 +241,7 @@ def in_grey(values: np.ndarray) -> Picture:
 @pytest.mark.parametrize(
     "size", [(320, 240), *(pytest.param(size, marks=pytest.mark.slow) for size in ((640, 360), (1000, 562)))]
 )
+@pytest.mark.thinned(2)
 def test_two_moments_in_one_picture_are_combed_and_one_moment_is_not(
     look: Literal["film", "game"], size: tuple[int, int]
 ) -> None:
@@ -260,6 +266,7 @@ def test_a_bar_that_moves_is_combed_at_its_edges(shift: int) -> None:
     assert combed_share(in_grey(first)) == 0
 
 
+@pytest.mark.sweep
 def test_fine_textures_are_not_combed() -> None:
     y, x = np.mgrid[:240, :320]
     textures = {f"stripes of {period}": (y % period < period / 2) * 150 + 50 for period in (2, 3, 4, 6)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,19 @@ from reskin.worlds.footage import Footage
 CONFIG = ScreenConfig()
 
 
-def pictures(count: int, seed: int = 3) -> list[Picture]:
+@cache
+def drawn(count: int, seed: int) -> list[Picture]:
     footage = Footage("game", seed=seed, frames=36 * count, size=(96, 96))
     return [footage.frame(18 + 36 * number).image for number in range(count)]
 
 
-CLEAN = pictures(6)
+def pictures(count: int, seed: int = 3) -> list[Picture]:
+    """Frames of different scenes; each seed is drawn once."""
+    return [image.copy() for image in drawn(count, seed)]
+
+
+def clean() -> list[Picture]:
+    return pictures(6)
 
 
 def put(folder: Path, images: list[Picture], *, name: str = "p") -> None:
@@ -48,7 +56,7 @@ def blurred(image: Picture) -> Picture:
 def planted(tmp_path: Path) -> Path:
     """Six clean pictures and one of each fault."""
     root = tmp_path / "set"
-    put(root, CLEAN)
+    put(root, clean())
     grey = np.array(Image.fromarray(pictures(1, seed=9)[0]).convert("L").convert("RGB"))
     boxed = pictures(1, seed=10)[0]
     boxed[:12] = boxed[-12:] = 0
@@ -58,7 +66,7 @@ def planted(tmp_path: Path) -> Path:
         "grey": grey,
         "bars": boxed,
         "aspect": pictures(1, seed=11)[0][:, :60].copy(),
-        "duplicate": np.array(Image.fromarray(CLEAN[2]).resize((90, 90))),
+        "duplicate": np.array(Image.fromarray(clean()[2]).resize((90, 90))),
     }
     for name, image in faults.items():
         write_image(root / f"z-{name}.png", image)
@@ -97,6 +105,7 @@ def test_what_is_applied_is_not_used_and_undo_brings_it_back(planted: Path) -> N
     assert undo_screening([planted]) == 0
 
 
+@pytest.mark.sweep
 def test_other_thresholds_need_no_second_look(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     screen_set(planted, CONFIG, apply=True)
     looked: list[str] = []
@@ -118,15 +127,16 @@ def test_other_thresholds_need_no_second_look(planted: Path, monkeypatch: pytest
 
 
 def test_a_picture_of_the_same_number_of_bytes_is_looked_at_again_if_it_is_newer(tmp_path: Path) -> None:
-    Image.fromarray(CLEAN[0]).save(tmp_path / "a.bmp")
+    Image.fromarray(clean()[0]).save(tmp_path / "a.bmp")
     screen_set(tmp_path, CONFIG)
-    Image.fromarray(np.zeros_like(CLEAN[0])).save(tmp_path / "a.bmp")
+    Image.fromarray(np.zeros_like(clean()[0])).save(tmp_path / "a.bmp")
     later = (tmp_path / "manifest.json").stat().st_mtime_ns + 10**9
     os.utime(tmp_path / "a.bmp", ns=(later, later))
     screen_set(tmp_path, CONFIG, apply=True)
     assert "dark" in reasons(tmp_path)["a.bmp"]
 
 
+@pytest.mark.sweep
 def test_lists_by_hand_outlive_reruns(planted: Path) -> None:
     screen_set(planted, ScreenConfig(keep=("z-blur.png", "nothing"), drop=("p0.png",)), apply=True)
     assert reasons(planted)["p0.png"] == ("dropped by hand",)
@@ -141,30 +151,31 @@ def test_lists_by_hand_outlive_reruns(planted: Path) -> None:
 
 
 def test_a_sharp_twin_stays_when_the_first_is_blurred_or_dropped(tmp_path: Path) -> None:
-    put(tmp_path, [blurred(CLEAN[0]), CLEAN[0], CLEAN[1], CLEAN[1]])
+    put(tmp_path, [blurred(clean()[0]), clean()[0], clean()[1], clean()[1]])
     screen_set(tmp_path, ScreenConfig(drop=("p2.png",)), apply=True)
     assert reasons(tmp_path) == {"p0.png": ("blur",), "p2.png": ("dropped by hand",)}
 
 
 def test_of_a_picture_in_two_splits_the_training_copy_goes(tmp_path: Path) -> None:
-    put(tmp_path / "train", CLEAN[:3])
-    put(tmp_path / "test", [CLEAN[1], CLEAN[4]], name="t")
+    put(tmp_path / "train", clean()[:3])
+    put(tmp_path / "test", [clean()[1], clean()[4]], name="t")
     screen_set(tmp_path, CONFIG, apply=True)
     assert reasons(tmp_path) == {"train/p1.png": ("duplicate-split",)}
 
 
 def test_of_a_picture_on_two_sides_the_first_keeps_it(tmp_path: Path) -> None:
-    put(tmp_path / "a", CLEAN[:3])
-    put(tmp_path / "b", [*CLEAN[3:], CLEAN[0]])
+    put(tmp_path / "a", clean()[:3])
+    put(tmp_path / "b", [*clean()[3:], clean()[0]])
     result = screen_sets([tmp_path / "a", tmp_path / "b"], CONFIG, apply=True)
     assert (reasons(tmp_path / "a"), reasons(tmp_path / "b")) == ({}, {"p3.png": ("duplicate-domain",)})
     assert result.domains[1].duplicates["p3.png"] == (tmp_path / "a" / "p0.png").as_posix()
 
 
 def test_one_folder_with_two_halves_has_two_sides(tmp_path: Path) -> None:
-    put(tmp_path / "trainA", CLEAN[:4])
+    put(tmp_path / "trainA", clean()[:4])
     put(
-        tmp_path / "trainB", [np.array(Image.fromarray(one).convert("L").convert("RGB")) for one in CLEAN[1:]]
+        tmp_path / "trainB",
+        [np.array(Image.fromarray(one).convert("L").convert("RGB")) for one in clean()[1:]],
     )
     result = screen_set(tmp_path, CONFIG, apply=True)
     assert [side.name for side in result.domains] == [f"{tmp_path.name} A", f"{tmp_path.name} B"]
@@ -173,11 +184,13 @@ def test_one_folder_with_two_halves_has_two_sides(tmp_path: Path) -> None:
     assert len(split_images(tmp_path, "b", "train")) == 2
 
 
+@pytest.mark.sweep
 def test_rules_can_be_turned_off(planted: Path) -> None:
     result = screen_set(planted, ScreenConfig(off=("blur", "duplicate", "dark", "uniform")))
     assert set(result.domains[0].findings) == {"damaged", "bars", "grey", "aspect"}
 
 
+@pytest.mark.sweep
 def test_a_logo_is_told_for_its_source_and_left_out_only_when_asked(tmp_path: Path) -> None:
     clean = pictures(14, seed=5)
     for one in clean:
@@ -195,7 +208,7 @@ def test_a_logo_is_told_for_its_source_and_left_out_only_when_asked(tmp_path: Pa
 
 
 def test_reasons_of_others_and_the_rest_of_a_manifest_stay(tmp_path: Path) -> None:
-    put(tmp_path, CLEAN)
+    put(tmp_path, clean())
     screen_set(tmp_path, CONFIG)
     manifest = read_manifest(tmp_path)
     assert manifest is not None
@@ -218,7 +231,7 @@ def test_reasons_of_others_and_the_rest_of_a_manifest_stay(tmp_path: Path) -> No
 
 
 def test_a_picture_that_the_manifest_names_and_that_is_gone_is_damaged(tmp_path: Path) -> None:
-    put(tmp_path, CLEAN)
+    put(tmp_path, clean())
     screen_set(tmp_path, CONFIG)
     manifest = read_manifest(tmp_path)
     assert manifest is not None
@@ -229,7 +242,7 @@ def test_a_picture_that_the_manifest_names_and_that_is_gone_is_damaged(tmp_path:
 
 
 def test_what_was_measured_before_a_stop_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(tmp_path, CLEAN)
+    put(tmp_path, clean())
 
     def stop(done: int, _: int) -> None:
         if done >= 2:
@@ -245,7 +258,7 @@ def test_what_was_measured_before_a_stop_is_kept(tmp_path: Path, monkeypatch: py
 
 
 def test_two_at_once_and_wrong_folders_are_refused(tmp_path: Path) -> None:
-    put(tmp_path / "a", CLEAN[:1])
+    put(tmp_path / "a", clean()[:1])
     with lock(tmp_path / "a"), pytest.raises(RunError, match="in use"):
         screen_set(tmp_path / "a", CONFIG)
     with pytest.raises(DataError, match="does not exist"):
@@ -260,12 +273,13 @@ def test_two_at_once_and_wrong_folders_are_refused(tmp_path: Path) -> None:
 def test_two_screenings_write_the_same_bytes(tmp_path: Path) -> None:
     written = []
     for name in ("one", "two"):
-        put(tmp_path / name / "set", [*CLEAN, CLEAN[0]])
+        put(tmp_path / name / "set", [*clean(), clean()[0]])
         screen_set(tmp_path / name / "set", CONFIG, apply=True)
         written.append((tmp_path / name / "set" / "manifest.json").read_bytes())
     assert written[0] == written[1]
 
 
+@pytest.mark.sweep
 def test_what_is_said_of_most_of_a_set_leaves_nothing_out(tmp_path: Path) -> None:
     boxed = pictures(12, seed=5)
     for one in boxed[2:]:
@@ -277,8 +291,8 @@ def test_what_is_said_of_most_of_a_set_leaves_nothing_out(tmp_path: Path) -> Non
 
 
 def test_frames_in_order_are_no_duplicates_but_may_leak(tmp_path: Path) -> None:
-    put(tmp_path / "train", [CLEAN[0], CLEAN[0], CLEAN[1]])
-    put(tmp_path / "test", [CLEAN[1]])
+    put(tmp_path / "train", [clean()[0], clean()[0], clean()[1]])
+    put(tmp_path / "test", [clean()[1]])
     screen_set(tmp_path, CONFIG)
     manifest = read_manifest(tmp_path)
     assert manifest is not None

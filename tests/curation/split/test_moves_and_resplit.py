@@ -70,6 +70,7 @@ def config(**values: Any) -> SplitConfig:
 
 
 @pytest.mark.parametrize("by", ["source", "shot", "block", "random"])
+@pytest.mark.thinned(2)
 def test_each_way(tmp_path: Path, by: Any) -> None:
     dataset(tmp_path)
     manifest = resplit(tmp_path, config(by=by, ratio="2:1:1", seed=3))
@@ -175,6 +176,7 @@ def test_equal_names_in_train_and_test_do_not_overwrite_each_other(tmp_path: Pat
 
 
 @pytest.mark.parametrize("point", range(0, 20))
+@pytest.mark.thinned(5)
 def test_stopped_at_any_move_and_gone_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: int) -> None:
     dataset(tmp_path, sources=1, frames=15)
     left = [point]
@@ -279,6 +281,7 @@ LAID = {
 
 
 @pytest.mark.parametrize("name", list(LAID))
+@pytest.mark.thinned(4)
 def test_the_same_split_again_changes_nothing(tmp_path: Path, name: str) -> None:
     drawn(tmp_path, *LAID[name])
     config = SplitConfig(by="random", seed=5)
@@ -305,6 +308,7 @@ def test_a_split_does_not_depend_on_the_one_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop_after", range(0, 14, 3))
+@pytest.mark.thinned(5, first=2)
 def test_split_again_killed_at_any_move_ends_in_the_same(
     tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def drawn_design(chance: random.Random) -> Design:
 
 
 @pytest.mark.parametrize("seed", range(60))
+@pytest.mark.thinned(5, first=1)
 def test_designs_are_balanced(seed: int) -> None:
     design = drawn_design(random.Random(seed))
     check_balance(design, deal(design))
@@ -129,6 +130,7 @@ def test_variances_add_up_and_agree_with_draws() -> None:
     assert grid.mean(1).var() == pytest.approx(of_raters, rel=0.25)
 
 
+@pytest.mark.sweep
 def test_more_items_can_beat_more_raters() -> None:
     half = Spread().halved()
     few = raters_needed(0.55, 40, 40, half)

@@ -45,6 +45,7 @@ def test_real_or_fake_counts_who_was_fooled(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.sweep
 def test_who_always_clicks_one_side_is_left_out_and_said(tmp_path: Path) -> None:
     plan = make_study(tmp_path)
     store = AnswerStore(tmp_path / "study", create=True)

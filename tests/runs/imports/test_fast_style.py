@@ -221,6 +221,7 @@ def damaged() -> dict[str, tuple[State, str]]:
 
 
 @pytest.mark.parametrize("case", ["missing", "more", "shape", "nan", "integers", "no channels", "no blocks"])
+@pytest.mark.thinned(3, first=2)
 def test_a_damaged_file_is_refused_in_one_line(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -175,6 +175,7 @@ def check_equal(theirs: nn.Module, path: Path, side: int, channels: int = 3) -> 
 @pytest.mark.parametrize("blocks", [6, 9])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 @pytest.mark.parametrize("has_dropout", [False, True])
+@pytest.mark.thinned(2)
 def test_resnet_gives_the_same_pictures(tmp_path: Path, blocks: int, norm: str, has_dropout: bool) -> None:
     theirs = trained(Resnet(8, blocks, norm, has_dropout), 32)
     torch.save(theirs.state_dict(), path := tmp_path / "latest_net_G_A.pth")
@@ -191,6 +192,7 @@ def test_resnet_gives_the_same_pictures(tmp_path: Path, blocks: int, norm: str, 
 
 @pytest.mark.parametrize("blurs", ["down", "up"])
 @pytest.mark.parametrize("blocks", [1, 2, 9])
+@pytest.mark.thinned(2)
 def test_a_generator_of_cut_with_half_its_blurs(tmp_path: Path, blocks: int, blurs: str) -> None:
     theirs = trained(BlurredResnet(4, blocks, blurs=blurs), 32)
     torch.save(theirs.state_dict(), path := tmp_path / "latest_net_G.pth")
@@ -201,6 +203,7 @@ def test_a_generator_of_cut_with_half_its_blurs(tmp_path: Path, blocks: int, blu
 @pytest.mark.parametrize(
     ("norm", "has_dropout"), [("instance", False), ("instance", True), ("batch", False)], ids=str
 )
+@pytest.mark.thinned(3)
 def test_a_generator_of_cut_gives_the_same_pictures(
     tmp_path: Path, blocks: int, norm: str, has_dropout: bool
 ) -> None:
@@ -227,6 +230,7 @@ def test_the_key_table_of_cut() -> None:
 
 
 @pytest.mark.parametrize("layer", [7, 11, 14, 18])
+@pytest.mark.thinned(3)
 def test_another_blur_or_none_is_refused(tmp_path: Path, layer: int) -> None:
     state, path, key = BlurredResnet(4, 2).state_dict(), tmp_path / "g.pth", f"model.{layer}.filt"
     side = state[key].shape[-1]
@@ -253,6 +257,7 @@ def test_blurs_in_half_precision_are_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize("halvings", [7, 8])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 @pytest.mark.parametrize("has_dropout", [False, True])
+@pytest.mark.thinned(2)
 def test_unet_gives_the_same_pictures(tmp_path: Path, halvings: int, norm: str, has_dropout: bool) -> None:
     theirs = trained(Unet(2, halvings, norm, has_dropout), 2**halvings)
     torch.save(theirs.state_dict(), path := tmp_path / "latest_net_G.pth")
@@ -277,6 +282,7 @@ def test_other_channels(tmp_path: Path, make) -> None:
 
 @pytest.mark.parametrize("make", [partial(Resnet, 4, 2), partial(Unet, 2, 6, "instance")])
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "_orig_mod.module."])
+@pytest.mark.thinned(2)
 def test_old_statistics_and_wrappers_are_dropped(tmp_path: Path, make, prefix: str) -> None:
     """Before torch 0.4, instance norm saved statistics that the repository never used."""
     theirs = trained(make(), 64)
@@ -411,6 +417,7 @@ def test_other_networks_are_named(tmp_path: Path) -> None:
     "make", [partial(Resnet, 4, 2, "batch"), partial(Unet, 2, 6), partial(BlurredResnet, 4, 1)]
 )
 @pytest.mark.parametrize("step", [1, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.thinned(3)
 def test_damaged_tables_are_refused(tmp_path: Path, make, step: int) -> None:
     """One weight after the other: missing, of another shape, not finite; each in `step` of these ways."""
     path = tmp_path / "g.pth"

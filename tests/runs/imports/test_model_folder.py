@@ -97,6 +97,7 @@ def test_a_generator_of_cut_becomes_a_model_of_cut_that_goes_one_way(
 
 
 @pytest.mark.parametrize("antialias", ["down", "up", "none"])
+@pytest.mark.thinned(3)
 def test_generators_of_cut_with_fewer_blurs(tmp_path: Path, antialias: str) -> None:
     network = trained(BlurredResnet(4, 2, blurs=antialias), 32)
     torch.save(network.state_dict(), file := tmp_path / "latest_net_G.pth")
@@ -145,6 +146,7 @@ def test_a_unet_with_batch_norm_translates_as_its_repository_tests(
 @pytest.mark.parametrize(
     ("norm", "has_dropout"), [("batch", False), ("batch", True), ("instance", True)], ids=str
 )
+@pytest.mark.thinned(3)
 def test_a_resnet_with_batch_norm_or_dropout_as_its_repository_tests_it(
     norm: str, has_dropout: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,6 +172,7 @@ def test_a_resnet_with_batch_norm_or_dropout_as_its_repository_tests_it(
 
 
 @pytest.mark.parametrize("channels", [(1, 3), (3, 1), (1, 1), (4, 4)], ids=str)
+@pytest.mark.thinned(3, first=1)
 def test_a_generator_of_other_channels_is_refused(
     channels: tuple[int, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

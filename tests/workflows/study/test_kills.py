@@ -63,6 +63,7 @@ def killed(data: Path, out: Path, trace: Path, after: int) -> int:
 
 
 @pytest.mark.parametrize("moments", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.sweep
 def test_a_study_that_is_killed_loses_at_most_one_checkpoint_interval(
     data: Path, finished: Path, tmp_path: Path, moments: int
 ) -> None:

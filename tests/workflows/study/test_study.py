@@ -115,6 +115,7 @@ def test_a_finished_study_has_every_number_and_its_interval(finished: Path) -> N
         assert part in page, part
 
 
+@pytest.mark.sweep
 def test_a_finished_study_is_not_done_again(copied: Path, data: Path, trained: list[Path]) -> None:
     compare(study(data, copied))
     assert trained == []
@@ -126,6 +127,7 @@ def test_a_finished_study_is_not_done_again(copied: Path, data: Path, trained: l
     assert not read_table(copied).missing
 
 
+@pytest.mark.sweep
 def test_only_what_changed_is_done_again(
     copied: Path, data: Path, trained: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +166,7 @@ def test_a_method_is_trained_again_after_a_change_of_anything_of_methods_that_it
         } <= hashed, method
 
 
+@pytest.mark.sweep
 def test_a_cell_that_cannot_be_done_says_why_and_the_others_go_on(data: Path, tmp_path: Path) -> None:
     compare(study(data, tmp_path / "x", "no weights", "cyclegan", seeds=1))
     table = read_table(tmp_path / "x")
@@ -174,6 +177,7 @@ def test_a_cell_that_cannot_be_done_says_why_and_the_others_go_on(data: Path, tm
     assert "(one seed)" in FORMATS["md"](table, rows_of(table))
 
 
+@pytest.mark.sweep
 def test_a_study_that_was_stopped_goes_on_to_the_same_numbers(
     finished: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -232,6 +236,7 @@ def test_a_run_of_another_method_in_a_cell_is_no_run_of_it(copied: Path, data: P
     assert (label, seed) == ("cyclegan", 0) and "cycle_weight" in why and "\n" not in why
 
 
+@pytest.mark.sweep
 def test_without_a_validation_split_there_is_no_best(data: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(data, tmp_path / "other"))
     shutil.rmtree(other / "valA")
