@@ -28,6 +28,9 @@ lock:                ## write requirements.lock anew after a change of pyproject
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --extra dev --constraints constraints.txt \
 		--override .ci/lock-overrides.txt pyproject.toml .ci/lock.in --output-file requirements.lock
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --extra cpu --extra onnx --constraints requirements.lock \
+		--override .ci/lock-overrides.txt pyproject.toml --output-file requirements-engines.lock
 
 demo: $(READY)       ## draw two clips, learn, translate a third, report: about six minutes
 	$(BIN)/reskin demo --out demo
@@ -38,9 +41,9 @@ test: $(READY)       ## the fast tests
 sweep: $(READY)      ## the other cases of tests that have many, and longer tests; .ci/run runs them too
 	$(PYTEST) -m "sweep and not slow and not gpu and not e2e"
 
-engines: $(READY)    ## every method with OpenVINO and ONNX Runtime, which this installs
-	$(BIN)/python -m pip install $(QUIET) openvino onnx onnxscript onnxruntime
-	$(BIN)/python -m pytest -q tests/contract/test_engines.py
+engines: $(READY)    ## every test of engines, with OpenVINO and ONNX Runtime, which this installs (300 MB)
+	$(BIN)/python -m pip install $(QUIET) --require-hashes --no-deps -r requirements-engines.lock
+	$(PYTEST) -m "not slow and not gpu and not e2e" tests/contract/test_engines.py tests/inference tests/translation/test_engines_in_films.py
 
 numbers: $(READY)    ## the tests that compute, for runs under other instruction sets (ATEN_CPU_CAPABILITY=default)
 	$(PYTEST) -m "not slow and not gpu and not e2e" $(NUMBERS)

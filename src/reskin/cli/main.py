@@ -48,6 +48,7 @@ COMMANDS = {
     "runs": "runs",
     "studio": "studio",
     "methods": "methods",
+    "bench": "bench",
     "doctor": "doctor",
 }
 

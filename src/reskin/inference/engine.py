@@ -126,7 +126,7 @@ class Engine:
             self.stay_with_torch(f"pictures of {width}x{height} are made in stripes to fit the memory")
             return
         styles = None if self.rendering.styles is None else self.rendering.styles.to(pictures.device)
-        look = Look(self.model, self.direction, styles)
+        look = Look(self.model, self.direction, styles, key=self.asked())
         padded = pad_to_multiple(pictures[:1].float(), self._multiple(height, width))
         with self._guard(1, height, width):
             self._take(settle(Subject(look, self.compute, padded, number, self.asked()), earlier))

@@ -17,10 +17,14 @@ class Look(nn.Module):
         model: any translator.
         direction: one of the model's.
         styles: (K, style_size), for a model with styles.
+        key: digest of all of these, under which its graphs are kept; "" where none are.
     """
 
-    def __init__(self, model: Translator, direction: Direction, styles: Tensor | None = None) -> None:
+    def __init__(
+        self, model: Translator, direction: Direction, styles: Tensor | None = None, *, key: str = ""
+    ) -> None:
         super().__init__()
+        self.key = key
         self.model, self.direction = model, direction
         self.styles: Tensor | None
         self.register_buffer("styles", styles)

@@ -16,6 +16,7 @@ from reskin.device import Compute
 from reskin.engine_names import EngineName
 from reskin.inference.engines.backend import NotExportableError, first_line, installed, undisturbed
 from reskin.inference.engines.graph import exported, one_by_one
+from reskin.inference.engines.kept import converted
 from reskin.inference.engines.look import Look
 
 INPUT, OUTPUT = "images", "translated"
@@ -49,7 +50,11 @@ class OnnxRuntime:
 
     def build(self, look: Look, picture: Tensor, compute: Compute) -> Callable[[Tensor], Tensor]:
         """The look as a program; see `Backend.build`."""
-        session = session_of(to_onnx(look).SerializeToString(), compute)
+        versions = f"{self.version()} {installed('onnx')} {installed('onnxscript')}"
+        parts = converted(
+            look.key, self.name, versions, lambda: {"model.onnx": to_onnx(look).SerializeToString()}
+        )
+        session = session_of(parts["model.onnx"], compute)
 
         def one(picture: Tensor) -> Tensor:
             made = session.run(None, {INPUT: np.ascontiguousarray(picture.detach().cpu().numpy())})[0]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +16,7 @@ from reskin.device import Compute, computes_bf16
 from reskin.engine_names import EngineName
 from reskin.inference.engines.backend import NotExportableError, first_line, installed, undisturbed
 from reskin.inference.engines.graph import exported, one_by_one
+from reskin.inference.engines.kept import converted
 from reskin.inference.engines.look import Look
 
 SIZES_KEPT = 4
@@ -42,7 +45,17 @@ class OpenVino:
 
     def build(self, look: Look, picture: Tensor, compute: Compute) -> Callable[[Tensor], Tensor]:
         """The look as a program; see `Backend.build`."""
-        return Compiled(convert(look), compute).run
+        import openvino
+
+        def make() -> dict[str, bytes]:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "model.xml"
+                openvino.save_model(convert(look), path, compress_to_fp16=False)
+                return {one.name: one.read_bytes() for one in (path, path.with_suffix(".bin"))}
+
+        parts = converted(look.key, self.name, self.version() or "", make)
+        model = openvino.Core().read_model(model=parts["model.xml"], weights=parts["model.bin"])
+        return Compiled(model, compute).run
 
 
 def convert(look: Look, *, size: tuple[int, int] | None = None) -> Any:

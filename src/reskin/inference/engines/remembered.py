@@ -18,6 +18,9 @@ from reskin.weights import cache_folder
 
 _log = logging.getLogger("reskin")
 
+_not_kept: set[Path] = set()
+"""Folders of which this process has said that they cannot be written."""
+
 
 def recall(facts: dict[str, Any]) -> list[Measured]:
     """What was measured under these facts; nothing where it is damaged or of other facts.
@@ -37,10 +40,20 @@ def keep(facts: dict[str, Any], rows: Sequence[Measured]) -> None:
     try:
         write_json(_path(facts), {"facts": facts, "rows": [row.facts() for row in rows]})
     except ReskinError as error:
-        _log.warning(
-            "the engine found is not remembered: %s. Set RESKIN_CACHE to a folder that can be written.",
-            error.what,
-        )
+        say_not_kept(error)
+
+
+def say_not_kept(error: ReskinError) -> None:
+    """Log, once for a folder, that the cache cannot be written; the work goes on without it."""
+    folder = engine_folder()
+    if folder in _not_kept:
+        return
+    _not_kept.add(folder)
+    _log.warning(
+        "what was found and made of engines is not kept for later: %s. "
+        "Set RESKIN_CACHE to a folder that can be written.",
+        error.what,
+    )
 
 
 def say_once(key: str, text: str) -> None:
