@@ -1,4 +1,4 @@
-"""Films, faces, live frames and grids by another engine than PyTorch: it computes, and the result is the same.
+"""Films, faces, live frames and grids by another engine than PyTorch: it computes, with the same result.
 
 "by hand" is an engine that needs nothing installed: PyTorch behind the protocol of engines.
 """
