@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from reskin.device import Compute, choose_compute, computes_bf16
+from reskin.engine_names import EngineName
 from reskin.errors import ImageError, SettingsError
 from reskin.inference.engine import Engine
 from reskin.inference.engines.measured import difference
@@ -57,7 +58,7 @@ class Row:
         peak_mb: peak memory of the process, or of the GPU, MB; None where the system does not say.
     """
 
-    engine: str
+    engine: EngineName
     version: str
     precision: Literal["fp32", "bf16"]
     refused: str = ""
@@ -138,7 +139,7 @@ def bench(subject: Subject, report: Callable[[str], object]) -> dict[str, Any]:
 
 def _kinds(
     device: torch.device, precisions: list[Literal["fp32", "bf16"]]
-) -> Iterator[tuple[str, str, Literal["fp32", "bf16"], str]]:
+) -> Iterator[tuple[EngineName, str, Literal["fp32", "bf16"], str]]:
     """Engine, version, precision and why it is not measured; PyTorch in fp32, which is exact, first."""
     for precision in precisions:
         yield "torch", str(torch.__version__), precision, ""

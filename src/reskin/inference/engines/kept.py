@@ -51,10 +51,11 @@ def converted(
     facts |= {"torch": str(torch.__version__), "reskin": __version__}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     path = engine_folder() / f"{digest[:32]}{_ENDING}"
-    parts = _read(path, facts)
-    if parts is None:
-        parts = make()
-        _write(path, facts, parts)
+    kept = _read(path, facts)
+    if kept is not None:
+        return kept
+    parts = make()
+    _write(path, facts, parts)
     return parts
 
 
