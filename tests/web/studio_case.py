@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from starlette.testclient import TestClient
 
+from reskin.cli.forms import FORMS
 from reskin.images import write_image
+from reskin.storage import write_json
 from reskin.web.studio.app import studio_app
+from reskin.web.studio.jobs import Job
 from reskin.web.studio.session import Sessions
 from reskin.web.studio.state import StateFolder
 from reskin.web.studio.studio import Studio
@@ -71,6 +74,17 @@ def method_facts() -> dict[str, Any]:
     }
 
 
+def tool_facts() -> dict[str, Any]:
+    """Facts of the commands as `reskin.cli.forms` prints them, without a child process."""
+    size = {"type": "string", "default": "256", "description": "Size.", "typed": "--size", "basic": True}
+    every = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}], "default": None}
+    every |= {"description": "Every Nth.", "typed": "--every", "basic": False}
+    apply = {"type": "boolean", "default": False, "description": "Apply.", "typed": "--apply", "basic": True}
+    prepare = {"about": "Take frames.", "schema": {"frames": {"properties": {"size": size, "every": every}}}}
+    screen = {"about": "Say what looks wrong.", "schema": {"own": {"properties": {"apply": apply}}}}
+    return {name: prepare if name.startswith("prepare") else screen for name in FORMS}
+
+
 class Case:
     """A folder with two datasets, its studio and a client that is logged in."""
 
@@ -83,6 +97,7 @@ class Case:
         state.make()
         self.studio = Studio(state)
         self.studio.methods._known = {"cyclegan": method_facts()}
+        self.studio.tools._known = tool_facts()
         self.sessions = Sessions(state.secret(), PORT, KEY)
         self.app = studio_app(self.studio, self.sessions, PORT)
         self.client = TestClient(self.app, base_url=BASE, raise_server_exceptions=False)
@@ -95,6 +110,12 @@ class Case:
     def post(self, path: str, **values: Any) -> Any:
         """Send JSON as a page of ours does."""
         return self.client.post(path, headers=JSON, content=json.dumps(values))
+
+    def end(self, job: Job, code: int = 0) -> None:
+        """Let a job have begun and ended, without a process."""
+        folder = self.studio.jobs.folder(job)
+        write_json(folder / "begun.json", {"runner": None, "runner_is": "", "at": 1.0})
+        write_json(folder / "end.json", {"code": code, "at": 2.0})
 
     def set_id(self, name: str) -> str:
         """The id of a dataset."""

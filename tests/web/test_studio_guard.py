@@ -15,7 +15,7 @@ from tests.support.finished_run import make_run
 from tests.web.studio_case import BASE, HOST, JSON, KEY, PORT, Case
 
 from reskin.web.guard import HEADERS, Refused
-from reskin.web.studio.app import STATIC, routes_of
+from reskin.web.studio.app import PIECES, STATIC, routes_of
 from reskin.web.studio.jobs import NewJob
 from reskin.web.studio.session import SECONDS, Sessions
 
@@ -35,8 +35,15 @@ def full(tmp_path: Path) -> Case:
     """A studio with a run and a job."""
     made = Case(tmp_path / "films")
     make_run(made.root / "runs" / "one", steps=20, grids=1, edge=8)
-    made.studio.jobs.add(NewJob("train", "one", ("--version",), "device"))
+    job = made.studio.jobs.add(NewJob("train", "one", ("--version",), "device", makes=("clip.mp4",)))
+    made.end(job)
     made.studio.jobs.pause(True)
+    (made.root / "clip.mp4").write_bytes(bytes(100))
+    (made.root / "study" / "cells").mkdir(parents=True)
+    (made.root / "study" / "study.json").write_text("{}")
+    (made.root / "study" / "report.html").write_text("<p>")
+    made.studio.trash.put(made.root / "data" / "game")
+    made.studio.uploads.begin("new.mp4", 10)
     made.log_in()
     return made
 
@@ -49,6 +56,12 @@ def paths(case: Case) -> dict[str, list[tuple[str, bool]]]:
         "step:int": ("20", "999"),
         "name": ("shell.js", "..%2fapp.py"),
         "act": ("stop-now", "nothing"),
+        "set": (case.set_id("data/film"), "nothing"),
+        "clip": (case.set_id("clip.mp4"), "nothing"),
+        "number:int": ("0", "9"),
+        "item": (case.set_id("data/film"), "nothing"),
+        "upload": (next(case.studio.state.uploads.iterdir()).name, "nothing"),
+        "study": (case.set_id("study"), "nothing"),
     }
     found: dict[str, list[tuple[str, bool]]] = {"GET": [], "POST": []}
     for route in routes_of(case.studio, case.sessions):
@@ -59,6 +72,11 @@ def paths(case: Case) -> dict[str, list[tuple[str, bool]]]:
                 path = path.replace("{" + name + "}", values[name][each])
             found["POST" if "POST" in (route.methods or ()) else "GET"].append((path, each == 0))
     return found
+
+
+def headers_of(path: str) -> dict[str, str]:
+    """What a page of ours sends to an address."""
+    return JSON | {"content-type": "application/octet-stream"} if path.startswith(PIECES) else JSON
 
 
 def digest(folder: Path) -> str:
@@ -75,8 +93,8 @@ def signed(sessions: Sessions, at: float) -> str:
 
 def test_every_route_is_known_to_this_test(full: Case) -> None:
     known = paths(full)
-    assert len({path for path, is_there in known["GET"] if is_there}) == 11
-    assert len({path for path, is_there in known["POST"] if is_there}) == 7
+    assert len({path for path, is_there in known["GET"] if is_there}) == 16
+    assert len({path for path, is_there in known["POST"] if is_there}) == 11
 
 
 Sent = tuple[str, str, dict[str, str], str | None, set[int]]
@@ -88,7 +106,7 @@ def forged_names(full: Case, right: str) -> Iterator[Sent]:
     known = paths(full)
     everything = [(verb, path) for verb in known for path, _ in known[verb]]
     for (verb, path), host in itertools.product(everything, WRONG_HOSTS):
-        yield verb, path, JSON | {"host": host}, right, {403}
+        yield verb, path, headers_of(path) | {"host": host}, right, {403}
     for path in {path for _, path in everything}:
         for verb in ("PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
             yield verb, path, JSON, right, {405}
@@ -105,7 +123,7 @@ def forged_cookies(full: Case) -> Iterator[Sent]:
             yield "GET", path, {}, cookie, {401, 303}
     for (path, _), cookie in itertools.product(known["POST"], cookies):
         if path != "/login":
-            yield "POST", path, JSON, cookie, {401}
+            yield "POST", path, headers_of(path), cookie, {401}
 
 
 def forged_pages(full: Case, right: str) -> Iterator[Sent]:
@@ -116,10 +134,10 @@ def forged_pages(full: Case, right: str) -> Iterator[Sent]:
             yield "POST", path, JSON | {"origin": origin}, right, {403}
         for site in ("cross-site", "same-site", "none"):
             yield "POST", path, JSON | {"sec-fetch-site": site}, right, {403}
-        yield "POST", path, {"content-type": "application/json"}, right, {403}
+        yield "POST", path, {"content-type": headers_of(path)["content-type"]}, right, {403}
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
             yield "POST", path, JSON | {"content-type": kind}, right, {415}
-        yield "POST", path, JSON | {"content-length": "99999999"}, right, {413}
+        yield "POST", path, headers_of(path) | {"content-length": "99999999"}, right, {413}
     for path, _ in known["GET"]:
         for site, mode in (("cross-site", "no-cors"), ("same-site", "cors"), ("cross-site", "navigate")):
             headers = {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": "image"}

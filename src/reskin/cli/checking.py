@@ -1,7 +1,7 @@
-"""Says of lines of words what `reskin train` would refuse in them: for programs that ask while one types.
+"""Says of lines of words what their command would refuse in them: for programs that ask while one types.
 
-Each line of standard input is a JSON list, method and flags; each line of the answer is `{"fault": ""}` or
-the sentence. Nothing is read or written but this.
+Each line of standard input is a JSON list, such as train, method and flags; each line of the answer is
+`{"fault": ""}` or the sentence. Nothing is read or written but this.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import sys
 from typing import TextIO
 
-from reskin.cli.train import read_arguments
+from reskin.cli.forms import read
 from reskin.errors import ReskinError
 
 
@@ -23,13 +23,13 @@ def answer(lines: TextIO, out: TextIO) -> None:
 
 
 def fault(words: list[str]) -> str:
-    """What is wrong with the words after `reskin train`, in the command's own sentence; "" for nothing.
+    """What is wrong with the words after `reskin`, in the command's own sentence; "" for nothing.
 
-    >>> fault(["cyclegan", "--a", "x", "--b", "y", "--out", "run", "--batch", "0"])
+    >>> fault(["train", "cyclegan", "--a", "x", "--b", "y", "--out", "run", "--batch", "0"])
     '--batch 0: Input should be greater than or equal to 1. See: reskin train cyclegan --help'
     """
     try:
-        read_arguments(words[0], words[1:])
+        read(words)
     except ReskinError as error:
         return str(error)
     except SystemExit:  # a value that asks for the help

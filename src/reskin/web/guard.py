@@ -24,6 +24,8 @@ Admit = Callable[[Scope, Mapping[str, list[str]]], None]
 
 METHODS = ("GET", "HEAD", "POST")
 MOST_BODY = 64 * 1024
+MOST_PIECE = 8 * 2**20
+"""Bytes of a piece of a file that is sent."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
@@ -62,12 +64,19 @@ class Guard:
         hosts: exact values of the Host header, such as "127.0.0.1:8765".
         scheme: of our own address, "http" or "https".
         admit: raises `Refused` for a request without the credential that it needs; by default all need none.
+        pieces: what is posted below this address are pieces of files instead of JSON; "" for nowhere.
     """
 
     def __init__(
-        self, app: App, hosts: Iterable[str], scheme: str = "http", *, admit: Admit | None = None
+        self,
+        app: App,
+        hosts: Iterable[str],
+        scheme: str = "http",
+        *,
+        admit: Admit | None = None,
+        pieces: str = "",
     ) -> None:
-        self.app, self.admit = app, admit
+        self.app, self.admit, self.pieces = app, admit, pieces
         self.hosts = frozenset(host.lower() for host in hosts)
         self.origins = frozenset(f"{scheme}://{host}" for host in self.hosts)
 
@@ -84,13 +93,16 @@ class Guard:
         except Refused as refused:
             await _answer(send, refused)
             return
-        body = _Body(receive)
+        body = _Body(receive, MOST_PIECE if self._is_piece(scope) else MOST_BODY)
         sender = _Sender(send)
         try:
             await self.app(scope, body, sender)
         except Refused as refused:
             if not sender.has_begun:
                 await _answer(send, refused)
+
+    def _is_piece(self, scope: Scope) -> bool:
+        return bool(self.pieces) and str(scope["path"]).startswith(self.pieces)
 
     def _check(self, scope: Scope) -> None:
         named: dict[str, list[str]] = {}
@@ -109,12 +121,7 @@ class Guard:
                 raise Refused(403, "This page may not send anything here.")
             if not origin and not site and "cookie" in named:
                 raise Refused(403, "This page may not send anything here.")
-            kind = named.get("content-type", [""])[0].partition(";")[0].strip().lower()
-            if kind != "application/json":
-                raise Refused(415, "Only JSON is read here.")
-            length = named.get("content-length", ["0"])[0]
-            if not length.isdecimal() or int(length) > MOST_BODY:
-                raise Refused(413, "That is too much.")
+            self._check_body(named, is_piece=self._is_piece(scope))
         elif site and site[0] in ("cross-site", "same-site"):
             is_page = named.get("sec-fetch-mode") == ["navigate"] and named.get("sec-fetch-dest") == [
                 "document"
@@ -124,17 +131,28 @@ class Guard:
         if self.admit is not None:
             self.admit(scope, named)
 
+    @staticmethod
+    def _check_body(named: Mapping[str, list[str]], *, is_piece: bool) -> None:
+        kind = named.get("content-type", [""])[0].partition(";")[0].strip().lower()
+        if kind != ("application/octet-stream" if is_piece else "application/json"):
+            raise Refused(
+                415, "Only pieces of a file are read here." if is_piece else "Only JSON is read here."
+            )
+        length = named.get("content-length", ["0"])[0]
+        if not length.isdecimal() or int(length) > (MOST_PIECE if is_piece else MOST_BODY):
+            raise Refused(413, "That is too much.")
+
 
 class _Body:
     """A body that ends the request once it is too long."""
 
-    def __init__(self, receive: Receive) -> None:
-        self.receive, self.count = receive, 0
+    def __init__(self, receive: Receive, most: int) -> None:
+        self.receive, self.most, self.count = receive, most, 0
 
     async def __call__(self) -> Message:
         message = await self.receive()
         self.count += len(message.get("body", b""))
-        if self.count > MOST_BODY:
+        if self.count > self.most:
             raise Refused(413, "That is too much.")
         return message
 

@@ -15,7 +15,8 @@ from reskin.runs.folder import RunFolder
 from reskin.web.guard import json_object
 from reskin.web.studio.jobs import Job, Way
 from reskin.web.studio.methods import answer_of
-from reskin.web.studio.studio import Studio, job_facts, text_tail, typed
+from reskin.web.studio.orders import typed
+from reskin.web.studio.studio import Studio, job_facts, text_tail
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PLAN_SECONDS = 300.0
@@ -69,22 +70,28 @@ class Api:
         return Response(content, media_type="image/png", headers={"cache-control": "private, no-cache"})
 
     async def commands(self, request: Request) -> Response:
-        """The command that a form stands for, and what `reskin train` would refuse in it."""
+        """The command that a form stands for, and what it would refuse."""
         values = await json_object(request)
         return JSONResponse(await run_in_threadpool(self._checked, values))
 
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
-        _, words = self.studio.train_words(values)
-        return {"command": typed(words), "fault": self.studio.checker.fault(words[1:])}
+        words = self._words(values)
+        return {"command": typed(words), "fault": self.studio.checker.fault(words)}
+
+    def _words(self, values: dict[str, Any]) -> list[str]:
+        if values.get("kind") == "tool":
+            return list(self.studio.orders.job(values).words)
+        return self.studio.train_words(values)[1]
 
     async def plan(self, request: Request) -> Response:
-        """What the training would take, from `reskin train --dry-run`."""
+        """What a training or preparation would take, from the command's --dry-run."""
         values = await json_object(request)
         return JSONResponse(await run_in_threadpool(self._planned, values))
 
     def _planned(self, values: dict[str, Any]) -> dict[str, Any]:
-        _, words = self.studio.train_words(values)
-        return answer_of([*words, "--dry-run", "--json"], self.studio.root, PLAN_SECONDS)
+        words = [*self._words(values), "--dry-run", "--json"]
+        # 3: of some sources it says that they cannot be read.
+        return answer_of(words, self.studio.root, PLAN_SECONDS, codes=(0, 3))
 
     async def order(self, request: Request) -> Response:
         """Put something into the queue."""
@@ -95,6 +102,8 @@ class Api:
         kind = values.get("kind")
         if kind == "train":
             return self.studio.order_training(values)
+        if kind == "tool":
+            return self.studio.order_tool(values)
         if kind == "more":
             return self.studio.order_more(str(values.get("run", "")))
         if kind == "demo":

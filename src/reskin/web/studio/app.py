@@ -17,6 +17,8 @@ from starlette.routing import Route
 from reskin.errors import ReskinError
 from reskin.web.guard import App, Guard, Refused, json_object
 from reskin.web.studio.api import Api
+from reskin.web.studio.data_pages import DataPages
+from reskin.web.studio.media import Media
 from reskin.web.studio.pages import Pages
 from reskin.web.studio.session import SECONDS, Sessions
 from reskin.web.studio.studio import Studio
@@ -34,13 +36,27 @@ STATIC = {
     **{f"{name}.js": (_HERE / "static" / f"{name}.js", _JS) for name in ("login", "shell", "dom", "live")},
     **{
         f"{name}.js": (_HERE / "static" / f"{name}.js", _JS)
-        for name in ("curves", "samples", "run", "train", "jobs", "home", "waiting")
+        for name in (
+            "curves",
+            "samples",
+            "run",
+            "train",
+            "jobs",
+            "home",
+            "waiting",
+            "form",
+            "tool",
+            "upload",
+            "own",
+        )
     },
     "uPlot.esm.js": (_VENDOR / "uPlot.esm.js", _JS),
     "uPlot.min.css": (_VENDOR / "uPlot.min.css", _CSS),
     "uPlot.LICENSE.txt": (_VENDOR / "LICENSE", "text/plain; charset=utf-8"),
 }
 """Name to file and type."""
+PIECES = "/api/uploads/"
+"""Below it pieces of files are posted."""
 FAILED = "Something failed here (error {number})."
 WORDS = {404: "There is nothing here.", 405: "This is not done here."}
 
@@ -54,8 +70,11 @@ def routes_of(studio: Studio, sessions: Sessions) -> list[Route]:
     """Every route there is."""
     pages, api = Pages(studio), Api(studio)
     static, login = _Static(), _Login(sessions, pages)
+    data, media = DataPages(studio, pages), Media(studio)
     shown: dict[str, Callable[..., Any]] = {
         "/": pages.home,
+        "/data": data.page,
+        "/data/{set}": data.set,
         "/train": pages.train,
         "/runs/{run}": pages.run,
         "/jobs": pages.jobs,
@@ -65,6 +84,9 @@ def routes_of(studio: Studio, sessions: Sessions) -> list[Route]:
         "/api/runs/{run}/curves": api.curves,
         "/api/jobs/{job}/log": api.job_log,
         "/media/runs/{run}/samples/{step:int}": api.sample,
+        "/media/clips/{clip}": media.clip,
+        "/media/studies/{study}": media.study,
+        "/media/jobs/{job}/{number:int}": media.result,
         "/static/{name}": static.file,
     }
     done: dict[str, Callable[..., Any]] = {
@@ -75,6 +97,10 @@ def routes_of(studio: Studio, sessions: Sessions) -> list[Route]:
         "/api/jobs": api.order,
         "/api/jobs/{job}/{act}": api.act,
         "/api/queue": api.queue,
+        "/api/own/{item}/{act}": data.act,
+        "/api/trash/{item}": data.restore,
+        "/api/uploads": data.upload,
+        f"{PIECES}{{upload}}": data.piece,
     }
     return [Route(path, does, methods=["GET"]) for path, does in shown.items()] + [
         Route(path, does, methods=["POST"]) for path, does in done.items()
@@ -98,7 +124,7 @@ def studio_app(studio: Studio, sessions: Sessions, port: int) -> App:
             Exception: errors.unknown,
         },
     )
-    return Guard(app, hosts_of(port), admit=sessions.admit)
+    return Guard(app, hosts_of(port), admit=sessions.admit, pieces=PIECES)
 
 
 class _Login:

@@ -1,9 +1,9 @@
-"""The training form: fields from the settings' JSON schemas, and the command from what was filled in."""
+"""Forms: fields from the settings' JSON schemas, and the command from what was filled in."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ BASIC = (
 _OWN = ("a", "b")
 """Chosen elsewhere in the form."""
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]{0,79}")
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(10))}
+DEVICES = {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(10))}
+"""Names that mean a device on Windows."""
 MOST_TEXT = 1000
 
 
@@ -36,6 +37,7 @@ class Field:
         above, below: bounds that are not reached; None: none.
         group: method, data or train.
         is_basic: shown unfolded.
+        typed: the flag, where it is not the name.
     """
 
     name: str
@@ -49,11 +51,12 @@ class Field:
     below: float | None = None
     group: str = "method"
     is_basic: bool = False
+    typed: str = ""
 
     @property
     def flag(self) -> str:
         """How it is typed."""
-        return f"--{self.name.replace('_', '-')}"
+        return self.typed or f"--{self.name.replace('_', '-')}"
 
     @property
     def bounds(self) -> str:
@@ -89,6 +92,20 @@ def fields(facts: Mapping[str, Any], preset: str = "") -> list[Field]:
     return sorted(found, key=lambda one: BASIC.index(one.name) if one.name in BASIC else len(BASIC))
 
 
+def tool_fields(facts: Mapping[str, Any]) -> list[Field]:
+    """The fields of a command, those that are basic first.
+
+    Args:
+        facts: of the command, as `reskin.cli.forms` prints them.
+    """
+    found = [
+        _field(name, about, group, about.get("default"))
+        for group, of_group in facts["schema"].items()
+        for name, about in of_group["properties"].items()
+    ]
+    return sorted(found, key=lambda one: not one.is_basic)
+
+
 def defaults(facts: Mapping[str, Any], preset: str = "") -> dict[str, Any]:
     """Value of every setting before anything is filled in."""
     values = {
@@ -103,8 +120,12 @@ def defaults(facts: Mapping[str, Any], preset: str = "") -> dict[str, Any]:
 def _field(name: str, about: Mapping[str, Any], group: str, default: Any) -> Field:
     kinds = [one for one in about.get("anyOf", [about]) if one.get("type") != "null"]
     one = kinds[0] if kinds else {}
-    kind = {"integer": "whole", "number": "number", "boolean": "switch", "array": "list"}.get(
-        str(one.get("type")), "text"
+    kind = (
+        "text"
+        if len(kinds) > 1
+        else {"integer": "whole", "number": "number", "boolean": "switch", "array": "list"}.get(
+            str(one.get("type")), "text"
+        )
     )
     choices = tuple(map(str, one.get("enum", ())))
     return Field(
@@ -118,7 +139,8 @@ def _field(name: str, about: Mapping[str, Any], group: str, default: Any) -> Fie
         above=one.get("exclusiveMinimum"),
         below=one.get("exclusiveMaximum"),
         group=group,
-        is_basic=name in BASIC,
+        is_basic=about.get("basic") is True if "typed" in about else name in BASIC,
+        typed=str(about.get("typed", "")),
     )
 
 
@@ -148,7 +170,20 @@ def setting_words(facts: Mapping[str, Any], preset: str, given: Mapping[str, Any
     Raises:
         SettingsError: a name that the method does not have, or a value that is no text of one line.
     """
-    known = {one.name: one for one in fields(facts, preset)}
+    return flags(fields(facts, preset), given)
+
+
+def flags(of: Sequence[Field], given: Mapping[str, Any]) -> list[str]:
+    """Flags for what was filled in, where it differs from the default.
+
+    Args:
+        of: the fields of the form.
+        given: setting to text, as the browser sent it.
+
+    Raises:
+        SettingsError: a name that the form does not have, or a value that is no text of one line.
+    """
+    known = {one.name: one for one in of}
     words: list[str] = []
     for name, value in given.items():
         one = known.get(name)
@@ -166,7 +201,7 @@ def _typed(one: Field, value: str) -> list[str]:
     if one.kind == "switch":
         if value not in ("yes", "no"):
             raise SettingsError(f"{one.flag}: yes or no", "Choose one.")
-        return [one.flag if value == "yes" else f"--no-{one.name.replace('_', '-')}"]
+        return [one.flag if value == "yes" else f"--no-{one.flag.removeprefix('--')}"]
     if not value:
         raise SettingsError(f"{one.flag} is empty", f"Its default is {one.default}.")
     if one.kind == "list":
@@ -178,7 +213,7 @@ def _typed(one: Field, value: str) -> list[str]:
 
 
 def checked_name(text: Any) -> str:
-    """A name for a new folder, below `runs`.
+    """A name for a new folder or file.
 
     Raises:
         SettingsError: it is none.
@@ -186,6 +221,6 @@ def checked_name(text: Any) -> str:
     fix = "Use letters, digits, spaces, '.', '-' and '_', 80 at most, and begin with a letter or digit."
     if not isinstance(text, str) or not NAME.fullmatch(text) or text != text.strip() or text.endswith("."):
         raise SettingsError("this is no name for a folder", fix)
-    if text.partition(".")[0].strip().lower() in _DEVICES:
+    if text.partition(".")[0].strip().lower() in DEVICES:
         raise SettingsError(f"{text} is the name of a device on Windows", "Choose another one.")
     return text

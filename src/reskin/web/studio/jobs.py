@@ -48,6 +48,7 @@ class Job:
         code: exit code; None: it has not ended, or nobody knows.
         progress: what the command said last.
         run: id of the run that it works on, "" for none.
+        makes: names of files that it writes, relative to the studio's folder.
     """
 
     id: str
@@ -62,6 +63,13 @@ class Job:
     code: int | None = None
     progress: Progress = field(default_factory=Progress)
     run: str = ""
+    makes: tuple[str, ...] = ()
+
+    @property
+    def results(self) -> list[str]:
+        """What it has made, by name; whether it is still there is not said."""
+        made = self.makes if self.state in ("done", "partly") else ()
+        return list(dict.fromkeys([*made, *self.progress.results]))
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class NewJob:
         words: what is typed after `reskin`.
         lane: jobs of one lane run one after the other.
         run: id of the run that it works on, "" for none.
+        makes: names of files that it writes, relative to the studio's folder.
     """
 
     kind: str
@@ -81,6 +90,7 @@ class NewJob:
     words: tuple[str, ...]
     lane: str
     run: str = ""
+    makes: tuple[str, ...] = ()
 
 
 class Jobs:
@@ -110,7 +120,12 @@ class Jobs:
                 "words": list(new.words),
                 "lane": new.lane,
             }
-            values |= {"run": new.run, "cwd": str(self.state.root), "made": time.time()}
+            values |= {
+                "run": new.run,
+                "makes": list(new.makes),
+                "cwd": str(self.state.root),
+                "made": time.time(),
+            }
             (self.state.jobs / name).mkdir(mode=0o700)
             write_json(self.state.jobs / name / "job.json", values)
             self._order([*self.order(), name])
@@ -192,7 +207,7 @@ class Jobs:
 
     def again(self, job: Job) -> Job:
         """The same command as a new job; commands that resume go on from where they were."""
-        return self.add(NewJob(job.kind, job.title, job.words, job.lane, job.run))
+        return self.add(NewJob(job.kind, job.title, job.words, job.lane, job.run, job.makes))
 
     def remove(self, job: Job) -> None:
         """Take the record of a job that has ended away; what it made stays.
@@ -271,6 +286,7 @@ class Jobs:
             code=code,
             progress=progress,
             run=str(values.get("run", "")),
+            makes=tuple(map(str, values.get("makes", ()))),
         )
         if state not in ("waiting", *UNDERWAY):
             self._ended[name] = job

@@ -1,4 +1,4 @@
-"""What is known of the methods and whether settings are right: asked of child processes.
+"""What is known of methods and commands, and whether settings are right: asked of child processes.
 
 They import torch; the server does not.
 """
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,16 @@ IDLE_SECONDS = 120.0
 """How long a process that checks settings is kept without a question."""
 
 
-class Methods:
-    """Facts of every method that is trained, from `reskin methods --json`, kept with the version.
+class Known:
+    """What a child process says once for every version of the package, kept in a file.
 
     Args:
-        state: the studio's folder.
+        path: where it is kept.
+        ask: the question to the child process.
     """
 
-    def __init__(self, state: StateFolder) -> None:
-        self.state = state
+    def __init__(self, path: Path, ask: Callable[[], dict[str, Any]]) -> None:
+        self.path, self.ask = path, ask
         self._turn = threading.Lock()
         self._known: dict[str, Any] = {}
         self._fault = ""
@@ -46,14 +47,14 @@ class Methods:
         return bool(self._known or self._fault)
 
     def prepare(self) -> None:
-        """Ask for them now, so that nobody waits later; a fault is kept for `all`."""
+        """Ask now, so that nobody waits later; a fault is kept for `all`."""
         try:
             self.all()
         except ReskinError as error:
             self._fault = str(error)
 
     def all(self) -> dict[str, dict[str, Any]]:
-        """Name to facts, as `reskin methods --json` prints them, of the methods that are trained.
+        """Name to facts.
 
         Raises:
             RunError: the child process failed.
@@ -65,33 +66,69 @@ class Methods:
 
     def _kept(self) -> dict[str, Any]:
         try:
-            found = read_json(self.state.methods)
+            found = read_json(self.path)
         except ReskinError:
             return {}
-        methods = found.get("methods")
-        return methods if found.get("of") == _version() and isinstance(methods, dict) else {}
+        facts = found.get("facts")
+        return facts if found.get("of") == _version() and isinstance(facts, dict) else {}
 
     def _asked(self) -> dict[str, Any]:
-        done = answer_of(["methods", "--json"], self.state.root)
-        methods = {name: facts for name, facts in done.items() if "presets" in facts}
-        write_json(self.state.methods, {"of": _version(), "methods": methods})
-        return methods
+        facts = self.ask()
+        write_json(self.path, {"of": _version(), "facts": facts})
+        return facts
 
 
-def answer_of(words: Sequence[str], folder: Path, seconds: float = ASK_SECONDS) -> dict[str, Any]:
+class Methods(Known):
+    """Facts of every method that is trained, from `reskin methods --json`.
+
+    Args:
+        state: the studio's folder.
+    """
+
+    def __init__(self, state: StateFolder) -> None:
+        def ask() -> dict[str, Any]:
+            done = answer_of(["methods", "--json"], state.root)
+            return {name: facts for name, facts in done.items() if "presets" in facts}
+
+        super().__init__(state.methods, ask)
+
+
+class Tools(Known):
+    """Settings of the commands that the studio has forms for, as `reskin.cli.forms` prints them.
+
+    Args:
+        state: the studio's folder.
+    """
+
+    def __init__(self, state: StateFolder) -> None:
+        def ask() -> dict[str, Any]:
+            return _answer([sys.executable, "-P", "-m", "reskin.cli.forms"], state.root, ASK_SECONDS)
+
+        super().__init__(state.tools, ask)
+
+
+def answer_of(
+    words: Sequence[str], folder: Path, seconds: float = ASK_SECONDS, *, codes: Container[int] = (0,)
+) -> dict[str, Any]:
     """What one of our commands prints as JSON.
 
     Args:
         words: what is typed after `reskin`.
         folder: where.
         seconds: how long it may take.
+        codes: exit codes with which it has printed its answer.
 
     Raises:
         RunError: it refused, with its own sentence, or took too long.
     """
+    return _answer(command(list(words)), folder, seconds, codes=codes)
+
+
+def _answer(line: list[str], folder: Path, seconds: float, *, codes: Container[int] = (0,)) -> dict[str, Any]:
+    name = next((word for word in line[4:] if not word.startswith("-")), "reskin")
     try:
         done = subprocess.run(  # noqa: S603 - our own command line
-            command(list(words)),
+            line,
             cwd=folder,
             capture_output=True,
             stdin=subprocess.DEVNULL,
@@ -99,14 +136,18 @@ def answer_of(words: Sequence[str], folder: Path, seconds: float = ASK_SECONDS) 
             check=False,
         )
     except subprocess.TimeoutExpired:
+        raise RunError(f"`reskin {name}` took more than {seconds:.0f} s", "Type it in a terminal.") from None
+    except OSError as error:  # the folder is gone, or no memory for a process
         raise RunError(
-            f"`reskin {words[0]}` took more than {seconds:.0f} s", "Type it in a terminal."
+            f"`reskin {name}` cannot be started in {folder}: {error.strerror}", "Is it there?"
         ) from None
-    if done.returncode:
+    try:
+        found = from_json(done.stdout) if done.returncode in codes else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise RunError((last[-1] if last else f"`reskin {words[0]}` failed").removeprefix("reskin: "))
-    found = from_json(done.stdout)
-    assert isinstance(found, dict), words
+        raise RunError((last[-1] if last else f"`reskin {name}` failed").removeprefix("reskin: "))
     return found
 
 
@@ -117,7 +158,7 @@ def _version() -> str:
 
 
 class Checker:
-    """A child process that reads settings as `reskin train` does; started when first asked.
+    """A child process that reads settings as the command line does; started when first asked.
 
     Args:
         folder: where relative names begin.
@@ -130,10 +171,10 @@ class Checker:
         self._asked = 0.0
 
     def fault(self, words: Sequence[str]) -> str:
-        """What `reskin train` would say is wrong with these words; "" for nothing.
+        """What the command would say is wrong with these words; "" for nothing.
 
         Args:
-            words: method and flags.
+            words: command, method and flags.
 
         Raises:
             RunError: the process ended.

@@ -14,15 +14,16 @@ from reskin.pages.shell import environment
 from reskin.runs.folder import RunFolder
 from reskin.storage import Holder
 from reskin.web.studio.forms import GROUPS, fields, in_text
+from reskin.web.studio.orders import typed
 from reskin.web.studio.scan import RunCard
-from reskin.web.studio.studio import Studio, ago, in_words, job_facts, typed
+from reskin.web.studio.studio import Studio, ago, in_words, job_facts
 from reskin.web.words import LANGUAGES, NAMES, Words, catalogue, preferred_language
 
 PACKAGE = "reskin.web.studio"
 WORDS = Path(__file__).parent / "words"
 RUNS_A_PAGE = 40
 THEMES = ("light", "dark")
-RAIL = (("/", "Home", "h"), ("/train", "Train", "t"), ("/jobs", "Jobs", "j"))
+RAIL = (("/", "Home", "h"), ("/data", "Data", "d"), ("/train", "Train", "t"), ("/jobs", "Jobs", "j"))
 """Address, name and key of every page of the rail."""
 
 
@@ -39,7 +40,7 @@ class Pages:
         shown = [card for card in cards if sought.lower() in f"{card.name} {card.method}".lower()]
         first = _whole(request.query_params.get("from", "0"))
         found = self.studio.scan.look()
-        return self._page(
+        return self.shown(
             request,
             "home.html",
             here="/",
@@ -57,7 +58,7 @@ class Pages:
     def train(self, request: Request) -> Response:
         """The form of a training."""
         if not self.studio.methods.is_ready:  # a child process reads them, for some seconds
-            return self._page(request, "waiting.html", here="/train")
+            return self.shown(request, "waiting.html", here="/train")
         methods = self.studio.methods.all()
         method = request.query_params.get("method", "cyclegan")
         if method not in methods:
@@ -66,7 +67,7 @@ class Pages:
         if preset and preset not in methods[method]["presets"]:
             raise HTTPException(404)
         all_fields = fields(methods[method], preset)
-        return self._page(
+        return self.shown(
             request,
             "train.html",
             here="/train",
@@ -90,7 +91,7 @@ class Pages:
         if folder is None:
             raise HTTPException(404)
         card = self.studio.scan.card(name, folder)
-        return self._page(
+        return self.shown(
             request,
             "run.html",
             here="",
@@ -104,22 +105,31 @@ class Pages:
 
     def jobs(self, request: Request) -> Response:
         """The queue."""
-        return self._page(request, "jobs.html", here="/jobs")
+        return self.shown(request, "jobs.html", here="/jobs")
 
     def job(self, request: Request) -> Response:
         """One job and what it printed."""
         found = self.studio.jobs.find(request.path_params["job"])
         if found is None:
             raise HTTPException(404)
-        return self._page(request, "job.html", here="/jobs", job=job_facts(found))
+        return self.shown(request, "job.html", here="/jobs", job=job_facts(found))
 
     def plain(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page without the rail: login and errors."""
-        return self._page(request, template, here="", status=status, **values)
+        return self.shown(request, template, here="", status=status, **values)
 
-    def _page(
+    def shown(
         self, request: Request, template: str, *, here: str, status: int = 200, **values: Any
     ) -> Response:
+        """A page from its template.
+
+        Args:
+            request: that asks for it.
+            template: its name.
+            here: address of the page of the rail that it belongs to, "" for none.
+            status: of the answer.
+            values: what the template shows.
+        """
         language = request.cookies.get("reskin-language", "")
         if language not in LANGUAGES:
             language = preferred_language(request.headers.get("accept-language", ""))

@@ -1,4 +1,4 @@
-"""What lies in the studio's folder: runs and datasets, under ids that are the same after a restart.
+"""What lies in the studio's folder: runs, datasets, clips, studies; ids are the same after a restart.
 
 A browser never sends a path. It sends an id, which is looked up in what was found.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import os
 import threading
 import time
@@ -21,12 +22,15 @@ from reskin.holders import Holder, holder
 from reskin.image_formats import IMAGE_SUFFIXES
 from reskin.runs.folder import RunFolder
 from reskin.storage import from_json
+from reskin.video.probe import is_video_name
 from reskin.web.studio.progress_lines import tail
 
 DEEPEST = 4
 MOST_FOLDERS = 20_000
 AGAIN_SECONDS = 2.0
 """How long what was found counts as fresh."""
+INSPECTIONS = "inspections"
+"""Where the studio lets `reskin inspect` write its pages."""
 _LAYOUTS = ("trainA", "trainB")
 
 
@@ -94,6 +98,8 @@ class Found:
 
     runs: dict[str, Path] = field(default_factory=dict)
     sets: dict[str, Dataset] = field(default_factory=dict)
+    clips: dict[str, Path] = field(default_factory=dict)
+    studies: dict[str, Path] = field(default_factory=dict)
     is_whole: bool = True
 
 
@@ -107,7 +113,7 @@ class Scan:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._turn = threading.Lock()
-        self._found, self._at = Found(), -AGAIN_SECONDS
+        self._found, self._at = Found(), -math.inf
         self._cards: dict[str, tuple[object, RunCard]] = {}
 
     def look(self) -> Found:
@@ -121,6 +127,11 @@ class Scan:
     def run(self, name: str) -> Path | None:
         """The run folder of an id; None: there is none."""
         return self.look().runs.get(name)
+
+    def forget(self) -> None:
+        """Look again at the next question: something was moved."""
+        with self._turn:
+            self._at = -math.inf
 
     def cards(self) -> list[RunCard]:
         """Every run, the one that was last written to first."""
@@ -153,10 +164,17 @@ class Scan:
             if count > MOST_FOLDERS:
                 found.is_whole = False
                 break
+            if "study.json" in files and "cells" in inside:
+                found.studies[self.id(folder)] = folder
+                inside.clear()
+                continue
             if "config.json" in files and ("losses.jsonl" in files or "checkpoints" in inside):
                 found.runs[self.id(folder)] = folder
                 inside.clear()
                 continue
+            found.clips |= {self.id(folder / name): folder / name for name in files if is_video_name(name)}
+            if folder == self.root / INSPECTIONS:
+                continue  # its contact sheets are no dataset
             if (dataset := self._dataset(folder, files, inside)) is not None:
                 found.sets[dataset.id] = dataset
                 inside.clear()

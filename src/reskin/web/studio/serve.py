@@ -77,7 +77,7 @@ def _serve(state: StateFolder, port: int, *, is_opened: bool) -> int:
     try:
         with listening, _ticking(studio):
             _announce(_address(port, sessions.link()), is_opened=False)
-            threading.Thread(target=studio.methods.prepare, name="methods", daemon=True).start()
+            threading.Thread(target=_prepare, args=(studio,), name="methods", daemon=True).start()
             if is_opened:  # with a link of its own: the printed one stays good for another browser
                 _open(_address(port, sessions.link()))
             uvicorn.Server(settings).run(sockets=[listening])
@@ -87,6 +87,13 @@ def _serve(state: StateFolder, port: int, *, is_opened: bool) -> int:
         state.running.unlink(missing_ok=True)
         studio.checker.close()
     return 0
+
+
+def _prepare(studio: Studio) -> None:
+    """What is asked of child processes before somebody waits for it."""
+    studio.uploads.sweep()
+    studio.methods.prepare()
+    studio.tools.prepare()
 
 
 def _listening(port: int) -> tuple[socket.socket, int]:

@@ -1,6 +1,7 @@
 """What the studio keeps, in the folder `.reskin` of the footage's folder: secret, jobs, and who serves now.
 
-    .reskin/  secret  queue.json  running.json  methods.json  jobs/<id>/  lanes/
+    .reskin/  secret  queue.json  running.json  methods.json  tools.json
+              jobs/<id>/  lanes/  uploads/<id>/  trash/<id>/  previews/<id>/
 
 Only its owner may read it. Nothing of the studio's is written anywhere else.
 """
@@ -55,6 +56,26 @@ class StateFolder:
         """What is known of the methods, written by a child process."""
         return self.folder / "methods.json"
 
+    @property
+    def tools(self) -> Path:
+        """What is known of the commands with a form, written by a child process."""
+        return self.folder / "tools.json"
+
+    @property
+    def uploads(self) -> Path:
+        """A folder for each file that is being sent."""
+        return self.folder / "uploads"
+
+    @property
+    def trash(self) -> Path:
+        """A folder for each thing that was put away."""
+        return self.folder / "trash"
+
+    @property
+    def previews(self) -> Path:
+        """Clips that were translated for a look."""
+        return self.folder / "previews"
+
     def make(self) -> None:
         """Make the folder, for its owner alone.
 
@@ -64,7 +85,7 @@ class StateFolder:
         inside(self.root, NAME, kind="folder", writes=True)
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self.folder.chmod(0o700)
-        for folder in (self.jobs, self.folder / "lanes"):
+        for folder in (self.jobs, self.folder / "lanes", self.uploads, self.trash, self.previews):
             inside(self.root, f"{NAME}/{folder.name}", kind="folder", writes=True)
             folder.mkdir(mode=0o700, exist_ok=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 import threading
 import time
 from collections.abc import Mapping
@@ -17,14 +16,16 @@ from reskin.storage import to_json
 from reskin.web.studio.forms import checked_name, setting_words
 from reskin.web.studio.jobs import UNDERWAY, Job, Jobs, NewJob
 from reskin.web.studio.live import LossTail
-from reskin.web.studio.methods import Checker, Methods
+from reskin.web.studio.methods import Checker, Methods, Tools
+from reskin.web.studio.orders import DEVICE_LANE, Orders, typed
 from reskin.web.studio.progress_lines import tail
 from reskin.web.studio.scan import RunCard, Scan
 from reskin.web.studio.state import StateFolder
+from reskin.web.studio.trash import Trash
+from reskin.web.studio.uploads import Uploads
 
 LOG_BYTES = 16 * 1024
 MOST_TAILS = 32
-DEVICE_LANE = "device"
 
 
 class Studio:
@@ -40,6 +41,9 @@ class Studio:
         self.jobs = Jobs(state)
         self.methods = Methods(state)
         self.checker = Checker(state.root)
+        self.tools = Tools(state)
+        self.orders = Orders(self.scan, self.tools)
+        self.uploads, self.trash = Uploads(state), Trash(state)
         self._tails: dict[str, LossTail] = {}
         self._turn = threading.Lock()
 
@@ -133,7 +137,7 @@ class Studio:
             StorageError: the disk refuses.
         """
         out, words = self.train_words(values)
-        if fault := self.checker.fault(words[1:]):
+        if fault := self.checker.fault(words):
             raise SettingsError(fault)
         title = out.removeprefix("runs/")
         return self.jobs.add(
@@ -159,6 +163,19 @@ class Studio:
         """The command that goes on with a run, without `reskin`."""
         folder = _folder(card.name)
         return ["train", card.method, "--config", f"{folder}/config.json", "--out", folder]
+
+    def order_tool(self, values: Mapping[str, Any]) -> Job:
+        """Queue the command of a form beside the training form.
+
+        Raises:
+            SettingsError: the form is not complete, or the command would refuse it.
+            RunError: the settings cannot be checked.
+            StorageError: the disk refuses.
+        """
+        new = self.orders.job(values)
+        if fault := self.checker.fault(new.words):
+            raise SettingsError(fault)
+        return self.jobs.add(new)
 
     def order_demo(self) -> Job:
         """Queue the demonstration on drawn footage."""
@@ -192,13 +209,8 @@ def job_facts(job: Job) -> dict[str, Any]:
         "note": said.note,
         "error": said.error,
         "fix": said.fix,
-        "results": said.results,
+        "results": job.results,
     }
-
-
-def typed(words: tuple[str, ...] | list[str]) -> str:
-    """Words as they are typed in a shell, `reskin` first."""
-    return shlex.join(["reskin", *words])
 
 
 def open_findings(files: RunFolder) -> list[dict[str, Any]]:

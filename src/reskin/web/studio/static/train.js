@@ -1,41 +1,11 @@
 // The training form: the command changes as one types; what `reskin train` would refuse stands at its field.
 import { $, make, post, say, span, t, whole } from "./dom.js";
+import { mark, onSetting, settings, showFault } from "./form.js";
 
-const inputs = [...document.querySelectorAll("#train [name]")];
 let timer = 0, asked = 0;
 
 function values() {
-  const settings = {};
-  for (const input of inputs) if (input.value.trim() !== input.dataset.default) settings[input.name] = input.value.trim();
-  return { kind: "train", method: $("method").value, preset: $("preset").value, a: $("a").value, b: $("b").value, name: $("name").value.trim(), settings };
-}
-
-function mark() {
-  let count = 0;
-  for (const input of inputs) {
-    const isChanged = input.value.trim() !== input.dataset.default;
-    const field = input.closest(".field");
-    field.classList.toggle("changed", isChanged);
-    field.querySelector(".reset").hidden = !isChanged;
-    count += isChanged ? 1 : 0;
-  }
-  $("changed").textContent = count ? t("{count} {count|setting is|settings are} changed.", { count }) : t("No setting is changed.");
-}
-
-function showFault(text) {
-  for (const each of document.querySelectorAll(".field .fault")) each.hidden = true;
-  for (const input of inputs) input.removeAttribute("aria-invalid");
-  $("fault").hidden = true;
-  if (!text) return;
-  const flag = text.match(/^(--[a-z0-9-]+)/)?.[1];
-  const field = flag && document.querySelector(`.field[data-flag="${flag}"]`);
-  const at = field ? field.querySelector(".fault") : $("fault");
-  at.textContent = text;
-  at.hidden = false;
-  if (field) {
-    field.querySelector("[name]").setAttribute("aria-invalid", "true");
-    field.closest("details")?.setAttribute("open", "");
-  }
+  return { kind: "train", method: $("method").value, preset: $("preset").value, a: $("a").value, b: $("b").value, name: $("name").value.trim(), settings: settings() };
 }
 
 async function check() {
@@ -107,15 +77,7 @@ $("preset").addEventListener("change", () => {
   location.assign(`/train?${query}`);
 });
 for (const id of ["a", "b", "name"]) $(id).addEventListener("input", soon);
-for (const input of inputs) input.addEventListener("input", soon);
-for (const button of document.querySelectorAll(".reset")) {
-  button.addEventListener("click", () => {
-    const input = button.closest(".field").querySelector("[name]");
-    input.value = input.dataset.default;
-    input.focus();
-    check();
-  });
-}
+onSetting(soon, check);
 $("sought").addEventListener("input", () => {
   const text = $("sought").value.trim().toLowerCase();
   for (const group of document.querySelectorAll(".group")) {

@@ -1,0 +1,102 @@
+// The form of a command other than train: what is chosen, its settings, what it would take, and the queue.
+import { $, make, post, say, span, t, whole } from "./dom.js";
+import { mark, onSetting, settings, showFault } from "./form.js";
+import { onLive } from "./live.js";
+
+const form = $("tool");
+let timer = 0, asked = 0;
+
+function chosen() {
+  const also = [...form.querySelectorAll("[name=chosen]:checked")].map((one) => one.value);
+  return [form.dataset.chosen, ...also].filter(Boolean);
+}
+
+function values() {
+  return { kind: "tool", tool: form.dataset.tool, chosen: chosen(), name: $("name")?.value.trim() ?? "", settings: settings() };
+}
+
+function enable(isReady) {
+  $("order").disabled = !isReady;
+  if ($("try")) $("try").disabled = !isReady;
+}
+
+async function check() {
+  mark();
+  const number = ++asked;
+  if (!chosen().length) {
+    $("command").textContent = "–";
+    showFault("");
+    enable(false);
+    return;
+  }
+  try {
+    const found = await post("/api/commands", values());
+    if (number !== asked) return;
+    $("command").textContent = found.command;
+    showFault(found.fault);
+    enable(!found.fault);
+  } catch (error) {
+    if (number !== asked) return;
+    showFault(error.message);
+    enable(false);
+  }
+}
+
+function soon() { clearTimeout(timer); asked += 1; enable(false); mark(); timer = setTimeout(check, 250); }
+
+async function order(event) {
+  event.preventDefault();
+  if ($("order").disabled) return;
+  enable(false);
+  try {
+    const job = await post("/api/jobs", values());
+    if (form.dataset.chosen) location.reload();
+    else location.assign(`/jobs/${job.id}`);
+  } catch (error) { showFault(error.message); say(error.message); enable(true); }
+}
+
+function row(name, value) { return make("div", {}, make("dt", {}, name), make("dd", {}, value)); }
+
+function source(one) {
+  const facts = [];
+  if (one.frames) facts.push(`${one.width}x${one.height}, ${whole(one.frames)} frames, ${span(one.seconds)}`);
+  const bars = Object.entries(one.bars ?? {}).filter(([, px]) => px).map(([edge, px]) => `${px} px ${edge}`);
+  if (bars.length) facts.push(`black bars to cut: ${bars.join(", ")}`);
+  facts.push(`${whole(one.take)} pictures${one.picture_size ? ` of ${one.picture_size.join("x")} px` : ""}`);
+  const examples = (one.examples ?? []).map((each) => each.file ?? `${each.seconds.toFixed(2)} s`);
+  if (examples.length) facts.push(`such as ${examples.join(", ")}`);
+  const notes = (one.notes ?? []).map((note) => make("p", { class: "soft" }, note));
+  return make("li", {}, make("b", {}, one.name), make("p", { class: one.bad ? "bad" : "soft" }, one.bad || facts.join("; ")), ...notes);
+}
+
+async function tryIt() {
+  enable(false);
+  $("takes-hint").textContent = t("Looking at the footage …");
+  try {
+    const plan = await post("/api/plan", values());
+    const splits = Object.entries(plan.splits ?? {}).map(([name, count]) => `${whole(count)} ${name}`).join(", ");
+    $("takes").replaceChildren(
+      row(t("Pictures"), whole(plan.pictures)), ...(splits ? [row(t("Splits"), splits)] : []),
+      row(t("Disk"), `${plan.megabytes.toPrecision(2)} MB`), row(t("Free"), `${(plan.free_megabytes / 1000).toFixed(1)} GB`),
+      row(t("Time"), span(plan.minutes * 60)),
+    );
+    $("takes").hidden = false;
+    $("takes-sources").replaceChildren(...plan.sources.map(source));
+    $("takes-hint").textContent = t("Nothing was written.");
+  } catch (error) { $("takes-hint").textContent = error.message; }
+  enable(true);
+}
+
+onSetting(soon, check);
+$("name")?.addEventListener("input", soon);
+for (const one of form.querySelectorAll("[name=chosen]")) one.addEventListener("change", check);
+form.addEventListener("submit", order);
+$("try")?.addEventListener("click", tryIt);
+check();
+
+// What was done is shown once it has ended.
+const known = [...document.querySelectorAll("[data-job-state]")].map((one) => one.dataset.jobState.split(" "));
+onLive((found) => {
+  const now = new Map(found.jobs.map((job) => [job.id, job.state]));
+  if (known.some(([id, state]) => ["waiting", "running", "stopping"].includes(state) && now.get(id) !== state)) location.reload();
+});
