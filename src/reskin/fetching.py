@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from reskin.errors import DataError, ReskinError, StorageError
 from reskin.online import check_online
+from reskin.paths import make_folder
 from reskin.progress import Report
 from reskin.storage import commit, file_digest, free_bytes, read_json, storage_error, write_json
 
@@ -124,7 +125,7 @@ def fetch(source: Source, target: Path, *, report: Report | None = None) -> Path
     opener = urllib.request.build_opener(_Redirections(source))
     part = target.with_name(target.name + ".part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
     except OSError as error:
         raise storage_error(target.parent, error) from error
     failures, furthest = 0, _size(part)

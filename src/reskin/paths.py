@@ -24,6 +24,9 @@ FOLLOW_VARIABLE = "RESKIN_FOLLOW_LINKS"
 MOST_BYTES = 1 << 30
 """A file of settings or state that is larger than this is none of ours."""
 
+MOST_DEEP = 256
+"""Folders within each other; what goes through deeper ones would run into the interpreter's limit."""
+
 _MOST_NAME_BYTES = 255
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _PLAIN = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -99,6 +102,22 @@ def _check_link(root: Path, path: Path, relative: str, *, writes: bool) -> None:
         raise _refused(root, relative, f"{path.name!r} is a link")
     if not follows_links() and not stays_inside(path, root.resolve()):
         raise _refused(root, relative, f"{path.name!r} is a link that leads out of the folder or nowhere")
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file cannot be read or is no text; what the system says of its name is left out."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those that it lies in, where they are not there.
+
+    Raises:
+        OSError: the system refuses, or it lies in more than `MOST_DEEP` folders.
+    """
+    if len(folder.parts) > MOST_DEEP:
+        raise OSError(errno.ENAMETOOLONG, f"it lies in more than {MOST_DEEP} folders", str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def stays_inside(path: Path, resolved_root: Path) -> bool:

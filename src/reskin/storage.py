@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from reskin.errors import DataError, ReskinError, RunError, SettingsError, StorageError
 from reskin.holders import Holder, holder  # noqa: F401 - asked for beside `lock`
-from reskin.paths import MOST_BYTES, open_plain, read_plain
+from reskin.paths import MOST_BYTES, make_folder, open_plain, read_plain
 from reskin.renames import tell
 
 TEMPORARY_SUFFIX = ".part"
@@ -73,7 +73,7 @@ def commit(path: Path | str) -> Iterator[Path]:
     _active.add(temporary.stem)
     try:
         check_watched(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         _sweep(path.parent)
         yield temporary
         _flush_file(temporary)
@@ -296,7 +296,7 @@ def append_text(path: Path, line: str) -> None:
 def _append(path: Path, line: bytes) -> None:
     try:
         check_watched(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with open(open_plain(path, os.O_RDWR | os.O_CREAT), "rb+") as file:
             is_shared = os.fstat(file.fileno()).st_nlink > 1  # its other name may lie outside
             if not is_shared:
@@ -431,7 +431,7 @@ def _taken_lock(folder: Path, path: Path) -> IO[bytes]:
 def _opened_lock(folder: Path, path: Path) -> IO[bytes]:
     """The lock's file, made if it is not there; not locked yet."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return open(open_plain(path, os.O_RDWR | os.O_CREAT), "rb+", buffering=0)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EINVAL) and error.filename == str(path):

@@ -105,6 +105,11 @@ def main(words: list[str] | None = None) -> int:
             error = StorageError(f"{name}{fault.strerror or fault}", "Check the name and its permissions.")
             code = error.exit_code
             say(f"reskin: {error}")
+        except RecursionError:
+            what = "a path, or values in a file, are nested too deeply to be read"
+            error = ReskinError(what, "Look for folders or lists in each other in what was given.")
+            code = error.exit_code
+            say(f"reskin: {error}")
         except Exception as fault:
             error = fault
             raise

@@ -16,7 +16,7 @@ from reskin.data.layout import names_a_split
 from reskin.data.manifest import MANIFEST_NAME, Manifest, write_manifest
 from reskin.errors import DataError, SettingsError
 from reskin.image_formats import is_image_name
-from reskin.paths import check_own, inside
+from reskin.paths import check_own, inside, make_folder
 from reskin.storage import read_json, storage_error, write_json
 
 JOURNAL = ".moves.json"
@@ -79,7 +79,7 @@ def finish_moves(root: Path) -> bool:
         raise _damaged(journal, f"{taken[0]!r} exists already")
     try:
         for old, new in left.items():  # the others were moved before the kill, or were gone before we came
-            (root / new).parent.mkdir(parents=True, exist_ok=True)
+            make_folder((root / new).parent)
             os.rename(root / old, root / new)
         _remove_empty(root, {(root / old).parent for old in moves})
     except OSError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from reskin.data.layout import Layout, names_a_split, says_held_out
 from reskin.errors import DataError
 from reskin.image_formats import IMAGE_SUFFIXES, is_image_name, why_not_read
-from reskin.paths import FOLLOW_VARIABLE, follows_links, stays_inside
+from reskin.paths import FOLLOW_VARIABLE, MOST_DEEP, follows_links, stays_inside
 from reskin.types import Domain, Split
 from reskin.video.probe import is_video_name
 
@@ -124,6 +124,8 @@ def _existing(folder: Path) -> Path:
 
 
 def _walk(folder: Path, root: Path, seen: set[Path], passed: list[Path]) -> Iterator[Path]:
+    if len(folder.parts) > MOST_DEEP:
+        raise DataError(f"{folder} lies in more than {MOST_DEEP} folders", "Move its pictures further up.")
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -259,6 +261,8 @@ def _check_held_out(root: Path, layout: Layout) -> None:
     known |= {top for folder in parts if names_a_split(top := folder.split("/", 1)[0])}  # train of train/A
     for parent, names, _ in os.walk(root):
         below = Path(parent).relative_to(root)
+        if len(Path(parent).parts) > MOST_DEEP:  # reading the pictures refuses it
+            names.clear()
         names[:] = sorted(name for name in names if name[0] != "." and (below / name).as_posix() not in known)
         for name in names:
             if says_held_out(name) and list_pictures(Path(parent, name), within=root).images:

@@ -20,7 +20,7 @@ from reskin.evaluation.features import FEATURES_EDGE_PX, squeezenet_file
 from reskin.evaluation.pictures import square
 from reskin.images import Picture, to_tensor
 from reskin.networks.squeezenet import DEVIATION, MEAN, SqueezeNet, read_squeezenet
-from reskin.paths import read_plain
+from reskin.paths import read_plain, reason_of
 from reskin.storage import file_digest
 from reskin.unknown import unknown
 
@@ -154,7 +154,8 @@ def _names(path: Path | None) -> tuple[str, ...]:
         )
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"the names of classes in {path} cannot be read ({error})", "Give --class-names a text file."
+            f"the names of classes in {path} cannot be read ({reason_of(error)})",
+            "Give --class-names a text file.",
         ) from None
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None or not names:

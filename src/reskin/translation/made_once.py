@@ -19,7 +19,7 @@ from typing import Any
 
 from reskin.config import Settings
 from reskin.errors import SettingsError
-from reskin.paths import relative_fault
+from reskin.paths import MOST_DEEP, relative_fault
 from reskin.renames import noted, stamp
 from reskin.storage import read_json, write_json
 from reskin.translation.targets import check_target
@@ -163,6 +163,8 @@ def _stamps(path: str, own: str) -> list[Any]:
     found: list[Any] = [path]
     for folder, below, names in os.walk(path):
         below.sort()
+        if folder.count(os.sep) > MOST_DEEP:  # reading the pictures refuses it
+            below.clear()
         whole = (os.path.join(folder, name) for name in sorted(names) if not name.startswith("."))
         found += [[name, *_stamp_at(name)] for name in whole if not name.startswith(own)]
     return found

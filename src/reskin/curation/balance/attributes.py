@@ -17,7 +17,7 @@ from PIL import Image
 
 from reskin.errors import DataError, ImageError
 from reskin.images import Picture, opened_image
-from reskin.paths import read_plain
+from reskin.paths import read_plain, reason_of
 from reskin.progress import Report
 from reskin.threads import map_ahead
 
@@ -142,7 +142,7 @@ def _rows(table: Path, column: str) -> dict[str, str]:
         key = "file" if "file" in names else names[0]
         rows = {(row[key] or "").replace("\\", "/").removeprefix("./"): row[column] or "" for row in reader}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table} cannot be read ({error})", "Give a CSV file in UTF-8.") from None
+        raise DataError(f"{table} cannot be read ({reason_of(error)})", "Give a CSV file in UTF-8.") from None
     return rows
 
 

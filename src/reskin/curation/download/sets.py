@@ -14,6 +14,7 @@ from reskin.curation.download.unpack import sync_disk, unpack_pictures
 from reskin.data.folders import list_images
 from reskin.errors import DataError, RunError
 from reskin.fetching import Source, cache_folder, fetch
+from reskin.paths import make_folder
 from reskin.progress import Report
 from reskin.storage import file_digest, lock, read_json, storage_error, write_json
 from reskin.version import __version__
@@ -184,7 +185,7 @@ def _unpack(
     beside = out.absolute().with_name(f".{out.name}.part")
     shutil.rmtree(beside, ignore_errors=True)  # what a kill left
     try:
-        beside.mkdir(parents=True)
+        make_folder(beside)
         unpack_pictures(archive, beside, report=report)
         counts = dict(Tally(_top(path, beside) for path in list_images(beside)))
         record = {"name": wanted.name, "url": wanted.url, "terms": wanted.terms, **made, "counts": counts}

@@ -19,6 +19,7 @@ from typing import IO
 from reskin.curation.download.tar import BLOCK, check_tar, is_tar, open_tar
 from reskin.errors import DataError, StorageError
 from reskin.image_formats import is_image_name
+from reskin.paths import make_folder
 from reskin.progress import Report
 from reskin.storage import free_bytes, storage_error
 
@@ -151,7 +152,7 @@ def _write(member: _Member, target: Path, room: _Room) -> None:
     room.check(member.size)
     source = member.open()
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         file = open(target, "xb")  # noqa: SIM115 - opening fails otherwise than unpacking
     except OSError as error:
         raise storage_error(target, error) from error

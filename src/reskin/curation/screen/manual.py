@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from reskin.errors import SettingsError
 from reskin.image_formats import is_image_name
-from reskin.paths import read_plain
+from reskin.paths import read_plain, reason_of
 
 Verdict = Literal["keep", "drop"]
 """What a person says about one picture."""
@@ -80,7 +80,9 @@ def _text_of(path: Path) -> str:
     try:
         return read_plain(path, follow=True, most_bytes=_MOST_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the list {path} cannot be read ({error})", "Save it as UTF-8 text.") from None
+        raise SettingsError(
+            f"the list {path} cannot be read ({reason_of(error)})", "Save it as UTF-8 text."
+        ) from None
 
 
 def _plain(name: str) -> str:
