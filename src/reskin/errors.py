@@ -6,11 +6,6 @@ Each error is one line: what is wrong, where, and what to do. The command line p
 
 from __future__ import annotations
 
-import re
-
-_LONGEST = 1000
-"""Characters without a space that an error shows whole: of a longer path its beginning and its end."""
-
 
 class ReskinError(Exception):
     """An error with a remedy.
@@ -27,11 +22,7 @@ class ReskinError(Exception):
         super().__init__(f"{self.what}. {fix}" if fix else f"{self.what}.")
 
     def __str__(self) -> str:
-        return printable(re.sub(rf"\S{{{_LONGEST + 1},}}", _shortened, super().__str__()))
-
-
-def _shortened(found: re.Match[str]) -> str:
-    return f"{found[0][: _LONGEST // 3]}...{found[0][-_LONGEST // 3 :]}"
+        return printable(super().__str__())
 
 
 _NOT_PRINTED = {code: f"\\x{code:02x}" for code in (*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0))} | {

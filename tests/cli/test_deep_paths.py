@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from reskin.cli.main import main
-from reskin.errors import DataError, SettingsError
 from reskin.images import write_image
 from reskin.paths import MOST_DEEP, make_folder
 
@@ -123,12 +122,13 @@ def test_a_folder_is_made_up_to_a_depth(tmp_path: Path) -> None:
     assert not (tmp_path / "e").exists()
 
 
-def test_an_error_shows_the_ends_of_a_long_path() -> None:
-    said = str(DataError(f"{'x/' * 3000}here does not exist", "Check the name."))
+def test_an_error_shows_the_ends_of_a_long_path(capsys: pytest.CaptureFixture[str]) -> None:
+    said = one_line(["runs", f"{'x/' * 1500}here"], capsys)
     assert (
-        said.startswith("x/x/") and said.endswith("here does not exist. Check the name.") and len(said) < 800
+        said.startswith("reskin: no folder x/x/") and "..." in said and "/here." in said and len(said) < 900
     )
-    assert str(SettingsError("a" * 900)) == "a" * 900 + "."
+    almost = "y/" * 450
+    assert almost in one_line(["runs", almost], capsys)
 
 
 def test_what_is_nested_too_deeply_for_the_interpreter_is_one_line(

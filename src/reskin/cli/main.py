@@ -6,6 +6,7 @@ import ast
 import importlib
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -70,6 +71,8 @@ examples:
 forbids the network. Exit codes: 0 done, 2 not as asked for, 3 partly done, 130 and 143 stopped by a signal.
 """
 
+_LONGEST = 1000
+
 GO_ON = "Run the same command again to go on."
 
 
@@ -88,13 +91,13 @@ def main(words: list[str] | None = None) -> int:
             code = _run(words)
         except ReskinError as refused:
             error, code = refused, refused.exit_code
-            say(f"reskin: {refused}")
+            _say_error(refused)
             _tell_launcher(f"reskin: {refused}")
         except (KeyboardInterrupt, Stopped) as stopped:
             number = stopped.number if isinstance(stopped, Stopped) else signal.SIGINT
             error = InterruptedRunError(number, f"stopped by {signal.Signals(number).name}", GO_ON)
             code = error.exit_code
-            say(f"reskin: {error}")
+            _say_error(error)
         except BrokenPipeError:  # the reader of our output has gone, as with `reskin methods | head`
             code = 0
         except SystemExit as done:
@@ -104,12 +107,12 @@ def main(words: list[str] | None = None) -> int:
             name = f"{fault.filename}: " if fault.filename else ""
             error = StorageError(f"{name}{fault.strerror or fault}", "Check the name and its permissions.")
             code = error.exit_code
-            say(f"reskin: {error}")
+            _say_error(error)
         except RecursionError:
             what = "a path, or values in a file, are nested too deeply to be read"
             error = ReskinError(what, "Look for folders or lists in each other in what was given.")
             code = error.exit_code
-            say(f"reskin: {error}")
+            _say_error(error)
         except Exception as fault:
             error = fault
             raise
@@ -132,6 +135,12 @@ def _run(words: list[str]) -> int:
     run = _command(words[0])
     silence_libtiff()
     return int(run(words[1:]))
+
+
+def _say_error(error: ReskinError) -> None:
+    """One line; of a path longer than `_LONGEST` characters its beginning and its end."""
+    ends = rf"(\S{{{_LONGEST // 3}}})\S{{{_LONGEST // 3},}}(\S{{{_LONGEST // 3}}})"
+    say("reskin: " + re.sub(ends, r"\1...\2", str(error)))
 
 
 def _tell_launcher(line: str) -> None:
