@@ -6,6 +6,7 @@ The same holds inside the large folders, whose rooms have floors of their own.
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,9 +60,14 @@ FLOORS: dict[str, list[list[str]]] = {
 """Folder to the floors of its rooms, lowest first."""
 
 
-def imports(file: Path) -> Iterator[str]:
+@functools.cache
+def imports(file: Path) -> list[str]:
     """The modules of the package that a file imports, lazily or not, without the leading `reskin.`."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    return list(imports_in(ast.parse(file.read_text(encoding="utf-8"))))
+
+
+def imports_in(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "reskin":
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("reskin."):

@@ -142,7 +142,7 @@ def translated(run: Path, film: Path, out: Path, *more: str) -> np.ndarray:
 
 
 @names
-@pytest.mark.thinned(2, first=1)
+@pytest.mark.sweep
 def test_from_footage_to_a_film(name: str, tmp_path: Path, clips: Clips) -> None:
     run = clips.run(name)
     losses = json.loads((run / "losses.jsonl").read_text().splitlines()[-1])["losses"]

@@ -170,6 +170,7 @@ def test_a_direction_that_is_not_offered_is_refused(name: str) -> None:
 
 
 @with_toys
+@pytest.mark.thinned(3)
 def test_losses_are_finite_detached_scalars(name: str) -> None:
     losses = learnt(name).losses[0]
     assert losses
@@ -178,6 +179,7 @@ def test_losses_are_finite_detached_scalars(name: str) -> None:
 
 
 @with_toys
+@pytest.mark.thinned(3)
 def test_everything_that_is_to_learn_moves_within_two_steps(name: str) -> None:
     known = learnt(name)
     assert known.learning and known.without_optimizer == []
@@ -188,7 +190,7 @@ def test_everything_that_is_to_learn_moves_within_two_steps(name: str) -> None:
 
 
 @with_toys
-@pytest.mark.thinned(6, first=1)
+@pytest.mark.thinned(6)
 def test_the_same_seed_gives_the_same_losses(name: str) -> None:
     known, second = learnt(name), tiny(name)
     # Two steps, for a part that is taught in every second step.
@@ -201,7 +203,7 @@ def test_the_same_seed_gives_the_same_losses(name: str) -> None:
 
 
 @with_toys
-@pytest.mark.thinned(2)
+@pytest.mark.thinned(3)
 def test_going_on_from_a_checkpoint_equals_never_stopping(name: str, tmp_path: Path) -> None:
     known = learnt(name)
     checkpoint.save(tmp_path / "two.safetensors", known.states[1], {"step": 2})
@@ -282,7 +284,7 @@ def terms_with(method_name: str, settings: tuple[tuple[str, float], ...]) -> set
 
 
 @pytest.mark.parametrize(("method_name", "weight"), weights_of_terms())
-@pytest.mark.thinned(4)
+@pytest.mark.thinned(5)
 def test_a_weight_of_zero_removes_its_term(method_name: str, weight: str) -> None:
     term = weight.removesuffix("_weight")
     defaults = {
@@ -345,7 +347,7 @@ def test_its_advice_is_about_its_own_settings(name: str) -> None:
 
 
 @with_toys
-@pytest.mark.thinned(3, first=2)
+@pytest.mark.thinned(3)
 def test_its_discriminators_are_those_it_states(name: str) -> None:
     assert hasattr(kind_of(name), "adversary"), "say which networks are discriminators, or None"
     method = tiny(name)

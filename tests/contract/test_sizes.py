@@ -32,7 +32,7 @@ def learn(name: str, **settings: object) -> list[dict[str, Tensor]]:
 
 
 @pytest.mark.parametrize("name", [name for name in trained_names() if find(name).pairing == "unpaired"])
-@pytest.mark.thinned(5)
+@pytest.mark.thinned(6)
 def test_domains_may_differ_in_size(name: str) -> None:
     for losses in learn(name, **WITHOUT.get(name, {})):
         assert losses and all(loss.isfinite() for loss in losses.values())
@@ -56,7 +56,7 @@ def test_domains_may_differ_in_size(name: str) -> None:
     ],
     ids=str,
 )
-@pytest.mark.thinned(4, first=1)
+@pytest.mark.sweep
 def test_they_may_in_other_settings_too(name: str, settings: dict[str, object]) -> None:
     assert all(loss.isfinite() for losses in learn(name, **settings) for loss in losses.values())
 

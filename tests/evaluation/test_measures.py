@@ -79,6 +79,7 @@ def request(domains: Path, *metrics: str, **options: object) -> Request:
     return Request(a=domains / "a", b=domains / "b", metrics=metrics, size=32, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.sweep
 def test_sets_of_features_come_with_all_that_a_number_must_state(
     domains: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

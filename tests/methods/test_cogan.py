@@ -79,7 +79,7 @@ def test_the_discriminators_step_first_and_each_step_has_its_own_noise() -> None
 
 
 @pytest.mark.parametrize("direction", ["a2b", "b2a"])
-@pytest.mark.thinned(2)
+@pytest.mark.sweep
 def test_a_pair_that_it_made_itself_is_translated_into_each_other(direction: Direction) -> None:
     method = tiny(init_gain=3.0)
     method.training_step(drawn(4), Step(1, 1))

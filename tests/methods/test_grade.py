@@ -44,6 +44,7 @@ def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grade, "_FIT_PATCHES", 300)
 
 
+@pytest.mark.sweep
 def test_the_start_alone_brings_most_of_a_tint_and_of_darkness(quick_start: None) -> None:
     torch.manual_seed(0)
     off = {"cycle_weight": 0.0, "adversarial_weight": 0.0, "learning_rate": 1e-9}

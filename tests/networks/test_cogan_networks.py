@@ -131,7 +131,7 @@ def test_dropout_is_where_it_is_said_to_be() -> None:
 
 
 @pytest.mark.parametrize("side", ["a", "b"])
-@pytest.mark.thinned(2, first=1)
+@pytest.mark.sweep
 def test_the_code_of_a_picture_that_it_made_itself_is_found(side: Domain) -> None:
     generators, _ = small("batch")
     source = torch.Generator().manual_seed(3)

@@ -11,7 +11,7 @@ EDGES = {"cut": 24, "fastcut": 24}
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("name", list(METHODS))
-@pytest.mark.thinned(2)
+@pytest.mark.sweep
 def test_a_step_is_that_of_the_paper(name: str, count: int) -> None:
     found = compare(name, count=count, edge=EDGES.get(name, 32))
     assert len(found.gradients) == 2

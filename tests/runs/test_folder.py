@@ -46,6 +46,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 @pytest.mark.parametrize("name", SOUND)
+@pytest.mark.thinned(3)
 def test_damaged_lines_stop_neither_resuming_nor_the_report(run: RunFolder, name: str) -> None:
     sound = json.dumps(SOUND[name]).encode()
     for bad in spoiled_lines():

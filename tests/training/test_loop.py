@@ -366,6 +366,7 @@ def of_two_processes(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFact
 EVEN = {"pool_size": 0, "has_dropout": False, "steps": 2, "ema": 0.0}
 
 
+@pytest.mark.sweep
 def test_two_processes_learn_what_one_learns_with_twice_the_batch(
     tiny: dict[str, Any], of_two_processes: Path, tmp_path: Path
 ) -> None:
@@ -382,6 +383,7 @@ def test_two_processes_learn_what_one_learns_with_twice_the_batch(
 
 
 @pytest.mark.parametrize("name", ["run", "hurt"])
+@pytest.mark.sweep
 def test_two_processes_resume_exactly(of_two_processes: Path, name: str, differences: Differences) -> None:
     """Each has pools of its own beside the checkpoint; where one's are damaged, both go one back (`hurt`)."""
     whole, run = of_two_processes / "whole", of_two_processes / name

@@ -218,6 +218,7 @@ def begin(method: str, settings: dict[str, Any], out: Path, words_of: Words) -> 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.sweep
 def test_a_signal_from_outside_saves_and_says_how_to_go_on(
     number: signal.Signals,
     tiny: dict[str, Any],

@@ -147,7 +147,7 @@ COMMANDS: dict[str, Callable[[Path], list[object]]] = {
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
-@pytest.mark.thinned(4)
+@pytest.mark.sweep
 def test_every_command_of_few_files_goes_on_behind_its_last_one(kept: Kept, name: str) -> None:
     words = [str(word) for word in COMMANDS[name](kept.base)]
     kept.renew()
@@ -164,6 +164,7 @@ def test_every_command_of_few_files_goes_on_behind_its_last_one(kept: Kept, name
     assert main(list(words)) == 2  # from now on it is a file like any other
 
 
+@pytest.mark.sweep
 def test_another_source_is_another_command(kept: Kept) -> None:
     kept.renew()
     words = [str(word) for word in COMMANDS["new.png"](kept.base)]

@@ -142,7 +142,7 @@ def leftovers(folder: Path) -> list[str]:
         ),
     ],
 )
-@pytest.mark.thinned(4)
+@pytest.mark.thinned(7)
 def test_what_was_stopped_equals_what_was_not(
     tmp_path: Path, drawn: Path, model: type[Restless], film: FilmOptions, whole: int
 ) -> None:

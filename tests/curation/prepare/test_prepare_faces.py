@@ -458,7 +458,7 @@ def test_heads_on_their_side_stand_upright_in_the_pictures(
 @pytest.mark.parametrize(
     "stage", ["search faces", *(pytest.param(name, marks=pytest.mark.slow) for name in ("scan", "cut faces"))]
 )
-@pytest.mark.thinned(2)
+@pytest.mark.sweep
 def test_a_reader_that_crashes_costs_its_video_only(
     clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -505,7 +505,7 @@ def test_a_video_that_is_mended_during_an_unfinished_run_is_searched_again(
 
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize("split", ["none", "block"])
-@pytest.mark.thinned(2)
+@pytest.mark.sweep
 def test_a_video_that_was_mended_is_added_by_the_same_command(
     clips: list[Path], tmp_path: Path, place: int, split: str
 ) -> None:

@@ -65,7 +65,7 @@ def test_a_logo_is_found_where_it_is(alpha: float, place: tuple[float, float]) -
 
 
 @pytest.mark.parametrize("look", ["film", "game"])
-@pytest.mark.thinned(2, first=1)
+@pytest.mark.sweep
 def test_clean_footage_of_many_scenes_or_one_has_none(look: Literal["film", "game"]) -> None:
     assert look_for(film(look)).score == 0
     assert look_for(film(look, scenes=1)).score == 0

@@ -77,7 +77,7 @@ def lettered(image: Picture, *, height: float, lines: int = 7) -> Picture:
 
 
 @pytest.mark.parametrize("look", ["film", "game"])
-@pytest.mark.thinned(2)
+@pytest.mark.sweep
 def test_clean_worlds_pass_all_rules(look: Literal["film", "game"]) -> None:
     pictures = world(look, frames=6) + world(look, frames=2, size=(320, 180))
     assert {rule.name: bad(rule, pictures) for rule in RULES} == {rule.name: 0.0 for rule in RULES}
