@@ -82,7 +82,21 @@ def tool_facts() -> dict[str, Any]:
     apply = {"type": "boolean", "default": False, "description": "Apply.", "typed": "--apply", "basic": True}
     prepare = {"about": "Take frames.", "schema": {"frames": {"properties": {"size": size, "every": every}}}}
     screen = {"about": "Say what looks wrong.", "schema": {"own": {"properties": {"apply": apply}}}}
-    return {name: prepare if name.startswith("prepare") else screen for name in FORMS}
+    steady = {
+        "type": "string",
+        "default": "0.8",
+        "description": "How steady.",
+        "typed": "--steady",
+        "basic": True,
+    }
+    edge = {"anyOf": [{"type": "integer"}, {"const": "full"}, {"type": "null"}], "default": None}
+    edge |= {"description": "Edge.", "typed": "--work-size", "basic": True}
+    film = {"steady": steady, "work_size": edge}
+    translate = {"about": "Translate.", "schema": {"film": {"properties": film}}}
+    known: dict[str, Any] = {"translate": translate}
+    return known | {
+        name: prepare if name.startswith("prepare") else screen for name in FORMS if name != "translate"
+    }
 
 
 class Case:

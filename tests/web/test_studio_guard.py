@@ -93,8 +93,8 @@ def signed(sessions: Sessions, at: float) -> str:
 
 def test_every_route_is_known_to_this_test(full: Case) -> None:
     known = paths(full)
-    assert len({path for path, is_there in known["GET"] if is_there}) == 16
-    assert len({path for path, is_there in known["POST"] if is_there}) == 11
+    assert len({path for path, is_there in known["GET"] if is_there}) == 20
+    assert len({path for path, is_there in known["POST"] if is_there}) == 13
 
 
 Sent = tuple[str, str, dict[str, str], str | None, set[int]]

@@ -75,13 +75,8 @@ class Api:
         return JSONResponse(await run_in_threadpool(self._checked, values))
 
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
-        words = self._words(values)
+        words = self.studio.new_job(values).words
         return {"command": typed(words), "fault": self.studio.checker.fault(words)}
-
-    def _words(self, values: dict[str, Any]) -> list[str]:
-        if values.get("kind") == "tool":
-            return list(self.studio.orders.job(values).words)
-        return self.studio.train_words(values)[1]
 
     async def plan(self, request: Request) -> Response:
         """What a training or preparation would take, from the command's --dry-run."""
@@ -89,7 +84,7 @@ class Api:
         return JSONResponse(await run_in_threadpool(self._planned, values))
 
     def _planned(self, values: dict[str, Any]) -> dict[str, Any]:
-        words = [*self._words(values), "--dry-run", "--json"]
+        words = [*self.studio.new_job(values).words, "--dry-run", "--json"]
         # 3: of some sources it says that they cannot be read.
         return answer_of(words, self.studio.root, PLAN_SECONDS, codes=(0, 3))
 
@@ -100,10 +95,8 @@ class Api:
 
     def _ordered(self, values: dict[str, Any]) -> Job:
         kind = values.get("kind")
-        if kind == "train":
-            return self.studio.order_training(values)
-        if kind == "tool":
-            return self.studio.order_tool(values)
+        if kind in ("train", "tool", "film"):
+            return self.studio.order(values)
         if kind == "more":
             return self.studio.order_more(str(values.get("run", "")))
         if kind == "demo":

@@ -18,6 +18,7 @@ from reskin.errors import ReskinError
 from reskin.web.guard import App, Guard, Refused, json_object
 from reskin.web.studio.api import Api
 from reskin.web.studio.data_pages import DataPages
+from reskin.web.studio.film_pages import FilmPages
 from reskin.web.studio.media import Media
 from reskin.web.studio.pages import Pages
 from reskin.web.studio.session import SECONDS, Sessions
@@ -70,13 +71,17 @@ def routes_of(studio: Studio, sessions: Sessions) -> list[Route]:
     """Every route there is."""
     pages, api = Pages(studio), Api(studio)
     static, login = _Static(), _Login(sessions, pages)
-    data, media = DataPages(studio, pages), Media(studio)
+    data, films, media = DataPages(studio, pages), FilmPages(studio, pages), Media(studio)
     shown: dict[str, Callable[..., Any]] = {
         "/": pages.home,
         "/data": data.page,
         "/data/{set}": data.set,
         "/train": pages.train,
         "/runs/{run}": pages.run,
+        "/compare": films.compare,
+        "/studies/{study}": films.study,
+        "/translate": films.translate,
+        "/doctor": films.doctor,
         "/jobs": pages.jobs,
         "/jobs/{job}": pages.job,
         "/login": login.page,
@@ -97,6 +102,8 @@ def routes_of(studio: Studio, sessions: Sessions) -> list[Route]:
         "/api/jobs": api.order,
         "/api/jobs/{job}/{act}": api.act,
         "/api/queue": api.queue,
+        "/api/previews": films.previews,
+        "/api/doctor": films.check,
         "/api/own/{item}/{act}": data.act,
         "/api/trash/{item}": data.restore,
         "/api/uploads": data.upload,

@@ -23,7 +23,15 @@ PACKAGE = "reskin.web.studio"
 WORDS = Path(__file__).parent / "words"
 RUNS_A_PAGE = 40
 THEMES = ("light", "dark")
-RAIL = (("/", "Home", "h"), ("/data", "Data", "d"), ("/train", "Train", "t"), ("/jobs", "Jobs", "j"))
+RAIL = (
+    ("/", "Home", "h"),
+    ("/data", "Data", "d"),
+    ("/train", "Train", "t"),
+    ("/compare", "Compare", "m"),
+    ("/translate", "Translate", "l"),
+    ("/jobs", "Jobs", "j"),
+    ("/doctor", "Doctor", "o"),
+)
 """Address, name and key of every page of the rail."""
 
 

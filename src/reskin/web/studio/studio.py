@@ -13,6 +13,7 @@ from reskin.errors import ReskinError, SettingsError
 from reskin.runs.folder import RunFolder
 from reskin.runs.record import sample_grids
 from reskin.storage import to_json
+from reskin.web.studio.films import Films
 from reskin.web.studio.forms import checked_name, setting_words
 from reskin.web.studio.jobs import UNDERWAY, Job, Jobs, NewJob
 from reskin.web.studio.live import LossTail
@@ -43,6 +44,7 @@ class Studio:
         self.checker = Checker(state.root)
         self.tools = Tools(state)
         self.orders = Orders(self.scan, self.tools)
+        self.films = Films(self.orders)
         self.uploads, self.trash = Uploads(state), Trash(state)
         self._tails: dict[str, LossTail] = {}
         self._turn = threading.Lock()
@@ -128,22 +130,6 @@ class Studio:
             raise SettingsError("the settings are no object", "Load the page again.")
         return out, words + setting_words(facts, preset, settings)
 
-    def order_training(self, values: Mapping[str, Any]) -> Job:
-        """Queue the training of a form.
-
-        Raises:
-            SettingsError: the form is not complete, or `reskin train` would refuse it.
-            RunError: the settings cannot be checked.
-            StorageError: the disk refuses.
-        """
-        out, words = self.train_words(values)
-        if fault := self.checker.fault(words):
-            raise SettingsError(fault)
-        title = out.removeprefix("runs/")
-        return self.jobs.add(
-            NewJob("train", title, tuple(words), _lane(words), self.scan.id(self.root / out))
-        )
-
     def order_more(self, run: str) -> Job:
         """Queue a run's training again; it goes on from its last checkpoint.
 
@@ -164,18 +150,51 @@ class Studio:
         folder = _folder(card.name)
         return ["train", card.method, "--config", f"{folder}/config.json", "--out", folder]
 
-    def order_tool(self, values: Mapping[str, Any]) -> Job:
-        """Queue the command of a form beside the training form.
+    def new_job(self, values: Mapping[str, Any]) -> NewJob:
+        """The job that a filled-in form stands for.
+
+        Args:
+            values: kind ("train", "tool" or "film") and what the form of that kind holds.
+
+        Raises:
+            SettingsError: something is missing or not known.
+            RunError: methods or commands are not known.
+        """
+        kind = values.get("kind")
+        if kind == "tool":
+            return self.orders.job(values)
+        if kind == "film":
+            return self.films.job(values)
+        out, words = self.train_words(values)
+        title = out.removeprefix("runs/")
+        return NewJob("train", title, tuple(words), _lane(words), self.scan.id(self.root / out))
+
+    def order(self, values: Mapping[str, Any]) -> Job:
+        """Queue what a form stands for.
 
         Raises:
             SettingsError: the form is not complete, or the command would refuse it.
             RunError: the settings cannot be checked.
             StorageError: the disk refuses.
         """
-        new = self.orders.job(values)
-        if fault := self.checker.fault(new.words):
-            raise SettingsError(fault)
-        return self.jobs.add(new)
+        return self._queued([self.new_job(values)])[0]
+
+    def order_previews(self, values: Mapping[str, Any]) -> list[Job]:
+        """Queue previews of a film; their films are kept in `.reskin/previews`.
+
+        Raises:
+            SettingsError: as `order`.
+            RunError: the settings cannot be checked.
+            StorageError: the disk refuses.
+        """
+        return self._queued(self.films.previews(values))
+
+    def _queued(self, many: list[NewJob]) -> list[Job]:
+        """Queue all or, where one is refused, none."""
+        for new in many:
+            if fault := self.checker.fault(new.words):
+                raise SettingsError(fault)
+        return [self.jobs.add(new) for new in many]
 
     def order_demo(self) -> Job:
         """Queue the demonstration on drawn footage."""

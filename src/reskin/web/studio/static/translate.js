@@ -1,0 +1,113 @@
+// Films: previews of several settings side by side, and the order for the whole film.
+import { $, make, post, say, t } from "./dom.js";
+import { mark, onSetting, settings, showFault } from "./form.js";
+import { jobRow } from "./jobs.js";
+import { onLive } from "./live.js";
+import { Players } from "./players.js";
+
+let timer = 0, asked = 0, wanted = [], shown = "";
+const UNDERWAY = ["waiting", "running", "stopping"];
+
+function vary() {
+  return Object.fromEntries([...document.querySelectorAll("[data-vary]")].map((one) => [one.dataset.vary, one.value.trim()]).filter(([, text]) => text));
+}
+
+function values() {
+  const first = Object.fromEntries(Object.entries(vary()).map(([name, text]) => [name, text.split(/\s+/)[0]]));
+  return { kind: "film", run: $("run").value, clip: $("clip").value, name: $("name").value.trim(), settings: { ...settings(), ...first } };
+}
+
+function enable(isReady) { $("order").disabled = $("preview").disabled = !isReady; }
+
+async function check() {
+  mark();
+  const number = ++asked;
+  try {
+    const found = await post("/api/commands", values());
+    if (number !== asked) return;
+    $("command").textContent = found.command;
+    showFault(found.fault);
+    enable(!found.fault);
+  } catch (error) {
+    if (number !== asked) return;
+    showFault(error.message);
+    enable(false);
+  }
+}
+
+function soon() { clearTimeout(timer); asked += 1; enable(false); mark(); timer = setTimeout(check, 250); }
+
+async function order(event) {
+  event.preventDefault();
+  if ($("order").disabled) return;
+  enable(false);
+  try {
+    const job = await post("/api/jobs", values());
+    location.assign(`/jobs/${job.id}`);
+  } catch (error) { showFault(error.message); say(error.message); enable(true); }
+}
+
+async function preview() {
+  enable(false);
+  $("preview-said").textContent = "";
+  try {
+    const start = Number($("start").value.replace(",", "."));
+    const found = await post("/api/previews", { ...values(), settings: settings(), start, vary: vary() });
+    wanted = found.jobs.map((job) => ({ id: job.id, title: job.title, start, clip: $("clip").value, vary: vary() }));
+    sessionStorage.setItem("previews", JSON.stringify(wanted));
+    shown = "";
+    $("preview-films").hidden = true;
+  } catch (error) { $("preview-said").textContent = error.message; }
+  enable(true);
+}
+
+function showPreviews(found) {
+  const jobs = wanted.map((one) => found.jobs.find((job) => job.id === one.id)).filter(Boolean);
+  const open = jobs.filter((job) => job.state !== "done");
+  $("preview-jobs").replaceChildren(...open.map((job) => jobRow(job, { isShort: true })));
+  const other = found.jobs.find((job) => job.state === "running" && !wanted.some((one) => one.id === job.id));
+  $("preview-said").textContent = jobs.some((job) => job.state === "waiting") && other ? t("waits for the device: {job} runs", { job: other.title }) : "";
+  const done = jobs.filter((job) => job.state === "done").map((job) => job.id).join();
+  if (!done || done === shown || jobs.some((job) => UNDERWAY.includes(job.state))) return;
+  shown = done;
+  const films = wanted.filter((one) => done.includes(one.id)).map((one) => ({ source: `/media/jobs/${one.id}/0`, title: one.title }));
+  new Players($("preview-films"), [{ source: `/media/clips/${wanted[0].clip}`, title: t("as filmed"), offset: wanted[0].start }, ...films].slice(0, 7));
+}
+
+function showSource() {
+  const video = $("source");
+  video.hidden = false;
+  video.src = `/media/clips/${$("clip").value}`;
+}
+
+if ($("tool")) {
+  onSetting(soon, check);
+  for (const id of ["run", "clip", "name"]) $(id).addEventListener("input", soon);
+  for (const one of document.querySelectorAll("[data-vary]")) one.addEventListener("input", soon);
+  $("tool").addEventListener("submit", order);
+  $("preview").addEventListener("click", preview);
+  $("clip").addEventListener("change", showSource);
+  $("source").addEventListener("error", () => { $("source").hidden = true; });
+  $("start-at").addEventListener("input", () => {
+    const at = ($("source").duration || 0) * $("start-at").value / 1000;
+    $("start").value = at.toFixed(2);
+    $("source").currentTime = at;
+  });
+  $("start").addEventListener("input", () => {
+    const at = Number($("start").value.replace(",", "."));
+    if (at >= 0 && $("source").duration) { $("source").currentTime = at; $("start-at").value = String(1000 * at / $("source").duration); }
+  });
+  showSource();
+  wanted = JSON.parse(sessionStorage.getItem("previews") ?? "[]");
+  check();
+}
+
+let ended = null;
+onLive((found) => {
+  const films = found.jobs.filter((job) => job.kind === "translate");
+  $("jobs").replaceChildren(...films.filter((job) => job.state !== "done").slice(0, 6).map((job) => jobRow(job, { isShort: UNDERWAY.includes(job.state) })));
+  if ($("tool")) showPreviews(found);
+  const done = films.filter((job) => job.state === "done").length;
+  if (ended !== null && done > ended) location.reload();
+  ended = done;
+});
