@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from reskin.cli import prepare, split
+from reskin.cli.main import main
 from reskin.data.manifest import read_manifest
 from reskin.errors import DataError, SettingsError
 from reskin.exits import PartialError
@@ -41,6 +42,27 @@ def test_frames(film: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         bad.write_text("no film", encoding="utf-8")
         prepare.run(["frames", film, str(bad), "--out", str(tmp_path / "two"), "--every", "20"])
     assert partly.value.exit_code == 3 and "bad.mp4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["frames", "--every", "20"], ["clips", "--length", "5"]])
+@pytest.mark.parametrize("has_good", [True, False])
+def test_why_a_video_is_left_out_is_said_once(
+    film: str,
+    tmp_path: Path,
+    words: list[str],
+    has_good: bool,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no film", encoding="utf-8")
+    kind, *flags = words
+    videos = [str(bad), film] if has_good else [str(bad)]
+    code = main(["prepare", kind, *videos, "--out", str(tmp_path / "out"), *flags])
+    said = capsys.readouterr().err + caplog.text
+    assert code == (3 if has_good else 2)
+    assert said.count("is not a video") == 1
+    assert said.count("bad.mp4 cannot be read and is left out") == has_good
 
 
 @pytest.mark.sweep

@@ -224,6 +224,7 @@ class _Run:
         self.videos = videos
         scans = self._scans()
         refuse_if_all_bad([scan.bad for scan in scans], self.out)
+        self._name_left_out([scan.bad for scan in scans])
         names = self._names()
         good = [number for number, scan in enumerate(scans) if scan.bad is None]
         sources = [
@@ -238,6 +239,7 @@ class _Run:
             raise DataError(what, "Skip less with --skip-start and --skip-end, or ask for shorter clips.")
         results = self._extracted(scans, picks)
         refuse_if_all_bad([one.bad or other.bad for one, other in zip(scans, results, strict=True)], self.out)
+        self._name_left_out([result.bad for result in results])
         made = self._assembled(scans, picks, results, settings)
         if self.order:
             made = in_order(made, self.order)
@@ -272,7 +274,6 @@ class _Run:
         for note in scan.notes:
             _log.info("%s: %s", video.name, note)
         if scan.bad:
-            _log.warning("%s is left out: %s", video.name, scan.bad)
             return
         if scan.bars != NO_BARS:
             sides = zip(scan.bars, ("left", "top", "right", "bottom"), strict=True)
@@ -284,6 +285,12 @@ class _Run:
             _log.warning(
                 "%s: the pictures get %s than filmed; --fit cover or inside avoids it", video.name, how
             )
+
+    def _name_left_out(self, reasons: Sequence[str | None]) -> None:
+        """While the others are worked on; the reasons are said once, at the end, from the manifest."""
+        for video, reason in zip(self.videos, reasons, strict=True):
+            if reason:
+                _log.warning("%s cannot be read and is left out", video.name)
 
     def _names(self) -> list[str]:
         """What the pictures of each new video are called; no name that the dataset uses already."""
@@ -306,8 +313,6 @@ class _Run:
         found = self.pool.run(tasks, progress.update)
         for number, values in zip(todo, found, strict=True):
             results[number] = parse(Extracted, values)
-            if results[number].bad:
-                _log.warning("%s is left out: %s", self.videos[number].name, results[number].bad)
         return results
 
     def _assembled(
