@@ -33,7 +33,6 @@ EXCEPTIONS: dict[str, dict[str, tuple[int, str]]] = {
         "translation/morph.py:interpolate": (10, OPTIONS),
         "translation/pictures.py:translate_image": (7, OPTIONS),
         "video/writer.py:VideoWriter.__init__": (7, OPTIONS),
-        "worlds/footage.py:Footage.__init__": (7, OPTIONS),
     },
 }
 """What is measured to the functions that may be larger: how large at most, and why."""

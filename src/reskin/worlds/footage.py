@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 from typing import get_args
 
@@ -46,13 +46,14 @@ class WorldFrame:
     season: Season
 
 
+@dataclass(eq=False)
 class Footage:
     """A street in one of two looks: houses, trees, people and cars, a panning camera, cuts between scenes.
 
     Each frame is a pure function of these values and its index. Footage of one seed shows the same scenes in
     either look; footage of two seeds shows different ones, so two such clips are truly unpaired.
 
-    Args:
+    Attributes:
         look: "game" (flat and bright) or "film" (dusk, textured surfaces, lit windows, grain).
         seed: 0 or more.
         frames: how many frames there are, 1 or more.
@@ -71,26 +72,41 @@ class Footage:
     ((48, 64, 3), (48, 64, 2), 1, 48)
     """
 
-    def __init__(
-        self,
-        look: Look,
-        *,
-        seed: int,
-        frames: int,
-        size: tuple[int, int] = (128, 128),
-        frame_rate: Fraction = Fraction(24),
-        scene_frames: int = 36,
-        seasons: Sequence[Season] = ("autumn",),
-    ) -> None:
-        _check(look, seed=seed, frames=frames, size=size, frame_rate=frame_rate, scene_frames=scene_frames)
-        _check_seasons(seasons)
-        self.look: Look = look
-        self.seed, self.frames, self.size = seed, frames, (int(size[0]), int(size[1]))
-        self.frame_rate, self.scene_frames = Fraction(frame_rate), scene_frames
-        self.seasons: tuple[Season, ...] = tuple(seasons)
+    look: Look
+    _: KW_ONLY
+    seed: int
+    frames: int
+    size: tuple[int, int] = (128, 128)
+    frame_rate: Fraction = Fraction(24)
+    scene_frames: int = 36
+    seasons: Sequence[Season] = ("autumn",)
+
+    def __post_init__(self) -> None:
+        self._check()
+        _check_seasons(self.seasons)
+        self.size = (int(self.size[0]), int(self.size[1]))
+        self.frame_rate, self.seasons = Fraction(self.frame_rate), tuple(self.seasons)
         self._light = lens(self.size)
         self._fine = 3 if min(self.size) <= 192 else 2
         self._stages: dict[Season, Stage] = {}
+
+    def _check(self) -> None:
+        """Refuse what cannot be drawn."""
+        if self.look not in get_args(Look):
+            what = f"no look '{self.look}' for drawn footage"
+            raise SettingsError(what, f"Known: {', '.join(get_args(Look))}.")
+        if self.seed < 0:
+            raise SettingsError(f"drawn footage got the seed {self.seed}", "Take a seed of 0 or more.")
+        if self.frames < 1 or self.scene_frames < 1:
+            what = f"drawn footage of {self.frames} frames in scenes of {self.scene_frames}"
+            raise SettingsError(what, "Both numbers must be 1 or more.")
+        if len(self.size) != 2 or not all(SMALLEST_PX <= side <= LARGEST_PX for side in self.size):
+            asked = "x".join(str(side) for side in self.size)
+            fix = f"Width and height must each be {SMALLEST_PX} to {LARGEST_PX} pixels."
+            raise SettingsError(f"drawn footage cannot be {asked}", fix)
+        if self.frame_rate <= 0:
+            rate = self.frame_rate
+            raise SettingsError(f"drawn footage got {rate} frames per second", "Take a rate above 0.")
 
     def __len__(self) -> int:
         return self.frames
@@ -166,22 +182,3 @@ def _check_seasons(seasons: Sequence[str]) -> None:
         raise SettingsError(
             f"drawn footage got {asked} as its seasons", f'Give some of {SEASONS}, as in seasons=("winter",).'
         )
-
-
-def _check(
-    look: str, *, seed: int, frames: int, size: tuple[int, int], frame_rate: Fraction, scene_frames: int
-) -> None:
-    """Refuse what cannot be drawn."""
-    if look not in get_args(Look):
-        raise SettingsError(f"no look '{look}' for drawn footage", f"Known: {', '.join(get_args(Look))}.")
-    if seed < 0:
-        raise SettingsError(f"drawn footage got the seed {seed}", "Take a seed of 0 or more.")
-    if frames < 1 or scene_frames < 1:
-        what = f"drawn footage of {frames} frames in scenes of {scene_frames}"
-        raise SettingsError(what, "Both numbers must be 1 or more.")
-    if len(size) != 2 or not all(SMALLEST_PX <= side <= LARGEST_PX for side in size):
-        asked = "x".join(str(side) for side in size)
-        fix = f"Width and height must each be {SMALLEST_PX} to {LARGEST_PX} pixels."
-        raise SettingsError(f"drawn footage cannot be {asked}", fix)
-    if frame_rate <= 0:
-        raise SettingsError(f"drawn footage got {frame_rate} frames per second", "Take a rate above 0.")
