@@ -277,6 +277,7 @@ def test_pairs_that_an_image_model_makes(tmp_path: Path, clips: Clips, failed: F
     assert main([*with_made_pairs(a, model, run), "--dry-run"]) == 0
 
 
+@pytest.mark.sweep
 def test_making_pairs_goes_on_where_it_was(clips: Clips) -> None:
     run = clips.run_of_made_pairs()
     files = sorted((run / "pairs" / "train").rglob("*.png"))

@@ -352,7 +352,7 @@ FEW = [("a", "screen-apply"), ("half-images", "again"), ("half-faces", "again"),
 
 
 @pytest.mark.parametrize(("folder", "command"), FEW)
-@pytest.mark.thinned(4, first=1)
+@pytest.mark.sweep
 def test_files_of_another_kind(
     datasets: Folders, folder: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,7 +55,7 @@ def has_instance_norm(method: Method) -> bool:
 
 
 @pytest.mark.parametrize("name", trained_names())
-@pytest.mark.thinned(5, first=1)
+@pytest.mark.thinned(10)
 def test_gradients_are_those_of_the_plain_order(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = after_a_step(name)
     probe_instance_norms(monkeypatch)

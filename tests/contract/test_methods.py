@@ -190,7 +190,7 @@ def test_everything_that_is_to_learn_moves_within_two_steps(name: str) -> None:
 
 
 @with_toys
-@pytest.mark.thinned(6)
+@pytest.mark.sweep
 def test_the_same_seed_gives_the_same_losses(name: str) -> None:
     known, second = learnt(name), tiny(name)
     # Two steps, for a part that is taught in every second step.
@@ -433,7 +433,7 @@ def test_only_a_model_with_styles_takes_one(name: str) -> None:
 
 
 @with_toys
-@pytest.mark.thinned(6)
+@pytest.mark.thinned(11)
 def test_nothing_is_kept_from_step_to_step_but_the_state(name: str) -> None:
     method = tiny(name)
     counts = []

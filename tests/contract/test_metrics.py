@@ -75,7 +75,7 @@ def test_nothing_beats_the_truth(name: str, pictures: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.thinned(4, first=1)
+@pytest.mark.sweep
 def test_more_noise_is_worse(name: str, pictures: Tensor) -> None:
     measure, noise = measure_of(name), torch.randn(pictures.shape)
     values = [measure(pictures + share * noise, pictures) for share in (0.02, 0.08, 0.3)]

@@ -79,6 +79,7 @@ def test_other_shapes_and_types_are_refused(image: Picture) -> None:
     flips=st.lists(st.tuples(st.integers(0, 11), st.sets(st.integers(0, 63), max_size=14)), max_size=20),
     within=st.integers(0, 14),
 )
+@pytest.mark.sweep
 def test_pairs_are_those_that_trying_all_finds(
     base: list[int], flips: list[tuple[int, set[int]]], within: int
 ) -> None:

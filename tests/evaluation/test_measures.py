@@ -132,6 +132,7 @@ def test_each_image_is_computed_once_in_a_study(
     assert evaluate_request(Same(), asked)["kid_a2b"] == first["kid_a2b"] and sum(seen) == 2 * count
 
 
+@pytest.mark.sweep
 def test_features_do_not_depend_on_the_batch_they_came_in(weights: Path) -> None:
     images = list(np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), dtype=np.uint8))
     network = squeezenet_features(FeatureCache())

@@ -78,6 +78,7 @@ def test_a_file_holds_one_style(tmp_path: Path) -> None:
         (["look.cube", "--on", "film.mp4", "--size", "64x64"], "Give 2 to 65 nodes"),
     ],
 )
+@pytest.mark.thinned(5)
 def test_a_mistake_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], installed: None, words: list[str], line: str
 ) -> None:

@@ -93,7 +93,7 @@ def test_ganimorphs_form_is_what_its_formula_says() -> None:
 
 
 @pytest.mark.parametrize("window", [4, 5])
-@pytest.mark.thinned(2)
+@pytest.mark.sweep
 def test_the_gradient_is_that_of_the_value(window: int) -> None:
     image = noise(1, 1, 10, 10, dtype=torch.float64).requires_grad_()
     reference = noise(1, 1, 10, 10, seed=1, dtype=torch.float64)

@@ -127,6 +127,7 @@ def _around(images: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(("step", "r"), [(10, 0.01), (11, 0.5), (200, 0.5)])
+@pytest.mark.thinned(3)
 def test_version_1_weighs_the_game_against_the_cycle(step: int, r: float) -> None:
     method, batch = tiny(**SMALL_V1), drawn(2)
     assert not method.same_every_step

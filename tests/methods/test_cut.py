@@ -193,6 +193,7 @@ def test_the_other_games_run(adversarial: str) -> None:
     assert all(loss.isfinite() for loss in losses.values())
 
 
+@pytest.mark.sweep
 def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
     exact, rough = tiny(init="kaiming"), tiny(init="kaiming")
     torch.manual_seed(3)

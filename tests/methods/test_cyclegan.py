@@ -272,6 +272,7 @@ def test_the_first_losses_are_what_they_were() -> None:
         assert losses == pytest.approx(expected, rel=tolerance)
 
 
+@pytest.mark.sweep
 def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
     exact, rough = tiny(), tiny()
     expected = exact.training_step(drawn(2), Step(1, 1))

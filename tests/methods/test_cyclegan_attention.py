@@ -55,7 +55,7 @@ def test_the_parts_of_sagan_are_where_its_settings_put_them() -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"spectral_norm": False}, {"self_attention": "none"}], ids=str)
-@pytest.mark.thinned(3)
+@pytest.mark.sweep
 def test_with_the_parts_of_sagan_everything_moves_and_a_resumed_run_is_the_same(
     settings: dict[str, Any],
 ) -> None:

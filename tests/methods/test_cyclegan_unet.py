@@ -73,6 +73,7 @@ def test_the_terms_are_the_losses_times_their_weights() -> None:
 
 
 @pytest.mark.parametrize("weight", ["adversarial_weight", "cycle_weight", "identity_weight"])
+@pytest.mark.thinned(3)
 def test_a_weight_of_0_removes_its_term(weight: str) -> None:
     terms = terms_of(tiny(**{weight: 0.0}), drawn(1))
     gone = {"adversarial_weight": {"adversarial"}, "cycle_weight": {"cycle", "identity"}}

@@ -157,6 +157,7 @@ def test_matching_features_alone_moves_the_generators() -> None:
     assert all(torch.equal(p, q) for p, q in zip(discs, method.disc_b.parameters(), strict=True))
 
 
+@pytest.mark.sweep
 def test_discriminators_learn_in_every_second_step() -> None:
     method, batch = tiny(), drawn()
     for step in (1, 2, 3):
@@ -193,6 +194,7 @@ def test_the_running_mean_begins_at_one_and_is_not_learnt_through() -> None:
     assert LossNormaliser(1, decay=0.5, every=0, first=0)(torch.ones(1) * 5, torch.ones(1), 90).item() == 5
 
 
+@pytest.mark.sweep
 def test_raw_losses_are_reported_and_normalised_ones_learnt() -> None:
     batch = drawn()
     one, other = tiny(), tiny()

@@ -198,6 +198,7 @@ def test_wrong_settings_are_refused_in_one_line() -> None:
         parse(MUNITConfig, {"feature_layer": "relu1_1"})
 
 
+@pytest.mark.sweep
 def test_a_step_in_bf16_is_close_to_one_in_fp32() -> None:
     exact, rough = tiny(), tiny()
     torch.manual_seed(0)

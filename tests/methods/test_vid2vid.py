@@ -241,6 +241,7 @@ def test_the_losses_of_motion_by_hand() -> None:
     assert terms["mask"] == pytest.approx(0.3 * 2 / 4)
 
 
+@pytest.mark.sweep
 def test_nothing_is_learnt_through_the_frames_before() -> None:
     method, sequences = tiny(), list[PairedSequence]()
     learn = method._learn_frame

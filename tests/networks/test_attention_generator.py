@@ -16,6 +16,7 @@ def last_bias(network: OneMaskGenerator) -> nn.Parameter:
     return network.get_parameter(f"layers.{len(network.layers) - 1}.bias")
 
 
+@pytest.mark.sweep
 def test_the_sizes_are_the_published_ones() -> None:
     with torch.device("meta"):
         assert count(AttentionGenerator()) == count(AttentionGenerator(upsample="nearest")) == 11_822_949

@@ -122,6 +122,7 @@ def test_where_the_answer_is_read_later_the_weights_are_kept_all_the_same() -> N
         method.raise_if_broken()
 
 
+@pytest.mark.sweep
 def test_reading_the_answer_later_changes_no_bit() -> None:
     batches = [Batch(*torch.rand(2, 1, 3, 32, 32)) for _ in range(3)]
     ends = []

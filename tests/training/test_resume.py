@@ -85,7 +85,7 @@ def test_stopped_twice_it_ends_in_the_same_bits(
     ],
     ids=["bf16", "batch norm", "bf16 with instance norms"],
 )
-@pytest.mark.thinned(2)
+@pytest.mark.sweep
 def test_the_same_holds_in_other_settings(
     tiny: dict[str, Any], tmp_path: Path, differences: Differences, method: str, changes: dict[str, Any]
 ) -> None:

@@ -37,6 +37,7 @@ def settings(data: Path, **more: Any) -> dict[str, Any]:
     return chosen | {"precision": "fp32", "steps": 8, "keep": 1, "save_every": 100} | more
 
 
+@pytest.mark.sweep
 def test_nothing_that_is_learnt_depends_on_being_scored(data: Path, tmp_path: Path) -> None:
     plain = train_run("toy", out=tmp_path / "plain", **settings(data))
     scored = train_run("toy", out=tmp_path / "scored", **settings(data, eval_every=2, eval_share=1.0))

@@ -66,6 +66,7 @@ def test_e02_variable_rates_are_kept(real_data: Path) -> None:
     assert {round(float(b - a), 2) for a, b in pairwise(phone)} == {0.08, 0.09, 0.1}
 
 
+@pytest.mark.sweep
 def test_e01_a_file_cut_short_gives_what_is_sound(real_data: Path) -> None:
     reader = VideoReader(real_data / "video/odd/truncated_midway.mp4")
     frames = list(reader)

@@ -207,6 +207,7 @@ def test_stopped_before_its_command_was_started(jobs: Jobs) -> None:
     assert state(jobs, job) == "stopped" and not (jobs.folder(job) / "log.txt").exists()
 
 
+@pytest.mark.sweep
 def test_a_lane_that_is_held_starts_nothing(jobs: Jobs) -> None:
     _, _, process = sleeping(jobs)
     late = jobs.add(new("late"))

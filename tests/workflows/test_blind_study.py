@@ -28,6 +28,7 @@ from reskin.workflows.blind_study import StudyConfig, new_study
 
 
 @pytest.mark.parametrize("kind", ["preference", "real-or-fake"])
+@pytest.mark.thinned(2)
 def test_all_stimuli_are_of_one_size_in_bytes_and_pixels(tmp_path: Path, kind: str) -> None:
     plan = make_study(tmp_path, kind)
     files = list((tmp_path / "study" / "stimuli").iterdir())

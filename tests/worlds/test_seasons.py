@@ -138,6 +138,7 @@ def test_what_winter_and_spring_do() -> None:
 
 
 @pytest.mark.parametrize("season", SEASONS)
+@pytest.mark.thinned(4)
 def test_imperfect_translations_are_told_by_their_truths(season: Season) -> None:
     source = np.random.default_rng(0)
     for seed in range(3):

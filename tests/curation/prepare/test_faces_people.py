@@ -117,6 +117,7 @@ def test_people_stand_in_the_manifest_and_are_counted(film_of_two: Path) -> None
     assert isinstance(people, list) and [one["faces"] for one in people] == [12, 12]
 
 
+@pytest.mark.sweep
 def test_one_person_is_nothing_to_speak_of(film_of_two: Path) -> None:
     assert "people" not in "\n".join(command.in_words(made(film_of_two), Path("out")))
 
@@ -138,6 +139,7 @@ def test_only_one_person_is_taken(film_of_two: Path, tmp_path: Path) -> None:
         made(film_of_two)
 
 
+@pytest.mark.sweep
 def test_nobody_looks_like_that(film_of_two: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(faces_module, "look_in", lambda path, detector: look(-1.5))
     picture = tmp_path / "c.png"

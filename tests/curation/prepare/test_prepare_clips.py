@@ -60,6 +60,7 @@ def test_clips_are_not_parted_by_a_split(film: Path, tmp_path: Path) -> None:
         prepare_clips([film], tmp_path / "b", config(length=4, stride=1, split="random"))
 
 
+@pytest.mark.sweep
 def test_count_stride_and_adding(film: Path, tmp_path: Path) -> None:
     asked = config(length=5, stride=10, count=3, split="none")
     first = prepare_clips([film], tmp_path, asked)

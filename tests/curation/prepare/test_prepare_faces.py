@@ -551,6 +551,7 @@ def test_a_dry_run_says_what_would_be_searched_and_writes_nothing(clips: list[Pa
     assert few.pictures == 7
 
 
+@pytest.mark.sweep
 def test_how_faces_are_deinterlaced_is_the_same_in_searching_and_cutting(
     clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

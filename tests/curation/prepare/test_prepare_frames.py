@@ -107,6 +107,7 @@ def test_neighbours_in_time_are_not_parted(clips: list[Path], tmp_path: Path) ->
             assert other.index - one.index > 10
 
 
+@pytest.mark.sweep
 def test_same_input_and_settings_give_the_same_bytes(clips: list[Path], tmp_path: Path) -> None:
     for count in (None, 9):
         for name in ("one", "two"):

@@ -114,6 +114,7 @@ def test_few_shots_are_split_by_time_unless_asked(films: list[Path], tmp_path: P
         prepare_frames(films[:1], tmp_path / "b", config(every=2, split="shot", skip_end="2.5"))
 
 
+@pytest.mark.sweep
 def test_random_split_has_exact_shares(films: list[Path], tmp_path: Path) -> None:
     manifest = prepare_frames(films, tmp_path, config(count=100, split="random", letterbox="keep"))
     found = [frame.split for frame in manifest.frames]
@@ -297,6 +298,7 @@ def test_adding_keeps_every_earlier_assignment(films: list[Path], tmp_path: Path
         )
 
 
+@pytest.mark.sweep
 def test_adding_meets_the_ratio_of_the_whole_and_other_settings_are_refused(
     films: list[Path], tmp_path: Path
 ) -> None:
@@ -365,7 +367,7 @@ def undisturbed(films: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.parametrize("point", range(0, 30, 4))
-@pytest.mark.thinned(5, first=2)
+@pytest.mark.thinned(8, first=3)
 def test_stopped_at_every_kind_of_moment(
     films: list[Path],
     undisturbed: dict[str, bytes],

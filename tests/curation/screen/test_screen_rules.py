@@ -241,7 +241,7 @@ def in_grey(values: np.ndarray) -> Picture:
 @pytest.mark.parametrize(
     "size", [(320, 240), *(pytest.param(size, marks=pytest.mark.slow) for size in ((640, 360), (1000, 562)))]
 )
-@pytest.mark.thinned(2)
+@pytest.mark.sweep
 def test_two_moments_in_one_picture_are_combed_and_one_moment_is_not(
     look: Literal["film", "game"], size: tuple[int, int]
 ) -> None:

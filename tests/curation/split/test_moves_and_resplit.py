@@ -105,6 +105,7 @@ def test_a_second_split_has_to_be_asked_for(tmp_path: Path) -> None:
     assert second.splitting == {"by": "random", "ratio": "8:1:1", "seed": 0}
 
 
+@pytest.mark.sweep
 def test_seeds_differ_and_repeat(tmp_path: Path) -> None:
     kinds = set()
     for number, seed in enumerate([0, 0, 1]):

@@ -417,7 +417,7 @@ def test_other_networks_are_named(tmp_path: Path) -> None:
     "make", [partial(Resnet, 4, 2, "batch"), partial(Unet, 2, 6), partial(BlurredResnet, 4, 1)]
 )
 @pytest.mark.parametrize("step", [1, pytest.param(4, marks=pytest.mark.slow)])
-@pytest.mark.thinned(3)
+@pytest.mark.sweep
 def test_damaged_tables_are_refused(tmp_path: Path, make, step: int) -> None:
     """One weight after the other: missing, of another shape, not finite; each in `step` of these ways."""
     path = tmp_path / "g.pth"

@@ -342,6 +342,7 @@ def test_bad_studies_are_one_line(data: Path, tmp_path: Path) -> None:
         compare(replace(good, request=replace(good.request, metrics=("fcn",), labels=labels)))
 
 
+@pytest.mark.sweep
 def test_commands(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in COMMON.items())
     words = ["compare", "--methods", "cyclegan", "--variants", "cyclegan:--preset gan_alone --pool-size 2"]
