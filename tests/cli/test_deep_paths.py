@@ -108,6 +108,7 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("command", ["images", "train", "split", "screen", "balance", "inspect", "make"])
+@pytest.mark.thinned(4)
 def test_folders_of_thousands_of_levels(deep: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = one_line(reading(str(deep), deep.parent / "out")[command], capsys)
     assert f"more than {MOST_DEEP} folders" in said

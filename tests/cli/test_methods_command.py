@@ -16,7 +16,7 @@ def page(name: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize("name", names())
-@pytest.mark.thinned(5)
+@pytest.mark.thinned(10)
 def test_a_page_is_prose_and_flags(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """No Python shows, and what explains a setting stands below it."""
     said = page(name, capsys)

@@ -228,7 +228,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("typed", "expected"), MISTAKES.values(), ids=MISTAKES)
-@pytest.mark.thinned(4)
+@pytest.mark.thinned(8)
 def test_a_mistake_is_one_line_with_its_remedy(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], typed: str, expected: str
 ) -> None:

@@ -173,7 +173,7 @@ def refusals(kept: Kept, name: str, capsys: pytest.CaptureFixture[str], *, every
 
 
 @pytest.mark.parametrize("name", ["images", "split", "frames"])
-@pytest.mark.thinned(3)
+@pytest.mark.sweep
 def test_a_few_calls_are_refused(datasets: Kept, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert refusals(datasets, name, capsys, every=11) == []
 

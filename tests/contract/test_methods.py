@@ -382,7 +382,7 @@ def test_discriminators_may_have_any_name() -> None:
 
 
 @with_toys
-@pytest.mark.thinned(4, first=2)
+@pytest.mark.thinned(8, first=2)
 def test_a_stream_without_memory_equals_translating_each_frame(name: str) -> None:
     method = tiny(name).eval()
     model = in_one_style(method)

@@ -456,7 +456,7 @@ def params() -> list[Any]:
 
 
 @pytest.mark.parametrize("source", params())
-@pytest.mark.thinned(5)
+@pytest.mark.thinned(9)
 def test_video_comes_out_as_it_went_in(source: Source, tmp_path: Path) -> None:
     path, out = tmp_path / f"source{source.suffix}", tmp_path / f"out{source.end}"
     make(source, path)

@@ -51,7 +51,7 @@ def outcome(name: str, words: list[str]) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize("name", trained_names())
-@pytest.mark.thinned(5)
+@pytest.mark.thinned(10)
 def test_random_settings_arrive(name: str) -> None:
     chance, known = random.Random(name), json.loads(json.dumps(facts(name)))
     arrived = 0
