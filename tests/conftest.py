@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tests.support.thinning import thin
 
-TESTS = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1] / "src"
 
 # pytest compiles the asserts of 170 files: 15 s in each process, unless __pycache__ keeps them.
 sys.dont_write_bytecode = False
@@ -27,8 +27,8 @@ class OnlyWithExamples:
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Whether to pass a file over; None leaves that to others."""
-        is_package = collection_path.suffix == ".py" and not collection_path.is_relative_to(TESTS)
-        return True if is_package and b">>>" not in collection_path.read_bytes() else None
+        is_module = collection_path.suffix == ".py" and collection_path.is_relative_to(PACKAGE)
+        return True if is_module and b">>>" not in collection_path.read_bytes() else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
