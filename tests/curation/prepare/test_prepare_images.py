@@ -151,7 +151,7 @@ def test_turned_and_deep_pictures_are_read_as_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("split", ["random", "none"])
 @pytest.mark.parametrize("words", [("train", "test"), ("trn", "val"), ("Training", "Testing")])
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(2)
 def test_what_is_held_out_already_stays_so(tmp_path: Path, split: str, words: tuple[str, str]) -> None:
     training, other = words
     for number in range(12):
