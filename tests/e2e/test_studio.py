@@ -27,7 +27,8 @@ def open_train(page: Any, base: str) -> None:
 
 
 SMALL_TARGETS = """() => [...document.querySelectorAll('button, a, select, input, summary')]
-  .filter((one) => one.offsetParent && !one.closest('.skip') && !one.matches('.skip, p a, span a'))
+  .filter((one) => one.offsetParent && !one.closest('.skip'))
+  .filter((one) => !one.matches('.skip, p a, span a, .hidden-text'))
   .map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
   .filter(([, box]) => box.width && (box.width < 24 || box.height < 24)).map(([text]) => text)"""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from reskin.web.studio.jobs import UNDERWAY, Job, Jobs, NewJob
 from reskin.web.studio.processes import identity, is_same
 from reskin.web.studio.progress_lines import read_progress
 from reskin.web.studio.state import StateFolder
+from reskin.web.studio.studio import ago
 
 QUICK = ("--version",)
 PATIENCE = 120.0
@@ -276,6 +279,50 @@ def test_jobs_over_http(case: Case) -> None:
     assert case.client.get("/api/live").json()["jobs"] == []
     assert case.post("/api/jobs", kind="demo").json()["command"] == "reskin demo --out demo"
     assert case.post("/api/jobs", kind="rm").status_code == 400
+
+
+def test_a_full_disk_leaves_no_half_a_job(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    case.studio.jobs.pause(True)
+    kept = case.studio.jobs.add(new("kept"))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("reskin.storage.os.replace", full)
+        for kind in ("demo", "more"):
+            said = case.post("/api/jobs", kind=kind).json()["error"]
+            assert said["what"] and said["fix"]
+        assert "no space left" in case.post("/api/jobs", kind="demo").json()["error"]["what"]
+        assert "no space left" in case.post("/api/queue", paused=False).json()["error"]["what"]
+        patched.setattr("reskin.web.studio.jobs.Path.mkdir", full)
+        assert "no space left" in case.post("/api/jobs", kind="demo").json()["error"]["what"]
+    assert [job.id for job in case.studio.jobs.all()] == [kept.id] == case.studio.jobs.order()
+    assert case.studio.jobs.is_paused and len(list(case.studio.state.jobs.iterdir())) == 1
+
+
+def test_a_clock_that_is_set_back_changes_no_order(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs.pause(True)
+    jobs.add(new("first"))
+    now = time.time()
+    monkeypatch.setattr("reskin.web.studio.jobs.time.time", lambda: now - 86_400)
+    jobs.add(new("second"))
+    assert [job.title for job in jobs.all()] == ["first", "second"]
+    assert ago(now + 3600) == "0 s"
+
+
+def test_a_folder_that_is_gone_is_said_and_comes_back(case: Case) -> None:
+    assert case.client.get("/api/live").json()["gone"] is False
+    case.studio.scan.forget()
+    away = case.root.with_name("away")
+    case.root.rename(away)
+    assert case.client.get("/api/live").json()["gone"] is True
+    assert re.search(r'id="gone" class="away" role="alert">', case.client.get("/").text)
+    said = case.post("/api/jobs", kind="demo").json()["error"]
+    assert "cannot be written" in said["what"] or "no folder" in said["what"]
+    case.studio.scan.forget()
+    away.rename(case.root)
+    assert case.client.get("/api/live").json()["gone"] is False and "data/film" in case.client.get("/").text
 
 
 @pytest.mark.slow

@@ -219,6 +219,14 @@ def test_no_page_has_inline_script_or_style(case: Case) -> None:
         )
 
 
+def test_what_pages_and_scripts_load_is_served() -> None:
+    wanted = set()
+    for file in (*HERE.glob("templates/*.html"), *HERE.glob("static/*.js")):
+        text = file.read_text(encoding="utf-8")
+        wanted |= set(re.findall(r'"/static/([^"{]+)"', text)) | set(re.findall(r'from "\./([^"]+)"', text))
+    assert {"players.js", "shell.css", "uPlot.esm.js"} <= wanted <= app.STATIC.keys()
+
+
 def test_what_is_vendored_is_what_was_published() -> None:
     folder = HERE / "static" / "vendor" / "uplot"
     for name, digest in VENDORED.items():

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from reskin.errors import ReskinError
+from reskin.storage import storage_error
 from reskin.web.guard import App, Guard, Refused, json_object
 from reskin.web.studio.api import Api
 from reskin.web.studio.data_pages import DataPages
@@ -34,23 +35,7 @@ STATIC = {
     "shell.css": (_SHARED / "shell.css", _CSS),
     "studio.css": (_HERE / "static" / "studio.css", _CSS),
     "studio.svg": (_HERE / "static" / "studio.svg", "image/svg+xml"),
-    **{f"{name}.js": (_HERE / "static" / f"{name}.js", _JS) for name in ("login", "shell", "dom", "live")},
-    **{
-        f"{name}.js": (_HERE / "static" / f"{name}.js", _JS)
-        for name in (
-            "curves",
-            "samples",
-            "run",
-            "train",
-            "jobs",
-            "home",
-            "waiting",
-            "form",
-            "tool",
-            "upload",
-            "own",
-        )
-    },
+    **{path.name: (path, _JS) for path in sorted((_HERE / "static").glob("*.js"))},
     "uPlot.esm.js": (_VENDOR / "uPlot.esm.js", _JS),
     "uPlot.min.css": (_VENDOR / "uPlot.min.css", _CSS),
     "uPlot.LICENSE.txt": (_VENDOR / "LICENSE", "text/plain; charset=utf-8"),
@@ -128,6 +113,7 @@ def studio_app(studio: Studio, sessions: Sessions, port: int) -> App:
         exception_handlers={
             HTTPException: errors.known,
             ReskinError: errors.refused,
+            OSError: errors.disk,
             Exception: errors.unknown,
         },
     )
@@ -189,6 +175,13 @@ class _Errors:
         """What one of our own functions refuses."""
         assert isinstance(error, ReskinError)
         return self._said(request, 400, error.what, error.fix)
+
+    async def disk(self, request: Request, error: Exception) -> Response:
+        """What the system refuses: full, read-only, gone."""
+        assert isinstance(error, OSError)
+        at = Path(error.filename) if isinstance(error.filename, str) else self.pages.studio.state.folder
+        _log.error("refused by the system in %s", request.url.path, exc_info=error)
+        return await self.refused(request, storage_error(at, error))
 
     async def unknown(self, request: Request, error: Exception) -> Response:
         """A fault of ours: a number that is in the log, with the trace."""

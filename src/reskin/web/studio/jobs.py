@@ -126,9 +126,14 @@ class Jobs:
                 "cwd": str(self.state.root),
                 "made": time.time(),
             }
-            (self.state.jobs / name).mkdir(mode=0o700)
-            write_json(self.state.jobs / name / "job.json", values)
-            self._order([*self.order(), name])
+            folder = self.state.jobs / name
+            try:
+                folder.mkdir(mode=0o700)
+                write_json(folder / "job.json", values)
+                self._order([*self.order(), name])
+            except (OSError, ReskinError):
+                shutil.rmtree(folder, ignore_errors=True)  # what is not whole is no job
+                raise
             return self._read(name)
 
     def all(self) -> list[Job]:

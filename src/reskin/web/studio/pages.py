@@ -154,6 +154,7 @@ class Pages:
                 rail=RAIL,
                 here=here,
                 status=status,
+                is_gone=not self.studio.root.is_dir(),
                 root=self.studio.root.name or str(self.studio.root),
                 catalogue=catalogue(WORDS, language),
                 ago=ago,

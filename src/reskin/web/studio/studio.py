@@ -72,6 +72,7 @@ class Studio:
         if run and (folder := self.scan.run(run)):
             found["run"] = self.run_facts(run, folder)
         found["runs"] = sorted(runs)
+        found["gone"] = not self.root.is_dir()
         found["cursor"] = hashlib.blake2b(to_json(found), digest_size=8).hexdigest()
         return found
 

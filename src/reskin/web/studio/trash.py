@@ -84,11 +84,11 @@ class Trash:
         id, name = secrets.token_hex(8), path.relative_to(self.state.root).as_posix()
         folder = self.state.trash / id
         folder.mkdir(mode=0o700)
-        write_json(folder / "trash.json", {"name": name, "at": time.time()})
         try:
+            write_json(folder / "trash.json", {"name": name, "at": time.time()})
             _move(path, folder / CONTENT)
         except ReskinError:
-            (folder / "trash.json").unlink()
+            (folder / "trash.json").unlink(missing_ok=True)
             folder.rmdir()
             raise
         return self.find(id)

@@ -42,6 +42,7 @@ document.addEventListener("keydown", (event) => {
 
 let said = 0, states = null;
 onLive((found) => {
+  $("gone").hidden = !found.gone;
   const running = found.jobs.filter((job) => job.state === "running" || job.state === "stopping");
   const waiting = found.jobs.filter((job) => job.state === "waiting");
   const parts = [];
