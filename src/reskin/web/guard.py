@@ -65,6 +65,7 @@ class Guard:
         scheme: of our own address, "http" or "https".
         admit: raises `Refused` for a request without the credential that it needs; by default all need none.
         pieces: what is posted below this address are pieces of files instead of JSON; "" for nowhere.
+        most_body: bytes that a body of JSON may have.
     """
 
     def __init__(
@@ -75,8 +76,9 @@ class Guard:
         *,
         admit: Admit | None = None,
         pieces: str = "",
+        most_body: int = MOST_BODY,
     ) -> None:
-        self.app, self.admit, self.pieces = app, admit, pieces
+        self.app, self.admit, self.pieces, self.most_body = app, admit, pieces, most_body
         self.hosts = frozenset(host.lower() for host in hosts)
         self.origins = frozenset(f"{scheme}://{host}" for host in self.hosts)
 
@@ -93,7 +95,7 @@ class Guard:
         except Refused as refused:
             await _answer(send, refused)
             return
-        body = _Body(receive, MOST_PIECE if self._is_piece(scope) else MOST_BODY)
+        body = _Body(receive, MOST_PIECE if self._is_piece(scope) else self.most_body)
         sender = _Sender(send)
         try:
             await self.app(scope, body, sender)
@@ -131,15 +133,14 @@ class Guard:
         if self.admit is not None:
             self.admit(scope, named)
 
-    @staticmethod
-    def _check_body(named: Mapping[str, list[str]], *, is_piece: bool) -> None:
+    def _check_body(self, named: Mapping[str, list[str]], *, is_piece: bool) -> None:
         kind = named.get("content-type", [""])[0].partition(";")[0].strip().lower()
         if kind != ("application/octet-stream" if is_piece else "application/json"):
             raise Refused(
                 415, "Only pieces of a file are read here." if is_piece else "Only JSON is read here."
             )
         length = named.get("content-length", ["0"])[0]
-        if not length.isdecimal() or int(length) > (MOST_PIECE if is_piece else MOST_BODY):
+        if not length.isdecimal() or int(length) > (MOST_PIECE if is_piece else self.most_body):
             raise Refused(413, "That is too much.")
 
 

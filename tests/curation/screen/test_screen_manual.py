@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from reskin.curation.screen.manual import ByHand, Patterns, read_patterns, read_verdicts
+from reskin.curation.screen.manual import (
+    ByHand,
+    Patterns,
+    Verdict,
+    check_encoded,
+    in_set,
+    read_patterns,
+    read_verdicts,
+)
 from reskin.errors import SettingsError
 
 
@@ -68,7 +76,21 @@ def test_verdicts_are_read_by_exact_name(tmp_path: Path) -> None:
         "\ufefffile,why,verdict\r\ntrain/a[1].png,,drop\r\n./b.png,,KEEP\r\nc.png,,none\r\nd.png,,\r\n",
         encoding="utf-8",
     )
-    assert read_verdicts(table) == {"train/a[1].png": "drop", "b.png": "keep"}
+    found = read_verdicts(table)
+    assert in_set(found, ["b.png", "train/a[1].png"], "data/") == {"train/a[1].png": "drop", "b.png": "keep"}
+
+
+def test_a_name_that_a_picture_has_is_taken_as_it_is() -> None:
+    files = [" a.png", "b\\c.png", "e\udcff.png", "f.png"]
+    written: dict[str, Verdict] = {
+        " a.png": "drop",
+        "b\\c.png": "keep",
+        "e\udcff.png": "drop",
+        "data\\f.png ": "keep",
+    }
+    assert in_set(written, files, "data/") == dict(zip(files, written.values(), strict=True))
+    with pytest.raises(SettingsError, match="two verdicts"):
+        in_set({"f.png": "keep", "./f.png": "drop"}, files, "data/")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +110,5 @@ def test_tables_of_verdicts_that_say_nothing_clear_are_refused(tmp_path: Path, t
         read_verdicts(table)
     with pytest.raises(SettingsError, match="cannot be read"):
         read_verdicts(tmp_path / "missing.csv")
-    table.write_bytes(b"file,verdict\n\xff,drop\n")
-    with pytest.raises(SettingsError, match="cannot be read"):
-        read_verdicts(table)
+    with pytest.raises(SettingsError, match="no UTF-8"):
+        check_encoded(["a.png", "\udcff"], table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,9 +112,9 @@ def test_other_thresholds_need_no_second_look(planted: Path, monkeypatch: pytest
     looked: list[str] = []
     real = measure.measure_file
 
-    def noted(path: Path) -> tuple[measure.Scores, str]:
+    def noted(path: Path, keep: Any = None) -> tuple[measure.Scores, str]:
         looked.append(path.name)
-        return real(path)
+        return real(path, keep)
 
     monkeypatch.setattr(measure, "measure_file", noted)
     screen_set(planted, ScreenConfig(blur=0, bars=0.9), apply=True)

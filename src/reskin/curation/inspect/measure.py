@@ -19,6 +19,7 @@ from reskin.colour import to_lab
 from reskin.curation.leakage import sketch_of
 from reskin.curation.phash import phash
 from reskin.curation.sharpness import sharpness
+from reskin.data.thumbnails import ThumbnailKeeper
 from reskin.errors import ImageError
 from reskin.images import Picture, opened_image, shrunk
 from reskin.progress import Report
@@ -107,27 +108,37 @@ def look_at(image: Picture, *, thumbnail_px: int = 0) -> Look:
 
 
 def look_at_files(
-    files: Sequence[Path], *, thumbnail_px: int = 0, report: Report | None = None
+    files: Sequence[Path],
+    *,
+    root: Path | None = None,
+    thumbnail_px: int = 0,
+    report: Report | None = None,
 ) -> Iterator[Look | ImageError]:
     """Measure pictures in threads, in the order given; what cannot be read comes as its error.
 
     Args:
         files: pictures; read, never written.
+        root: the dataset that they lie in, whose thumbnails for the studio are kept; None: none are.
         thumbnail_px: longest edge of the thumbnails; 0 for none.
         report: called with the progress.
     """
 
+    keeper = ThumbnailKeeper()
+
     def one(file: Path) -> Look | ImageError:
         try:
             with opened_image(file) as image:
+                if root is not None:
+                    keeper.keep(root, file.relative_to(root).as_posix(), image)
                 return look_at(image, thumbnail_px=thumbnail_px)
         except ImageError as error:
             return error
 
-    for number, look in enumerate(map_ahead(one, files), start=1):
-        yield look
-        if report is not None:
-            report(number, len(files))
+    with keeper:
+        for number, look in enumerate(map_ahead(one, files), start=1):
+            yield look
+            if report is not None:
+                report(number, len(files))
 
 
 def form_of(image: Image.Image) -> NDArray[np.float32]:

@@ -133,7 +133,7 @@ def measure_set(one: PictureSet, *, thumbnail_px: int = 0, report: Report | None
     records: list[FrameRecord] = []
     looks: list[Look] = []
     unreadable: list[tuple[str, str]] = []
-    results = look_at_files(files, thumbnail_px=thumbnail_px, report=report)
+    results = look_at_files(files, root=one.root, thumbnail_px=thumbnail_px, report=report)
     for record, result in zip(one.manifest.frames, results, strict=True):
         if isinstance(result, ImageError):
             unreadable.append((record.file, result.what))

@@ -12,6 +12,7 @@ from reskin.config import Settings
 from reskin.curation.prepare.config import PictureConfig
 from reskin.curation.prepare.shape import shaped
 from reskin.data.manifest import Exact, Number
+from reskin.data.thumbnails import ThumbnailKeeper
 from reskin.errors import DamagedVideoError
 from reskin.images import Picture, write_image
 from reskin.parsing import parse
@@ -96,16 +97,17 @@ def _decoded(job: Job, out: Path, progress: Report) -> Extracted:
                 raise
             damaged.append(error.what)
 
-    with VideoReader(job.video, deinterlace=job.deinterlace) as reader:
-        for _ in map_ahead(lambda task: _write(*task, job), wanted(reader), WRITERS):
+    with VideoReader(job.video, deinterlace=job.deinterlace) as reader, ThumbnailKeeper() as keeper:
+        for _ in map_ahead(lambda task: _write(*task, job, keeper), wanted(reader), WRITERS):
             pass
         return Extracted(frames=frames, damaged=[*reader.damaged, *damaged])
 
 
-def _write(files: list[Path], image: Picture, job: Job) -> None:
+def _write(files: list[Path], image: Picture, job: Job, keeper: ThumbnailKeeper) -> None:
     if not files:
         return
     height, width = image.shape[:2]
     picture = shaped(image, job.config.shape(width, height, job.bars))
     for file in files:
         write_image(file, picture)
+        keeper.keep(Path(job.out), file.relative_to(job.out).as_posix(), picture)

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from reskin.config import Settings
+from reskin.data.thumbnails import ThumbnailKeeper
 from reskin.faces.alignment import cut_out
 from reskin.images import write_image
 from reskin.progress import Report
@@ -63,12 +64,13 @@ def cut_faces(cut: FaceCut, progress: Report) -> FacesCut:
     for picture in cut.pictures:
         wanted[picture.index].append(picture)
     done = 0
-    with VideoReader(Path(cut.video), deinterlace=cut.deinterlace) as reader:
+    with VideoReader(Path(cut.video), deinterlace=cut.deinterlace) as reader, ThumbnailKeeper() as keeper:
         for frame in reader.frames_at(sorted(wanted)):
             for picture in wanted[frame.index]:
                 matrix = np.array(picture.matrix, np.float64).reshape(2, 3)
                 face = cut_out(frame.image, matrix, size=cut.size, bars=cut.bars)
                 write_image(Path(cut.out) / picture.file, face)
+                keeper.keep(Path(cut.out), picture.file, face)
                 done += 1
                 progress(done, len(cut.pictures))
     return FacesCut()

@@ -36,6 +36,7 @@ from reskin.data.manifest import (
     read_manifest,
     write_manifest,
 )
+from reskin.data.thumbnails import ThumbnailKeeper
 from reskin.errors import DataError, ImageError
 from reskin.images import opened_image, write_image
 from reskin.parsing import parse
@@ -113,10 +114,12 @@ def prepare_images(
         for part in {(out / place.file).parent for place in places.values()}:
             remove_leftovers(part)
         stale = {origin for origin in known if digests.get(origin, "") not in ("", known[origin].sha256)}
-        tasks = [
-            (path, out / places[origin].file, config, origin in stale) for origin, path in originals.items()
-        ]
-        reasons = dict(zip(originals, _made(tasks, workers, report), strict=True))
+        with ThumbnailKeeper() as keeper:
+            tasks = [
+                (path, (out, places[origin].file), config, origin in stale, keeper)
+                for origin, path in originals.items()
+            ]
+            reasons = dict(zip(originals, _made(tasks, workers, report), strict=True))
         others: dict[str, str | None] = {
             path.relative_to(folder).as_posix(): reason for path, reason in listing.left_out.items()
         }
@@ -264,7 +267,7 @@ def _long_name(origin: str) -> str:
     return "-".join(PurePosixPath(origin).with_suffix("").parts)[-60:]
 
 
-_Task = tuple[Path, Path, ImagesConfig, bool]
+_Task = tuple[Path, tuple[Path, str], ImagesConfig, bool, ThumbnailKeeper]
 
 
 def _made(tasks: Sequence[_Task], workers: int | None, report: Report | None) -> Iterator[str | None]:
@@ -280,7 +283,10 @@ def _made(tasks: Sequence[_Task], workers: int | None, report: Report | None) ->
         _log.warning(said, squeezed, len(tasks), 100 * ASPECT_TOLERANCE)
 
 
-def _make(path: Path, file: Path, config: ImagesConfig, is_stale: bool) -> tuple[str | None, bool]:
+def _make(
+    path: Path, place: tuple[Path, str], config: ImagesConfig, is_stale: bool, keeper: ThumbnailKeeper
+) -> tuple[str | None, bool]:
+    file = place[0] / place[1]
     if file.exists() and not is_stale:
         return None, False
     try:
@@ -290,6 +296,7 @@ def _make(path: Path, file: Path, config: ImagesConfig, is_stale: bool) -> tuple
     except ImageError as error:
         return str(error), False
     write_image(file, picture)
+    keeper.keep(*place, picture)
     return None, config.fit == "exact" and abs(shape.aspect_change) > ASPECT_TOLERANCE
 
 

@@ -47,7 +47,8 @@ def read_verdicts(table: Path) -> dict[str, Verdict]:
     """What a person says about single pictures, from a CSV file with the columns file and verdict.
 
     A verdict is keep, drop, or none (or empty), which says nothing about the picture. Names are exact: the
-    path below the picture's folder, and no character in it stands for others.
+    path below the picture's folder, and no character in it stands for others. Bytes of a name that are no
+    UTF-8 stand in the file as they are; see `in_set`.
 
     Returns:
         By path, in the order of the file; pictures without a verdict are not in it.
@@ -56,7 +57,8 @@ def read_verdicts(table: Path) -> dict[str, Verdict]:
         SettingsError: the file cannot be read, lacks a column, or has another verdict or two for one picture.
     """
     try:
-        reader = csv.DictReader(io.StringIO(_text_of(table), newline=""))
+        text = _text_of(table, errors="surrogateescape")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
         columns, rows = list(reader.fieldnames or []), list(reader)
     except csv.Error as error:
         raise SettingsError(f"{table} cannot be read ({error})", "Give a CSV file in UTF-8.") from None
@@ -65,8 +67,8 @@ def read_verdicts(table: Path) -> dict[str, Verdict]:
         raise SettingsError(what, "Begin it with the line: file,verdict")
     said: dict[str, str] = {}
     for number, row in enumerate(rows, start=2):
-        file, verdict = _plain((row["file"] or "").strip()), (row["verdict"] or "").strip().lower()
-        if not file or verdict not in (*get_args(Verdict), *_NO_VERDICT):
+        file, verdict = row["file"] or "", (row["verdict"] or "").strip().lower()
+        if not file.strip() or verdict not in (*get_args(Verdict), *_NO_VERDICT):
             what = f"{table}, row {number}: '{file}' has the verdict '{verdict}'"
             raise SettingsError(what, "A row is a picture and keep, drop or none.")
         verdict = verdict or "none"
@@ -76,9 +78,48 @@ def read_verdicts(table: Path) -> dict[str, Verdict]:
     return {file: verdict for file, verdict in said.items() if verdict in get_args(Verdict)}  # type: ignore[misc]
 
 
-def _text_of(path: Path) -> str:
+def in_set(verdicts: Mapping[str, Verdict], files: Iterable[str], prefix: str) -> dict[str, Verdict]:
+    """Verdicts under the names that the pictures of a set have.
+
+    Args:
+        verdicts: by name as somebody wrote it: exactly, or with spaces around it, backslashes, "./" or the
+            set's folder before it.
+        files: of the set.
+        prefix: what a shell puts before the name of a file of the set.
+
+    Raises:
+        SettingsError: two of the names mean one picture, with two verdicts.
+    """
+    known = frozenset(files)
+
+    def name_of(written: str) -> str:
+        if written in known:
+            return written
+        return _plain(written.strip()).removeprefix(prefix)
+
+    found: dict[str, Verdict] = {}
+    for written, verdict in verdicts.items():
+        name = name_of(written)
+        if found.setdefault(name, verdict) != verdict:
+            raise SettingsError(f"{name} has two verdicts, as '{written}' too", "Leave one of them.")
+    return found
+
+
+def check_encoded(verdicts: Iterable[str], table: Path) -> None:
+    """Refuse names with bytes that are no UTF-8: a picture may have such a name, but none of the set has.
+
+    Raises:
+        SettingsError: there is one.
+    """
+    for file in verdicts:
+        if any("\udc80" <= character <= "\udcff" for character in file):
+            what = f"the list {table} has a name that is no UTF-8, and fits no picture: {file!r}"
+            raise SettingsError(what, "Save it as UTF-8 text.")
+
+
+def _text_of(path: Path, errors: str = "strict") -> str:
     try:
-        return read_plain(path, follow=True, most_bytes=_MOST_BYTES).decode("utf-8-sig")
+        return read_plain(path, follow=True, most_bytes=_MOST_BYTES).decode("utf-8-sig", errors)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"the list {path} cannot be read ({reason_of(error)})", "Save it as UTF-8 text."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,19 +10,27 @@ from reskin.curation.phash import phash
 from reskin.curation.scores import Scores, unchanged_scores
 from reskin.curation.screen.config import DAMAGED, RULES
 from reskin.curation.screen.rule import PictureView
+from reskin.data.thumbnails import ThumbnailKeeper
 from reskin.errors import ImageError
-from reskin.images import opened_image
+from reskin.images import Picture, opened_image
 from reskin.progress import Report
 from reskin.threads import map_ahead
 
 _DIGITS = 4
 
 
-def measure_file(path: Path) -> tuple[Scores, str]:
-    """The scores of one picture, and an empty text; or only `damaged`, and the reason."""
+def measure_file(path: Path, keep: Callable[[Picture], None] | None = None) -> tuple[Scores, str]:
+    """The scores of one picture, and an empty text; or only `damaged`, and the reason.
+
+    Args:
+        path: the picture's file.
+        keep: called with the picture; None: nobody wants it.
+    """
     try:
         with opened_image(path) as image:
             seen = PictureView(image)
+            if keep is not None:
+                keep(image)
     except ImageError as error:
         return {DAMAGED.name: 1.0}, str(error)
     scores: Scores = {"width": float(seen.width), "height": float(seen.height)}
@@ -72,15 +80,21 @@ class Measured:
         return [place for place, scores in enumerate(self.scores) if not scores.keys() >= _NEEDED]
 
 
+def _measured(one: Measured, place: int, keeper: ThumbnailKeeper) -> tuple[Scores, str]:
+    file = one.files[place]
+    return measure_file(one.root / file, lambda picture: keeper.keep(one.root, file, picture))
+
+
 def measure_missing(sets: Sequence[Measured], *, report: Report | None = None) -> None:
     """Measure, in threads, all pictures that are not measured yet; what is done stays if it is broken off."""
     work = [(one, place) for one in sets for place in one.missing()]
-    paths = [one.root / one.files[place] for one, place in work]
-    for number, ((one, place), found) in enumerate(zip(work, map_ahead(measure_file, paths), strict=True)):
-        scores, fault = found
-        if fault:
-            one.scores[place], one.faults[place] = scores, fault
-        else:
-            one.scores[place] |= scores  # what others found out about the picture stays
-        if report is not None:
-            report(number + 1, len(work))
+    with ThumbnailKeeper() as keeper:
+        measured = map_ahead(lambda task: _measured(*task, keeper), work)
+        for number, ((one, place), found) in enumerate(zip(work, measured, strict=True)):
+            scores, fault = found
+            if fault:
+                one.scores[place], one.faults[place] = scores, fault
+            else:
+                one.scores[place] |= scores  # what others found out about the picture stays
+            if report is not None:
+                report(number + 1, len(work))

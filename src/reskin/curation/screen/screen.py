@@ -21,7 +21,15 @@ from reskin.curation.screen.colour import GREY, MOST_GREY
 from reskin.curation.screen.config import DAMAGED, DROPPED, RULES, ScreenConfig
 from reskin.curation.screen.duplicates import DUPLICATE, Candidate, Duplicate, find_duplicates
 from reskin.curation.screen.light import DARK
-from reskin.curation.screen.manual import ByHand, Patterns, Verdict, read_patterns, read_verdicts
+from reskin.curation.screen.manual import (
+    ByHand,
+    Patterns,
+    Verdict,
+    check_encoded,
+    in_set,
+    read_patterns,
+    read_verdicts,
+)
 from reskin.curation.screen.measure import Measured, Scores, hash_of, measure_missing
 from reskin.curation.screen.overlay import MOST_PICTURES, OVERLAY, Overlay, find_overlay, small_grey
 from reskin.curation.screen.result import DomainResult, Finding, ScreenResult
@@ -131,6 +139,8 @@ def screen_sets(
         for root in roots:
             stack.enter_context(lock(root))
         sets = [_open(root, verdicts, *lists) for root in roots]
+        if config.by_hand is not None:
+            check_encoded(_in_no_set(sets), config.by_hand)
         try:
             measure_missing([one.measured for one in sets], report=report)
         except BaseException:
@@ -175,9 +185,15 @@ def _open(
     here = f"{root.as_posix()}/"  # names may be given as the shell completes them
     by_hand = ByHand.stored(manifest.screening)
     if verdicts is not None:
-        by_hand = ByHand(verdicts={file.removeprefix(here): verdict for file, verdict in verdicts.items()})
+        by_hand = ByHand(verdicts=in_set(verdicts, files, here))
     mine = [[name.removeprefix(here) for name in names] for names in (keep, drop)]
     return _Set(root, manifest, measured, by_hand.with_newer(*mine))
+
+
+def _in_no_set(sets: Sequence[_Set]) -> set[str]:
+    """Exact names that no set has."""
+    files = {frame.file for one in sets for frame in one.manifest.frames}
+    return {file for one in sets for file in one.by_hand.verdicts} - files
 
 
 def _domains(sets: Sequence[_Set]) -> tuple[list[_Picture], list[DomainResult]]:

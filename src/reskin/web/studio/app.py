@@ -18,6 +18,7 @@ from reskin.errors import ReskinError
 from reskin.storage import storage_error
 from reskin.web.guard import App, Guard, Refused, json_object
 from reskin.web.studio.api import Api
+from reskin.web.studio.curate_api import CurateApi
 from reskin.web.studio.data_pages import DataPages
 from reskin.web.studio.film_pages import FilmPages
 from reskin.web.studio.media import Media
@@ -36,6 +37,7 @@ STATIC = {
     "studio.css": (_HERE / "static" / "studio.css", _CSS),
     "studio.svg": (_HERE / "static" / "studio.svg", "image/svg+xml"),
     **{path.name: (path, _JS) for path in sorted((_HERE / "static").glob("*.js"))},
+    "curate.css": (_HERE / "static" / "curate.css", _CSS),
     "uPlot.esm.js": (_VENDOR / "uPlot.esm.js", _JS),
     "uPlot.min.css": (_VENDOR / "uPlot.min.css", _CSS),
     "uPlot.LICENSE.txt": (_VENDOR / "LICENSE", "text/plain; charset=utf-8"),
@@ -43,6 +45,8 @@ STATIC = {
 """Name to file and type."""
 PIECES = "/api/uploads/"
 """Below it pieces of files are posted."""
+MOST_BODY = 1024 * 1024
+"""A change of a million pictures at once is smaller than this, in bytes."""
 FAILED = "Something failed here (error {number})."
 WORDS = {404: "There is nothing here.", 405: "This is not done here."}
 
@@ -55,6 +59,7 @@ def hosts_of(port: int) -> tuple[str, ...]:
 def routes_of(studio: Studio, sessions: Sessions) -> list[Route]:
     """Every route there is."""
     pages, api = Pages(studio), Api(studio)
+    curate = CurateApi(studio, pages)
     static, login = _Static(), _Login(sessions, pages)
     data, films, media = DataPages(studio, pages), FilmPages(studio, pages), Media(studio)
     shown: dict[str, Callable[..., Any]] = {
@@ -69,6 +74,8 @@ def routes_of(studio: Studio, sessions: Sessions) -> list[Route]:
         "/doctor": films.doctor,
         "/jobs": pages.jobs,
         "/jobs/{job}": pages.job,
+        "/curate": curate.choose,
+        "/curate/{set}": curate.page,
         "/login": login.page,
         "/api/live": api.live,
         "/api/runs/{run}/curves": api.curves,
@@ -77,6 +84,11 @@ def routes_of(studio: Studio, sessions: Sessions) -> list[Route]:
         "/media/clips/{clip}": media.clip,
         "/media/studies/{study}": media.study,
         "/media/jobs/{job}/{number:int}": media.result,
+        "/api/sets/{set}/order": curate.order,
+        "/api/sets/{set}/pack": curate.pack,
+        "/api/sets/{set}/changes": curate.changes,
+        "/api/sets/{set}/pictures/{n:int}": curate.picture,
+        "/media/sets/{set}/{n:int}": curate.original,
         "/static/{name}": static.file,
     }
     done: dict[str, Callable[..., Any]] = {
@@ -93,6 +105,7 @@ def routes_of(studio: Studio, sessions: Sessions) -> list[Route]:
         "/api/trash/{item}": data.restore,
         "/api/uploads": data.upload,
         f"{PIECES}{{upload}}": data.piece,
+        "/api/sets/{set}/{deed}": curate.act,
     }
     return [Route(path, does, methods=["GET"]) for path, does in shown.items()] + [
         Route(path, does, methods=["POST"]) for path, does in done.items()
@@ -117,7 +130,7 @@ def studio_app(studio: Studio, sessions: Sessions, port: int) -> App:
             Exception: errors.unknown,
         },
     )
-    return Guard(app, hosts_of(port), admit=sessions.admit, pieces=PIECES)
+    return Guard(app, hosts_of(port), admit=sessions.admit, pieces=PIECES, most_body=MOST_BODY)
 
 
 class _Login:

@@ -26,6 +26,7 @@ THEMES = ("light", "dark")
 RAIL = (
     ("/", "Home", "h"),
     ("/data", "Data", "d"),
+    ("/curate", "Curate", "c"),
     ("/train", "Train", "t"),
     ("/compare", "Compare", "m"),
     ("/translate", "Translate", "l"),

@@ -5,8 +5,6 @@ A browser never sends a path. It sends an id, which is looked up in what was fou
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 import os
 import threading
@@ -17,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reskin.data.thumbnails import folder_id
 from reskin.errors import ReskinError
 from reskin.holders import Holder, holder
 from reskin.image_formats import IMAGE_SUFFIXES
@@ -154,8 +153,7 @@ class Scan:
 
     def id(self, path: Path) -> str:
         """The id of a folder below the studio's."""
-        digest = hashlib.blake2b(os.fsencode(path.relative_to(self.root)), digest_size=10).digest()
-        return base64.b32encode(digest).decode("ascii").lower()
+        return folder_id(self.root, path)
 
     def _walk(self) -> Found:
         found, count = Found(), 0

@@ -86,6 +86,7 @@ def _serve(state: StateFolder, port: int, *, is_opened: bool) -> int:
     finally:
         state.running.unlink(missing_ok=True)
         studio.checker.close()
+        studio.curation.close()
     return 0
 
 

@@ -2,6 +2,7 @@
 
     .reskin/  secret  queue.json  running.json  methods.json  tools.json
               jobs/<id>/  lanes/  uploads/<id>/  trash/<id>/  previews/<id>/
+              sets/<dataset>.sqlite (verdicts)  .index.sqlite  .csv  thumbs/<dataset>.sqlite
 
 Only its owner may read it. Nothing of the studio's is written anywhere else.
 """

@@ -14,6 +14,7 @@ from reskin.runs.folder import RunFolder
 from reskin.runs.record import sample_grids
 from reskin.storage import to_json
 from reskin.web.studio.films import Films
+from reskin.web.studio.curate_sets import Curation
 from reskin.web.studio.forms import checked_name, setting_words
 from reskin.web.studio.jobs import UNDERWAY, Job, Jobs, NewJob
 from reskin.web.studio.live import LossTail
@@ -46,6 +47,7 @@ class Studio:
         self.orders = Orders(self.scan, self.tools)
         self.films = Films(self.orders)
         self.uploads, self.trash = Uploads(state), Trash(state)
+        self.curation = Curation(state)
         self._tails: dict[str, LossTail] = {}
         self._turn = threading.Lock()
 
@@ -205,6 +207,7 @@ class Studio:
         """What is done twice a second: start what may start, let go of what rests."""
         self.jobs.start_next()
         self.checker.rest()
+        self.curation.rest()
 
 
 def job_facts(job: Job) -> dict[str, Any]:

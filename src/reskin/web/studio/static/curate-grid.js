@@ -1,0 +1,141 @@
+// The grid: only what is on the screen is in the page; the keys move through all of it.
+import { make, t, whole } from "./dom.js";
+import { DROP, KEEP } from "./curate-data.js";
+
+const GAP = 8, TALLEST = 12e6, MOST_CELLS = 150;
+
+export class Grid {
+  constructor(element, pictures, moved) {
+    this.element = element;
+    this.pictures = pictures;
+    this.moved = moved;
+    this.inner = make("div", { class: "grid-inner", role: "presentation" });
+    element.append(this.inner);
+    this.cells = new Map();
+    this.edge = 128;
+    this.at = 0;
+    this.anchor = 0;
+    this.isAll = false;
+    this.isDrawing = false;
+    element.addEventListener("scroll", () => this.soon(), { passive: true });
+    new ResizeObserver(() => this.resize()).observe(element);
+  }
+
+  get count() { return this.pictures.numbers.length; }
+  get range() { return [Math.min(this.at, this.anchor), Math.max(this.at, this.anchor)]; }
+
+  chosen() {
+    const [first, last] = this.range;
+    return this.count ? this.pictures.numbers.subarray(first, last + 1) : this.pictures.numbers;
+  }
+
+  resize() {
+    const width = this.element.clientWidth - 2 * GAP;
+    if (width <= 0) return;
+    const wish = width < 420 ? Math.min(this.edge, (width - 2 * GAP) / 3) : this.edge;
+    this.columns = Math.max(1, Math.floor((width + GAP) / (wish + GAP)));
+    this.cell = Math.floor((width - (this.columns - 1) * GAP) / this.columns);
+    this.row = this.cell + GAP;
+    this.rows = Math.ceil(this.count / this.columns);
+    this.full = this.rows * this.row + GAP;
+    this.height = Math.min(this.full, TALLEST);
+    this.inner.style.height = `${this.height}px`;
+    for (const cell of this.cells.values()) cell.remove();
+    this.cells.clear();
+    this.draw();
+  }
+
+  // Browsers draw elements of some ten million pixels at most: taller grids scroll in proportion.
+  get top() {
+    const view = this.element.clientHeight, most = this.height - view;
+    return most > 0 ? this.element.scrollTop / most * (this.full - view) : 0;
+  }
+
+  scrollTo(top) {
+    const view = this.element.clientHeight, most = this.full - view;
+    this.element.scrollTop = most > 0 ? Math.max(0, top) / most * (this.height - view) : 0;
+  }
+
+  soon() {
+    if (this.isDrawing) return;
+    this.isDrawing = true;
+    requestAnimationFrame(() => { this.isDrawing = false; this.draw(); });
+  }
+
+  draw() {
+    if (!this.row) return;
+    const view = this.element.clientHeight, top = this.top, shift = this.element.scrollTop - top;
+    const firstRow = Math.max(0, Math.floor(top / this.row)), lastRow = Math.ceil((top + view) / this.row);
+    const first = firstRow * this.columns, last = Math.min(this.count, (lastRow + 1) * this.columns, first + MOST_CELLS);
+    const numbers = this.pictures.numbers, shown = [];
+    for (const [place, cell] of this.cells) if (place < first || place >= last) { cell.remove(); this.cells.delete(place); }
+    for (let place = first; place < last; place++) {
+      shown.push(numbers[place]);
+      const cell = this.cells.get(place) ?? this.made(place);
+      const row = Math.floor(place / this.columns);
+      cell.style.transform = `translate(${GAP + place % this.columns * this.row}px, ${GAP + row * this.row + shift}px)`;
+      this.fill(cell, place);
+    }
+    if (this.at < first || this.at >= last) this.element.removeAttribute("aria-activedescendant");
+    else this.element.setAttribute("aria-activedescendant", `cell-${this.at}`);
+    const ahead = [...numbers.subarray(last, last + (last - first))];
+    this.pictures.want([...shown, ...ahead]);
+  }
+
+  made(place) {
+    const cell = make("div", { class: "cell", role: "option", id: `cell-${place}` },
+      make("img", { alt: "", draggable: "false" }), make("span", { class: "why" }), make("span", { class: "mark", "aria-hidden": "true" }));
+    cell.style.width = cell.style.height = `${this.cell}px`;
+    cell.dataset.place = place;
+    this.cells.set(place, cell);
+    this.inner.append(cell);
+    return cell;
+  }
+
+  fill(cell, place) {
+    const number = this.pictures.numbers[place], one = this.pictures.known.get(number), verdict = this.pictures.verdict(number);
+    const [first, last] = this.range;
+    const isIn = place >= first && place <= last, state = one?.state ?? "waiting";
+    const facts = `${number} ${verdict} ${isIn} ${place === this.at} ${one?.url} ${state} ${this.count} ${one?.out?.length}`;
+    if (cell.facts === facts) return;
+    cell.facts = facts;
+    const said = verdict === KEEP ? t("kept") : verdict === DROP ? t("dropped") : one?.out?.length ? t("left out") : "";
+    cell.className = ["cell", isIn && "chosen", place === this.at && "at", verdict === KEEP && "keep", verdict === DROP && "drop",
+      one?.out?.length && verdict !== KEEP && "out", !one?.url && "blank"].filter(Boolean).join(" ");
+    cell.setAttribute("aria-selected", String(isIn));
+    cell.setAttribute("aria-posinset", String(place + 1));
+    cell.setAttribute("aria-setsize", String(this.count));
+    cell.setAttribute("aria-label", [one?.name || t("Picture {number}", { number: whole(place + 1) }), said].filter(Boolean).join(", "));
+    cell.title = one?.name ?? "";
+    const [image, why, mark] = cell.children;
+    if (one?.url) { if (image.src !== one.url) image.src = one.url; } else image.removeAttribute("src");
+    image.hidden = !one?.url;
+    why.textContent = one && !one.url && state !== "waiting" ? (state === "gone" ? t("not there any more") : state) : "";
+    mark.textContent = verdict === KEEP ? "✓" : verdict === DROP ? "✕" : one?.out?.length ? "–" : "";
+  }
+
+  go(place, { extends: isLonger = false } = {}) {
+    if (!this.count) return;
+    this.at = Math.max(0, Math.min(this.count - 1, place));
+    if (!isLonger) this.anchor = this.at;
+    this.show();
+    this.moved();
+  }
+
+  show() {
+    if (!this.row) return;
+    const top = Math.floor(this.at / this.columns) * this.row, view = this.element.clientHeight, now = this.top;
+    if (top < now) this.scrollTo(top);
+    else if (top + this.row + GAP > now + view) this.scrollTo(top + this.row + GAP - view);
+    this.draw();
+  }
+
+  all() {
+    this.anchor = 0;
+    this.at = Math.max(0, this.count - 1);
+    this.draw();
+    this.moved();
+  }
+
+  page() { return Math.max(1, Math.floor(this.element.clientHeight / this.row)) * this.columns; }
+}
