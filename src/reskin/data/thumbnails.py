@@ -169,12 +169,12 @@ class ThumbnailKeeper:
         with self._turn:
             if root not in self._known:
                 self._known[root] = None  # where it cannot be opened it is not tried for each picture
-                path = place_of(root)
+                path = path_for(root)
                 self._known[root] = Thumbnails(path) if path is not None else None
             return self._known[root]
 
 
-def place_of(dataset: Path) -> Path | None:
+def path_for(dataset: Path) -> Path | None:
     """The file of a dataset's thumbnails; None where no studio was opened on a folder above it.
 
     Args:

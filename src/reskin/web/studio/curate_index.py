@@ -4,7 +4,7 @@ A process of its own reads the manifest (`python -m reskin.web.studio.curate_ind
 needs more memory than the studio's server may have. The server then orders in SQLite.
 
     about(name, value)      stamp, and facts for the page
-    picture(number, place, file, name, split, source, at, out, hash, s0, s1, ...)
+    picture(number, position, file, name, split, source, at, out, hash, s0, s1, ...)
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def build_index(folder: Path, index: Path, verdicts: Verdicts) -> None:
     with commit(index) as temporary, closing(sqlite3.connect(temporary, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode=OFF")
         database.execute("PRAGMA synchronous=OFF")
-        scores = "".join(f", s{place} REAL" for place in range(len(columns)))
+        scores = "".join(f", s{position} REAL" for position in range(len(columns)))
         database.execute(
-            "CREATE TABLE picture (number INTEGER PRIMARY KEY, place INTEGER, file BLOB, name TEXT,"
+            "CREATE TABLE picture (number INTEGER PRIMARY KEY, position INTEGER, file BLOB, name TEXT,"
             f" split TEXT, source INTEGER, at REAL, out TEXT, hash INTEGER{scores})"
         )
         database.execute("CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT)")
@@ -73,14 +73,14 @@ def build_index(folder: Path, index: Path, verdicts: Verdicts) -> None:
 def _rows(
     frames: Sequence[FrameRecord], numbers: dict[str, int], columns: Sequence[str]
 ) -> Iterator[tuple[Any, ...]]:
-    for place, frame in enumerate(frames):
+    for position, frame in enumerate(frames):
         scores, name = frame.scores or {}, os.fsencode(frame.file)
         has_hash = all(part in scores for part in _HASH)
         at = frame.seconds if frame.seconds is not None else frame.index
         reasons = f"\n{chr(10).join(frame.left_out)}\n" if frame.left_out else ""
         yield (
             numbers[frame.file],
-            place,
+            position,
             name,
             name.decode("utf-8", "replace"),
             frame.split,

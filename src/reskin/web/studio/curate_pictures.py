@@ -4,7 +4,7 @@
 
 Each line of its input is a JSON list of files that somebody looks at now; they are made first. In between it
 makes those of the whole dataset, at the lowest priority. It ends with its input. A picture that ends the
-process (a decoder's fault, memory) is named before it is read, and not tried again until it changes.
+process twice (a decoder's fault, memory) is not tried again until it changes.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ from reskin.data.thumbnails import EDGE_PX, Thumbnail, Thumbnails, jpeg_of, stam
 from reskin.errors import ReskinError
 
 ENDED = "reading it ended the process that tried"
+MOST_TRIES = 2
 IDLE_SECONDS = 60.0
 NICE = 10
+_READING = "\0"
+"""Begins the fault of a picture that is being read: process, and which try it is."""
 MOST_BYTES_OF_MEMORY = 6 * 1024**3
 
 
@@ -125,11 +128,30 @@ def make_thumbnail(folder: Path, file: str, store: Thumbnails) -> None:
         stamp = stamp_of(path)
     except (OSError, ReskinError):
         return  # gone or leading out of the folder: the page says so
-    store.put(file, Thumbnail(stamp, None, ENDED))
+    store.put(file, Thumbnail(stamp, None, f"{_READING}{os.getpid()} {tries(store, file, stamp) + 1}"))
     try:
         store.put(file, Thumbnail(stamp, _small(path)))
     except ReskinError as error:
         store.put(file, Thumbnail(stamp, None, error.what.replace(str(path), "").strip(" :") or error.what))
+
+
+def tries(store: Thumbnails, file: str, stamp: str) -> int:
+    """How often a process began to read a picture and did not come to an end.
+
+    Raises:
+        sqlite3.Error: the thumbnails cannot be read.
+    """
+    known = store.get([file]).get(file)
+    begun = begun_by(known.fault) if known is not None and known.stamp == stamp else None
+    return begun[1] if begun else 0
+
+
+def begun_by(fault: str) -> tuple[int, int] | None:
+    """The process that reads a picture, and how often that was tried; None for any other fault."""
+    words = fault.removeprefix(_READING).split(" ")
+    if not fault.startswith(_READING) or len(words) != 2 or not all(word.isdecimal() for word in words):
+        return None
+    return int(words[0]), int(words[1])
 
 
 def _small(path: Path) -> bytes:
@@ -182,7 +204,9 @@ def work(folder: Path, store: Thumbnails, wanted: queue.Queue[list[str]], all_fi
 def _is_made(folder: Path, file: str, store: Thumbnails) -> bool:
     known = store.get([file]).get(file)
     with suppress(OSError):
-        return known is not None and known.stamp == stamp_of(folder / file)
+        if known is not None and known.stamp == stamp_of(folder / file):
+            begun = begun_by(known.fault)
+            return begun is None or begun[1] >= MOST_TRIES
     return False
 
 
@@ -191,7 +215,7 @@ def _files_of(index: Path) -> Iterator[str]:
         suppress(sqlite3.Error),
         closing(sqlite3.connect(f"{index.as_uri()}?mode=ro", uri=True)) as database,
     ):
-        for (file,) in database.execute("SELECT file FROM picture ORDER BY place"):
+        for (file,) in database.execute("SELECT file FROM picture ORDER BY position"):
             yield os.fsdecode(file)
 
 

@@ -18,7 +18,9 @@ from typing import Any
 
 from reskin.data.thumbnails import Thumbnail, stamp_of
 from reskin.errors import ReskinError, SettingsError, StorageError
+from reskin.holders import is_alive
 from reskin.paths import inside
+from reskin.web.studio.curate_pictures import ENDED, MOST_TRIES, begun_by
 from reskin.web.studio.curate_sets import CuratedSet
 
 BINS = 60
@@ -48,15 +50,15 @@ def order(one: CuratedSet, asked: Mapping[str, str]) -> bytes:
 
     Args:
         one: the dataset.
-        asked: sort (place, time, like or a score), way (up or down), show (all, undecided, keep, drop, used,
-            out, or out:REASON), split, source, q (a part of the name), of (a picture, for `like`).
+        asked: sort (position, time, like or a score), way (up or down), show (all, undecided, keep, drop,
+            used, out, or out:REASON), split, source, q (a part of the name), of (a picture, for `like`).
 
     Raises:
         SettingsError: there is no such sort, filter or picture.
         StorageError: the index cannot be read.
     """
     facts = one.facts()
-    columns = {score["name"]: f"p.s{place}" for place, score in enumerate(facts["scores"])}
+    columns = {score["name"]: f"p.s{position}" for position, score in enumerate(facts["scores"])}
     where, values = _filters(asked, facts)
     before = one.verdicts.changes(sys.maxsize)
     with _database(one) as database:
@@ -64,7 +66,7 @@ def order(one: CuratedSet, asked: Mapping[str, str]) -> bytes:
         way = "DESC" if asked.get("way") == "down" else "ASC"
         rows = database.execute(
             f"SELECT p.number, coalesce(v.verdict, 0) {_FROM}"
-            f" WHERE {where} ORDER BY {column} IS NULL, {column} {way}, p.place",
+            f" WHERE {where} ORDER BY {column} IS NULL, {column} {way}, p.position",
             values,
         )
         numbers, verdicts = array("I"), bytearray()
@@ -107,9 +109,9 @@ def _filters(asked: Mapping[str, str], facts: Mapping[str, Any]) -> tuple[str, d
 def _column(
     asked: Mapping[str, str], columns: Mapping[str, str], database: sqlite3.Connection, values: dict[str, Any]
 ) -> str:
-    sort = asked.get("sort", "") or "place"
-    if sort == "place":
-        return "p.place"
+    sort = asked.get("sort", "") or "position"
+    if sort == "position":
+        return "p.position"
     if sort == "time":
         return "p.source, p.at"
     if sort == "like":
@@ -199,7 +201,12 @@ def _state(one: CuratedSet, file: str, known: Thumbnail | None) -> tuple[str, by
         return "gone", b""
     if known is None or known.stamp != stamp:
         return "waiting", b""
-    return ("here", known.picture) if known.picture else (known.fault or "damaged", b"")
+    if known.picture:
+        return "here", known.picture
+    begun = begun_by(known.fault)
+    if begun is not None:
+        return (ENDED if begun[1] >= MOST_TRIES and not is_alive(begun[0]) else "waiting"), b""
+    return known.fault or "damaged", b""
 
 
 def facts_of(one: CuratedSet, number: int) -> dict[str, Any] | None:
@@ -210,7 +217,7 @@ def facts_of(one: CuratedSet, number: int) -> dict[str, Any] | None:
     """
     facts = one.facts()
     names = [score["name"] for score in facts["scores"]]
-    columns = "".join(f", p.s{place}" for place in range(len(names)))
+    columns = "".join(f", p.s{position}" for position in range(len(names)))
     with _database(one) as database:
         row = database.execute(
             f"SELECT p.name, p.split, p.source, p.at, p.out{columns} FROM picture p WHERE p.number = ?",  # noqa: S608 - as above

@@ -68,13 +68,13 @@ export class Grid {
     const firstRow = Math.max(0, Math.floor(top / this.row)), lastRow = Math.ceil((top + view) / this.row);
     const first = firstRow * this.columns, last = Math.min(this.count, (lastRow + 1) * this.columns, first + MOST_CELLS);
     const numbers = this.pictures.numbers, shown = [];
-    for (const [place, cell] of this.cells) if (place < first || place >= last) { cell.remove(); this.cells.delete(place); }
-    for (let place = first; place < last; place++) {
-      shown.push(numbers[place]);
-      const cell = this.cells.get(place) ?? this.made(place);
-      const row = Math.floor(place / this.columns);
-      cell.style.transform = `translate(${GAP + place % this.columns * this.row}px, ${GAP + row * this.row + shift}px)`;
-      this.fill(cell, place);
+    for (const [position, cell] of this.cells) if (position < first || position >= last) { cell.remove(); this.cells.delete(position); }
+    for (let position = first; position < last; position++) {
+      shown.push(numbers[position]);
+      const cell = this.cells.get(position) ?? this.made(position);
+      const row = Math.floor(position / this.columns);
+      cell.style.transform = `translate(${GAP + position % this.columns * this.row}px, ${GAP + row * this.row + shift}px)`;
+      this.fill(cell, position);
     }
     if (this.at < first || this.at >= last) this.element.removeAttribute("aria-activedescendant");
     else this.element.setAttribute("aria-activedescendant", `cell-${this.at}`);
@@ -82,30 +82,30 @@ export class Grid {
     this.pictures.want([...shown, ...ahead]);
   }
 
-  made(place) {
-    const cell = make("div", { class: "cell", role: "option", id: `cell-${place}` },
+  made(position) {
+    const cell = make("div", { class: "cell", role: "option", id: `cell-${position}` },
       make("img", { alt: "", draggable: "false" }), make("span", { class: "why" }), make("span", { class: "mark", "aria-hidden": "true" }));
     cell.style.width = cell.style.height = `${this.cell}px`;
-    cell.dataset.place = place;
-    this.cells.set(place, cell);
+    cell.dataset.position = position;
+    this.cells.set(position, cell);
     this.inner.append(cell);
     return cell;
   }
 
-  fill(cell, place) {
-    const number = this.pictures.numbers[place], one = this.pictures.known.get(number), verdict = this.pictures.verdict(number);
+  fill(cell, position) {
+    const number = this.pictures.numbers[position], one = this.pictures.known.get(number), verdict = this.pictures.verdict(number);
     const [first, last] = this.range;
-    const isIn = place >= first && place <= last, state = one?.state ?? "waiting";
-    const facts = `${number} ${verdict} ${isIn} ${place === this.at} ${one?.url} ${state} ${this.count} ${one?.out?.length}`;
+    const isIn = position >= first && position <= last, state = one?.state ?? "waiting";
+    const facts = `${number} ${verdict} ${isIn} ${position === this.at} ${one?.url} ${state} ${this.count} ${one?.out?.length}`;
     if (cell.facts === facts) return;
     cell.facts = facts;
     const said = verdict === KEEP ? t("kept") : verdict === DROP ? t("dropped") : one?.out?.length ? t("left out") : "";
-    cell.className = ["cell", isIn && "chosen", place === this.at && "at", verdict === KEEP && "keep", verdict === DROP && "drop",
-      one?.out?.length && verdict !== KEEP && "out", !one?.url && "blank"].filter(Boolean).join(" ");
+    cell.className = ["cell", isIn && "chosen", position === this.at && "at", verdict === KEEP && "is-kept", verdict === DROP && "is-dropped",
+      one?.out?.length && verdict !== KEEP && "is-out", !one?.url && "blank"].filter(Boolean).join(" ");
     cell.setAttribute("aria-selected", String(isIn));
-    cell.setAttribute("aria-posinset", String(place + 1));
+    cell.setAttribute("aria-posinset", String(position + 1));
     cell.setAttribute("aria-setsize", String(this.count));
-    cell.setAttribute("aria-label", [one?.name || t("Picture {number}", { number: whole(place + 1) }), said].filter(Boolean).join(", "));
+    cell.setAttribute("aria-label", [one?.name || t("Picture {number}", { number: whole(position + 1) }), said].filter(Boolean).join(", "));
     cell.title = one?.name ?? "";
     const [image, why, mark] = cell.children;
     if (one?.url) { if (image.src !== one.url) image.src = one.url; } else image.removeAttribute("src");
@@ -114,9 +114,9 @@ export class Grid {
     mark.textContent = verdict === KEEP ? "✓" : verdict === DROP ? "✕" : one?.out?.length ? "–" : "";
   }
 
-  go(place, { extends: isLonger = false } = {}) {
+  go(position, { extends: isLonger = false } = {}) {
     if (!this.count) return;
-    this.at = Math.max(0, Math.min(this.count - 1, place));
+    this.at = Math.max(0, Math.min(this.count - 1, position));
     if (!isLonger) this.anchor = this.at;
     this.show();
     this.moved();

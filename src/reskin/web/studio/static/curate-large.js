@@ -43,9 +43,9 @@ export class Large {
 
   step(by) {
     if (this.source) {
-      const place = Math.max(0, Math.min(this.source.length - 1, this.place + by));
-      $("scrub").value = place;
-      this.scrub(place);
+      const position = Math.max(0, Math.min(this.source.length - 1, this.position + by));
+      $("scrub").value = position;
+      this.scrub(position);
       return;
     }
     this.grid.go(this.grid.at + by);
@@ -86,10 +86,10 @@ export class Large {
     $("scrub").value = numbers.indexOf(number);
   }
 
-  scrub(place) {
+  scrub(position) {
     this.source ??= this.pending;
-    this.place = place;
-    this.show(this.source[place]);
+    this.position = position;
+    this.show(this.source[position]);
   }
 
   small() {

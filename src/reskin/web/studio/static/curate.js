@@ -10,13 +10,13 @@ const grid = new Grid($("grid"), pictures, () => { chosen(); });
 const troubles = { pack: "", order: "", send: "", fault: "" };
 let like = 0, facts = { total: 0, keep: 0, drop: 0, unapplied: 0, index: "", version: "" }, isLoading = false;
 const changes = new Changes(set, pictures, (found, error, isLost) => {
-  if (error) { say(error.message); trouble("order", error.message); if (isLost) load(); }
+  if (error) { say(error.message); trouble("order", error.message); if (isLost) load({ isSame: true }); }
   trouble("send", changes.trouble);
   if (found) {
     const before = facts.index;
     facts = found;
     trouble("fault", found.fault ? `${found.fault.what}. ${found.fault.fix}` : "");
-    if (found.isAnew || (before && found.index !== before)) { pictures.forget(); load(); }
+    if (!isLoading && (found.isAnew || (before && found.index !== before))) { pictures.forget(); load({ isSame: true }); }
     if (found.isJump && found.edits?.length) jump(found.edits[0][0]);
   }
   grid.draw();
@@ -38,11 +38,18 @@ function asked() {
     q: $("sought").value.trim(), ...(sort === "like" ? { of: like } : {}) };
 }
 
-async function load({ isFirst = false } = {}) {
+async function load({ isFirst = false, isSame = false } = {}) {
   if (isLoading) return;
   isLoading = true;
   const at = pictures.numbers[grid.at];
+  let again = 0;
   try {
+    if (!facts.index) {  // a process reads the manifest for the first time, or another file of verdicts
+      await changes.poll();
+      again = facts.index ? 0 : 1000;
+      $("reading").hidden = Boolean(facts.index);
+      if (again) return;
+    }
     const head = await pictures.load(asked());
     changes.version = head.version;
     changes.revision = Math.max(changes.revision, head.revision);
@@ -50,21 +57,22 @@ async function load({ isFirst = false } = {}) {
     offer(head.facts);
     changes.again();
     trouble("order", "");
-    const place = at === undefined ? -1 : pictures.numbers.indexOf(at);
-    grid.at = grid.anchor = Math.max(0, place);
+    const position = at === undefined || !isSame ? -1 : pictures.numbers.indexOf(at);
+    grid.at = grid.anchor = Math.max(0, position);
     grid.resize();
-    if (place < 0) grid.scrollTo(0); else grid.show();
+    if (position < 0) grid.scrollTo(0); else grid.show();
     $("empty").hidden = head.count > 0;
     spread();
     chosen();
-    if (isFirst) { changes.send(); changes.poll().catch(() => {}); }
+    if (isFirst) changes.send();
     $("grid").setAttribute("aria-busy", "false");
   } catch (error) {
     if (error.status === 401) { location.replace("/login"); return; }
     trouble("order", error.message);
-    setTimeout(() => load({ isFirst }), 1500);
+    again = 1500;
   } finally {
     isLoading = false;
+    if (again) setTimeout(() => load({ isFirst, isSame }), again);
   }
 }
 
@@ -174,13 +182,13 @@ function turn(act) {
 }
 
 function jump(number) {
-  const place = pictures.numbers.indexOf(number);
-  if (place >= 0) grid.go(place);
+  const position = pictures.numbers.indexOf(number);
+  if (position >= 0) grid.go(position);
 }
 
 function undecided(by) {
-  for (let place = grid.at + by; place >= 0 && place < grid.count; place += by) {
-    if (!pictures.verdict(pictures.numbers[place])) { grid.go(place); return; }
+  for (let position = grid.at + by; position >= 0 && position < grid.count; position += by) {
+    if (!pictures.verdict(pictures.numbers[position])) { grid.go(position); return; }
   }
   say(t("No more without a verdict."));
 }
@@ -193,8 +201,8 @@ function alike() {
   load();
 }
 
-function sortBy(place) {
-  const option = $("sort").options[place];
+function sortBy(position) {
+  const option = $("sort").options[position];
   if (!option || option.value === "like") return;
   $("sort").value = option.value;
   load();
@@ -230,7 +238,7 @@ $("grid").addEventListener("keydown", (event) => {
 });
 $("grid").addEventListener("click", (event) => {
   const cell = event.target.closest(".cell");
-  if (cell) grid.go(Number(cell.dataset.place), { extends: event.shiftKey });
+  if (cell) grid.go(Number(cell.dataset.position), { extends: event.shiftKey });
 });
 $("grid").addEventListener("dblclick", () => grid.count && large.open(grid));
 $("large").addEventListener("close", () => $("grid").focus());
