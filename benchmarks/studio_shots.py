@@ -18,7 +18,12 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.e2e.conftest import Server, draw_footage
 
-SHOWN = {"home-light-1280", "run-light-1280", "train-light-1280", "jobs-dark-1280", "run-dark-360"}
+from reskin.data.thumbnails import folder_id
+
+SHOWN = {
+    *("home-light-1280", "run-light-1280", "train-light-1280", "jobs-dark-1280", "run-dark-360"),
+    *("curate-light-1280", "curate-dark-360"),
+}
 """Pictures that the document shows."""
 ALL = Path("build/studio-shots")
 
@@ -51,6 +56,7 @@ def _visit(browser: Browser, server: Server, out: Path) -> None:
     for name, address in {
         "home": "/",
         "run": f"/runs/{run}",
+        "curate": f"/curate/{folder_id(Path(), Path('data/film'))}",
         "train": "/train",
         "jobs": "/jobs",
         "job": f"/jobs/{job}",
@@ -63,10 +69,28 @@ def _visit(browser: Browser, server: Server, out: Path) -> None:
                 page.wait_for_timeout(1500)
                 if name == "train":
                     _choose(page)
-                _write(page.screenshot(full_page=width == 360), f"{name}-{scheme}-{width}", out)
+                if name == "curate":
+                    _curate(page)
+                is_whole = width == 360 and name != "curate"  # of that page the part with the keys
+                _write(page.screenshot(full_page=is_whole), f"{name}-{scheme}-{width}", out)
     page.goto(f"{server.base}/jobs")
     page.click("[data-act=stop]")
     page.wait_for_selector("[data-state=stopped]")
+
+
+def _curate(page: Page) -> None:
+    """Some verdicts, in the order of a score."""
+    page.wait_for_selector("#grid[aria-busy=false]")
+    page.wait_for_function("() => document.querySelectorAll('.cell:not(.blank)').length >= 12")
+    if page.is_visible("#measure"):
+        page.click("#measure")
+        page.wait_for_selector("#unscored", state="hidden")
+    page.select_option("#sort", "blur")
+    page.wait_for_selector("#histogram:not([hidden])")
+    page.focus("#grid")
+    for key in ("Home", "x", "x", "ArrowRight", "k", "ArrowRight", "x", "Shift+ArrowRight"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(1000)
 
 
 def _order(page: Page) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tests.support.finished_run import make_run
 
+from reskin.data.thumbnails import folder_id
+
 pytestmark = pytest.mark.e2e
 
 LOOKS = [("light", "en"), ("dark", "en"), ("light", "zh-TW")]
@@ -18,7 +20,8 @@ LOOKS = [("light", "en"), ("dark", "en"), ("light", "zh-TW")]
 
 def addresses(page: Any) -> list[str]:
     run = page.eval_on_selector("[data-run]", "one => one.dataset.run")
-    return ["/", f"/runs/{run}", "/train", "/jobs", "/nothing", "/login"]
+    film = folder_id(Path(), Path("data/film"))
+    return ["/", f"/runs/{run}", "/curate", f"/curate/{film}", "/train", "/jobs", "/nothing", "/login"]
 
 
 def open_train(page: Any, base: str) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from tests.web.studio_case import Case
 
 from reskin.curation.adopt import open_set
 from reskin.data.manifest import FrameRecord, Manifest, Origin, write_manifest
 from reskin.data.thumbnails import Thumbnails
-from reskin.images import write_image
 from reskin.web.studio.curate_index import build_index
 from reskin.web.studio.curate_pictures import make_thumbnail
 from reskin.web.studio.curate_sets import AGAIN_SECONDS, CuratedSet
@@ -52,7 +52,7 @@ def draw_set(root: Path, count: int, *, scored: bool = True) -> Manifest:
     frames = []
     for number in range(count):
         file = f"train/{number:05d}.png"
-        write_image(root / file, np.full((6, 8, 3), number % 256, np.uint8))
+        Image.fromarray(np.full((6, 8, 3), number % 256, np.uint8)).save(root / file)
         scores = {
             "blur": round(1 - number / count, 4),
             "dark": (number * 3 % 5) / 5,

@@ -16,6 +16,7 @@ from typing import Any
 
 from reskin.data.thumbnails import Thumbnails
 from reskin.errors import DataError, ReskinError
+from reskin.storage import storage_error
 from reskin.web.studio.curate_pictures import Makers
 from reskin.web.studio.curate_store import Verdicts
 from reskin.web.studio.state import StateFolder
@@ -216,6 +217,33 @@ class Curation:
                 self._open.pop(next(iter(self._open))).close()
         known.look()
         return known
+
+    def moved(self, before: str, after: str) -> None:
+        """Take what is known of a dataset along to its new id, after its folder was renamed.
+
+        Args:
+            before: the id that it had.
+            after: the id that it has now. What a folder of this name left behind is put aside.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        with self._turn:
+            for name in (before, after):
+                if (known := self._open.pop(name, None)) is not None:
+                    known.close()
+        endings = ("sqlite", "sqlite-wal", "sqlite-shm", "index.sqlite", "csv")
+        sets, thumbs = self.state.folder / "sets", self.state.folder / "thumbs"
+        pairs = [(folder, ending) for folder in (sets, thumbs) for ending in endings]
+        try:
+            for folder, ending in pairs:
+                target = folder / f"{after}.{ending}"
+                if target.exists():
+                    os.replace(target, folder / f"{after}-before.{ending}")
+                if (source := folder / f"{before}.{ending}").exists():
+                    os.replace(source, target)
+        except OSError as error:
+            raise storage_error(sets, error) from None
 
     def rest(self) -> None:
         """End the processes that nobody asked for anything for a while."""

@@ -121,6 +121,7 @@ class DataPages:
         self._refuse_wanted(scan.name(path))
         if act == "rename":
             path = rename(path, values.get("name"))
+            self.studio.curation.moved(of["item"], scan.id(path))
             scan.forget()
             return {"id": scan.id(path), "name": scan.name(path)}
         away = self.studio.trash.put(path)

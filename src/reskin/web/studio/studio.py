@@ -13,8 +13,8 @@ from reskin.errors import ReskinError, SettingsError
 from reskin.runs.folder import RunFolder
 from reskin.runs.record import sample_grids
 from reskin.storage import to_json
-from reskin.web.studio.films import Films
 from reskin.web.studio.curate_sets import Curation
+from reskin.web.studio.films import Films
 from reskin.web.studio.forms import checked_name, setting_words
 from reskin.web.studio.jobs import UNDERWAY, Job, Jobs, NewJob
 from reskin.web.studio.live import LossTail
