@@ -46,7 +46,7 @@ class StyleArguments(Protocol):
 
 
 class Arguments(Settings):
-    """Translate a picture, a folder of pictures or a video with a trained model.
+    """Translate a picture, a folder of pictures or of videos, or a video with a trained model.
 
     Size, names, transparency, frame times and sound stay as they are. Networks and settings are the run's.
     A model sees the frames of a video at the scale that it learnt at, and neighbouring frames are made to
@@ -59,6 +59,7 @@ class Arguments(Settings):
       reskin translate runs/anna-ben film.mp4 out.mp4 --faces --only anna.jpg
       ffmpeg -i in.mp4 -f rawvideo -pix_fmt rgb24 - | reskin translate runs/film-game - - --input-size 640x360
       reskin translate runs/film-game photos/ photos-as-game/
+      reskin translate runs/film-game films/ films-as-game/ --shard 3/40
       reskin translate runs/film-game game.png game-as-film.png --direction b2a
       reskin translate runs/summer-winter summer/ out/ --styles 4 --seed 1
       reskin translate runs/summer-winter summer.jpg out.png --style winter.jpg
@@ -67,7 +68,7 @@ class Arguments(Settings):
     run: Annotated[Path, Spelled(position="RUN")]
     """The run folder (or a folder that `reskin import` made)."""
     source: Annotated[Path, Spelled(position="IN")]
-    """A picture, a folder of pictures, or a video; - for raw frames on standard input."""
+    """A picture, a folder of pictures or of videos, or a video; - for raw frames on standard input."""
     out: Annotated[Path, Spelled(position="OUT")]
     """Name of the result: a picture, folder or video like the source; - for raw frames on standard output."""
     direction: Annotated[Direction | None, BASIC] = None
@@ -106,6 +107,9 @@ class Arguments(Settings):
     """How a video is shown beside its translation."""
     of_faces: FaceSettings = FaceSettings()
     """Which faces of a video are translated, instead of whole frames."""
+    shard: str | None = None
+    """Of a folder, only the pictures or films of one process of several, such as 3/40: each takes every 40th,
+    and the last one to finish writes the record of the whole folder."""
     live: LiveSettings = LiveSettings()
     """What comes through standard input, or from a camera."""
 
@@ -225,6 +229,10 @@ def _translated(
     model, direction, rendering = _model(arguments)
     options: dict[str, Any] = {"compute": compute, "overwrite": arguments.overwrite, "rendering": rendering}
     options |= {"film": arguments.film, "faces": arguments.of_faces, "made": made}
+    if arguments.shard is not None:
+        from reskin.translation.shards import Shard
+
+        options["shard"] = Shard.read(arguments.shard)
     return translate_any(model, arguments.source, out, direction, report=progress, **options)
 
 
@@ -276,12 +284,13 @@ def finish(made: FolderResult | VideoResult | None, source: Path, out: Path) -> 
 
 
 def _finish_folder(result: FolderResult, out: Path) -> int:
+    say(*result.notes)
     for path, reason in result.left_out:
         say(f"left out {path}: {reason}")
     if result.left_out:
         total = result.translated + result.skipped + len(result.left_out)
         raise PartialError(
-            f"{len(result.left_out)} of {total} pictures were left out, first {result.left_out[0][0]}",
+            f"{len(result.left_out)} of {total} files were left out, first {result.left_out[0][0]}",
             "Mend or remove them and run the same command again.",
         )
     say(f"done: {out} ({result.translated} new, {result.skipped} were there)")

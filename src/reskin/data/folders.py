@@ -99,6 +99,28 @@ def _why_left_out(path: Path) -> str | None:
     return why_not_read(path)
 
 
+def list_films(folder: Path | str) -> list[Path]:
+    """The videos in a folder and below it, by their names, in the order a person would count them.
+
+    Raises:
+        DataError: `folder` is missing, no folder, or may not be read.
+    """
+    folder = _existing(Path(folder))
+    found = {path.resolve(): path for path in _walk(folder, folder.resolve(), {folder.resolve()}, [])}
+    films = [path for path in found.values() if is_video_name(path)]
+    return sorted(films, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
+
+
+def holds_films(folder: Path | str) -> bool:
+    """Whether a folder is one of films: it holds some, and no picture.
+
+    Raises:
+        DataError: as `list_films`.
+    """
+    listing = list_pictures(folder)
+    return not listing.images and bool(list_films(folder))
+
+
 def count_left_out(left_out: dict[Path, str]) -> str:
     """How many files are left out and why, with the names of a few for each reason.
 

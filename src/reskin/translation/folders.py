@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from reskin.methods.translator import Translator
 from reskin.progress import Report, silent
 from reskin.storage import watched
 from reskin.translation.record import Job, Record
+from reskin.translation.shards import Shard, listing_of
 from reskin.translation.targets import check_folders
 from reskin.types import Direction
 
@@ -40,12 +42,14 @@ class FolderResult:
         left_out: pictures and videos in the folder that could not be read, held in memory or written, each
             with the reason.
         seconds: what it took.
+        notes: what else is to be said, such as which shards are not done.
     """
 
     translated: int
     skipped: int
     left_out: list[tuple[Path, str]]
     seconds: float
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -145,17 +149,58 @@ def translate_folder(
             is missing or of another size than its picture.
         StorageError: the disk refuses a write; what is done is kept.
     """
+    engine = Engine(model, direction, compute, rendering)
+    return translate_pictures(engine, source, out, report=report, overwrite=overwrite)
+
+
+def translate_pictures(
+    engine: Engine,
+    source: Path | str,
+    out: Path | str,
+    *,
+    report: Report = silent,
+    overwrite: bool = False,
+    shard: Shard | None = None,
+) -> FolderResult:
+    """As `translate_folder`, with an engine that is there already.
+
+    Args:
+        engine: model, direction, rendering and the way to compute.
+        source: as there.
+        out: as there.
+        report: as there.
+        overwrite: as there.
+        shard: which part of the pictures is this process's; None for all.
+
+    Raises:
+        DataError, SettingsError, StorageError: as there.
+        RunError: another process works on the shard.
+    """
     started = time.monotonic()
     source, out = Path(source), Path(out)
     check_folders(source, out)
-    engine = Engine(model, direction, compute, rendering)
     jobs, passed_over = _jobs(source, out)
+    listing = listing_of([os.fspath(job.target) for job in jobs])
+    if shard is not None:
+        jobs = [job for index, job in enumerate(jobs) if shard.takes(index)]
+        passed_over = passed_over if shard.number == 1 else {}
     jobs = _with_masks(jobs, source, engine.rendering)
-    record = Record(out, engine.rendering.parts)
-    _settle(engine, jobs, record)
-    record.made_by = engine.identity()
-    todo = _still_to_do(jobs, record, overwrite=overwrite)
-    work = _Work(engine, source, out, todo, record)
+    with shard.held(out) if shard is not None else nullcontext():
+        record = Record(out, engine.rendering.parts, shard=shard, listing=listing)
+        _settle(engine, jobs, record)
+        work = _Work(engine, source, out, jobs, record)
+        skipped = _translate_what_is_left(work, report, overwrite=overwrite)
+        left_out = [(work.todo[number].path, reason) for number, reason in sorted(work.left_out)]
+        left_out += [(path, f"{path}: {reason}") for path, reason in passed_over.items()]
+        notes = [] if shard is None else [record.finish_shard(jobs, len(left_out))]
+    return FolderResult(work.translated, skipped, left_out, time.monotonic() - started, notes)
+
+
+def _translate_what_is_left(work: _Work, report: Report, *, overwrite: bool) -> int:
+    """Make the pictures that no earlier run has made; gives the number of the others."""
+    jobs, record = work.todo, work.record
+    record.made_by = work.engine.identity()
+    todo = work.todo = still_to_do(jobs, record, overwrite=overwrite)
     skipped = len(jobs) - len(todo)
 
     def translate(item: _Item) -> _Item | None:
@@ -166,16 +211,14 @@ def translate_folder(
     report(skipped, len(jobs), what="pictures")
     if todo:
         record.expect(todo)
-        with watched(out):
+        with watched(work.out):
             try:
                 pipeline(work.read(), translate, sink=work.write, ahead=_AHEAD)
             finally:
                 record.save()
             record.check_made()
     report(len(jobs), len(jobs), what="pictures")
-    left_out = [(todo[number].path, reason) for number, reason in sorted(work.left_out)]
-    left_out += [(path, f"{path}: {reason}") for path, reason in passed_over.items()]
-    return FolderResult(work.translated, skipped, left_out, time.monotonic() - started)
+    return skipped
 
 
 def _settle(engine: Engine, jobs: list[Job], record: Record) -> None:
@@ -223,7 +266,12 @@ def _with_masks(jobs: list[Job], source: Path, rendering: Rendering) -> list[Job
     return masked
 
 
-def _still_to_do(jobs: list[Job], record: Record, *, overwrite: bool) -> list[Job]:
+def still_to_do(jobs: list[Job], record: Record, *, overwrite: bool) -> list[Job]:
+    """Those that no earlier run has made of the same sources with the same model.
+
+    Raises:
+        SettingsError: a name is taken by a file that no earlier run made.
+    """
     todo = [job for job in jobs if not record.is_current(job)]
     foreign = next((job for job in todo if record.is_foreign(job)), None)
     if foreign is not None and not overwrite:

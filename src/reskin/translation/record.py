@@ -12,6 +12,8 @@ from reskin.errors import StorageError
 from reskin.inference.engines.backend import Used
 from reskin.paths import inside
 from reskin.storage import read_json, write_json
+from reskin.translation import shards
+from reskin.translation.shards import Shard
 
 RECORD_NAME = "translated.json"
 
@@ -46,6 +48,7 @@ class Record:
     Args:
         folder: the output folder; it need not exist yet.
         parts: folders within `folder` that each picture has a file in; "" is the folder itself.
+        shard: which part of the source's files this process makes, in a record of its own; None for all.
 
     Attributes:
         made_by: what changes with the model, see `Engine.identity`; set before anything is asked or noted.
@@ -56,13 +59,21 @@ class Record:
         SettingsError: the record is there but is not readable.
     """
 
-    def __init__(self, folder: Path, parts: tuple[str, ...] = ("",)) -> None:
-        self.path, self.parts = folder / RECORD_NAME, parts
+    def __init__(
+        self, folder: Path, parts: tuple[str, ...] = ("",), *, shard: Shard | None = None, listing: str = ""
+    ) -> None:
+        self.path, self.parts, self.shard, self.listing = folder / RECORD_NAME, parts, shard, listing
         self.made_by = ""
+        self._mine: set[str] = set()
         kept = read_json(self.path) if self.path.exists() else {}
         files = kept.get("files")
         self.files: dict[str, Any] = files if isinstance(files, dict) else {}
         self.engine = kept["engine"] if isinstance(kept.get("engine"), dict) else {}
+        if shard is not None:
+            self.files |= shards.known_files(folder)
+            own = shards.read(folder, shard) or {"files": {}}
+            self.engine = own["engine"] if isinstance(own.get("engine"), dict) else self.engine
+            self._mine |= set(own["files"])
         self.made: list[Path] = []
         self.saved = time.monotonic()
 
@@ -92,6 +103,7 @@ class Record:
                 below = folder.relative_to(self.path.parent).as_posix()
                 inside(self.path.parent, below, kind="folder", writes=True)
         self.files |= {_text(job.target): None for job in jobs}
+        self._mine |= {_text(job.target) for job in jobs}
         self.save()
 
     def add(self, job: Job) -> None:
@@ -101,6 +113,7 @@ class Record:
             StorageError: the disk refuses the write.
         """
         self.files[_text(job.target)] = self._entry(job)
+        self._mine.add(_text(job.target))
         self.made.append(job.target)
         if time.monotonic() - self.saved > _SAVE_EVERY_SECONDS:
             self.save()
@@ -111,8 +124,43 @@ class Record:
         Raises:
             StorageError: the disk refuses the write.
         """
-        write_json(self.path, {"engine": self.engine, "files": self.files})
+        if self.shard is None:
+            write_json(self.path, {"engine": self.engine, "files": self.files})
+        else:
+            self._save_shard({"is_done": False})
         self.saved = time.monotonic()
+
+    def _save_shard(self, more: dict[str, Any]) -> None:
+        assert self.shard is not None, "asked for where there is one"
+        files = {name: self.files[name] for name in sorted(self._mine)}
+        values = {"engine": self.engine, "listing": self.listing, "files": files, **more}
+        shards.keep(self.path.parent, self.shard, values)
+
+    def finish_shard(self, jobs: list[Job], left_out: int) -> str:
+        """Note that the shard is done; where all of them are, write the record of the whole folder.
+
+        Args:
+            jobs: of the shard.
+            left_out: how many files of the shard could not be made.
+
+        Returns:
+            One line on what the others have done.
+
+        Raises:
+            StorageError: the disk refuses the write.
+        """
+        assert self.shard is not None, "asked for where there is one"
+        out = self.path.parent
+        self._mine |= {_text(job.target) for job in jobs if _text(job.target) in self.files}
+        self._save_shard({"is_done": True, "left_out": left_out})
+        done = shards.finished(out, self.shard, self.listing)
+        if not done.waiting:
+            # Another process may write the same at the same time.
+            kept = read_json(self.path) if self.path.exists() else {}
+            before = kept.get("files") if isinstance(kept.get("files"), dict) else {}
+            write_json(self.path, {"engine": self.engine, "files": {**(before or {}), **done.files}})
+            shards.clear(out, self.shard)
+        return done.in_words(self.shard)
 
     def check_made(self) -> None:
         """Whether every picture that this run noted down is there.

@@ -173,34 +173,48 @@ def translate_any(
 
     Args:
         model: any translator.
-        source: a picture, a folder of pictures or a video.
+        source: a picture, a folder of pictures, a folder of videos or a video.
         out: the same kind of thing, to be written.
         direction: one of the model's.
         report: called with how far it is.
         options: of `translate_image`, `translate_folder` or `translate_video`; `film` as `FilmSettings`,
-            `faces` as `FaceSettings`; `made` is what killed processes of the same command have made.
+            `faces` as `FaceSettings`; `made` is what killed processes of the same command have made,
+            `shard` which part of a folder is this process's.
 
     Raises:
         SettingsError: there is no source, or an option that only a video has is given for pictures.
         ReskinError: as the three functions.
     """
+    from reskin.data.folders import holds_films
     from reskin.image_formats import is_image_name
 
     if not source.exists():
         raise SettingsError(f"no file or folder {source}", "Check the name.")
     made: FolderResult | VideoResult | None = None
+    are_films = source.is_dir() and holds_films(source)
     is_video = not source.is_dir() and not is_image_name(source)
     film: FilmSettings = options.pop("film", None) or FilmSettings()
     faces: FaceSettings = options.pop("faces", None) or FaceSettings()
-    for settings in (film, faces) if not is_video else ():
+    for settings in (film, faces) if not is_video and not are_films else ():
         _refuse_for_pictures(settings, source)
     made_before: Made | None = options.pop("made", None)
     if film.predictor_share is not None:
         _use_predictor(model, film.predictor_share)
-    if source.is_dir():
-        from reskin.translation.folders import translate_folder
+    if not source.is_dir() and options.pop("shard", None) is not None:
+        raise SettingsError(f"--shard for {source}, which is no folder", "Leave it out.")
+    if are_films:
+        from reskin.translation.films import FilmWork, translate_films
 
-        made = translate_folder(model, source, out, direction, report=report, **options)
+        one = (options.pop(name, None) for name in ("compute", "rendering"))
+        work = FilmWork(model, direction, *one, film.options(faces.options()))
+        made = translate_films(work, source, out, report=report, **options)
+    elif source.is_dir():
+        from reskin.inference.engine import Engine
+        from reskin.translation.folders import translate_pictures
+
+        one = (options.pop(name, None) for name in ("compute", "rendering"))
+        engine = Engine(model, direction, *one)
+        made = translate_pictures(engine, source, out, report=report, **options)
     elif is_video:
         from reskin.translation.clips import translate_video
 
