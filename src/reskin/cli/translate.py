@@ -110,6 +110,9 @@ class Arguments(Settings):
     shard: str | None = None
     """Of a folder, only the pictures or films of one process of several, such as 3/40: each takes every 40th,
     and the last one to finish writes the record of the whole folder."""
+    ray: str | None = None
+    """Translate a folder of films on a Ray cluster, HOST:PORT, or auto for that of this machine or a new one:
+    each film is a task; run, films and results lie on a disk that all machines see."""
     live: LiveSettings = LiveSettings()
     """What comes through standard input, or from a camera."""
 
@@ -233,6 +236,13 @@ def _translated(
         from reskin.translation.shards import Shard
 
         options["shard"] = Shard.read(arguments.shard)
+    if arguments.ray is not None:
+        from reskin.workflows.ray_films import Cluster
+
+        if arguments.shard is not None:
+            raise SettingsError("both --shard and --ray are given", "Give one of them.")
+        share = arguments.film.predictor_share
+        options["cluster"] = Cluster(arguments.ray, arguments.run.absolute(), arguments.step, share)
     return translate_any(model, arguments.source, out, direction, report=progress, **options)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reskin.translation.folders import FolderResult
     from reskin.translation.made_once import Made
     from reskin.types import Direction
+    from reskin.workflows.ray_films import Cluster
 
 _TIME = r"([0-9]{1,6}:){0,2}[0-9]{1,6}(\.[0-9]{1,9})?"
 
@@ -179,7 +180,8 @@ def translate_any(
         report: called with how far it is.
         options: of `translate_image`, `translate_folder` or `translate_video`; `film` as `FilmSettings`,
             `faces` as `FaceSettings`; `made` is what killed processes of the same command have made,
-            `shard` which part of a folder is this process's.
+            `shard` which part of a folder is this process's,
+            `cluster` where the films of a folder are translated instead.
 
     Raises:
         SettingsError: there is no source, or an option that only a video has is given for pictures.
@@ -200,20 +202,27 @@ def translate_any(
     made_before: Made | None = options.pop("made", None)
     if film.predictor_share is not None:
         _use_predictor(model, film.predictor_share)
+    cluster: Cluster | None = options.pop("cluster", None)
+    if cluster is not None and not are_films:
+        raise SettingsError(f"--ray for {source}, which is no folder of films", "Leave it out.")
     if not source.is_dir() and options.pop("shard", None) is not None:
         raise SettingsError(f"--shard for {source}, which is no folder", "Leave it out.")
     if are_films:
         from reskin.translation.films import FilmWork, translate_films
 
-        one = (options.pop(name, None) for name in ("compute", "rendering"))
-        work = FilmWork(model, direction, *one, film.options(faces.options()))
-        made = translate_films(work, source, out, report=report, **options)
+        compute, rendering = options.pop("compute", None), options.pop("rendering", None)
+        work = FilmWork(model, direction, compute, rendering, film.options(faces.options()))
+        if cluster is not None:
+            from reskin.workflows.ray_films import translate_films_on_ray
+
+            made = translate_films_on_ray(work, cluster, source, out, report=report, **options)
+        else:
+            made = translate_films(work, source, out, report=report, **options)
     elif source.is_dir():
         from reskin.inference.engine import Engine
         from reskin.translation.folders import translate_pictures
 
-        one = (options.pop(name, None) for name in ("compute", "rendering"))
-        engine = Engine(model, direction, *one)
+        engine = Engine(model, direction, options.pop("compute", None), options.pop("rendering", None))
         made = translate_pictures(engine, source, out, report=report, **options)
     elif is_video:
         from reskin.translation.clips import translate_video

@@ -1,0 +1,149 @@
+"""Films on a Ray cluster: the same frames as one process makes, whichever processes are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.support.drawn_films import shots_film
+from tests.support.saved_run import save_run
+
+from reskin.cli.main import main
+from reskin.video.reader import VideoReader
+
+RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_raylet_start_wait_time_s": "200",
+    "RAY_process_startup_timeout_s": "200",
+    "RAY_worker_register_timeout_seconds": "200",
+    "RAY_enable_metrics_collection": "0",
+}
+"""On a busy machine Ray's own processes need longer to start than it waits for them."""
+
+FILMS = int(os.environ.get("RESKIN_RAY_FILMS", "8"))
+KILLS = int(os.environ.get("RESKIN_RAY_KILLS", "4"))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    assert main([str(word) for word in words]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    save_run(tmp_path / "run", "cut")
+    shots_film(tmp_path / "films" / "a.mp4", [4])
+    return tmp_path
+
+
+def test_an_address_that_does_not_answer_is_one_line(base: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ray")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refused at once
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        line = refused(capsys, "translate", base / "run", base / "films", base / "out", "--ray", address)
+    assert address in line and "nothing answers" in line
+
+
+@pytest.mark.parametrize("address", ["here", "host:99999", "host:0", "http://host:1"])
+def test_what_is_no_address(base: Path, capsys: pytest.CaptureFixture[str], address: str) -> None:
+    pytest.importorskip("ray")
+    line = refused(capsys, "translate", base / "run", base / "films", base / "out", "--ray", address)
+    assert "Give auto, or HOST:PORT" in line
+
+
+def test_ray_is_for_folders_of_films_and_not_for_shards(
+    base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = base / "films" / "a.mp4"
+    line = refused(capsys, "translate", base / "run", film, base / "out.mp4", "--ray", "auto")
+    assert "no folder of films" in line
+    words = ["translate", base / "run", base / "films", base / "out", "--ray", "auto", "--shard", "1/2"]
+    assert "both --shard and --ray" in refused(capsys, *words)
+
+
+def test_ray_that_is_not_installed_is_named(
+    base: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    line = refused(capsys, "translate", base / "run", base / "films", base / "out", "--ray", "auto")
+    assert "pip install 'reskin[ray]'" in line
+
+
+def workers() -> list[int]:
+    """Processes of Ray that work on a film, all below this one."""
+    parents, titles = {}, {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            titles[int(path.name)] = (path / "cmdline").read_bytes()
+        except OSError:
+            continue
+
+    def is_ours(process: int) -> bool:
+        while process > 1:
+            if process == os.getpid():
+                return True
+            process = parents.get(process, 0)
+        return False
+
+    return [
+        process
+        for process, title in titles.items()
+        if title.startswith(b"ray::make_film") and is_ours(process)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_films_are_those_of_one_process_whichever_workers_are_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root / "src"), os.environ.get("PYTHONPATH", "")]))
+    for name, value in RAY.items():
+        monkeypatch.setenv(name, value)
+    save_run(tmp_path / "run", "cyclegan")
+    for number in range(FILMS):
+        shots_film(tmp_path / "films" / f"{number}.mp4", [20, 10], seed=number)
+    words = ["translate", str(tmp_path / "run"), str(tmp_path / "films")]
+    more = ["--device", "cpu", "--precision", "fp32", "--engine", "torch"]
+    killed: list[int] = []
+    stop = threading.Event()
+
+    def kill() -> None:
+        draw = np.random.default_rng(0)
+        while len(killed) < KILLS and not stop.wait(float(draw.uniform(0.2, 1.5))):
+            there = [one for one in workers() if one not in killed]
+            if there:
+                killed.append(int(draw.choice(there)))
+                os.kill(killed[-1], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        began = time.monotonic()
+        assert main([*words, str(tmp_path / "ray"), *more, "--ray", "auto"]) == 0
+    finally:
+        stop.set()
+        killer.join()
+    assert killed, f"no worker was seen in {time.monotonic() - began:.0f} s"
+    assert main([*words, str(tmp_path / "alone"), *more]) == 0
+    for number in range(FILMS):
+        made = []
+        for folder in ("ray", "alone"):
+            with VideoReader(tmp_path / folder / f"{number}.mp4") as reader:
+                made.append(list(reader))
+        assert len(made[0]) == len(made[1]) == 30
+        for one, other in zip(*made, strict=True):
+            assert one.time == other.time and np.array_equal(one.image, other.image)
+    left = {path.name for path in (tmp_path / "ray").iterdir()}
+    assert left == {path.name for path in (tmp_path / "alone").iterdir()}
