@@ -218,7 +218,7 @@ def test_processes_that_are_killed_at_random(source: Path) -> None:
         for process in processes:
             time.sleep(float(draw.uniform(0, 0.3)))
             process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.communicate()
     said = []
     for process in list(running(source)):
         answer, _ = process.communicate(timeout=120)
