@@ -85,11 +85,7 @@ def translate_films_on_ray(
         record.expect(todo)
         with connected(cluster.address) as ray, watched(out):
             for job, reason in _made(ray, work, cluster, todo, record):
-                if reason is None:
-                    record.add(job)
-                    record.save()
-                else:
-                    left_out.append((job.path, reason))
+                left_out += [] if reason is None else [(job.path, reason)]
                 done += 1
                 report(done, len(jobs), what="films")
     translated = len(todo) - len(left_out)
@@ -99,7 +95,7 @@ def translate_films_on_ray(
 def _made(
     ray: Any, work: FilmWork, cluster: Cluster, todo: list[Job], record: Record
 ) -> Iterator[tuple[Job, str | None]]:
-    """The films in the order in which they are done, each with why it was left out."""
+    """The films in the order in which they are done and noted, each with why it was left out."""
     is_gpu = work.compute is not None and work.compute.device.type == "cuda"
     # A film that a process of another machine still writes is tried again like one whose process died.
     settings = {"max_retries": MOST_RETRIES, "retry_exceptions": [RunError]}
@@ -118,11 +114,21 @@ def _made(
         ready, _ = ray.wait(list(running), num_returns=1)
         for one in ready:
             job = running.pop(one)
-            try:
-                yield job, ray.get(one)
-            except ray.exceptions.RayError as error:
-                reason = str(error).strip().splitlines()[-1][:200]
-                yield job, f"{job.path}: its process died {MOST_RETRIES + 1} times ({reason})"
+            reason = _reason(ray, one, job)
+            if reason is None:
+                record.add(job)
+                record.save()
+            yield job, reason
+
+
+def _reason(ray: Any, ended: Any, job: Job) -> str | None:
+    """Why a film is not whole; None where it is."""
+    try:
+        reason: str | None = ray.get(ended)
+    except ray.exceptions.RayError as error:
+        last = str(error).strip().splitlines()[-1][:200]
+        return f"{job.path}: its process died {MOST_RETRIES + 1} times ({last})"
+    return reason
 
 
 def make_film(cluster: Cluster, source: Path, out: Path, options: dict[str, Any]) -> str | None:
