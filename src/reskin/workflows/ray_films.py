@@ -78,7 +78,8 @@ def translate_films_on_ray(
     record = Record(out)
     record.made_by = work.made_by()
     todo = still_to_do(jobs, record, overwrite=overwrite)
-    started, left_out = time.monotonic(), []
+    started = time.monotonic()
+    left_out: list[tuple[Path, str]] = []
     done = len(jobs) - len(todo)
     report(done, len(jobs), what="films")
     if todo:
