@@ -22,7 +22,8 @@ from reskin.runs.settings import TrainConfig
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 OF_OTHERS = {"--nproc-per-node", "--help", "--help-all", "--offline", "--require-hashes"}
-"""Flags of torchrun and pip, and those that every command has."""
+OF_OTHERS |= {"--array", "--cpus-per-task", "--requeue"}
+"""Flags of torchrun, pip and Slurm, and those that every command has."""
 
 
 class Code(NamedTuple):

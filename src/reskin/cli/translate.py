@@ -59,7 +59,7 @@ class Arguments(Settings):
       reskin translate runs/anna-ben film.mp4 out.mp4 --faces --only anna.jpg
       ffmpeg -i in.mp4 -f rawvideo -pix_fmt rgb24 - | reskin translate runs/film-game - - --input-size 640x360
       reskin translate runs/film-game photos/ photos-as-game/
-      reskin translate runs/film-game films/ films-as-game/ --shard 3/40
+      reskin translate runs/film-game films/ out/ --shard 3/40
       reskin translate runs/film-game game.png game-as-film.png --direction b2a
       reskin translate runs/summer-winter summer/ out/ --styles 4 --seed 1
       reskin translate runs/summer-winter summer.jpg out.png --style winter.jpg
