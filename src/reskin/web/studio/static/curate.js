@@ -245,7 +245,11 @@ $("large").addEventListener("close", () => $("grid").focus());
 for (const id of ["sort", "way", "show", "split", "source"]) $(id).addEventListener("change", () => load());
 let typing = 0;
 $("sought").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => load(), 250); });
-$("sought").addEventListener("keydown", (event) => { if (event.key === "Escape") $("grid").focus(); });
+$("sought").addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" && event.key !== "Enter") return;
+  event.preventDefault();  // browsers clear a search field at Escape
+  $("grid").focus();
+});
 $("size").addEventListener("input", () => { grid.edge = Number($("size").value); grid.resize(); grid.show(); });
 $("first").addEventListener("input", choosesFirst);
 for (const [id, does] of [["do-drop", () => mark(DROP, true)], ["do-keep", () => mark(KEEP, true)], ["do-clear", () => mark(NONE, false)],
