@@ -163,6 +163,7 @@ def test_large_pictures_by_keyboard(page: Any, server: Any, many: Path) -> None:
     page.wait_for_function("() => document.getElementById('large-image').naturalWidth === 8")
     press(page, "x", "k")
     page.wait_for_function("() => document.getElementById('large-name').textContent === 'train/00003.png'")
+    page.wait_for_selector("#scrub:enabled")
     page.focus("#scrub")  # through two.mp4: 1, 3, 5 and so on
     press(page, "ArrowRight")
     page.wait_for_function("() => document.getElementById('large-name').textContent === 'train/00005.png'")

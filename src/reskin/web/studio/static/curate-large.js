@@ -57,6 +57,7 @@ export class Large {
     this.mark();
     $("large-image").src = `${this.pictures.media}/${number}`;
     $("large-name").textContent = this.pictures.known.get(number)?.name ?? "";
+    if (!this.source) $("scrub").disabled = true;  // what it knows is of the last picture's source
     let found;
     try {
       found = await get(`${this.pictures.base}/pictures/${number}`);
@@ -84,6 +85,7 @@ export class Large {
     this.pending = numbers;
     $("scrub").max = Math.max(0, numbers.length - 1);
     $("scrub").value = numbers.indexOf(number);
+    $("scrub").disabled = false;
   }
 
   scrub(position) {
