@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from starlette.testclient import TestClient
 from tests.support.blind_study import make_study
 
@@ -89,6 +91,73 @@ def test_nothing_that_a_rater_gets_tells_conditions_apart(client: TestClient, st
     assert not re.search(r"check|\bone\b|\btwo\b|p0\d|item-", re.sub(r'"words">.*?</script>', "", text))
     # The same slot of another rater has other names.
     assert study.stimulus_id(invites[0], 0, 0) != study.stimulus_id(invites[1], 0, 0)
+
+
+def predicted(features: NDArray[np.float64], labels: NDArray[np.float64]) -> float:
+    """Share right, out of ten parts, of a linear classifier by least squares and of the nearest neighbour."""
+    part = np.random.default_rng(0).permutation(len(labels)) % 10
+    hits = np.zeros((2, len(labels)), dtype=bool)
+    spread = features.std(0)
+    scaled = (features - features.mean(0)) / np.where(spread == 0, 1, spread)
+    scaled = np.concatenate([scaled, np.ones((len(labels), 1))], axis=1)
+    for number in range(10):
+        test, train = part == number, part != number
+        weights = np.linalg.lstsq(scaled[train], labels[train] - 0.5, rcond=None)[0]
+        hits[0, test] = (scaled[test] @ weights > 0) == (labels[test] > 0.5)
+        far = ((scaled[test][:, None] - scaled[train][None]) ** 2).sum(2)
+        hits[1, test] = labels[train][far.argmin(1)] == labels[test]
+    return float(hits.mean(1).max())
+
+
+@pytest.mark.sweep
+def test_no_classifier_tells_conditions_apart(tmp_path: Path) -> None:
+    """From all that comes with 520 stimuli of two conditions: ids, headers, sizes, orders, sides."""
+    plan = make_study(tmp_path, "preference", items=26, raters=10)
+    store = AnswerStore(tmp_path / "study", create=True)
+    store.fact("secret", "5a" * 32)  # the ids are the same in every run of this test
+    with store._change() as base:  # and the invites
+        base.executemany("INSERT INTO raters(invite) VALUES(?)", [(f"rater-{n}",) for n in range(10)])
+    study = Study(tmp_path / "study", plan, store)
+    features, labels, headers = [], [], set()
+    for number in range(10):
+        client = TestClient(participant_app(study, Address((HOST,))), base_url=BASE)
+        state = begin(client, f"rater-{number}")
+        trials = study.slots[number]
+        for turn, (row, trial) in enumerate(zip(state["trials"], trials, strict=True)):  # type: ignore[call-overload]
+            if trial.part == "practice" or trial.role != "item":
+                continue
+            for side, (name, stimulus) in enumerate(zip(row["shown"], plan.shown(trial)[1], strict=True)):
+                answer = client.get(f"/s/rater-{number}/stimuli/{name}")
+                headers.add(tuple(sorted(answer.headers.items())))
+                rank = sorted(row["shown"]).index(name)
+                place = [turn, side, rank, len(answer.content), len(answer.headers)]
+                features.append([*bytes.fromhex(name), *place])
+                labels.append(int(stimulus.rpartition("-")[2]))
+    store.close()
+    assert len(labels) == 520 and sum(labels) == 260 and len(headers) == 1
+    assert predicted(np.array(features, dtype=np.float64), np.array(labels, dtype=np.float64)) <= 0.53
+    # The same classifier finds a single feature that does tell.
+    told = [[*row, label] for row, label in zip(features, labels, strict=True)]
+    assert predicted(np.array(told, dtype=np.float64), np.array(labels, dtype=np.float64)) > 0.9
+
+
+def test_a_browser_whose_answer_to_begin_was_lost_begins_again(client: TestClient, study: Study) -> None:
+    invite = study.store.invite(4)[0]
+    sent = {"language": "en", "consent": True, "key": "k" * 32}
+    assert client.post(f"/s/{invite}/begin", headers=JSON, json=sent).status_code == 200
+    anew = TestClient(client.app, base_url=BASE)  # the cookie never came
+    for wrong in ({}, {"key": ""}, {"key": "other"}, {"key": None}, {"key": ["k" * 32]}):
+        refused = anew.post(
+            f"/s/{invite}/begin", headers=JSON, json={"language": "en", "consent": True} | wrong
+        )
+        assert refused.status_code == 409 and refused.json() == {"error": "elsewhere"}
+        assert "set-cookie" not in refused.headers
+    again = anew.post(f"/s/{invite}/begin", headers=JSON, json=sent)
+    assert again.status_code == 200 and anew.get(f"/s/{invite}/state").status_code == 200
+    rater = study.store.rater(invite)
+    assert rater is not None and rater.deletion
+    assert study.store.withdraw(invite, rater.deletion)
+    assert anew.post(f"/s/{invite}/begin", headers=JSON, json=sent).status_code == 409
 
 
 def test_another_browser_and_another_rater_are_kept_out(client: TestClient, study: Study) -> None:

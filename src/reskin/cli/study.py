@@ -79,7 +79,7 @@ class ResultsArguments(Settings):
     folder: Annotated[Path, Spelled(position="STUDY")]
     """The study."""
     as_csv: Annotated[bool, Spelled("csv"), BASIC] = False
-    """Write every answer to answers.csv in the study."""
+    """Write answers.csv, jspsych.csv and, of real-or-fake, AMT_Real_vs_Fake's amt.csv in the study."""
     as_html: Annotated[bool, Spelled("html"), BASIC] = False
     """Write results.html in the study."""
 
@@ -165,8 +165,9 @@ def _results(words: list[str]) -> int:
     arguments = parse(ResultsArguments, words, command="reskin study results")
 
     from reskin.evaluation.blind_study.answers import AnswerStore
+    from reskin.evaluation.blind_study.exports import amt_csv, answers_csv, jspsych_csv
     from reskin.evaluation.blind_study.plan import read_plan
-    from reskin.evaluation.blind_study.report import answers_csv, summary_lines, write_report
+    from reskin.evaluation.blind_study.report import summary_lines, write_report
     from reskin.evaluation.blind_study.results import read_results
     from reskin.storage import commit
 
@@ -174,7 +175,11 @@ def _results(words: list[str]) -> int:
     store = AnswerStore(arguments.folder)
     try:
         results = read_results(plan, store)
-        text = answers_csv(plan, store) if arguments.as_csv else ""
+        tables = {}
+        if arguments.as_csv:
+            tables = {"answers.csv": answers_csv(plan, store), "jspsych.csv": jspsych_csv(plan, store)}
+        if arguments.as_csv and plan.kind == "real-or-fake":
+            tables["amt.csv"] = amt_csv(plan, store)
     finally:
         store.close()
     if not results.finished:
@@ -184,10 +189,10 @@ def _results(words: list[str]) -> int:
         show(line)
     if results.counted.raters < plan.raters:
         say(f"warning: {results.counted.raters} of {plan.raters} raters so far; the study is not complete")
-    if arguments.as_csv:
-        with commit(arguments.folder / "answers.csv") as temporary:
+    for name, text in tables.items():
+        with commit(arguments.folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-        say(f"answers: {arguments.folder / 'answers.csv'}")
+        say(f"answers: {arguments.folder / name}")
     if arguments.as_html:
         say(f"report: {write_report(arguments.folder / 'results.html', arguments.folder, results)}")
     return 0

@@ -12,8 +12,9 @@ from tests.support.blind_study import careful, make_study, take_part
 from reskin.errors import RunError
 from reskin.evaluation.blind_study import answers
 from reskin.evaluation.blind_study.answers import Answer, AnswerStore, checked_answer
+from reskin.evaluation.blind_study.exports import amt_csv, answers_csv, jspsych_csv
 from reskin.evaluation.blind_study.plan import read_plan
-from reskin.evaluation.blind_study.report import answers_csv, summary_lines, write_report
+from reskin.evaluation.blind_study.report import summary_lines, write_report
 from reskin.evaluation.blind_study.results import again_trials, read_results, with_repeats
 
 
@@ -167,3 +168,65 @@ def test_nobody_asked_yet_is_one_line(tmp_path: Path) -> None:
 def test_answers_that_are_none_are_refused(values: object) -> None:
     with pytest.raises(ValueError):
         checked_answer(values, 9)
+
+
+def amt_means(text: str, trials: int) -> dict[str, float]:
+    """The fooling rates after AMT_Real_vs_Fake's process_csv.py, with its 1e-6 in the denominator."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    right: dict[str, list[bool]] = {}
+    for row in rows:
+        for turn in range(trials):
+            sides = [row[f"Input.images_{side}{turn}"].rpartition("/")[0] for side in ("left", "right")]
+            assert sides[row[f"Input.gt_side{turn}"] == "right"] == "real"
+            (method,) = set(sides) - {"real"}
+            # The selection is the image that was taken for made: wrong where it is the real one.
+            right.setdefault(method, []).append(row[f"Answer.selection{turn}"] != row[f"Input.gt_side{turn}"])
+    count = len(rows) * trials
+    return {name: 1 - sum(each) / count / (len(each) / count + 1e-6) for name, each in right.items()}
+
+
+def test_the_table_of_amt_has_the_same_means(tmp_path: Path) -> None:
+    plan = make_study(tmp_path, "real-or-fake", raters=4)
+    store = AnswerStore(tmp_path / "study", create=True)
+    for invite in store.invite(4):
+        take_part(store, plan, invite, careful(plan, lambda trial: (trial.item + 2 * trial.cell) % 3 == 0))
+    found = read_results(plan, store).counted
+    text = amt_csv(plan, store)
+    store.close()
+    means = amt_means(text, plan.trials)
+    assert set(means) == set(plan.conditions) and len(text.splitlines()) == 5
+    for name, estimate in found.shares.items():
+        assert 0 < estimate.value < 1 and means[name] == pytest.approx(estimate.value, abs=1e-5)
+
+
+def test_the_table_of_amt_leaves_out_who_is_excluded(tmp_path: Path) -> None:
+    plan = make_study(tmp_path, "real-or-fake", raters=2)
+    store = AnswerStore(tmp_path / "study", create=True)
+    one, two = store.invite(2)
+    take_part(store, plan, one, careful(plan, lambda trial: trial.item % 2 == 0))
+    take_part(store, plan, two, lambda trial: "second")
+    assert [row["WorkerId"] for row in csv.DictReader(io.StringIO(amt_csv(plan, store)))] == [one[:6]]
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["preference", "real-or-fake"])
+def test_rows_of_jspsych(tmp_path: Path, kind: str) -> None:
+    plan = make_study(tmp_path, kind, raters=1 + 1)
+    store = AnswerStore(tmp_path / "study", create=True)
+    (invite,) = store.invite(1)
+    take_part(store, plan, invite, careful(plan, lambda trial: True))
+    rows = list(csv.DictReader(io.StringIO(jspsych_csv(plan, store))))
+    trials, given = plan.slots()[0], store.answers(invite)
+    store.close()
+    assert [int(row["trial_index"]) for row in rows] == list(range(len(trials)))
+    for row, trial, answer in zip(rows, trials, given, strict=True):
+        assert row["choices"].split()[int(row["response"])] == answer.choice and row["rt"] == "900"
+        assert row["correct"] == ("" if plan.right_choice(trial) is None else "true")
+        shown = row["stimulus"].split()
+        if trial.part == "main" and trial.role != "check":
+            assert all(each.rpartition("/")[0] in (*plan.conditions, "real") for each in shown)
+        if kind == "real-or-fake" and trial.role == "item" and trial.part == "main":
+            assert shown.index(f"real/{trial.item}") == int(trial.swapped)
+    if kind == "preference":
+        with pytest.raises(ValueError, match="real-or-fake alone"):
+            amt_csv(plan, store)

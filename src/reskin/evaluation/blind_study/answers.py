@@ -159,10 +159,16 @@ class AnswerStore:
         row = base.execute("SELECT * FROM raters WHERE invite = ?", (invite,)).fetchone()
         return Rater(*row) if row else None
 
-    def begin(self, invite: str, language: str, slots: int) -> Rater | None:
+    def begin(self, invite: str, language: str, slots: int, *, key: str = "") -> Rater | None:
         """Give a rater the first free slot, or one left for 30 minutes; None where none is free.
 
         A rater who has begun gets what was given before.
+
+        Args:
+            invite: of the rater.
+            language: of the page.
+            slots: how many the study has.
+            key: random number of the browser, by which `began_with` knows it again.
         """
         now = time.time()
         with self._change() as base:
@@ -192,7 +198,14 @@ class AnswerStore:
                 "deletion = ? WHERE invite = ?",
                 (secrets.token_urlsafe(32), slot, language, now, now, _code(), _code(), invite),
             )
+            base.execute("INSERT OR REPLACE INTO facts VALUES(?, ?)", (f"key {invite}", key))
             return self._rater(base, invite)
+
+    def began_with(self, invite: str, key: str) -> bool:
+        """Whether the browser that began this invite sent this key, which must not be empty."""
+        with self._turn:
+            row = self._base.execute("SELECT value FROM facts WHERE name = ?", (f"key {invite}",)).fetchone()
+        return bool(key and row) and secrets.compare_digest(str(row[0]).encode(), key.encode())
 
     def answer(self, invite: str, given: Answer) -> bool:
         """Store an answer; whether it is the one that is stored now (False: another one was there before)."""

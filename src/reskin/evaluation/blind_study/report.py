@@ -1,26 +1,19 @@
-"""The report of a study: one HTML file, rows for a spreadsheet, and lines for the terminal."""
+"""The report of a study: one HTML file, and lines for the terminal."""
 
 from __future__ import annotations
 
 import base64
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from reskin.evaluation.blind_study.answers import AnswerStore
 from reskin.evaluation.blind_study.intervals import Estimate
 from reskin.evaluation.blind_study.plan import StudyPlan, stimulus_path
 from reskin.evaluation.blind_study.power import Spread, smallest_difference
-from reskin.evaluation.blind_study.results import Comparison, Found, Results, with_repeats
+from reskin.evaluation.blind_study.results import Comparison, Found, Results
 from reskin.pages.shell import render, write_page
 
 SHOWN_ITEMS = 5
-_CSV_COLUMNS = (
-    *("rater", "finished", "trial", "part", "role", "item", "shown_first", "shown_second", "choice"),
-    *("right", "rt_ms", "shown_ms", "flags"),
-)
 _QUESTIONS = {
     "realism": "looks more like a real photograph or film",
     "faithfulness": "keeps more of what the input shows",
@@ -90,43 +83,6 @@ def write_report(path: Path, folder: Path, results: Results) -> Path:
         digest=plan.digest(),
     )
     return write_page(path, page)
-
-
-def answers_csv(plan: StudyPlan, store: AnswerStore) -> str:
-    """All answers as CSV; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(_CSV_COLUMNS)
-    slots = plan.slots()
-    for rater in store.raters():
-        if rater.slot is None or rater.withdrawn is not None:
-            continue
-        trials = slots[rater.slot]
-        for number, answer in sorted(with_repeats(trials, store.answers(rater.invite)).items()):
-            trial = trials[number]
-            is_item = trial.part == "main" and trial.role != "check"
-            right = plan.right_choice(trial)
-            shown = [_condition_of(plan, name) for name in plan.shown(trial)[1]]
-            values = [rater.invite[:6], int(rater.finished is not None), number, trial.part, trial.role]
-            values += [plan.items[trial.item] if is_item else "", *shown, answer.choice]
-            values += ["" if right is None else int(right == answer.choice), round(answer.rt)]
-            values += [" ".join(f"{span:.1f}" for span in answer.shown), answer.flags]
-            rows.writerow([_safe(value) for value in values])
-    return text.getvalue()
-
-
-def _condition_of(plan: StudyPlan, stimulus: str) -> str:
-    """The condition that a stimulus shows: item-3-1 is that of number 1."""
-    kind, _, rest = stimulus.partition("-")
-    return plan.conditions[int(rest.partition("-")[2])] if kind == "item" else stimulus
-
-
-def _safe(value: Any) -> Any:
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-        else value
-    )
 
 
 def _value(estimate: Estimate) -> str:

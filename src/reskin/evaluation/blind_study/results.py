@@ -104,35 +104,58 @@ class Results:
     items: dict[int, tuple[float, int]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Part:
+    """What one rater did who finished.
+
+    Attributes:
+        rater: who.
+        trials: the whole list.
+        answers: by trial number; one that was shown again stands for the marked one.
+        excluded: why the answers do not count; empty: they do.
+    """
+
+    rater: Rater
+    trials: Sequence[Trial]
+    answers: dict[int, Answer]
+    excluded: list[str]
+
+
+def finished_parts(plan: StudyPlan, store: AnswerStore) -> list[Part]:
+    """The parts of all who finished and did not have their answers deleted."""
+    slots, found = plan.slots(), []
+    for rater in store.raters():
+        if not rater.finished or rater.withdrawn or rater.slot is None:
+            continue
+        trials = slots[rater.slot]
+        answers = with_repeats(trials, store.answers(rater.invite))
+        found.append(Part(rater, trials, answers, reasons(_record(plan, trials, answers))))
+    return found
+
+
 def read_results(plan: StudyPlan, store: AnswerStore) -> Results:
     """The results so far; a rater counts who has finished and whom no rule of the plan excludes."""
-    raters, slots = store.raters(), plan.slots()
-    finished = [
-        rater for rater in raters if rater.finished and not rater.withdrawn and rater.slot is not None
-    ]
-    given = {rater.invite: store.answers(rater.invite) for rater in finished}
+    raters = store.raters()
+    taken = finished_parts(plan, store)
     excluded: dict[str, list[str]] = {}
     counted: list[Vote] = []
     everyone: list[Vote] = []
     repeats: list[bool] = []
-    for rater in finished:
-        trials = slots[rater.slot or 0]
-        answers = with_repeats(trials, given[rater.invite])
-        votes = list(_votes(plan, rater, trials, answers))
+    for part in taken:
+        votes = list(_votes(plan, part.rater, part.trials, part.answers))
         everyone += votes
-        found = reasons(_record(plan, trials, answers))
-        if found:
-            excluded[rater.invite[:6]] = found
+        if part.excluded:
+            excluded[part.rater.invite[:6]] = part.excluded
             continue
         counted += votes
-        repeats += _agreements(trials, answers)
-    timed = [span for answers in given.values() for answer in answers for span in answer.shown]
+        repeats += _agreements(part.trials, part.answers)
+    timed = [span for part in taken for answer in store.answers(part.rater.invite) for span in answer.shown]
     near = [abs(span - plan.exposure_ms) <= TOLERANCE_MS for span in timed]
     return Results(
         plan,
         len(raters),
         sum(rater.began is not None for rater in raters),
-        len(finished),
+        len(taken),
         sum(rater.withdrawn is not None for rater in raters),
         excluded,
         _found(plan, counted),

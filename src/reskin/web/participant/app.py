@@ -22,6 +22,8 @@ from reskin.evaluation.blind_study.answers import AnswerStore, Rater, checked_an
 from reskin.evaluation.blind_study.design import Trial
 from reskin.evaluation.blind_study.plan import STIMULI, StudyPlan, stimulus_path
 from reskin.evaluation.blind_study.results import again_trials
+from reskin.paths import inside
+from reskin.storage import file_digest
 from reskin.web import words
 from reskin.web.guard import App, Guard, json_object
 from reskin.web.words import LANGUAGES, preferred_language
@@ -168,7 +170,9 @@ class _Handlers:
             state = "elsewhere"
         elif rater.token is not None:
             state = "begun"
-        language = rater.language or preferred_language(request.headers.get("accept-language", ""))
+        language = preferred_language(request.headers.get("accept-language", ""))
+        if state == "begun" and rater.language:  # in every other state it may be somebody else who reads
+            language = rater.language
         catalogues = {name: catalogue(name) for name in LANGUAGES}
         text = self.pages.get_template("study.html").render(
             language=language, languages=LANGUAGES, words=catalogues, state=state, kind=self.study.plan.kind
@@ -176,16 +180,18 @@ class _Handlers:
         return Response(text, media_type="text/html")
 
     async def begin(self, request: Request) -> Response:
-        """Give the rater a slot and the browser its token."""
+        """Give the rater a slot and the browser its token; again, where that answer was lost on its way."""
         rater, values = self._invited(request), await json_object(request)
         language = values.get("language")
         if values.get("consent") is not True or language not in LANGUAGES:
             raise HTTPException(400, "language and consent are needed")
-        if rater.token is not None and not self._is_theirs(request, rater):
-            return JSONResponse({"error": "elsewhere"}, 409)
-        begun = self.study.store.begin(rater.invite, language, len(self.study.slots))
+        key = str(values.get("key", ""))[:64] or secrets.token_hex(16)
+        begun = self.study.store.begin(rater.invite, language, len(self.study.slots), key=key)
         if begun is None or begun.token is None:
             return JSONResponse({"error": "full"}, 409)
+        is_theirs = self._is_theirs(request, begun) or self.study.store.began_with(begun.invite, key)
+        if not is_theirs or begun.withdrawn is not None or begun.replaced is not None:
+            return JSONResponse({"error": "elsewhere"}, 409)
         answer = JSONResponse(self.study.state(begun))
         answer.set_cookie(
             "rater",
@@ -216,6 +222,8 @@ class _Handlers:
         trials = self.study.trials(rater)
         try:
             given = checked_answer(await json_object(request), len(trials))
+            if given.choice == "same" and self.study.plan.kind == "real-or-fake":
+                raise ValueError("real-or-fake is answered with first or second")
         except ValueError as error:
             raise HTTPException(400, str(error)) from None
         if not self.study.store.answer(rater.invite, given):
@@ -257,6 +265,13 @@ class _Handlers:
         return rater.token is not None and hmac.compare_digest(token.encode(), rater.token.encode())
 
 
-def missing_stimuli(folder: Path, plan: StudyPlan) -> Iterable[str]:
-    """Names of stimuli that the plan knows and the folder lacks."""
-    return (name for name in plan.digests if not (folder / STIMULI / name).is_file())
+def wrong_stimuli(folder: Path, plan: StudyPlan) -> Iterable[str]:
+    """Names of stimuli that the folder lacks, or whose bytes are not those of the plan.
+
+    Raises:
+        DataError: one of them is a link that leads out of the folder.
+    """
+    for name, digest in plan.digests.items():
+        path = inside(folder, f"{STIMULI}/{name}")
+        if not path.is_file() or file_digest(path) != digest:
+            yield name

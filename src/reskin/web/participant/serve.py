@@ -14,7 +14,7 @@ from reskin.evaluation.blind_study.answers import AnswerStore
 from reskin.evaluation.blind_study.plan import read_plan
 from reskin.progress import result
 from reskin.storage import commit, lock
-from reskin.web.participant.app import Address, Study, missing_stimuli, participant_app
+from reskin.web.participant.app import Address, Study, participant_app, wrong_stimuli
 from reskin.web.serving import server_config
 
 INVITES = "invites.txt"
@@ -34,13 +34,13 @@ def serve_study(folder: Path, *, host: str, port: int, behind: str, invites: int
 
     Raises:
         RunError: no study, or another process serves it.
-        DataError: stimuli are missing.
+        DataError: stimuli are missing or damaged.
         SettingsError: the port or address cannot be used, `behind` is no address.
     """
     plan = read_plan(folder)
-    lacking = list(missing_stimuli(folder, plan))
+    lacking = list(wrong_stimuli(folder, plan))
     if lacking:
-        what = f"{folder} lacks {len(lacking)} stimuli, first {lacking[0]}"
+        what = f"{len(lacking)} stimuli of {folder} are missing or damaged, first {lacking[0]}"
         raise DataError(what, "Copy the folder again, or make the study anew in another folder.")
     base, address = _address(host, port, behind)
     with lock(folder):

@@ -10,6 +10,7 @@ const status = document.getElementById("status");
 const words = JSON.parse(document.getElementById("words").textContent);
 const here = location.pathname.replace(/\/$/, "");
 const store = `answers ${here}`;
+const beginStore = `begin ${here}`;
 let language = document.documentElement.lang;
 let study = null; // what the server knows of this rater
 let keys = {}; // key to what it does now
@@ -39,6 +40,13 @@ function show(...children) {
 
 function closed(title, text) {
   show(make("h1", {}, t(title)), make("p", {}, t(text)));
+}
+
+const AWAY = "The server does not answer. What you did is kept and will be sent.";
+
+function lost() {
+  status.textContent = "";
+  closed("This study is closed for you", "Your part was given to somebody else, or is used in another browser. Thank you.");
 }
 
 const NAMES = { en: "English", "zh-TW": "繁體中文", "zh-CN": "简体中文" };
@@ -76,6 +84,25 @@ function keep(list) {
   }
 }
 
+// Sent with begin, so that this browser may begin again where the server's answer was lost.
+function beginKey() {
+  try {
+    const key = localStorage.getItem(beginStore) || nonce();
+    localStorage.setItem(beginStore, key);
+    return key;
+  } catch {
+    return nonce();
+  }
+}
+
+function hasBegunHere() {
+  try {
+    return localStorage.getItem(beginStore) !== null;
+  } catch {
+    return false;
+  }
+}
+
 async function post(path, values) {
   return fetch(`${here}/${path}`, {
     method: "POST",
@@ -96,11 +123,11 @@ async function sendAll(queue) {
     let answer = null;
     try {
       answer = await post("answers", queue[0]);
+      last = answer.ok ? await answer.json() : {};
     } catch {
-      answer = null;
+      answer = null; // no answer, or half of one: it is sent again
     }
     if (answer && (answer.ok || answer.status === 409 || answer.status === 400)) {
-      last = answer.ok ? await answer.json() : {};
       queue.shift();
       keep(queue);
       pause = 500;
@@ -108,10 +135,10 @@ async function sendAll(queue) {
       continue;
     }
     if (answer && answer.status === 403) {
-      closed("This study is closed for you", "Your part was given to somebody else, or is used in another browser. Thank you.");
+      lost();
       return null;
     }
-    status.textContent = t("The server does not answer. What you did is kept and will be sent.");
+    status.textContent = t(AWAY);
     await wait(pause);
     pause = Math.min(10000, pause * 2);
   }
@@ -133,10 +160,16 @@ function fetched(id) {
       for (let pause = 500; ; pause = Math.min(10000, pause * 2)) {
         try {
           const answer = await fetch(`${here}/stimuli/${id}`);
-          if (answer.ok) return URL.createObjectURL(await answer.blob());
+          if (answer.ok) {
+            const made = URL.createObjectURL(await answer.blob());
+            if (status.textContent === t(AWAY)) status.textContent = "";
+            return made;
+          }
+          if (answer.status === 403) lost();
         } catch {
           // the server is away: once more
         }
+        status.textContent = t(AWAY);
         await wait(pause);
       }
     })();
@@ -243,7 +276,7 @@ async function begin(button) {
   }
   button.disabled = true;
   try {
-    const answer = await post("begin", { language, consent: true });
+    const answer = await post("begin", { language, consent: true, key: beginKey() });
     if (answer.ok) {
       study = await answer.json();
       instructions();
@@ -403,23 +436,31 @@ function say(right, number) {
   });
 }
 
-async function finish() {
+// What the server knows of this rater, asked until it answers; null where the part is closed.
+async function askServer() {
   for (let pause = 500; ; pause = Math.min(10000, pause * 2)) {
     try {
       const answer = await fetch(`${here}/state`);
-      if (answer.ok) {
-        study = await answer.json();
-        break;
-      }
       if (answer.status === 403) {
-        closed("This study is closed for you", "Your part was given to somebody else, or is used in another browser. Thank you.");
-        return;
+        lost();
+        return null;
+      }
+      if (answer.ok) {
+        const known = await answer.json();
+        status.textContent = "";
+        return known;
       }
     } catch {
-      status.textContent = t("The server does not answer. What you did is kept and will be sent.");
+      // the server is away: once more
     }
+    status.textContent = t(AWAY);
     await wait(pause);
   }
+}
+
+async function finish() {
+  study = await askServer();
+  if (study === null) return;
   if (!study.finished) {
     await run();
     return;
@@ -468,9 +509,11 @@ async function take() {
   if (state === "open") welcome();
   else if (state === "withdrawn") closed("Your answers are deleted", "Nothing of them is kept.");
   else if (state === "replaced") closed("This study is closed for you", "You were away for long, and your part was given to somebody else. Your answers until then are kept apart. Thank you.");
+  else if (state === "elsewhere" && hasBegunHere()) welcome();
   else if (state === "elsewhere") closed("This invite is in use", "It was begun in another browser. Go on there, or ask for another invite.");
   else {
-    study = await (await fetch(`${here}/state`)).json();
+    study = await askServer();
+    if (study === null) return;
     language = study.language || language;
     if (study.finished || study.done.length + unsent().length > 0) run();
     else instructions();
