@@ -270,7 +270,11 @@ def test_a_picture_that_ends_its_reader_twice_is_given_up(case: Case, film: Cura
 
 def test_a_folder_that_goes_while_it_is_shown_keeps_its_verdicts(case: Case, film: CuratedSet) -> None:
     send(case, film, "decisions", verdict="drop", numbers=[1])
+    known = ask(case, film, "changes").json()
     os.rename(film.files.folder, case.root / "elsewhere")
+    body = {"version": known["version"], "nonce": "while-gone", "verdict": "drop", "numbers": [2]}
+    later = case.post(f"/api/sets/{film.files.id}/decisions", **body)
+    assert later.status_code == 507  # the page keeps it, and sends it again
     answer = ask(case, film, "changes")
     assert answer.status_code == 400 and "is not there any more" in answer.json()["error"]["what"]
     case.studio.scan._at = -10.0

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from reskin.errors import ReskinError, RunError, SettingsError, StorageError
+from reskin.errors import DataError, ReskinError, RunError, SettingsError, StorageError
 from reskin.paths import inside, read_plain
 from reskin.storage import commit
 from reskin.web.guard import json_object
@@ -123,8 +123,9 @@ class CurateApi:
         return await run_in_threadpool(self._acted, request, values)
 
     def _acted(self, request: Request, values: dict[str, Any]) -> Response:
-        one, act = self._set(request), request.path_params["deed"]
+        act = request.path_params["deed"]
         try:
+            one = self._set(request)
             if act in ("decisions", "undo", "redo"):
                 since = values.get("since", 0)
                 return JSONResponse(self._decided(one, act, values) | self._changes(one, str(since)))
@@ -132,7 +133,7 @@ class CurateApi:
                 return JSONResponse(self._queued(one, act))
         except VersionError as error:
             return JSONResponse({"error": refusal(error)}, 409)
-        except (StorageError, RunError) as error:  # it may work later: the page sends it again
+        except (StorageError, RunError, DataError) as error:  # it may work later: the page sends it again
             return JSONResponse({"error": refusal(error)}, 507)
         raise HTTPException(404)
 
