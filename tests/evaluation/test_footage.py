@@ -63,3 +63,15 @@ def test_near_but_broken_loses_to_farther_and_whole() -> None:
     name, why = choose(found, ["near", "clipped", "whole"])
     assert name == "whole" and "distance 15.0" in why and "structure 0.88" in why
     assert choose(found, ["near"])[0] == "near" and "none kept" in choose(found, ["near"])[1]
+
+
+def test_noise_is_measured_as_what_a_change_makes_of_it(domains: tuple[Path, Path]) -> None:
+    def steep(frame: np.ndarray) -> np.ndarray:
+        return np.clip(128 + 3.0 * (frame.astype(float) - 128), 0, 255).astype(np.uint8)
+
+    def flat(frame: np.ndarray) -> np.ndarray:
+        return np.full_like(frame, 90)
+
+    found = compare_footage(*domains, {"steep": steep, "flat": flat})
+    assert found["input"].noise == pytest.approx(1)
+    assert 1.8 < found["steep"].noise <= 3.1 and found["flat"].noise == 0

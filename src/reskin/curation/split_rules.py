@@ -23,8 +23,8 @@ SplitBy = Literal["block", "shot", "source", "random", "none"]
 FEWEST = 10
 """A source with fewer frames goes to training whole: to part it would cost more than it shows."""
 
-_FRAMES_PER_STRETCH = 100
-_MOST_STRETCHES = 4
+_FRAMES_PER_SEGMENT = 100
+_MOST_SEGMENTS = 4
 
 
 def parse_ratio(ratio: str) -> dict[Split, float]:
@@ -72,11 +72,15 @@ class SourceUnits(NamedTuple):
         sizes: pictures of each unit.
         shots: the shot of each unit; needed for a split by shot alone.
         guard: units to leave out between segments of time.
+        segments: into how many a split by block cuts the source, each with its share of the test; None for
+            one for every 100 units, at most 4. Where it is given, an eighth of a segment at most is left
+            out beside another, else a quarter.
     """
 
     sizes: Sequence[int]
     shots: Sequence[int] = ()
     guard: int = 1
+    segments: int | None = None
 
 
 def split_sources(
@@ -106,8 +110,11 @@ def split_sources(
     """
     counts = [len(source.sizes) for source in sources]
     if by == "block":
-        guards = [source.guard for source in sources]
-        return assign_splits(counts, by="block", ratio=ratio, seed=seed, guard=guards, first=first)
+        shares = parse_ratio(ratio)
+        return [
+            _by_block(len(source.sizes), shares, (seed, first + i), source.guard, source.segments)
+            for i, source in enumerate(sources)
+        ]
     if by == "none" or (by == "source" and not have):
         return assign_splits(counts, by=by, ratio=ratio, seed=seed + first)
     if by == "source":
@@ -185,26 +192,28 @@ def _by_source(counts: Sequence[int], shares: dict[Split, float], seed: int) -> 
 
 
 def _by_block(
-    count: int, shares: dict[Split, float], seed: tuple[int, int], guard: int
+    count: int, shares: dict[Split, float], seed: tuple[int, int], guard: int, segments: int | None = None
 ) -> list[Split | None]:
     if count < FEWEST:
         return ["train"] * count
-    runs = _runs(count, shares, seed)
+    runs = _runs(count, shares, seed, segments or min(_MOST_SEGMENTS, count // _FRAMES_PER_SEGMENT))
     splits: list[Split | None] = [split for split, length in runs for _ in range(length)]
     border = 0
     for (_, length), (_, following) in pairwise(runs):
         border += length
-        gap = min(max(1, guard), max(1, max(length, following) // 4))
+        gap = min(max(1, guard), max(1, max(length, following) // (4 if segments is None else 8)))
         # The longer neighbour gives up the frames: a run of one test frame must stay.
         first = border - gap if length >= following else border
         splits[first : first + gap] = [None] * gap
     return splits
 
 
-def _runs(count: int, shares: dict[Split, float], seed: tuple[int, int]) -> list[tuple[Split, int]]:
+def _runs(
+    count: int, shares: dict[Split, float], seed: tuple[int, int], segments: int
+) -> list[tuple[Split, int]]:
     """Splits and lengths in time order; training lies between val and test, equal neighbours are one run."""
-    stretches = min(_MOST_STRETCHES, max(1, count // _FRAMES_PER_STRETCH))
-    edges = [count * i // stretches for i in range(stretches + 1)]
+    segments = max(1, min(segments, count // FEWEST))
+    edges = [count * i // segments for i in range(segments + 1)]
     turned = bool(np.random.default_rng([seed[0] % 2**64, seed[1]]).integers(2))
     runs: list[tuple[Split, int]] = []
     for start, end in pairwise(edges):
@@ -212,7 +221,7 @@ def _runs(count: int, shares: dict[Split, float], seed: tuple[int, int]) -> list
         val = max(1, round(length * shares["val"])) if shares["val"] else 0
         test = max(1, round(length * shares["test"]))
         parts: list[tuple[Split, int]] = [("val", val), ("train", length - val - test), ("test", test)]
-        # Every other stretch runs backwards, so that test meets test and val meets val.
+        # Every other segment runs backwards, so that test meets test and val meets val.
         for split, size in reversed(parts) if turned else parts:
             if runs and runs[-1][0] == split:
                 runs[-1] = (split, runs[-1][1] + size)

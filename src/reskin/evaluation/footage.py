@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -21,6 +22,12 @@ from reskin.types import Domain
 
 EDGE_PX = 144
 """Shorter edge at which footage is compared: what people see of a look, and no single pixels."""
+
+MOST_NOISE = 2.0
+"""A translation is still enough if it makes fine noise at most so many times as strong."""
+
+NOISE_LEVELS = 2
+"""The noise by which that is tried: each value of a frame up to so many levels up or down, at random."""
 
 MOST_FRAMES = 24
 """Held-out frames of each domain that are compared, evenly spread."""
@@ -43,11 +50,14 @@ class Closeness:
         closer.
         structure: local correlation with the input, 1 for all of its structure; higher is more kept.
         clipped: percent of pixels with a channel at black or white.
+        noise: how many times as strong fine noise of the input becomes, 1 for the same: what a still
+            picture would flicker.
     """
 
     distance: float
     structure: float
     clipped: float
+    noise: float = 1.0
 
     def to_dict(self) -> dict[str, float]:
         """JSON-ready."""
@@ -65,52 +75,84 @@ def compare_footage(
         candidates: name to a function of one frame, (H, W, 3) uint8, which keeps its size.
 
     Returns:
-        By name; besides the candidates "input", "reinhard" (colour transfer, learnt as they were from
-        training frames where there are any) and "target" (B itself, whose structure is 1 by definition).
+        By name; besides the candidates "input", "reinhard" (colour transfer, see `fitted_reinhard`) and
+        "target" (B itself, whose structure is 1 by definition).
 
     Raises:
         DataError: no readable held-out frame.
     """
     frames = list(find_held_out(Path(a), "a", limit=MOST_FRAMES))
     target = list(find_held_out(Path(b), "b", limit=MOST_FRAMES))
-    learnt_b = _training_frames(Path(b), "b") or target
-    learnt_a = _training_frames(Path(a), "a") or frames
-    reinhard = Reinhard().fit(measure(learnt_b), measure(learnt_a))
-    ways: dict[str, Callable[[Picture], Picture]] = {"input": _same, "reinhard": reinhard.transfer}
+    shaken = _shaken(frames)
     reference = patches_of([_small(frame) for frame in target])
     found = {"target": Closeness(0.0, 1.0, _clipped(target))}
-    for name, change in {**ways, **candidates}.items():
+    baselines = {"input": _same, "reinhard": fitted_reinhard(a, b).transfer}
+    for name, change in {**baselines, **candidates}.items():
         made = [change(frame) for frame in frames]
         small = [_small(frame) for frame in made]
         kept = [structure(one, _small(frame)) for one, frame in zip(small, frames, strict=True)]
-        distance = patch_distance(patches_of(small), reference).mean
-        found[name] = Closeness(distance, float(torch.cat(kept).mean()), _clipped(made))
+        found[name] = Closeness(
+            patch_distance(patches_of(small), reference).mean,
+            float(torch.cat(kept).mean()),
+            _clipped(made),
+            _apart(made, [change(frame) for frame in shaken]) / _apart(frames, shaken),
+        )
     return found
 
 
-def choose(found: dict[str, Closeness], candidates: Sequence[str]) -> tuple[str, str]:
-    """The candidate that is nearest to the target among those that kept the structure, and why, in one
+def fitted_reinhard(a: Path | str, b: Path | str) -> Reinhard:
+    """Colour transfer that has learnt, as a method does, from training frames, where there are any.
+
+    Raises:
+        DataError: no readable frame.
+    """
+    sets = {"a": Path(a), "b": Path(b)}
+    frames = {
+        domain: _training_frames(sets[domain], domain)
+        or list(find_held_out(sets[domain], domain, limit=MOST_FRAMES))
+        for domain in get_args(Domain)
+    }
+    return Reinhard().fit(measure(frames["b"]), measure(frames["a"]))
+
+
+def is_sound(found: Mapping[str, Closeness], name: str) -> bool:
+    """Whether this candidate keeps the structure of its input, clips little and keeps still what is still."""
+    most_clipped = CLIPPED_POINTS + max(found[of].clipped for of in ("input", "target", "reinhard"))
+    one = found[name]
+    keeps = one.structure >= KEPT_SHARE * found["reinhard"].structure
+    return keeps and one.clipped <= most_clipped and one.noise <= MOST_NOISE
+
+
+def choose(found: Mapping[str, Closeness], candidates: Sequence[str]) -> tuple[str, str]:
+    """The candidate that is nearest to the target among the sound ones (`is_sound`), and why, in one
     sentence.
 
-    Where none has kept it, the one that kept most is taken.
+    Where none is, the one that kept most structure is taken.
     """
-    reinhard = found["reinhard"]
-    most_clipped = CLIPPED_POINTS + max(found[name].clipped for name in ("input", "target", "reinhard"))
-    sound = [
-        name
-        for name in candidates
-        if found[name].structure >= KEPT_SHARE * reinhard.structure and found[name].clipped <= most_clipped
-    ]
+    reinhard, untouched = found["reinhard"], found["input"]
+    sound = [name for name in candidates if is_sound(found, name)]
     if sound:
         name = min(sound, key=lambda name: found[name].distance)
         reason = "the structure is kept" if len(candidates) == 1 else "nearest with the structure kept"
     else:
         name = max(candidates, key=lambda name: found[name].structure)
         reason = "none kept as much structure as wanted; this one kept most"
-    one, untouched = found[name], found["input"]
+    one = found[name]
     distances = f"distance {one.distance:.1f}, colour transfer {reinhard.distance:.1f}"
     structures = f"structure {one.structure:.2f}, colour transfer {reinhard.structure:.2f}"
     return name, f"{name}: {reason} ({distances}, input {untouched.distance:.1f}; {structures})"
+
+
+def _shaken(frames: Sequence[Picture]) -> list[Picture]:
+    """The frames with fine noise, the same each time."""
+    random = np.random.default_rng(0)
+    noisy = [f + random.integers(-NOISE_LEVELS, NOISE_LEVELS + 1, f.shape, dtype=np.int16) for f in frames]
+    return [frame.clip(0, 255).astype(np.uint8) for frame in noisy]
+
+
+def _apart(one: Sequence[Picture], two: Sequence[Picture]) -> float:
+    """Mean difference of pictures, in levels."""
+    return float(np.mean([np.abs(a.astype(np.int16) - b).mean() for a, b in zip(one, two, strict=True)]))
 
 
 def _training_frames(folder: Path, domain: Domain) -> list[Picture]:

@@ -60,6 +60,8 @@ class FilmOptions:
         detail: share of what the model draws anew (texture, shapes) that is kept when its translation is
             enlarged; None for 0, and for 1 where faces are translated.
         steady: strength of the stabiliser, 0 (off) to 1.
+        strength: share of the change that is kept, 0 (the input) to 1: every pixel of the output lies so far
+            on the way from that of the input to the translated one.
         has_bars: whether the borders of a film are found and left as they are; else they are translated too.
         encoding: codec and quality of the pictures; by default those of the container.
         deinterlace: whether interlaced frames are filled; see `reskin.video.reader.VideoReader`.
@@ -76,6 +78,7 @@ class FilmOptions:
     work_size: int | Literal["full"] | None = None
     detail: float | None = None
     steady: float = STRENGTH
+    strength: float = 1.0
     has_bars: bool = True
     encoding: Encoding = field(default_factory=Encoding)
     deinterlace: Deinterlace = "auto"
@@ -93,7 +96,7 @@ class FilmOptions:
             raise SettingsError(
                 f"a work size of {self.work_size} px", f"Give {_LEAST_WORK_PX} to {_MOST_WORK_PX}, or full."
             )
-        for name in ("detail", "steady"):
+        for name in ("detail", "steady", "strength"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise SettingsError(f"--{name} {value:g}", "Give 0 to 1.")
@@ -298,7 +301,7 @@ class Film:
             if frames.masks:
                 share = frames.masks[offset].astype(np.float32) / np.float32(255)
                 result = blend(picture, result, share)
-            frames.result.append(result)
+            frames.result.append(towards(picture, result, self.options.strength))
         return frames
 
     def _finished(self, frames: Frames, offset: int, shot: int) -> Picture:
@@ -395,6 +398,19 @@ class Film:
 
 def _part_of(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def towards(source: Picture, made: Picture, strength: float) -> Picture:
+    """The picture that lies `strength` of the way from one to the other; `made` itself for 1.
+
+    >>> towards(np.full((1, 1, 3), 100, np.uint8), np.full((1, 1, 3), 200, np.uint8), 0.25)[0, 0].tolist()
+    [125, 125, 125]
+    """
+    import cv2
+
+    if strength == 1:
+        return made
+    return np.asarray(cv2.addWeighted(made, strength, source, 1 - strength, 0), np.uint8)
 
 
 def put_inside(picture: Picture, made: Picture, inside: tuple[slice, slice], bars: Bars) -> Picture:

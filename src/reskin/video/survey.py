@@ -70,18 +70,26 @@ def survey(
         alone = (_looked_at(reader, [key]).bars() for key in _looks(keys, LOOKS_A_FILM))
         whole = _looked_at(reader, _looks(numbers, LOOKS_A_FILM)).bars()
         if whole == NO_BARS and all(bars == NO_BARS for bars in alone):
-            _check_shows_something(reader, _looks(numbers, LOOKS_A_SHOT))
+            check_shows_something(
+                reader, numbers, fix="Check the source, choose another --start, or add --bars translate."
+            )
             return [Shot(first) for first in starts]
         spans = [range(first, last) for first, last in pairwise([*starts, max(numbers.stop, starts[-1] + 1)])]
         return [Shot(span.start, _bars_of(reader, span, whole)) for span in spans]
 
 
-def _check_shows_something(reader: VideoReader, numbers: Sequence[int]) -> None:
-    if all(int(np.percentile(frame.image, 99.9)) <= DARK_LEVEL for frame in reader.frames_at(numbers)):
-        raise NoFramesError(
-            f"{reader.path} is black all over: there is no picture within its borders",
-            "Check the source, choose another --start, or add --bars translate.",
-        )
+def check_shows_something(reader: VideoReader, numbers: range, *, fix: str) -> None:
+    """Refuse frames that are black all over, of which nothing lies within borders (NoFramesError).
+
+    Args:
+        reader: of the film.
+        numbers: of the frames; some are looked at, evenly spread.
+        fix: what to do about it, for the error.
+    """
+    looks = reader.frames_at(list(_looks(numbers, LOOKS_A_SHOT)))
+    if all(int(np.percentile(frame.image, 99.9)) <= DARK_LEVEL for frame in looks):
+        what = f"{reader.path} is black all over: there is no picture within its borders"
+        raise NoFramesError(what, fix)
 
 
 def _bars_of(reader: VideoReader, span: range, whole: Bars) -> Bars:

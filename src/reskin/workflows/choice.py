@@ -15,6 +15,7 @@ _COLUMNS = {
     "distance": "Distance to B, levels (lower is closer)",
     "structure": "Structure kept (1 is all)",
     "clipped": "Clipped pixels, %",
+    "noise": "Fine noise, times the input's",
 }
 
 
@@ -27,7 +28,6 @@ def choice_tables(out: Path) -> list[Table]:
     Raises:
         SettingsError: choice.json cannot be read.
     """
-    from reskin.methods import find
     from reskin.pages.report import Table
 
     path = out / "choice.json"
@@ -36,12 +36,23 @@ def choice_tables(out: Path) -> list[Table]:
     choice = read_json(path)
     measured = choice.get("measured")
     measured = measured if isinstance(measured, dict) else {}
+    chosen = choice.get("name", choice.get("method"))
+    # Other steps and strengths are in choice.json alone: there are dozens.
+    shown = [name for name in measured if " " not in name or name == chosen]
     rows = []
-    for name in sorted(measured, key=lambda name: list(_NAMES).index(name) if name in _NAMES else -1):
-        title = _NAMES.get(name) or find(name).title
-        mark = " (chosen)" if name == choice.get("method") else ""
+    for name in sorted(shown, key=lambda name: list(_NAMES).index(name) if name in _NAMES else -1):
+        mark = " (chosen)" if name == chosen else ""
         values = measured[name] if isinstance(measured[name], dict) else {}
         rows.append(
-            {"On held-out frames": title + mark} | {text: values.get(key) for key, text in _COLUMNS.items()}
+            {"On held-out frames": _title(name) + mark}
+            | {text: values.get(key) for key, text in _COLUMNS.items()}
         )
     return [Table("Choice of the method", rows, str(choice.get("why", "")))] if rows else []
+
+
+def _title(name: str) -> str:
+    """A candidate in words; its name begins with that of a method."""
+    from reskin.methods import find
+
+    method, _, rest = name.partition(" ")
+    return " ".join(filter(None, [_NAMES.get(method) or find(method).title, rest]))

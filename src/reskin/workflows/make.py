@@ -20,12 +20,13 @@ from reskin.parsing import Spelled, parse, parse_flat
 from reskin.paths import inside
 from reskin.progress import Report, in_words, silent
 from reskin.storage import read_json, write_json
+from reskin.workflows.make_choice import choose_candidate, model_of
 from reskin.workflows.make_frames import prepare_set
 from reskin.workflows.make_settings import choose_methods, choose_settings, lengths, short_edge
 
 if TYPE_CHECKING:
     from reskin.device import Compute
-    from reskin.methods.base import Method
+    from reskin.methods.translator import Translator
 
 FRAMES = 1000
 DEFAULT_MINUTES = 30.0
@@ -139,12 +140,19 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
         train_run(method, out=run, **{**domains, **plan["methods"][method], "device": config.device})
 
     _begin(3)
-    run = _choose(config, plan, runs, domains)
+    chosen = choose_candidate(
+        out,
+        runs,
+        domains,
+        device=config.device,
+        is_open=config.method == "auto",
+        is_film=not clip.is_dir(),
+    )
+    run = runs.get(chosen.method, runs[list(runs)[-1]])
 
     _begin(4, target)
-    from reskin.runs.load import load
-
-    failed, notes = _translate(load(run, device=config.device), run, clip, target, tell)
+    model = model_of(chosen, runs, domains, device=config.device)
+    failed, notes = _translate(model, run, clip, target, strength=chosen.strength, report=tell)
     for note in notes:
         _log.info(note)
 
@@ -162,42 +170,6 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
 def _run_of(out: Path, plan: dict[str, Any], method: str) -> Path:
     """The run folder of a method; the last one's is `run`, as where there is only one."""
     return out / ("run" if method == list(plan["methods"])[-1] else f"run-{method}")
-
-
-def _choose(config: MakeConfig, plan: dict[str, Any], runs: dict[str, Path], domains: dict[str, str]) -> Path:
-    """Score the trained models, once, and say which one translates; its run folder.
-
-    What was found is kept in choice.json, by which a later call goes on.
-    """
-    from reskin.evaluation.evaluate import evaluate
-    from reskin.evaluation.footage import choose, compare_footage
-    from reskin.evaluation.scores import record_scores
-    from reskin.inference.engine import Engine
-    from reskin.runs.folder import RunFolder
-    from reskin.runs.load import load
-    from reskin.translation.film import Film, FilmOptions
-
-    path = config.out / "choice.json"
-    steps = {method: RunFolder(run).last_step for method, run in runs.items()}
-    if (
-        path.exists()
-        and (known := read_json(path)).get("steps") == steps
-        and str(known.get("method")) in runs
-    ):
-        _log.info("%s", f"method    {known.get('why')}")
-        return runs[str(known["method"])]
-    films = {}
-    for method, run in runs.items():
-        model = load(run, device=config.device)
-        films[method] = Film(Engine(model, "a2b"), FilmOptions(steady=0.0, has_bars=False), []).single
-        scores = evaluate(model, a=domains["a"], b=domains["b"], max_images=100)
-        record_scores(run, steps[method], scores, domains)
-    found = compare_footage(domains["a"], domains["b"], films)
-    method, why = choose(found, list(runs))
-    _log.info("%s", f"method    {why}")
-    measured = {name: closeness.to_dict() for name, closeness in found.items()}
-    write_json(path, {"method": method, "why": why, "steps": steps, "measured": measured})
-    return runs[method]
 
 
 def _as_paths(given: Path | str | Sequence[Path | str]) -> tuple[Path, ...]:
@@ -310,9 +282,11 @@ def choose_plan(config: MakeConfig, compute: Compute) -> dict[str, Any]:
     }
     clip = config.clip or config.source[0]
     plan: dict[str, Any] = {"short_side": edge, "methods": methods, "letterbox": "cut"}
-    plan["leaves_out"] = True
+    plan["leaves_out"] = plan["spreads"] = True
     plan |= {"clip": str(clip), "translated": _result_name(clip)}
     width, height, frames = _shapes((clip,))[0]
+    for _, given in _domains(config):
+        _check_shows_something(given)
     check_end(clip, config.out / plan["translated"])
     seconds = max(_frame_seconds(name, methods[name], edge, (width, height), compute) for name in names)
     plan["said"] = [
@@ -338,13 +312,40 @@ def check_end(clip: Path, target: Path) -> None:
     """Refuse now what the last but one part would refuse after hours: a clip that cannot be written.
 
     Raises:
-        VideoError: the first frames of the clip, or its sound, cannot be written to a file of this kind.
+        VideoError: the clip is a single frame or black all over, or its first frames, or its sound, cannot
+            be written to a file of this kind.
     """
     if clip.is_dir():
         return
+    from reskin.translation.film import FilmOptions
+    from reskin.translation.part import part_of_film
+    from reskin.video.reader import VideoReader
     from reskin.video.writer import check_can_write
 
+    with VideoReader(clip) as reader:
+        part_of_film(reader, FilmOptions())
+    _check_shows_something([clip])
     check_can_write(clip, target)
+
+
+def _check_shows_something(given: Sequence[Path]) -> None:
+    """Refuse videos of which none shows anything (VideoError); folders of pictures are taken as they are."""
+    from reskin.errors import NoFramesError
+    from reskin.video.reader import VideoReader
+    from reskin.video.survey import check_shows_something
+
+    for left, path in reversed(list(enumerate(reversed(given)))):
+        if path.is_dir():
+            return
+        try:
+            with VideoReader(path) as reader:
+                numbers = range(len(reader.times()))
+                check_shows_something(reader, numbers, fix="Give footage in which something is seen.")
+        except NoFramesError:
+            if not left:
+                raise
+        else:
+            return
 
 
 def _shapes(given: Sequence[Path]) -> list[tuple[int, int, int]]:
@@ -421,12 +422,12 @@ def _disk_megabytes(plan: dict[str, Any], clip_frames: int, clip_pixels: int) ->
     pictures = 2 * FRAMES * plan["short_side"] ** 2 * 16 / 9 * 1.5
     cyclegan = plan["methods"].get("cyclegan", {})
     width, blocks = cyclegan.get("width", 0), cyclegan.get("blocks", 0)
-    weights = 2 * 4 * (width**2) * (16 * 9 * 2 * blocks + 700 + 670) + 2e6
+    weights = 2 * 4 * (width**2) * (16 * 9 * 2 * blocks + 700 + 670) + 5.3e6
     return (pictures + 5 * 3 * weights + 0.02 * clip_frames * clip_pixels) / 1e6
 
 
 def _translate(
-    model: Method, run: Path, clip: Path, target: Path, report: Report
+    model: Translator, run: Path, clip: Path, target: Path, *, strength: float, report: Report
 ) -> tuple[list[str], list[str]]:
     """Translate the clip unless that was done since the last step of training. Returns damage and notes."""
     from reskin.runs.folder import RunFolder
@@ -454,7 +455,7 @@ def _translate(
         target,
         "a2b",
         report=report,
-        film=FilmOptions(work_size="full" if is_small else None),
+        film=FilmOptions(work_size="full" if is_small else None, strength=strength),
         overwrite=True,
     )
     return list(video.damaged), list(video.notes)

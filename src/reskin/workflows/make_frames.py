@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from reskin.data.manifest import read_manifest
 from reskin.parsing import parse
 from reskin.progress import Report
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 NO_PICTURE = ("dark", "bright", "uniform")
 """Screening rules for frames that show nothing to learn from: black, titles on black, fades, one colour."""
+
+MOST_SEGMENTS, LEAST_FRAMES = 8, 20
+"""Segments of time into which a film is cut, each with its share of held-out frames: at most so many, of so
+many frames at least."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +32,8 @@ def prepare_set(
     Args:
         videos: of one domain.
         out: folder of the dataset.
-        plan: of `make`. Where it has no "leaves_out", as in earlier versions, every frame is used.
+        plan: of `make`. Where it has no "leaves_out", as in earlier versions, every frame is used; where it
+            has no "spreads", the held-out frames come from up to four segments of time instead of eight.
         count: of frames to take, at most as many as there are.
         report: called for the frames.
 
@@ -50,8 +56,18 @@ def prepare_set(
     made = prepare_frames(videos, out, config, report=report)
     if leaves_out:
         _leave_out(out)
-        resplit(out, SplitConfig(ratio="9:1"))
+        segments = _segments(out) if plan.get("spreads") else None
+        resplit(out, SplitConfig(ratio="9:1", segments=segments))
     return list(made.damaged)
+
+
+def _segments(folder: Path) -> int:
+    """Into how many segments of time a film is cut, so that held-out frames come from all over it: the last
+    tenth of a film with several scenes may look like nothing before."""
+    manifest = read_manifest(folder)
+    assert manifest is not None, "just prepared"
+    used = sum(not set(frame.left_out or ()) - {"between splits"} for frame in manifest.frames)
+    return max(1, min(MOST_SEGMENTS, used // LEAST_FRAMES))
 
 
 def _leave_out(folder: Path) -> None:

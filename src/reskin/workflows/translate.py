@@ -39,6 +39,9 @@ class FilmSettings(Settings):
     steady: Annotated[float | Literal["off", "best"], BASIC] = 0.8
     """Strength of the stabiliser: 0 to 1, off, or best, which looks at the frames to come as well and takes
     longer; for films in files."""
+    strength: float = Field(default=1.0, ge=0, le=1)
+    """Share of the change that is kept, 1 for all of it; at 0.5 every pixel lies half way between input and
+    translation."""
     bars: Literal["keep", "translate"] = "keep"
     """Black bars beside the picture: leave them as they are, or translate them like all else."""
     deinterlace: Literal["auto", "on", "off"] = "auto"
@@ -89,7 +92,8 @@ class FilmSettings(Settings):
         return FilmOptions(
             work_size=self.work_size,
             detail=self.detail,
-            steady=self._strength(),
+            steady=self._steadiness(),
+            strength=self.strength,
             looks_ahead=self.steady == "best",
             has_bars=self.bars == "keep",
             encoding=Encoding(codec=self.codec, quality=self.quality),
@@ -99,7 +103,7 @@ class FilmSettings(Settings):
             faces=faces,
         )
 
-    def _strength(self) -> float:
+    def _steadiness(self) -> float:
         from reskin.translation.two_sided import STRENGTH_BEHIND
 
         if isinstance(self.steady, str):

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reskin.curation.split_rules import assign_groups, assign_splits, guard_frames, parse_ratio, shot_groups
+from reskin.curation.split_rules import (
+    SourceUnits,
+    assign_groups,
+    assign_splits,
+    guard_frames,
+    parse_ratio,
+    shot_groups,
+    split_sources,
+)
 from reskin.errors import DataError
 
 RATIOS = ["4:1", "8:1:1", "1:1", "1:1:1", "98:1:1", "70:15:15", "7:1"]
@@ -46,7 +54,23 @@ def test_shares_are_near_the_ratio() -> None:
     assert splits.count("test") == 200 and splits.count("val") == 0
 
 
-def test_seeds_hold_out_different_stretches() -> None:
+@pytest.mark.parametrize(
+    ("count", "segments", "groups"), [(160, 8, 4), (60, 3, 2), (60, None, 1), (15, 9, 1)]
+)
+def test_more_segments_hold_out_frames_from_more_of_the_source(
+    count: int, segments: int | None, groups: int
+) -> None:
+    source = SourceUnits([1] * count, guard=25, segments=segments)
+    [splits] = split_sources([source], by="block", ratio="9:1", seed=0)
+    runs = [run for run in "".join("T" if split == "test" else "." for split in splits).split(".") if run]
+    # Every other segment runs backwards, so the shares of two neighbours lie beside each other.
+    assert groups <= len(runs) <= groups + 1 and 0.05 < splits.count("test") / count < 0.15
+    assert splits.count("train") > 0.6 * count
+    for one, following in pairwise(splits):
+        assert one == following or None in (one, following)
+
+
+def test_seeds_hold_out_different_segments() -> None:
     kinds = {tuple(assign_splits([100], by="block", ratio="4:1", seed=seed)[0]) for seed in range(20)}
     assert len(kinds) == 2
 

@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from reskin.config import Settings
 from reskin.curation.adopt import layout_in, open_set
@@ -40,6 +42,15 @@ class SplitConfig(Settings):
     """Shares of train:test or train:val:test."""
     seed: int = 0
     """Decides what is held out."""
+    segments: int | None = Field(default=None, ge=1)
+    """By block: segments of time that each video is cut into, each with its share of the test; by default
+    one for every 100 pictures, at most 4."""
+
+    @model_validator(mode="after")
+    def _segments_are_blocks(self) -> Self:
+        if self.segments is not None and self.by != "block":
+            raise ValueError(f"segments are for a split by block, and this is by {self.by}")
+        return self
 
 
 def resplit(root: Path, config: SplitConfig, *, again: bool = False) -> Manifest:
@@ -68,7 +79,7 @@ def resplit(root: Path, config: SplitConfig, *, again: bool = False) -> Manifest
         finish_moves(root)
         manifest = _in_order(root, open_set(root))
         if not again:
-            if manifest.splitting == config.to_dict() or _is_made_so(manifest, config):
+            if _is_split_so(manifest, config) or _is_made_so(manifest, config):
                 return manifest
             if _is_split(manifest):
                 what = f"{root} is split already ({_how(manifest)})"
@@ -112,14 +123,24 @@ def _is_split(manifest: Manifest) -> bool:
     )
 
 
+def _is_split_so(manifest: Manifest, config: SplitConfig) -> bool:
+    """Whether an earlier call has split them so; earlier versions knew nothing of segments."""
+    return manifest.splitting is not None and {"segments": None} | manifest.splitting == config.to_dict()
+
+
 def _is_made_so(manifest: Manifest, config: SplitConfig) -> bool:
     """Whether preparing has split the pictures as is asked for now."""
     made = manifest.settings
     asked = (config.by, config.ratio, config.seed)
-    return manifest.splitting is None and asked == (
-        made.get("split_used"),
-        made.get("ratio"),
-        made.get("seed"),
+    return (
+        manifest.splitting is None
+        and config.segments is None
+        and asked
+        == (
+            made.get("split_used"),
+            made.get("ratio"),
+            made.get("seed"),
+        )
     )
 
 
@@ -197,6 +218,7 @@ def _unit_splits(
             sizes=[len(unit) for unit in bucket],
             shots=[frames[unit[0]].shot or 0 for unit in bucket],
             guard=_guard(frames, bucket),
+            segments=config.segments,
         )
         for bucket in buckets
     ]

@@ -1,0 +1,155 @@
+"""Held-out frames decide what translates the clip of `make`."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from reskin.evaluation.colour_transfer import ColourTransfer
+from reskin.evaluation.footage import Closeness, fitted_reinhard, is_sound
+from reskin.evaluation.reinhard import Reinhard
+from reskin.images import to_image, to_tensor, write_image
+from reskin.inference.engine import Engine
+from reskin.translation.clips import translate_video
+from reskin.translation.film import Film, FilmOptions
+from reskin.video.reader import VideoReader
+from reskin.video.writer import VideoWriter
+from reskin.workflows import make_choice
+from reskin.workflows.make_choice import Candidate, choose_candidate, model_of
+
+
+def picture(seed: int, low: int, high: int) -> np.ndarray:
+    """Soft patches of colour, 48x72."""
+    import cv2
+
+    small = np.random.default_rng(seed).integers(low, high, (6, 9, 3), dtype=np.uint8)
+    return np.asarray(cv2.resize(small, (72, 48), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def dataset(folder: Path, low: int, high: int, *, first: int = 0) -> Path:
+    """Eight frames to learn from and four held out."""
+    for number in range(12):
+        split = "train" if number < 8 else "test"
+        write_image(folder / split / f"{number}.png", picture(first + number, low, high))
+    return folder
+
+
+@pytest.fixture
+def domains(tmp_path: Path) -> dict[str, str]:
+    return {
+        "a": str(dataset(tmp_path / "a", 90, 160)),
+        "b": str(dataset(tmp_path / "b", 20, 120, first=50)),
+    }
+
+
+@pytest.fixture
+def runs(tmp_path: Path, domains: dict[str, str]) -> dict[str, Path]:
+    """A grade of one step, which has learnt nothing, and its checkpoint."""
+    from reskin.training.start import train_run
+
+    settings: dict[str, Any] = {"width": 2, "disc_width": 2, "start_steps": 0, "steps": 1, "batch": 1}
+    settings |= {"load_size": 32, "crop_size": 28, "device": "cpu"}
+    train_run("grade", out=tmp_path / "run", **domains, **settings)
+    return {"grade": tmp_path / "run"}
+
+
+def chosen_of(out: Path, runs: dict[str, Path], domains: dict[str, str], **given: bool) -> Candidate:
+    settings = {"is_open": True, "is_film": True} | given
+    return choose_candidate(out, runs, domains, device="cpu", **settings)
+
+
+def test_colour_transfer_is_taken_where_nothing_learnt_comes_as_near(
+    tmp_path: Path, runs: dict[str, Path], domains: dict[str, str]
+) -> None:
+    chosen = chosen_of(tmp_path, runs, domains)
+    assert chosen.method == "reinhard" and chosen.step is None
+    choice = json.loads((tmp_path / "choice.json").read_text())
+    assert choice["why"].startswith("colour transfer") and "no trained model was as near" in choice["why"]
+    measured = choice["measured"]
+    sound = [Closeness(**measured[name]).distance for name in ("reinhard", "grade", "grade at strength 0.4")]
+    assert measured[choice["name"]]["distance"] <= min(sound)
+
+
+def test_a_method_that_was_asked_for_is_kept(
+    tmp_path: Path, runs: dict[str, Path], domains: dict[str, str]
+) -> None:
+    assert chosen_of(tmp_path, runs, domains, is_open=False).method == "grade"
+
+
+def test_pictures_in_a_folder_are_changed_at_full_strength(
+    tmp_path: Path, runs: dict[str, Path], domains: dict[str, str]
+) -> None:
+    assert chosen_of(tmp_path, runs, domains, is_film=False).strength == 1
+    names = json.loads((tmp_path / "choice.json").read_text())["measured"]
+    assert set(names) == {"input", "target", "reinhard", "grade"}
+
+
+def test_what_was_chosen_is_not_measured_again(
+    tmp_path: Path, runs: dict[str, Path], domains: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = chosen_of(tmp_path, runs, domains)
+
+    def changes(*given: Any, **more: Any) -> None:
+        raise AssertionError("measured twice")
+
+    monkeypatch.setattr(make_choice, "_changes", changes)
+    assert chosen_of(tmp_path, runs, domains) == chosen
+
+
+@pytest.mark.parametrize(
+    "damage", [{"method": "grade "}, {"strength": 7}, {"step": "1"}, {"steps": {"grade": 9}}]
+)
+def test_a_choice_that_no_version_wrote_is_made_anew(
+    tmp_path: Path, runs: dict[str, Path], domains: dict[str, str], damage: dict[str, Any]
+) -> None:
+    chosen = chosen_of(tmp_path, runs, domains)
+    path = tmp_path / "choice.json"
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps(whole | damage))
+    assert chosen_of(tmp_path, runs, domains) == chosen
+    assert json.loads(path.read_text()) == whole
+
+
+def test_the_translator_of_colour_transfer_does_what_it_does(domains: dict[str, str], tmp_path: Path) -> None:
+    reinhard = fitted_reinhard(domains["a"], domains["b"])
+    model = model_of(Candidate("reinhard"), {}, domains, device="cpu")
+    frame = picture(99, 90, 160)
+    assert np.array_equal(to_image(model.translate(to_tensor(frame), "a2b"))[0], reinhard.transfer(frame))
+    with VideoWriter(tmp_path / "a.mkv", size=(72, 48), frame_rate=Fraction(25)) as writer:
+        for number in range(4):
+            writer.write(frame, Fraction(number, 25))
+    film = FilmOptions(strength=0.5, steady=0.0, has_bars=False)
+    translate_video(model, tmp_path / "a.mkv", tmp_path / "made.mkv", "a2b", film=film)
+    with VideoReader(tmp_path / "a.mkv") as before, VideoReader(tmp_path / "made.mkv") as after:
+        source, made = next(iter(before)).image, next(iter(after)).image
+    wanted = (source.astype(float) + reinhard.transfer(source)) / 2
+    assert np.abs(made - wanted).mean() < 3
+
+
+def test_colour_transfer_that_knows_one_domain_only_is_no_translator() -> None:
+    with pytest.raises(ValueError, match="both domains"):
+        ColourTransfer(Reinhard().fit([picture(0, 10, 90)]))
+
+
+@pytest.mark.parametrize(("strength", "wanted"), [(1.0, 155), (0.5, 128), (0.0, 100)])
+def test_a_share_of_the_change_is_kept(strength: float, wanted: int) -> None:
+    class Negative(ColourTransfer):
+        def generate(self, images: torch.Tensor, direction: str) -> torch.Tensor:
+            return -images
+
+    model = Negative(Reinhard().fit([picture(0, 10, 90)], [picture(1, 10, 90)]))
+    film = Film(Engine(model, "a2b"), FilmOptions(steady=0.0, strength=strength), [])
+    made = film.single(np.full((40, 40, 3), 100, np.uint8))
+    assert set(made.ravel().tolist()) == {wanted}
+
+
+def test_what_flickers_is_not_sound() -> None:
+    found = dict.fromkeys(("input", "target", "reinhard"), Closeness(9, 1, 0))
+    found |= {"calm": Closeness(9, 1, 0, 2.0), "flickers": Closeness(1, 1, 0, 2.1)}
+    assert is_sound(found, "calm") and not is_sound(found, "flickers")
