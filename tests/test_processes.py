@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from safetensors.torch import load_file
 from tests.support.toys import environment
 
 from reskin.errors import RunError
@@ -85,10 +89,19 @@ def test_a_process_that_dies_ends_the_other_in_one_line() -> None:
 
 def launched(words: list[str], nodes: int, folder: Path) -> list[subprocess.CompletedProcess[str]]:
     """`reskin WORDS` in two processes, by one torchrun or by one on each of two nodes of this machine."""
+    done = []
+    for process in started(words, nodes, folder):
+        out, said = process.communicate(timeout=300)
+        done.append(subprocess.CompletedProcess(process.args, process.returncode, out, said))
+    return done
+
+
+def started(words: list[str], nodes: int, folder: Path) -> list[subprocess.Popen[str]]:
+    """The torchruns of `launched`, not waited for."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    started = []
+    processes = []
     for node in range(nodes):
         line = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={2 // nodes}"]
         line += [
@@ -97,7 +110,7 @@ def launched(words: list[str], nodes: int, folder: Path) -> list[subprocess.Comp
             "--master-addr=127.0.0.1",
             f"--master-port={port}",
         ]
-        started.append(
+        processes.append(
             subprocess.Popen(
                 [*line, "-m", "reskin", *words],
                 env=environment(),
@@ -107,22 +120,16 @@ def launched(words: list[str], nodes: int, folder: Path) -> list[subprocess.Comp
                 stderr=subprocess.PIPE,
             )
         )
-    done = []
-    for process in started:
-        out, said = process.communicate(timeout=300)
-        done.append(subprocess.CompletedProcess(process.args, process.returncode, out, said))
-    return done
+    return processes
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="torchrun over Gloo is used on Linux")
-@pytest.mark.parametrize("nodes", [1, 2])
-def test_torchrun_starts_and_its_report_ends_with_our_line(tmp_path: Path, nodes: int) -> None:
+def training(folder: Path, *, steps: int) -> list[str]:
+    """The words of a tiny training, which two processes share, on pictures that are drawn into `folder`."""
     rng = np.random.default_rng(0)
     for name in "ab":
         for number in range(4):
             image = rng.integers(0, 256, (36, 36, 3), dtype=np.uint8)
-            write_image(tmp_path / name / f"{number}.png", image)
+            write_image(folder / name / f"{number}.png", image)
     words = [
         "train",
         "grade",
@@ -131,13 +138,20 @@ def test_torchrun_starts_and_its_report_ends_with_our_line(tmp_path: Path, nodes
         "--b",
         "b",
         "--steps",
-        "2",
+        str(steps),
         "--load-size",
         "32",
         "--crop-size",
         "28",
     ]
-    words += ["--device", "cpu", "--batch", "2"]
+    return [*words, "--device", "cpu", "--batch", "2", "--save-every", "1"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="torchrun over Gloo is used on Linux")
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_torchrun_starts_and_its_report_ends_with_our_line(tmp_path: Path, nodes: int) -> None:
+    words = training(tmp_path, steps=2)
     done = launched([*words, "--out", "run"], nodes, tmp_path)
     assert [one.returncode for one in done] == [0] * nodes, done[0].stderr[-2000:]
     assert (tmp_path / "run" / "checkpoints" / "00000002.safetensors").is_file()
@@ -147,3 +161,41 @@ def test_torchrun_starts_and_its_report_ends_with_our_line(tmp_path: Path, nodes
         ours = [number for number, line in enumerate(lines) if "reskin: " in line and "nowhere" in line]
         report = max(number for number, line in enumerate(lines) if "Root Cause" in line)
         assert ours[0] < report < ours[-1]
+
+
+def rank_process(launcher: int, rank: int) -> int:
+    """The process of a rank below a torchrun."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended
+            continue
+    for process in (one for one, parent in parents.items() if parent == launcher):
+        if f"RANK={rank}".encode() in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"):
+            return process
+    raise AssertionError(f"no process of rank {rank} below {launcher}")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="torchrun over Gloo is used on Linux")
+@pytest.mark.parametrize(("nodes", "killed"), [(1, 1), (2, 1)])
+def test_a_training_whose_rank_was_killed_goes_on_and_ends_in_the_same_bits(
+    tmp_path: Path, nodes: int, killed: int
+) -> None:
+    words, last = training(tmp_path, steps=20), "00000020.safetensors"
+    launchers = started([*words, "--out", "stopped"], nodes, tmp_path)
+    checkpoints = tmp_path / "stopped" / "checkpoints"
+    while not list(checkpoints.glob("*[1-9]*.safetensors")):
+        assert all(one.poll() is None for one in launchers), "it ended before it could be killed"
+        time.sleep(0.02)
+    os.kill(rank_process(launchers[killed if nodes == 2 else 0].pid, killed), signal.SIGKILL)
+    for one in launchers:
+        one.communicate(timeout=300)
+        assert one.returncode
+    assert not (checkpoints / last).exists(), "it was killed before its end"
+    for name in ("stopped", "whole"):
+        for done in launched([*words, "--out", name], nodes, tmp_path):
+            assert done.returncode == 0, done.stderr[-2000:]
+    one, other = (load_file(tmp_path / name / "checkpoints" / last) for name in ("stopped", "whole"))
+    assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from reskin.errors import CheckpointError, RunError
 from reskin.methods.base import Method
-from reskin.networks.image_pool import ImagePool
 from reskin.parsing import with_present_names
 from reskin.processes import lowest
 from reskin.progress import note
@@ -135,7 +134,8 @@ class Run:
     def save(self, step: int, method: Method, ema: Ema) -> None:
         """Write the checkpoint of `step`, then remove those that are no longer kept.
 
-        Each process keeps its own image pools; process 0 writes last, so a checkpoint that is there is whole.
+        Each process keeps its own buffers (image pools, memories of patches, running statistics), which are
+        not averaged as weights are; process 0 writes last, so a checkpoint that is there is whole.
 
         Raises:
             StorageError: the disk refuses the write; the checkpoint before it is intact.
@@ -145,12 +145,9 @@ class Run:
         method.raise_if_broken()
         path = self.files.checkpoint(step)
         if self.rank:
-            pools = [name for name, module in method.named_modules() if isinstance(module, ImagePool)]
-            own = {
-                f"method.{key}": value
-                for key, value in method.state_dict().items()
-                if key.rsplit(".", 1)[0] in pools
-            }
+            buffers = {name for name, _ in method.named_buffers()}
+            state = method.state_dict().items()
+            own = {f"method.{key}": value for key, value in state if key in buffers}
             checkpoint.save(self._local(path), own, {"step": step})
         if torch.distributed.is_initialized():
             torch.distributed.barrier()
