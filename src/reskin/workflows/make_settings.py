@@ -55,8 +55,9 @@ def choose_settings(method: str, short_edge: int, *, is_gpu: bool) -> dict[str, 
     [160, 96]
     """
     if method == "grade":
-        load = max(32, min(128, short_edge))
-        sizes = {"load_size": load, "crop_size": load * 7 // 8 // 4 * 4}
+        load = max(32, min(128, short_edge)) // 4 * 4
+        # Whole frames: crops show the borders less often, and other colours would be matched.
+        sizes = {"load_size": load, "crop_size": load}
         # Earlier checkpoints are candidates too when held-out frames decide what translates.
         return sizes | {"sample_every": 100, "save_every": 1, "keep": 4}
     crop = max(32, min(256 if is_gpu else 96, short_edge // 16 * 16))
