@@ -14,9 +14,9 @@ export class Players {
     this.stage.replaceChildren(...this.panes.map((pane) => pane.figure));
     this.master = this.panes[0];
     this.#options();
+    box.players = this; // the controls, which are wired once, ask the box for the films it shows now
     if (!box.dataset.ready) this.#controls();
     box.dataset.ready = "1";
-    box.players = this;
     box.hidden = false;
     this.view(films.length === 2 && box.dataset.view || "beside");
   }

@@ -1,0 +1,63 @@
+"""Films beside each other in a real browser: one clock, steps of a frame, the wipe."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.finished_run import picture
+
+from reskin.video.writer import VideoWriter
+
+pytestmark = pytest.mark.e2e
+
+PLAYED = """async () => {
+  const films = document.getElementById('films').players, apart = [];
+  const times = () => films.panes.map((pane) => pane.video.currentTime);
+  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+  await films.play();
+  await wait(2000);
+  for (let turn = 0; turn < 20; turn += 1) { await wait(50); apart.push(times()); }
+  films.pause();
+  await wait(500);
+  const before = times();
+  films.step(1);
+  await wait(500);
+  return [apart, before, times()];
+}"""
+
+
+def draw_clip(path: Path, learnt: float, rate: int) -> None:
+    """Four seconds."""
+    path.parent.mkdir(exist_ok=True)
+    with VideoWriter(path, size=(160, 96), frame_rate=Fraction(rate)) as writer:
+        for number in range(4 * rate):
+            frame = np.array(picture(number // rate, 160, learnt, False)[:96])
+            frame[10:20, number % 140 : number % 140 + 10] = 255
+            writer.write(frame, Fraction(number, rate))
+
+
+def test_films_stay_together_step_and_wipe(page: Any, server: Any) -> None:
+    draw_clip(server.root / "footage" / "film.mp4", 0.0, 25)
+    draw_clip(server.root / "films" / "castle.mp4", 1.0, 25)
+    page.wait_for_timeout(2500)  # the folder is looked through every two seconds
+    page.goto(f"{server.base}/data")
+    page.wait_for_selector("[name=chosen]")
+    clips = page.eval_on_selector_all("[name=chosen]", "all => all.map((one) => one.value)")
+    page.goto(f"{server.base}/compare?" + "&".join(f"show={clip}" for clip in clips))
+    page.wait_for_selector("#films:not([hidden]) video")
+    apart, before, after = page.evaluate(PLAYED)
+    together = [max(times) - min(times) <= 1 / 25 for times in apart]
+    assert sum(together) >= 0.9 * len(together)  # a busy machine may skip a frame
+    assert all(0 < two - one < 2.5 / 25 for one, two in zip(before, after, strict=True))
+    page.focus("#films")
+    page.keyboard.press("w")
+    page.keyboard.press("]")
+    assert page.eval_on_selector(".stage", "one => [one.className, one.style.cssText]") == [
+        "stage wipe",
+        "--cut: 52%;",
+    ]
+    assert page.complaints == []
