@@ -99,7 +99,6 @@ class GradeMethod(Method):
         "discriminator_won": ("fewer disc_layers", "higher pool_size"),
         "overfitting": ("lower width",),
     }
-    # Whole frames: crops show borders less often than the film does, and its colours are what is matched.
     defaults = {"batch": 4, "load_size": 128, "crop_size": 128, "epochs": 40, "decay_epochs": 20}
 
     def __init__(self, config: GradeConfig) -> None:

@@ -78,7 +78,6 @@ class FilmOptions:
     work_size: int | Literal["full"] | None = None
     detail: float | None = None
     steady: float = STRENGTH
-    strength: float = 1.0
     has_bars: bool = True
     encoding: Encoding = field(default_factory=Encoding)
     deinterlace: Deinterlace = "auto"
@@ -86,6 +85,7 @@ class FilmOptions:
     seconds: float | None = None
     faces: FaceOptions | None = None
     looks_ahead: bool = False
+    strength: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < math.inf:

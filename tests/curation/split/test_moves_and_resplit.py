@@ -102,7 +102,7 @@ def test_a_second_split_has_to_be_asked_for(tmp_path: Path) -> None:
     second = resplit(tmp_path, config(by="random"), again=True)
     check(tmp_path, second)
     assert not any(frame.left_out for frame in second.frames)  # what was left out between splits is back
-    assert second.splitting == {"by": "random", "ratio": "8:1:1", "seed": 0}
+    assert second.splitting == {"by": "random", "ratio": "8:1:1", "seed": 0, "segments": None}
 
 
 @pytest.mark.sweep
