@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.e2e.conftest import Server, draw_footage
 
-from reskin.data.thumbnails import folder_id
+from reskin.curation.thumbnails import folder_id
 
 SHOWN = {
     *("home-light-1280", "run-light-1280", "train-light-1280", "jobs-dark-1280", "run-dark-360"),

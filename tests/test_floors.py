@@ -52,7 +52,7 @@ FLOORS: dict[str, list[list[str]]] = {
         ["cli"],
     ],
     "curation": [
-        ["adopt", "moves", "phash", "scores", "combing", "sharpness", "split_rules"],
+        ["adopt", "moves", "phash", "scores", "combing", "sharpness", "split_rules", "thumbnails"],
         ["leakage", "left_out"],
         ["prepare", "screen", "balance", "split", "inspect", "download"],
     ],

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from tests.web.curate_case import draw_set
 
+from reskin.curation.thumbnails import folder_id
 from reskin.data.manifest import read_manifest
-from reskin.data.thumbnails import folder_id
 
 pytestmark = pytest.mark.e2e
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.support.finished_run import make_run
 
-from reskin.data.thumbnails import folder_id
+from reskin.curation.thumbnails import folder_id
 
 pytestmark = pytest.mark.e2e
 

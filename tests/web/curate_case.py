@@ -11,8 +11,8 @@ from PIL import Image
 from tests.web.studio_case import Case
 
 from reskin.curation.adopt import open_set
+from reskin.curation.thumbnails import Thumbnails
 from reskin.data.manifest import FrameRecord, Manifest, Origin, write_manifest
-from reskin.data.thumbnails import Thumbnails
 from reskin.web.studio.curate_index import build_index
 from reskin.web.studio.curate_pictures import make_thumbnail
 from reskin.web.studio.curate_sets import AGAIN_SECONDS, CuratedSet

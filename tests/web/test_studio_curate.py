@@ -22,8 +22,8 @@ from tests.web.studio_case import Case
 
 from reskin.curation.screen.config import ScreenConfig
 from reskin.curation.screen.screen import screen_set
+from reskin.curation.thumbnails import Thumbnail, ThumbnailKeeper, Thumbnails, path_for
 from reskin.data.manifest import read_manifest, write_manifest
-from reskin.data.thumbnails import Thumbnail, ThumbnailKeeper, Thumbnails, path_for
 from reskin.image_formats import is_image_name
 from reskin.images import write_image
 from reskin.web.studio.curate_index import build_index, main, screen_words

@@ -97,7 +97,7 @@ def workers() -> list[int]:
     return [
         process
         for process, title in titles.items()
-        if title.startswith(b"ray::make_film") and is_ours(process)
+        if title.startswith(b"ray::make_on_ray") and is_ours(process)
     ]
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Annotated
 
-from reskin.cli.options import parse
+from reskin.cli.options import parse, picture_size
 from reskin.cli.streams import say, show, show_text
 from reskin.config import Settings
-from reskin.errors import SettingsError
 from reskin.parsing import Spelled
 from reskin.types import Direction
 
@@ -52,10 +50,11 @@ def run(words: list[str]) -> int:
     from reskin.runs.load import trained_edge
     from reskin.workflows.bench import Subject, bench, in_words
 
-    size = _size(arguments.size)
-    if size is None:
+    if arguments.size is None:
         edge = trained_edge(RunFolder(arguments.run).read_config()) or USUAL_PX
         size = (edge, edge)
+    else:
+        size = picture_size(arguments.size)
     subject = Subject(arguments.run, size, arguments.direction, arguments.step, arguments.device)
     found = bench(subject, lambda what: say(f"measuring {what}"))
     if arguments.as_json:
@@ -63,13 +62,3 @@ def run(words: list[str]) -> int:
     else:
         show(*in_words(found))
     return 0
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    """(height, width), px."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
-    if found is None:
-        raise SettingsError(f"--size {text}", "Give WIDTHxHEIGHT, such as 1280x720.")
-    return int(found[2]), int(found[1])

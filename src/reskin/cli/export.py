@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from reskin.cli.options import parse
+from reskin.cli.options import parse, picture_size
 from reskin.cli.streams import say
 from reskin.config import BASIC, Settings
 from reskin.errors import SettingsError
@@ -127,12 +127,9 @@ def _pixels(arguments: Arguments) -> tuple[int, int] | None:
         raise SettingsError(
             f"--on for {arguments.out.name}", "Leave it out: only a .cube is made from footage."
         )
-    if arguments.size in (None, "dynamic"):
+    if arguments.size is None or arguments.size == "dynamic":
         return None
-    found = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", arguments.size or "")
-    if found is None:
-        raise SettingsError(f"--size {arguments.size}", "Give WIDTHxHEIGHT, such as 1280x720, or dynamic.")
-    return int(found[2]), int(found[1])
+    return picture_size(arguments.size)
 
 
 def _write_table(arguments: Arguments, made: Made) -> None:

@@ -192,6 +192,21 @@ def _choices(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) is Literal else ()
 
 
+def picture_size(text: str) -> tuple[int, int]:
+    """Height and width, px, of what was typed after --size.
+
+    Raises:
+        SettingsError: it is no width and height.
+
+    >>> picture_size("1280x720")
+    (720, 1280)
+    """
+    found = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
+    if found is None:
+        raise SettingsError(f"--size {text}", "Give WIDTHxHEIGHT, such as 1280x720.")
+    return int(found[2]), int(found[1])
+
+
 def check_missing(options: Sequence[Option], values: Mapping[str, Any]) -> None:
     """Refuse to go on without what a command needs.
 

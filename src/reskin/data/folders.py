@@ -117,8 +117,12 @@ def holds_films(folder: Path | str) -> bool:
     Raises:
         DataError: as `list_films`.
     """
-    listing = list_pictures(folder)
-    return not listing.images and bool(list_films(folder))
+    folder, found = _existing(Path(folder)), False
+    for path in _walk(folder, folder.resolve(), {folder.resolve()}, []):
+        if is_image_name(path):
+            return False
+        found = found or is_video_name(path)
+    return found
 
 
 def count_left_out(left_out: dict[Path, str]) -> str:

@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reskin.data.folders import list_films
 from reskin.device import Compute
@@ -110,35 +110,49 @@ def _translated(
         record.expect(todo)
         with watched(record.path.parent):
             for job in todo:
-                reasons = list(_one(work, job, record, report))
-                left_out += [(job.path, reason) for reason in reasons]
-                translated += not reasons
+                reason = _noted(work, job, record, report)
+                left_out += [(job.path, reason)] if reason else []
+                translated += not reason
     notes = [] if record.shard is None else [record.finish_shard(jobs, len(left_out))]
     return FolderResult(translated, len(jobs) - len(todo), left_out, time.monotonic() - started, notes)
 
 
-def _one(work: FilmWork, job: Job, record: Record, report: Report) -> Iterator[str]:
-    """Translate a film; gives the reasons why it is not whole, if it is not."""
+def _noted(work: FilmWork, job: Job, record: Record, report: Report) -> str:
+    """Translate a film and note that it is there; gives why it is not whole, "" where it is."""
     (out,) = record.outputs(job)
+    how = {"compute": work.compute, "rendering": work.rendering, "film": work.film}
+    is_made, reason = make_film(work.model, job.path, out, work.direction, report=report, **how)
+    if is_made:
+        record.add(job)
+        record.save()
+    return reason
+
+
+def make_film(
+    model: Translator, source: Path, out: Path, direction: Direction, **options: Any
+) -> tuple[bool, str]:
+    """Translate one film of a folder.
+
+    Args:
+        model: any translator.
+        source: the film.
+        out: the file to write, in place of one that is there.
+        direction: one of the model's.
+        options: of `translate_video`.
+
+    Returns:
+        Whether there is a film now, and why it is not whole; "" where it is.
+
+    Raises:
+        SettingsError, RunError, StorageError: as `translate_video`.
+    """
     try:
-        made = translate_video(
-            work.model,
-            job.path,
-            out,
-            work.direction,
-            report=report,
-            compute=work.compute,
-            rendering=work.rendering,
-            film=work.film,
-            overwrite=True,
-        )
+        made = translate_video(model, source, out, direction, overwrite=True, **options)
     except (VideoError, ImageError) as error:
-        yield str(error)
-        return
-    record.add(job)
-    record.save()
+        return False, str(error)
     if made.damaged:
-        yield f"{job.path} is damaged: its {made.frames} sound frames were translated"
+        return True, f"{source} is damaged: its {made.frames} sound frames were translated"
+    return True, ""
 
 
 def film_jobs(source: Path, out: Path) -> list[Job]:

@@ -66,8 +66,8 @@ class Shard:
         """Where its record lies, in the output folder."""
         return out / FOLDER / f"{self.number:04d}-of-{self.count:04d}"
 
-    def others(self) -> Iterator[Shard]:
-        """All shards, this one too."""
+    def all(self) -> Iterator[Shard]:
+        """The shards of the whole folder, this one among them."""
         return (Shard(number, self.count) for number in range(1, self.count + 1))
 
     @contextmanager
@@ -150,7 +150,7 @@ class Finished:
 
 def finished(out: Path, shard: Shard, listing: str) -> Finished:
     """What became of all shards of a list of files."""
-    records = {one.number: read(out, one) for one in shard.others()}
+    records = {one.number: read(out, one) for one in shard.all()}
     waiting = [
         n
         for n, kept in records.items()
@@ -169,7 +169,7 @@ def finished(out: Path, shard: Shard, listing: str) -> Finished:
 
 def clear(out: Path, shard: Shard) -> None:
     """Remove the records of all shards, which are in that of the whole folder now."""
-    for one in shard.others():
+    for one in shard.all():
         folder = one.folder(out)
         with suppress(OSError):
             (folder / _RECORD).unlink(missing_ok=True)

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reskin.errors import ImageError, RunError, SettingsError, VideoError
+from reskin.errors import RunError, SettingsError
 from reskin.progress import Report
 from reskin.storage import watched
-from reskin.translation.films import FilmWork, film_jobs
+from reskin.translation.films import FilmWork, film_jobs, make_film
 from reskin.translation.folders import FolderResult, still_to_do
 from reskin.translation.record import Job, Record
 from reskin.translation.targets import check_folders
@@ -86,7 +86,7 @@ def translate_films_on_ray(
         record.expect(todo)
         with connected(cluster.address) as ray, watched(out):
             for job, reason in _made(ray, work, cluster, todo, record):
-                left_out += [] if reason is None else [(job.path, reason)]
+                left_out += [(job.path, reason)] if reason else []
                 done += 1
                 report(done, len(jobs), what="films")
     translated = len(todo) - len(left_out)
@@ -95,12 +95,12 @@ def translate_films_on_ray(
 
 def _made(
     ray: Any, work: FilmWork, cluster: Cluster, todo: list[Job], record: Record
-) -> Iterator[tuple[Job, str | None]]:
-    """The films in the order in which they are done and noted, each with why it was left out."""
+) -> Iterator[tuple[Job, str]]:
+    """The films in the order in which they are done and noted, each with why it is not whole."""
     is_gpu = work.compute is not None and work.compute.device.type == "cuda"
     # A film that a process of another machine still writes is tried again like one whose process died.
     settings = {"max_retries": MOST_RETRIES, "retry_exceptions": [RunError]}
-    task = ray.remote(num_cpus=1, num_gpus=int(is_gpu), **settings)(make_film)
+    task = ray.remote(num_cpus=1, num_gpus=int(is_gpu), **settings)(make_on_ray)
     options: dict[str, Any] = {
         "direction": work.direction,
         "compute": work.compute,
@@ -115,39 +115,29 @@ def _made(
         ready, _ = ray.wait(list(running), num_returns=1)
         for one in ready:
             job = running.pop(one)
-            reason = _reason(ray, one, job)
-            if reason is None:
+            is_made, reason = _answer(ray, one, job)
+            if is_made:
                 record.add(job)
                 record.save()
             yield job, reason
 
 
-def _reason(ray: Any, ended: Any, job: Job) -> str | None:
-    """Why a film is not whole; None where it is."""
+def _answer(ray: Any, ended: Any, job: Job) -> tuple[bool, str]:
+    """As `make_film`, of a task that has ended."""
     try:
-        reason: str | None = ray.get(ended)
+        is_made, reason = ray.get(ended)
     except ray.exceptions.RayError as error:
         last = str(error).strip().splitlines()[-1][:200]
-        return f"{job.path}: its process died {MOST_RETRIES + 1} times ({last})"
-    return reason
+        return False, f"{job.path}: its process died {MOST_RETRIES + 1} times ({last})"
+    return is_made, reason
 
 
-def make_film(cluster: Cluster, source: Path, out: Path, options: dict[str, Any]) -> str | None:
-    """Translate a film in a process of the cluster; gives why it is not whole, None where it is."""
+def make_on_ray(cluster: Cluster, source: Path, out: Path, options: dict[str, Any]) -> tuple[bool, str]:
+    """`make_film` in a process of the cluster."""
     import torch
 
-    from reskin.translation.clips import translate_video
-
     torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
-    model = _loaded(cluster)
-    direction = options.pop("direction")
-    try:
-        made = translate_video(model, source, out, direction, overwrite=True, **options)
-    except (VideoError, ImageError) as error:
-        return str(error)
-    if made.damaged:
-        return f"{source} is damaged: its {made.frames} sound frames were translated"
-    return None
+    return make_film(_loaded(cluster), source, out, **options)
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from reskin.colour import to_lab
 from reskin.curation.leakage import sketch_of
 from reskin.curation.phash import phash
 from reskin.curation.sharpness import sharpness
-from reskin.data.thumbnails import ThumbnailKeeper
+from reskin.curation.thumbnails import ThumbnailKeeper
 from reskin.errors import ImageError
 from reskin.images import Picture, opened_image, shrunk
 from reskin.progress import Report

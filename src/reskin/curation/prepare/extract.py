@@ -11,8 +11,8 @@ from pydantic import Field
 from reskin.config import Settings
 from reskin.curation.prepare.config import PictureConfig
 from reskin.curation.prepare.shape import shaped
+from reskin.curation.thumbnails import ThumbnailKeeper
 from reskin.data.manifest import Exact, Number
-from reskin.data.thumbnails import ThumbnailKeeper
 from reskin.errors import DamagedVideoError
 from reskin.images import Picture, write_image
 from reskin.parsing import parse

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from reskin.config import Settings
-from reskin.data.thumbnails import ThumbnailKeeper
+from reskin.curation.thumbnails import ThumbnailKeeper
 from reskin.faces.alignment import cut_out
 from reskin.images import write_image
 from reskin.progress import Report

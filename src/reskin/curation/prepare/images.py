@@ -24,6 +24,7 @@ from reskin.curation.prepare.picks import clip_names
 from reskin.curation.prepare.plan import STATE
 from reskin.curation.prepare.shape import ASPECT_TOLERANCE, shaped
 from reskin.curation.split_rules import FEWEST, assign_groups
+from reskin.curation.thumbnails import ThumbnailKeeper
 from reskin.data.folders import count_left_out, layout_of, list_images, list_pictures, unique_names
 from reskin.data.layout import names_a_split
 from reskin.data.manifest import (
@@ -36,7 +37,6 @@ from reskin.data.manifest import (
     read_manifest,
     write_manifest,
 )
-from reskin.data.thumbnails import ThumbnailKeeper
 from reskin.errors import DataError, ImageError
 from reskin.images import opened_image, write_image
 from reskin.parsing import parse

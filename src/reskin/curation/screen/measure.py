@@ -10,7 +10,7 @@ from reskin.curation.phash import phash
 from reskin.curation.scores import Scores, unchanged_scores
 from reskin.curation.screen.config import DAMAGED, RULES
 from reskin.curation.screen.rule import PictureView
-from reskin.data.thumbnails import ThumbnailKeeper
+from reskin.curation.thumbnails import ThumbnailKeeper
 from reskin.errors import ImageError
 from reskin.images import Picture, opened_image
 from reskin.progress import Report

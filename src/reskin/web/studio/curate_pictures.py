@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from reskin.data.thumbnails import EDGE_PX, Thumbnail, Thumbnails, jpeg_of, stamp_of
+from reskin.curation.thumbnails import EDGE_PX, Thumbnail, Thumbnails, jpeg_of, stamp_of
 from reskin.errors import ReskinError
 
 ENDED = "reading it ended the process that tried"

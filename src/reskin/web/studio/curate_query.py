@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from reskin.data.thumbnails import Thumbnail, stamp_of
+from reskin.curation.thumbnails import Thumbnail, stamp_of
 from reskin.errors import ReskinError, SettingsError, StorageError
 from reskin.holders import is_alive
 from reskin.paths import inside

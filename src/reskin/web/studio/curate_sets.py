@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reskin.data.thumbnails import Thumbnails
+from reskin.curation.thumbnails import Thumbnails
 from reskin.errors import DataError, ReskinError
 from reskin.storage import storage_error
 from reskin.web.studio.curate_pictures import Makers

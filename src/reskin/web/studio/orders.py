@@ -18,7 +18,6 @@ LIGHT_LANE, DEVICE_LANE = "light", "device"
 """Lanes of jobs that compute on pictures alone, and of those that may need the graphics card."""
 Source = Literal["clips", "sets"]
 MOST_CHOSEN = 200
-FILMS = "films"
 
 
 @dataclass(frozen=True)

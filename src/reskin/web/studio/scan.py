@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reskin.data.thumbnails import folder_id
+from reskin.curation.thumbnails import folder_id
 from reskin.errors import ReskinError
 from reskin.holders import Holder, holder
 from reskin.image_formats import IMAGE_SUFFIXES

@@ -21,6 +21,9 @@ export function make(name, attributes = {}, ...inside) {
   return made;
 }
 
+// A name and its value, for a list of both.
+export function row(name, value) { return make("div", {}, make("dt", {}, name), make("dd", {}, value)); }
+
 export function whole(count) { return count.toLocaleString("en-US"); }
 
 export function span(seconds) {

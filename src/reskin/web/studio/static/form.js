@@ -1,5 +1,5 @@
 // Fields of settings: what differs from the defaults, what is wrong, and the way back.
-import { $, t } from "./dom.js";
+import { $, post, say, t } from "./dom.js";
 
 const inputs = [...document.querySelectorAll(".field [name]")];
 
@@ -47,4 +47,50 @@ export function onSetting(changed, atOnce) {
       atOnce();
     });
   }
+}
+
+// The command that a form stands for, asked for as one types, and the order to run it.
+// values: what is filled in; isReady: whether enough is; buttons: ids of those that need a sound command;
+// ordered: what to do with the job that was queued.
+export function ordering({ values, isReady = () => true, buttons, ordered = (job) => location.assign(`/jobs/${job.id}`) }) {
+  let timer = 0, asked = 0;
+
+  function enable(isSound) {
+    for (const id of buttons) if ($(id)) $(id).disabled = !isSound;
+  }
+
+  async function check() {
+    mark();
+    const number = ++asked;
+    if (!isReady()) {
+      $("command").textContent = "–";
+      showFault("");
+      enable(false);
+      return;
+    }
+    try {
+      const found = await post("/api/commands", values());
+      if (number !== asked) return;
+      $("command").textContent = found.command;
+      showFault(found.fault);
+      enable(!found.fault);
+    } catch (error) {
+      if (number !== asked) return;
+      showFault(error.message);
+      enable(false);
+    }
+  }
+
+  function soon() { clearTimeout(timer); asked += 1; enable(false); mark(); timer = setTimeout(check, 250); }
+
+  async function order(event) {
+    event.preventDefault();
+    if ($("order").disabled) return;
+    enable(false);
+    try {
+      ordered(await post("/api/jobs", values()));
+    } catch (error) { showFault(error.message); say(error.message); enable(true); }
+  }
+
+  return { check, soon, order, enable };
 }

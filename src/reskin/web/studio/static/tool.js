@@ -1,10 +1,9 @@
 // The form of a command other than train: what is chosen, its settings, what it would take, and the queue.
-import { $, make, post, say, span, t, whole } from "./dom.js";
-import { mark, onSetting, settings, showFault } from "./form.js";
+import { $, make, post, row, span, t, whole } from "./dom.js";
+import { onSetting, ordering, settings } from "./form.js";
 import { onLive } from "./live.js";
 
 const form = $("tool");
-let timer = 0, asked = 0;
 
 function chosen() {
   const also = [...form.querySelectorAll("[name=chosen]:checked")].map((one) => one.value);
@@ -15,47 +14,12 @@ function values() {
   return { kind: "tool", tool: form.dataset.tool, chosen: chosen(), name: $("name")?.value.trim() ?? "", settings: settings() };
 }
 
-function enable(isReady) {
-  $("order").disabled = !isReady;
-  if ($("try")) $("try").disabled = !isReady;
-}
-
-async function check() {
-  mark();
-  const number = ++asked;
-  if (!chosen().length) {
-    $("command").textContent = "–";
-    showFault("");
-    enable(false);
-    return;
-  }
-  try {
-    const found = await post("/api/commands", values());
-    if (number !== asked) return;
-    $("command").textContent = found.command;
-    showFault(found.fault);
-    enable(!found.fault);
-  } catch (error) {
-    if (number !== asked) return;
-    showFault(error.message);
-    enable(false);
-  }
-}
-
-function soon() { clearTimeout(timer); asked += 1; enable(false); mark(); timer = setTimeout(check, 250); }
-
-async function order(event) {
-  event.preventDefault();
-  if ($("order").disabled) return;
-  enable(false);
-  try {
-    const job = await post("/api/jobs", values());
-    if (form.dataset.chosen) location.reload();
-    else location.assign(`/jobs/${job.id}`);
-  } catch (error) { showFault(error.message); say(error.message); enable(true); }
-}
-
-function row(name, value) { return make("div", {}, make("dt", {}, name), make("dd", {}, value)); }
+const { check, soon, order, enable } = ordering({
+  values,
+  isReady: () => chosen().length > 0,
+  buttons: ["order", "try"],
+  ordered: (job) => { if (form.dataset.chosen) location.reload(); else location.assign(`/jobs/${job.id}`); },
+});
 
 function source(one) {
   const facts = [];

@@ -1,49 +1,16 @@
 // The training form: the command changes as one types; what `reskin train` would refuse stands at its field.
-import { $, make, post, say, span, t, whole } from "./dom.js";
-import { mark, onSetting, settings, showFault } from "./form.js";
-
-let timer = 0, asked = 0;
+import { $, make, post, row, span, t, whole } from "./dom.js";
+import { onSetting, ordering, settings } from "./form.js";
 
 function values() {
   return { kind: "train", method: $("method").value, preset: $("preset").value, a: $("a").value, b: $("b").value, name: $("name").value.trim(), settings: settings() };
 }
 
-async function check() {
-  mark();
-  const isReady = $("a").value && $("b").value && $("name").value.trim();
-  if (!isReady) {
-    $("order").disabled = $("try").disabled = true;
-    $("command").textContent = "–";
-    showFault("");
-    return;
-  }
-  const number = ++asked;
-  try {
-    const found = await post("/api/commands", values());
-    if (number !== asked) return;
-    $("command").textContent = found.command;
-    showFault(found.fault);
-    $("order").disabled = $("try").disabled = Boolean(found.fault);
-  } catch (error) {
-    if (number !== asked) return;
-    showFault(error.message);
-    $("order").disabled = $("try").disabled = true;
-  }
-}
-
-function soon() { clearTimeout(timer); asked += 1; $("order").disabled = $("try").disabled = true; mark(); timer = setTimeout(check, 250); }
-
-async function order(event) {
-  event.preventDefault();
-  if ($("order").disabled) return;
-  $("order").disabled = true;
-  try {
-    const job = await post("/api/jobs", values());
-    location.assign(`/jobs/${job.id}`);
-  } catch (error) { showFault(error.message); say(error.message); $("order").disabled = false; }
-}
-
-function row(name, value) { return make("div", {}, make("dt", {}, name), make("dd", {}, value)); }
+const { check, soon, order } = ordering({
+  values,
+  isReady: () => Boolean($("a").value && $("b").value && $("name").value.trim()),
+  buttons: ["order", "try"],
+});
 
 async function tryIt() {
   $("try").disabled = true;

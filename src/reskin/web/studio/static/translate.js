@@ -1,11 +1,11 @@
 // Films: previews of several settings side by side, and the order for the whole film.
-import { $, make, post, say, t } from "./dom.js";
-import { mark, onSetting, settings, showFault } from "./form.js";
+import { $, post, t } from "./dom.js";
+import { onSetting, ordering, settings } from "./form.js";
 import { jobRow } from "./jobs.js";
 import { onLive } from "./live.js";
 import { Players } from "./players.js";
 
-let timer = 0, asked = 0, wanted = [], shown = "";
+let wanted = [], shown = "";
 const UNDERWAY = ["waiting", "running", "stopping"];
 
 function vary() {
@@ -17,35 +17,7 @@ function values() {
   return { kind: "film", run: $("run").value, clip: $("clip").value, name: $("name").value.trim(), settings: { ...settings(), ...first } };
 }
 
-function enable(isReady) { $("order").disabled = $("preview").disabled = !isReady; }
-
-async function check() {
-  mark();
-  const number = ++asked;
-  try {
-    const found = await post("/api/commands", values());
-    if (number !== asked) return;
-    $("command").textContent = found.command;
-    showFault(found.fault);
-    enable(!found.fault);
-  } catch (error) {
-    if (number !== asked) return;
-    showFault(error.message);
-    enable(false);
-  }
-}
-
-function soon() { clearTimeout(timer); asked += 1; enable(false); mark(); timer = setTimeout(check, 250); }
-
-async function order(event) {
-  event.preventDefault();
-  if ($("order").disabled) return;
-  enable(false);
-  try {
-    const job = await post("/api/jobs", values());
-    location.assign(`/jobs/${job.id}`);
-  } catch (error) { showFault(error.message); say(error.message); enable(true); }
-}
+const { check, soon, order, enable } = ordering({ values, buttons: ["order", "preview"] });
 
 async function preview() {
   enable(false);
