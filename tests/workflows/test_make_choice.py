@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from reskin.evaluation import evaluate, scores
 from reskin.evaluation.colour_transfer import ColourTransfer
 from reskin.evaluation.footage import Closeness, fitted_reinhard, is_sound
 from reskin.evaluation.reinhard import Reinhard
@@ -20,7 +22,6 @@ from reskin.translation.clips import translate_video
 from reskin.translation.film import Film, FilmOptions
 from reskin.video.reader import VideoReader
 from reskin.video.writer import VideoWriter
-from reskin.workflows import make_choice
 from reskin.workflows.make_choice import Candidate, choose_candidate, model_of
 
 
@@ -40,23 +41,42 @@ def dataset(folder: Path, low: int, high: int, *, first: int = 0) -> Path:
     return folder
 
 
-@pytest.fixture
-def domains(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def domains(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("sets")
     return {
-        "a": str(dataset(tmp_path / "a", 90, 160)),
-        "b": str(dataset(tmp_path / "b", 20, 120, first=50)),
+        "a": str(dataset(folder / "a", 90, 160)),
+        "b": str(dataset(folder / "b", 20, 120, first=50)),
     }
 
 
-@pytest.fixture
-def runs(tmp_path: Path, domains: dict[str, str]) -> dict[str, Path]:
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, domains: dict[str, str]) -> dict[str, Path]:
     """A grade of one step, which has learnt nothing, and its checkpoint."""
     from reskin.training.start import train_run
 
+    run = tmp_path_factory.mktemp("runs") / "run"
     settings: dict[str, Any] = {"width": 2, "disc_width": 2, "start_steps": 0, "steps": 1, "batch": 1}
     settings |= {"load_size": 32, "crop_size": 28, "device": "cpu"}
-    train_run("grade", out=tmp_path / "run", **domains, **settings)
-    return {"grade": tmp_path / "run"}
+    train_run("grade", out=run, **domains, **settings)
+    return {"grade": run}
+
+
+@pytest.fixture(scope="module")
+def choice(
+    tmp_path_factory: pytest.TempPathFactory, runs: dict[str, Path], domains: dict[str, str]
+) -> tuple[Candidate, dict[str, Any]]:
+    """What was chosen, and what choice.json says of it."""
+    folder = tmp_path_factory.mktemp("choice")
+    chosen = chosen_of(folder, runs, domains)
+    return chosen, json.loads((folder / "choice.json").read_text())
+
+
+@pytest.fixture
+def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scores that a run keeps, which the choice does not use, are not measured."""
+    monkeypatch.setattr(evaluate, "evaluate", lambda *_, **__: None)
+    monkeypatch.setattr(scores, "record_scores", lambda *_: None)
 
 
 def chosen_of(out: Path, runs: dict[str, Path], domains: dict[str, str], **given: bool) -> Candidate:
@@ -65,23 +85,24 @@ def chosen_of(out: Path, runs: dict[str, Path], domains: dict[str, str], **given
 
 
 def test_colour_transfer_is_taken_where_nothing_learnt_comes_as_near(
-    tmp_path: Path, runs: dict[str, Path], domains: dict[str, str]
+    choice: tuple[Candidate, dict[str, Any]],
 ) -> None:
-    chosen = chosen_of(tmp_path, runs, domains)
+    chosen, said = choice
     assert chosen.method == "reinhard" and chosen.step is None
-    choice = json.loads((tmp_path / "choice.json").read_text())
-    assert choice["why"].startswith("colour transfer") and "no trained model was as near" in choice["why"]
-    measured = choice["measured"]
+    assert said["why"].startswith("colour transfer") and "no trained model was as near" in said["why"]
+    measured = said["measured"]
     sound = [Closeness(**measured[name]).distance for name in ("reinhard", "grade", "grade at strength 0.4")]
-    assert measured[choice["name"]]["distance"] <= min(sound)
+    assert measured[said["name"]]["distance"] <= min(sound)
 
 
+@pytest.mark.usefixtures("unscored")
 def test_a_method_that_was_asked_for_is_kept(
     tmp_path: Path, runs: dict[str, Path], domains: dict[str, str]
 ) -> None:
     assert chosen_of(tmp_path, runs, domains, is_open=False).method == "grade"
 
 
+@pytest.mark.usefixtures("unscored")
 def test_pictures_in_a_folder_are_changed_at_full_strength(
     tmp_path: Path, runs: dict[str, Path], domains: dict[str, str]
 ) -> None:
@@ -90,30 +111,29 @@ def test_pictures_in_a_folder_are_changed_at_full_strength(
     assert set(names) == {"input", "target", "reinhard", "grade"}
 
 
-def test_what_was_chosen_is_not_measured_again(
-    tmp_path: Path, runs: dict[str, Path], domains: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chosen = chosen_of(tmp_path, runs, domains)
-
-    def changes(*given: Any, **more: Any) -> None:
-        raise AssertionError("measured twice")
-
-    monkeypatch.setattr(make_choice, "_changes", changes)
-    assert chosen_of(tmp_path, runs, domains) == chosen
+class MeasuredError(Exception):
+    """The candidates would be measured now."""
 
 
 @pytest.mark.parametrize(
-    "damage", [{"method": "grade "}, {"strength": 7}, {"step": "1"}, {"steps": {"grade": 9}}]
+    "damage", [{}, {"method": "grade "}, {"strength": 7}, {"step": "1"}, {"steps": {"grade": 9}}]
 )
-def test_a_choice_that_no_version_wrote_is_made_anew(
-    tmp_path: Path, runs: dict[str, Path], domains: dict[str, str], damage: dict[str, Any]
+def test_what_was_chosen_is_not_measured_again_unless_no_version_wrote_it(
+    tmp_path: Path,
+    runs: dict[str, Path],
+    domains: dict[str, str],
+    choice: tuple[Candidate, dict[str, Any]],
+    damage: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    chosen = chosen_of(tmp_path, runs, domains)
-    path = tmp_path / "choice.json"
-    whole = json.loads(path.read_text())
-    path.write_text(json.dumps(whole | damage))
-    assert chosen_of(tmp_path, runs, domains) == chosen
-    assert json.loads(path.read_text()) == whole
+    def measure(*_: Any, **__: Any) -> None:
+        raise MeasuredError
+
+    monkeypatch.setattr(evaluate, "evaluate", measure)
+    chosen, said = choice
+    (tmp_path / "choice.json").write_text(json.dumps(said | damage))
+    with pytest.raises(MeasuredError) if damage else nullcontext():
+        assert chosen_of(tmp_path, runs, domains) == chosen
 
 
 def test_the_translator_of_colour_transfer_does_what_it_does(domains: dict[str, str], tmp_path: Path) -> None:
