@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.finished_run import make_run
+from tests.web.curate_case import draw_set, index
 from tests.web.studio_case import Case
 
 from reskin.runs.folder import RunFolder
@@ -51,6 +53,38 @@ def test_a_film_is_ordered_as_its_command_says(ready: Case) -> None:
     assert f"/compare?show={source}&amp;show={made}" in text
     assert ready.client.get(f"/compare?show={source}&show={made}").status_code == 200
     assert ready.client.get(f"/media/jobs/{job['id']}/0").content == bytes(9)
+
+
+def test_styles_and_masks_are_chosen_from_what_is_there(ready: Case) -> None:
+    shutil.rmtree(ready.root / "data" / "film")
+    draw_set(ready.root / "data" / "film", 3)
+    one, path = index(ready), {"format": "path", "type": "string"}
+    own = ready.studio.tools._known["translate"]["schema"]["film"]["properties"]
+    own["style"] = {"type": "array", "items": path, "default": [], "description": "x", "typed": "--style"}
+    own["mask"] = {"anyOf": [path, {"type": "null"}], "default": None, "typed": "--mask"}
+    own["only"] = {"anyOf": [path, {"type": "null"}], "default": None, "typed": "--only"}
+    text = ready.client.get("/translate").text
+    assert 'class="pick-set"' in text and 'name="mask"' in text and 'name="only"' not in text
+    first, last = (f"{one.files.id}:{number}" for number in (1, 3))
+    clip = ready.set_id("footage/clip.mp4")
+    asked = ready.post(
+        "/api/commands", **film(ready, settings={"style": f"{first} {last} {first}", "mask": clip})
+    )
+    assert asked.status_code == 200, asked.text
+    line = "--style data/film/train/00000.png data/film/train/00002.png --mask footage/clip.mp4"
+    assert asked.json()["command"] == f"reskin translate runs/one footage/clip.mp4 films/new.mp4 {line}"
+    folder = ready.post("/api/commands", **film(ready, settings={"mask": one.files.id})).json()["command"]
+    assert folder.endswith("--mask data/film")
+    for name, value in (
+        *(
+            ("style", text)
+            for text in (f"{one.files.id}:4", f"{one.files.id}:-1", one.files.id, "x:1", ":", "a.png")
+        ),
+        *(("mask", text) for text in ("/etc/passwd", "../x", "data/film", "x")),
+        *(("only", text) for text in (one.files.id, "/etc/passwd")),
+    ):
+        refused = ready.post("/api/commands", **film(ready, settings={name: value}))
+        assert refused.status_code == 400, (name, value)
 
 
 def test_previews_are_the_combinations_of_what_is_compared(ready: Case) -> None:

@@ -122,6 +122,18 @@ def test_values_that_are_none(given: dict[str, Any]) -> None:
         setting_words(facts("cyclegan"), "", given)
 
 
+def test_masks_are_folders_that_are_looked_up_and_weights_have_no_field() -> None:
+    known = json.loads(json.dumps(facts("munit")))
+    names = {one.name: one.kind for one in fields(known)}
+    assert names["mask_a"] == names["mask_b"] == "folder" and "feature_weights" not in names
+    words = setting_words(known, "", {"mask_a": "abc", "mask_b": ""}, lambda kind, id: f"data/{kind}-{id}")
+    assert words == ["--mask-a", "data/folder-abc"]
+    with pytest.raises(SettingsError, match="not there any more"):
+        setting_words(known, "", {"mask_a": "/etc"})
+    with pytest.raises(SettingsError, match="no setting"):
+        setting_words(known, "", {"feature_weights": "/etc/passwd"})
+
+
 def test_names_of_folders() -> None:
     assert checked_name("a b-1.2_c") == "a b-1.2_c"
     for text in ("", ".", "..", "a/b", "a\\b", "-a", ".a", "a.", "con", "COM1.txt", "a" * 81, " a", None, 3):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
@@ -18,10 +17,7 @@ from tests.web.studio_case import Case
 
 from reskin.storage import append_line, write_json
 from reskin.web.studio import app
-from reskin.web.studio.app import FAILED, WORDS
-from reskin.web.studio.jobs import State
 from reskin.web.studio.live import LossTail
-from reskin.web.words import catalogue
 
 HERE = Path(app.__file__).parent
 VENDORED = {
@@ -169,39 +165,6 @@ def test_the_train_page_has_every_setting_with_its_help(case: Case) -> None:
 def test_the_train_page_waits_for_the_methods(case: Case) -> None:
     case.studio.methods._known = {}
     assert "are being read" in case.client.get("/train").text
-
-
-def test_languages(case: Case) -> None:
-    assert 'lang="zh-TW"' in case.client.get("/", headers={"accept-language": "zh-HK"}).text
-    case.client.cookies.set("reskin-language", "zh-CN")
-    text = case.client.get("/").text
-    assert 'lang="zh-CN"' in text and "首页" in text
-    case.client.cookies.set("reskin-language", "<x>")
-    assert 'lang="en"' in case.client.get("/").text
-
-
-def sentences() -> set[str]:
-    """Every text that the templates, scripts and errors show."""
-    found = {*WORDS.values(), FAILED, "It is in the log.", *State.__args__, "complete", "unreadable"}  # type: ignore[attr-defined]
-    for file in (*HERE.glob("templates/*.html"), *HERE.glob("static/*.js")):
-        quoted = r"""\bt\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
-        found |= {ast.literal_eval(text) for text in re.findall(quoted, file.read_text(encoding="utf-8"))}
-    return found
-
-
-@pytest.mark.parametrize("language", ["zh-TW", "zh-CN"])
-def test_every_sentence_is_there_in_every_language(language: str) -> None:
-    words = catalogue(HERE / "words", language)
-    assert set(words) == sentences()
-    for english, text in words.items():
-        wanted = {name for name in re.findall(r"\{(\w+)\}", english)}
-        assert set(re.findall(r"\{(\w+)\}", text)) == wanted, english
-    only = {
-        "zh-TW": "這個們說開點選張為時會練資層圖樣執憶體錄鍵闆檔",
-        "zh-CN": "这个们说开点选张为时会练资层图样执忆体录键档",
-    }
-    other = only["zh-CN" if language == "zh-TW" else "zh-TW"]
-    assert not {c for c in "".join(words.values()) if c in other and c not in only[language] + "體体"}
 
 
 def test_no_page_has_inline_script_or_style(case: Case) -> None:

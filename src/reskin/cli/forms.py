@@ -91,7 +91,7 @@ def facts(name: str) -> dict[str, Any]:
 
     Returns:
         `about`, its first sentence, and `schema`: heading to {"properties": {setting: schema}}, where a
-        schema also has `typed` (the flag) and `basic`. Settings that are files or folders are not among them.
+        schema also has `typed` (the flag) and `basic`.
     """
     form = FORMS[name]
     kind = form.settings()
@@ -99,7 +99,7 @@ def facts(name: str) -> dict[str, Any]:
     schema: dict[str, Any] = {}
     for option in options_of(kind):
         found = _schema(option)
-        if option.has_flag and option.name not in _AGREED and not _is_path(found):
+        if option.has_flag and option.name not in _AGREED:
             schema.setdefault(_heading(option, kind, form), {"properties": {}})["properties"][option.name] = (
                 found
             )
@@ -135,10 +135,6 @@ def _resolved(value: Any, definitions: Mapping[str, Any]) -> Any:
         rest = {key: each for key, each in value.items() if key != "$ref"}
         return {**_resolved(definitions[name.rpartition("/")[2]], definitions), **rest}
     return {key: _resolved(each, definitions) for key, each in value.items()}
-
-
-def _is_path(schema: Mapping[str, Any]) -> bool:
-    return '"format": "path"' in json.dumps(schema)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,39 @@ class Words:
         """
         return filled(self.table.get(text, text), values)
 
+    def said(self, text: str) -> str | None:
+        """An error in this language; None where it is one that the catalogue does not have.
+
+        What an error says of this moment (names, counts) stands in the catalogue as `{0}`, `{1}` ...
+
+        Args:
+            text: what it says in English, whole.
+
+        >>> words = Words(Path(), "en")
+        >>> words.table = {"{0} is there already": "已經有{0}了"}
+        >>> words.said("clip.mp4 is there already")
+        '已經有clip.mp4了'
+        """
+        if self.language == "en" and not self.table:
+            return text
+        if text in self.table:
+            return self.table[text]
+        for pattern, sentence in _patterns(tuple(self.table.items())):
+            if found := pattern.fullmatch(text):
+                return filled(sentence, {str(at): value for at, value in enumerate(found.groups())})
+        return None
+
+
+@cache
+def _patterns(table: tuple[tuple[str, str], ...]) -> list[tuple[re.Pattern[str], str]]:
+    """What finds the errors that have values, the one with the most words of its own first."""
+    having = [(key, sentence) for key, sentence in table if "{0}" in key]
+    having.sort(key=lambda item: -len(re.sub(r"\{\d\}", "", item[0])))
+    return [
+        (re.compile("(.+?)".join(map(re.escape, re.split(r"\{\d\}", key))), re.DOTALL), sentence)
+        for key, sentence in having
+    ]
+
 
 def filled(text: str, values: dict[str, Any]) -> str:
     """The text with its `{name}` and `{name|one|many}` replaced; other names stay.

@@ -22,10 +22,9 @@ from reskin.web.studio.curate_api import CurateApi
 from reskin.web.studio.data_pages import DataPages
 from reskin.web.studio.film_pages import FilmPages
 from reskin.web.studio.media import Media
-from reskin.web.studio.pages import Pages
+from reskin.web.studio.pages import Pages, error_facts
 from reskin.web.studio.session import SECONDS, Sessions
 from reskin.web.studio.studio import Studio
-from reskin.web.words import filled
 
 _log = logging.getLogger("reskin")
 _HERE = Path(__file__).parent
@@ -47,7 +46,6 @@ PIECES = "/api/uploads/"
 """Below it pieces of files are posted."""
 MOST_BODY = 1024 * 1024
 """A change of a million pictures at once is smaller than this, in bytes."""
-FAILED = "Something failed here (error {number})."
 WORDS = {404: "There is nothing here.", 405: "This is not done here."}
 
 
@@ -149,7 +147,7 @@ class _Login:
         try:
             cookie = self.sessions.redeem(str(values.get("token", "")))
         except Refused as refused:
-            return JSONResponse({"error": {"what": str(refused), "fix": ""}}, refused.status)
+            return JSONResponse({"error": error_facts(request, str(refused), "")}, refused.status)
         answer = JSONResponse({})
         answer.set_cookie(
             self.sessions.name, cookie, max_age=SECONDS, path="/", httponly=True, samesite="strict"
@@ -202,10 +200,9 @@ class _Errors:
             raise error
         number = secrets.token_hex(4)
         _log.error("error %s in %s", number, request.url.path, exc_info=error)
-        return self._said(request, 500, FAILED, "It is in the log.", number=number)
+        return self._said(request, 500, f"Something failed here (error {number}).", "It is in the log.")
 
-    def _said(self, request: Request, status: int, what: str, fix: str, number: str = "") -> Response:
+    def _said(self, request: Request, status: int, what: str, fix: str) -> Response:
         if request.url.path.startswith(("/api/", "/media/", "/static/")) or request.method == "POST":
-            said = filled(what, {"number": number})
-            return JSONResponse({"error": {"what": said, "fix": fix}}, status)
-        return self.pages.plain(request, "error.html", status=status, what=what, fix=fix, number=number)
+            return JSONResponse({"error": error_facts(request, what, fix)}, status)
+        return self.pages.plain(request, "error.html", status=status, error=error_facts(request, what, fix))

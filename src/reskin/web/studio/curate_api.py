@@ -20,10 +20,10 @@ from reskin.paths import inside, read_plain
 from reskin.storage import commit
 from reskin.web.guard import json_object
 from reskin.web.studio.curate_query import MOST_PACK, facts_of, file_of, order, pack
-from reskin.web.studio.curate_sets import CuratedSet, Curation, refusal
+from reskin.web.studio.curate_sets import CuratedSet, Curation
 from reskin.web.studio.curate_store import NAMES, VersionError
 from reskin.web.studio.jobs import UNDERWAY, NewJob
-from reskin.web.studio.pages import Pages
+from reskin.web.studio.pages import Pages, error_facts
 from reskin.web.studio.studio import Studio, job_facts, typed
 
 LANE = "light"
@@ -94,7 +94,9 @@ class CurateApi:
 
     def changes(self, request: Request) -> Response:
         """What was decided since a revision, here or in another tab."""
-        return JSONResponse(self._changes(self._set(request), request.query_params.get("since", "0")))
+        return JSONResponse(
+            self._changes(request, self._set(request), request.query_params.get("since", "0"))
+        )
 
     def picture(self, request: Request) -> Response:
         """All that is known of one picture."""
@@ -128,13 +130,13 @@ class CurateApi:
             one = self._set(request)
             if act in ("decisions", "undo", "redo"):
                 since = values.get("since", 0)
-                return JSONResponse(self._decided(one, act, values) | self._changes(one, str(since)))
+                return JSONResponse(self._decided(one, act, values) | self._changes(request, one, str(since)))
             if act in ("apply", "measure"):
                 return JSONResponse(self._queued(one, act))
         except VersionError as error:
-            return JSONResponse({"error": refusal(error)}, 409)
+            return JSONResponse({"error": error_facts(request, error.what, error.fix)}, 409)
         except (StorageError, RunError, DataError) as error:  # it may work later: the page sends it again
-            return JSONResponse({"error": refusal(error)}, 507)
+            return JSONResponse({"error": error_facts(request, error.what, error.fix)}, 507)
         raise HTTPException(404)
 
     def _decided(self, one: CuratedSet, act: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -149,7 +151,7 @@ class CurateApi:
         turn = one.verdicts.undo if act == "undo" else one.verdicts.redo
         return {"at": turn(version, nonce)}
 
-    def _changes(self, one: CuratedSet, since: str) -> dict[str, Any]:
+    def _changes(self, request: Request, one: CuratedSet, since: str) -> dict[str, Any]:
         found = dataclasses.asdict(one.verdicts.changes(int(since) if since.isdecimal() else 0))
         facts = one.facts()
         jobs = [job for job in self.studio.jobs.all() if job.state in ("waiting", *UNDERWAY)]
@@ -157,7 +159,7 @@ class CurateApi:
         return found | {
             "index": one.index_version,
             "is_reading": one.is_reading,
-            "fault": one.fault,
+            "fault": error_facts(request, one.fault["what"], one.fault["fix"]) if one.fault else None,
             "total": facts.get("total", 0),
             "jobs": mine,
             "command": typed(self._apply_words(one)),

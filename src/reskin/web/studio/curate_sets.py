@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reskin.curation.thumbnails import Thumbnails
-from reskin.errors import DataError, ReskinError
+from reskin.errors import DataError
 from reskin.storage import storage_error
 from reskin.web.studio.curate_pictures import Makers
 from reskin.web.studio.curate_store import Verdicts
@@ -269,8 +269,3 @@ class Curation:
             table=sets / f"{name}.csv",
             thumbnails=self.state.folder / "thumbs" / f"{name}.sqlite",
         )
-
-
-def refusal(error: ReskinError) -> dict[str, str]:
-    """An error as the pages show it."""
-    return {"what": error.what, "fix": error.fix}

@@ -244,7 +244,9 @@ class Verdicts:
             except sqlite3.Error as error:
                 raise _refused(self.path, self.name, error) from None
             except OSError as error:
-                raise StorageError(f"{self.path.name}: {error.strerror}", "Check the disk.") from None
+                raise StorageError(
+                    f"{self.path.name} cannot be opened ({error.strerror})", "Check the disk."
+                ) from None
 
     def _connected(self) -> sqlite3.Connection:
         # A file that was removed could still be written to, and what is written there is lost.

@@ -18,7 +18,7 @@ from reskin.runs.record import sample_grids
 from reskin.storage import free_bytes
 from reskin.web.guard import json_object
 from reskin.web.studio.films import free_name
-from reskin.web.studio.forms import in_text, tool_fields
+from reskin.web.studio.forms import PICKED, in_text, tool_fields
 from reskin.web.studio.jobs import UNDERWAY
 from reskin.web.studio.methods import answer_of
 from reskin.web.studio.orders import typed
@@ -52,6 +52,7 @@ class FilmPages:
         found = scan.look()
         facts = self.studio.tools.all()["translate"]
         all_fields = tool_fields(facts)
+        rest = [one for one in all_fields if one.name not in VARIED and one.kind not in PICKED.values()]
         clips = sorted((scan.name(path), id) for id, path in found.clips.items())
         runs = [card for card in scan.cards() if not card.fault]
         chosen = request.query_params.get("run", runs[0].id if runs else "")
@@ -66,8 +67,10 @@ class FilmPages:
             chosen=chosen,
             clips=[(id, name) for name, id in clips],
             varied=[one for one in all_fields if one.name in VARIED],
-            basic=[one for one in all_fields if one.is_basic and one.name not in VARIED],
-            folded=[one for one in all_fields if not one.is_basic and one.name not in VARIED],
+            picked=[one for one in all_fields if one.kind in PICKED.values()],
+            basic=[one for one in rest if one.is_basic],
+            folded=[one for one in rest if not one.is_basic],
+            sets=sorted(found.sets.values(), key=lambda one: one.name),
             about=facts["about"],
             name=free_name(runs[0].name if runs else "film", clips[0][0] if clips else "", set(ids)),
             films=[

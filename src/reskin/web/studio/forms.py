@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,11 @@ BASIC = (
 """Settings that are shown unfolded, in this order."""
 _OWN = ("a", "b")
 """Chosen elsewhere in the form."""
+PICKED = {"mask_a": "folder", "mask_b": "folder", "mask": "mask", "style": "pictures"}
+"""Settings that are files or folders, and from what they are chosen: datasets, datasets and clips, or
+pictures of a dataset. A browser sends no paths, so that others have no field."""
+Picked = Callable[[str, str], str]
+"""The name of what was chosen, as it is typed: from the kind of a field and an id."""
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]{0,79}")
 DEVICES = {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(10))}
 """Names that mean a device on Windows."""
@@ -29,7 +35,7 @@ class Field:
 
     Attributes:
         name: of the setting.
-        kind: whole, number, switch, choice, text or list.
+        kind: whole, number, switch, choice, text, list, or one of those of `PICKED`.
         help: what it does, as the command line says it.
         default: as text; a switch has "yes" or "no"; "" for none.
         choices: of a choice.
@@ -87,7 +93,7 @@ def fields(facts: Mapping[str, Any], preset: str = "") -> list[Field]:
         _field(name, about, group, values.get(name))
         for group in GROUPS
         for name, about in facts["schema"][group]["properties"].items()
-        if name not in _OWN
+        if name not in _OWN and _is_filled_in(name, about)
     ]
     return sorted(found, key=lambda one: BASIC.index(one.name) if one.name in BASIC else len(BASIC))
 
@@ -102,8 +108,13 @@ def tool_fields(facts: Mapping[str, Any]) -> list[Field]:
         _field(name, about, group, about.get("default"))
         for group, of_group in facts["schema"].items()
         for name, about in of_group["properties"].items()
+        if _is_filled_in(name, about)
     ]
     return sorted(found, key=lambda one: not one.is_basic)
+
+
+def _is_filled_in(name: str, about: Mapping[str, Any]) -> bool:
+    return name in PICKED or '"path"' not in json.dumps(about)
 
 
 def defaults(facts: Mapping[str, Any], preset: str = "") -> dict[str, Any]:
@@ -130,7 +141,7 @@ def _field(name: str, about: Mapping[str, Any], group: str, default: Any) -> Fie
     choices = tuple(map(str, one.get("enum", ())))
     return Field(
         name=name,
-        kind="choice" if choices else kind,
+        kind=PICKED.get(name) or ("choice" if choices else kind),
         help=" ".join(str(about.get("description", "")).split()),
         default=in_text(default),
         choices=choices,
@@ -159,26 +170,39 @@ def in_text(value: Any) -> str:
     return str(value)
 
 
-def setting_words(facts: Mapping[str, Any], preset: str, given: Mapping[str, Any]) -> list[str]:
+def nothing_picked(kind: str, id: str) -> str:
+    """Of a form without files or folders.
+
+    Raises:
+        SettingsError: always.
+    """
+    raise SettingsError("what was chosen is not there any more", "Load the page again.")
+
+
+def setting_words(
+    facts: Mapping[str, Any], preset: str, given: Mapping[str, Any], picked: Picked = nothing_picked
+) -> list[str]:
     """Flags for what was filled in, where it differs from what the method or preset has anyway.
 
     Args:
         facts: of the method.
         preset: name of the preset, "" for none.
         given: setting to text, as the browser sent it.
+        picked: looks up what was chosen.
 
     Raises:
         SettingsError: a name that the method does not have, or a value that is no text of one line.
     """
-    return flags(fields(facts, preset), given)
+    return flags(fields(facts, preset), given, picked)
 
 
-def flags(of: Sequence[Field], given: Mapping[str, Any]) -> list[str]:
+def flags(of: Sequence[Field], given: Mapping[str, Any], picked: Picked = nothing_picked) -> list[str]:
     """Flags for what was filled in, where it differs from the default.
 
     Args:
         of: the fields of the form.
-        given: setting to text, as the browser sent it.
+        given: setting to text, as the browser sent it; of files and folders their ids.
+        picked: looks up what was chosen.
 
     Raises:
         SettingsError: a name that the form does not have, or a value that is no text of one line.
@@ -192,7 +216,9 @@ def flags(of: Sequence[Field], given: Mapping[str, Any]) -> list[str]:
         if len(value) > MOST_TEXT or not value.isprintable():
             raise SettingsError(f"{one.flag}: this is no text of one line", "Type it again.")
         typed = " ".join(value.split())
-        if typed != one.default:
+        if typed != one.default and one.kind in PICKED.values():
+            words += [one.flag, *(picked(one.kind, id) for id in dict.fromkeys(typed.split()))]
+        elif typed != one.default:
             words += _typed(one, typed)
     return words
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reskin.errors import SettingsError
+from reskin.web.studio.curate_query import file_of
+from reskin.web.studio.curate_sets import Curation
 from reskin.web.studio.forms import checked_name, flags, tool_fields
 from reskin.web.studio.jobs import NewJob
 from reskin.web.studio.methods import Tools
@@ -63,10 +65,11 @@ class Orders:
     Args:
         scan: what there is to choose from.
         tools: what is known of the commands.
+        curation: knows the pictures of datasets by number.
     """
 
-    def __init__(self, scan: Scan, tools: Tools) -> None:
-        self.scan, self.tools = scan, tools
+    def __init__(self, scan: Scan, tools: Tools, curation: Curation) -> None:
+        self.scan, self.tools, self.curation = scan, tools, curation
 
     def job(self, values: Mapping[str, Any]) -> NewJob:
         """The job of a form.
@@ -100,14 +103,33 @@ class Orders:
         """
         if not isinstance(given, dict):
             raise SettingsError("the settings are no object", "Load the page again.")
-        return flags(tool_fields(self.tools.all()[name]), given)
+        return flags(tool_fields(self.tools.all()[name]), given, self.picked)
+
+    def picked(self, kind: str, id: str) -> str:
+        """What was chosen for a setting that is a file or folder, as it is typed in the studio's folder.
+
+        Args:
+            kind: of the field: folder, mask or pictures.
+            id: of a dataset or clip; for a picture that of the dataset, a colon and its number.
+
+        Raises:
+            SettingsError: it is not there (any more).
+        """
+        if kind != "pictures":
+            return self.name("clips" if kind == "mask" and id in self.scan.look().clips else "sets", id)
+        of, _, number = id.partition(":")
+        folder = self.name("sets", of)
+        known = self.curation.of(of, self.scan.root / folder) if number.isdecimal() else None
+        file = file_of(known, int(number)) if known and len(number) < 12 and known.facts() else None
+        if file is None:
+            raise SettingsError("what was chosen is not there any more", "Load the page again.")
+        return f"{folder}/{file}"
 
     def _chosen(self, tool: Tool, ids: Any) -> list[str]:
         if not isinstance(ids, list) or not tool.least <= len(ids) <= tool.most:
-            what = "a clip" if tool.takes == "clips" else "a dataset"
-            most = "" if tool.most == MOST_CHOSEN else f", {tool.most} at most"
             raise SettingsError(
-                f"nothing is chosen, or too much, for `reskin {tool.name}`", f"Choose {what}{most}."
+                f"nothing is chosen, or too much, for `reskin {tool.name}`",
+                f"Choose from {tool.least} to {tool.most}.",
             )
         return [self.name(tool.takes, one) for one in dict.fromkeys(map(str, ids))]
 

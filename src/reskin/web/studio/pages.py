@@ -139,9 +139,7 @@ class Pages:
             status: of the answer.
             values: what the template shows.
         """
-        language = request.cookies.get("reskin-language", "")
-        if language not in LANGUAGES:
-            language = preferred_language(request.headers.get("accept-language", ""))
+        language = language_of(request)
         theme = request.cookies.get("reskin-theme", "")
         words = Words(WORDS, language)
         text = (
@@ -172,6 +170,25 @@ class Pages:
         }
         numbers = (f"{method}-{number}" for number in range(1, len(taken) + 2))
         return next(name for name in numbers if f"runs/{name}" not in taken)
+
+
+def language_of(request: Request) -> str:
+    """The language that was chosen, or that the browser asks for."""
+    chosen = request.cookies.get("reskin-language", "")
+    return chosen if chosen in LANGUAGES else preferred_language(request.headers.get("accept-language", ""))
+
+
+def error_facts(request: Request, what: str, fix: str) -> dict[str, str]:
+    """An error as scripts and pages show it: what, fix, and in which language they are.
+
+    Sentences of commands are English in every language.
+    """
+    language = language_of(request)
+    words = Words(WORDS / "errors", language)
+    said = words.said(what)
+    if said is None:
+        return {"what": what, "fix": fix, "lang": "en"}
+    return {"what": said, "fix": words.said(fix) or fix, "lang": language}
 
 
 def _whole(text: str) -> int:

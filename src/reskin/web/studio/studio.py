@@ -44,10 +44,10 @@ class Studio:
         self.methods = Methods(state)
         self.checker = Checker(state.root)
         self.tools = Tools(state)
-        self.orders = Orders(self.scan, self.tools)
+        self.curation = Curation(state)
+        self.orders = Orders(self.scan, self.tools, self.curation)
         self.films = Films(self.orders)
         self.uploads, self.trash = Uploads(state), Trash(state)
-        self.curation = Curation(state)
         self._tails: dict[str, LossTail] = {}
         self._turn = threading.Lock()
 
@@ -131,7 +131,7 @@ class Studio:
         settings = values.get("settings", {})
         if not isinstance(settings, dict):
             raise SettingsError("the settings are no object", "Load the page again.")
-        return out, words + setting_words(facts, preset, settings)
+        return out, words + setting_words(facts, preset, settings, self.orders.picked)
 
     def order_more(self, run: str) -> Job:
         """Queue a run's training again; it goes on from its last checkpoint.

@@ -13,7 +13,7 @@ async function bytes(path) {
   const response = await fetch(path, { credentials: "same-origin" });
   if (response.ok) return response.arrayBuffer();
   const said = await response.json().then((values) => values.error, () => null);
-  throw new Refused(response.status, said?.what ?? String(response.status), said?.fix ?? "");
+  throw new Refused(response.status, said ?? { what: String(response.status) });
 }
 
 export class Pictures {
@@ -126,7 +126,7 @@ export class Changes {
     this.revision = 0;
     this.version = "";
     this.sending = false;
-    this.trouble = "";
+    this.trouble = null;
     const tab = sessionStorage.getItem("reskin-tab") ?? crypto.randomUUID();
     sessionStorage.setItem("reskin-tab", tab);
     this.prefix = `reskin-verdicts-${set}-`;
@@ -164,7 +164,7 @@ export class Changes {
       const next = this.queue[0];
       try {
         const found = await post(`${this.base}/${next.act}`, { ...next.body, since: this.revision });
-        this.trouble = "";
+        this.trouble = null;
         this.queue.shift();
         this.store();
         this.take(found, next.act !== "decisions");
@@ -176,7 +176,7 @@ export class Changes {
           this.said(null, error, error.status === 409);
           continue;
         }
-        this.trouble = error.status ? error.message : "";
+        this.trouble = error.status ? error : null;
         this.said(null, null, false);
         await new Promise((done) => setTimeout(done, 2000));
       }

@@ -1,5 +1,5 @@
 // One picture, large: what is known of it, and the source that it is from.
-import { $, get, make, t } from "./dom.js";
+import { $, get, make, showError, t } from "./dom.js";
 import { DROP, KEEP } from "./curate-data.js";
 
 function shown(value) { return Number.isInteger(value) ? String(value) : value.toPrecision(3); }
@@ -61,7 +61,7 @@ export class Large {
     let found;
     try {
       found = await get(`${this.pictures.base}/pictures/${number}`);
-    } catch (error) { $("large-trouble").textContent = error.message; return; }
+    } catch (error) { showError($("large-trouble"), error); return; }
     if (number !== this.number) return;
     $("large-trouble").textContent = "";
     $("large-name").textContent = found.name;

@@ -1,21 +1,21 @@
 // Curation by keyboard: what is decided is kept at once, and can be undone without end.
-import { $, make, say, t, whole, post } from "./dom.js";
+import { $, make, post, Refused, say, showError, t, whole } from "./dom.js";
 import { Changes, DROP, KEEP, NONE, Pictures } from "./curate-data.js";
 import { Grid } from "./curate-grid.js";
 import { Large } from "./curate-large.js";
 
 const set = document.body.dataset.set;
-const pictures = new Pictures(set, (numbers, error) => { trouble("pack", error?.message ?? ""); grid.soon(); });
+const pictures = new Pictures(set, (numbers, error) => { trouble("pack", error); grid.soon(); });
 const grid = new Grid($("grid"), pictures, () => { chosen(); });
-const troubles = { pack: "", order: "", send: "", fault: "" };
+const troubles = { pack: null, order: null, send: null, fault: null };
 let like = 0, facts = { total: 0, keep: 0, drop: 0, unapplied: 0, index: "", version: "" }, isLoading = false;
 const changes = new Changes(set, pictures, (found, error, isLost) => {
-  if (error) { say(error.message); trouble("order", error.message); if (isLost) load({ isSame: true }); }
+  if (error) { say(error.message); trouble("order", error); if (isLost) load({ isSame: true }); }
   trouble("send", changes.trouble);
   if (found) {
     const before = facts.index;
     facts = found;
-    trouble("fault", found.fault ? `${found.fault.what}. ${found.fault.fix}` : "");
+    trouble("fault", found.fault ? new Refused(400, found.fault) : null);
     if (!isLoading && (found.isAnew || (before && found.index !== before))) { pictures.forget(); load({ isSame: true }); }
     if (found.isJump && found.edits?.length) jump(found.edits[0][0]);
   }
@@ -25,11 +25,11 @@ const changes = new Changes(set, pictures, (found, error, isLost) => {
 });
 const large = new Large(pictures, (numbers, verdict) => decide(numbers, verdict), (act) => turn(act));
 
-function trouble(kind, text) {
-  troubles[kind] = text;
-  const said = Object.values(troubles).find((one) => one) ?? "";
-  $("trouble").hidden = !said;
-  $("trouble").textContent = said;
+function trouble(kind, error) {
+  troubles[kind] = error;
+  const first = Object.values(troubles).find((one) => one);
+  $("trouble").hidden = !first;
+  if (first) showError($("trouble"), first);
 }
 
 function asked() {
@@ -56,7 +56,7 @@ async function load({ isFirst = false, isSame = false } = {}) {
     facts.index = head.index;
     offer(head.facts);
     changes.again();
-    trouble("order", "");
+    trouble("order", null);
     const position = at === undefined || !isSame ? -1 : pictures.numbers.indexOf(at);
     grid.at = grid.anchor = Math.max(0, position);
     grid.resize();
@@ -68,7 +68,7 @@ async function load({ isFirst = false, isSame = false } = {}) {
     $("grid").setAttribute("aria-busy", "false");
   } catch (error) {
     if (error.status === 401) { location.replace("/login"); return; }
-    trouble("order", error.message);
+    trouble("order", error);
     again = 1500;
   } finally {
     isLoading = false;
@@ -266,7 +266,7 @@ for (const [id, act] of [["apply", "apply"], ["measure", "measure"]]) {
       $("job-link").hidden = false;
       $("job-link").href = `/jobs/${job.id}`;
       say(t("It is in the queue."));
-    } catch (error) { say(error.message); trouble("order", error.message); }
+    } catch (error) { say(error.message); trouble("order", error); }
   });
 }
 
@@ -275,7 +275,7 @@ async function follow() {
     await changes.poll();
   } catch (error) {
     if (error.status === 401) { location.replace("/login"); return; }
-    if (error.status) trouble("fault", error.status === 404 ? t("The folder is not there any more. What you decided is kept: put it back.") : error.message);
+    if (error.status) trouble("fault", error.status === 404 ? new Error(t("The folder is not there any more. What you decided is kept: put it back.")) : error);
   }
   setTimeout(follow, document.hidden ? 10000 : 2000);
 }

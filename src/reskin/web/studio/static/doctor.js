@@ -1,5 +1,5 @@
 // Lets `reskin doctor` look.
-import { $, post, t } from "./dom.js";
+import { $, post, showError, t } from "./dom.js";
 
 $("check").addEventListener("click", async () => {
   $("check").disabled = true;
@@ -7,5 +7,5 @@ $("check").addEventListener("click", async () => {
   try {
     await post("/api/doctor");
     location.reload();
-  } catch (error) { $("checking").textContent = error.message; $("check").disabled = false; }
+  } catch (error) { showError($("checking"), error); $("check").disabled = false; }
 });

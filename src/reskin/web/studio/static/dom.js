@@ -35,13 +35,24 @@ export function span(seconds) {
 }
 
 export class Refused extends Error {
-  constructor(status, what, fix) { super(fix ? `${what.replace(/\.$/, "")}. ${fix}` : what); this.status = status; }
+  constructor(status, { what, fix, lang }) {
+    const stop = what.endsWith("。") || lang === "zh-TW" || lang === "zh-CN" ? "。" : ". ";
+    super(fix ? `${what.replace(/[.。]$/, "")}${stop}${fix}` : what);
+    this.status = status;
+    this.lang = lang;
+  }
+}
+
+// Sentences of commands are English on every page.
+export function showError(element, error) {
+  element.textContent = error.message;
+  element.lang = error.lang || document.documentElement.lang;
 }
 
 async function answered(response) {
   if (response.ok) return response.json();
   const said = await response.json().then((values) => values.error, () => null);
-  throw new Refused(response.status, said?.what ?? t("This did not work ({status}).", { status: response.status }), said?.fix ?? "");
+  throw new Refused(response.status, said ?? { what: t("This did not work ({status}).", { status: response.status }) });
 }
 
 export async function get(path) { return answered(await fetch(path, { credentials: "same-origin" })); }

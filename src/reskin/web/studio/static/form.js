@@ -21,7 +21,7 @@ export function mark() {
   $("changed").textContent = count ? t("{count} {count|setting is|settings are} changed.", { count }) : t("No setting is changed.");
 }
 
-export function showFault(text) {
+export function showFault(text, lang = "en") {
   for (const each of document.querySelectorAll(".field .fault")) each.hidden = true;
   for (const input of inputs) input.removeAttribute("aria-invalid");
   $("fault").hidden = true;
@@ -30,6 +30,7 @@ export function showFault(text) {
   const field = flag && document.querySelector(`.field[data-flag="${flag}"]`);
   const at = field ? field.querySelector(".fault") : $("fault");
   at.textContent = text;
+  at.lang = lang;
   at.hidden = false;
   if (field) {
     field.querySelector("[name]").setAttribute("aria-invalid", "true");
@@ -43,6 +44,7 @@ export function onSetting(changed, atOnce) {
     button.addEventListener("click", () => {
       const input = button.closest(".field").querySelector("[name]");
       input.value = input.dataset.default;
+      input.dispatchEvent(new Event("change"));
       input.focus();
       atOnce();
     });
@@ -76,7 +78,7 @@ export function ordering({ values, isReady = () => true, buttons, ordered = (job
       enable(!found.fault);
     } catch (error) {
       if (number !== asked) return;
-      showFault(error.message);
+      showFault(error.message, error.lang);
       enable(false);
     }
   }
@@ -89,7 +91,7 @@ export function ordering({ values, isReady = () => true, buttons, ordered = (job
     enable(false);
     try {
       ordered(await post("/api/jobs", values()));
-    } catch (error) { showFault(error.message); say(error.message); enable(true); }
+    } catch (error) { showFault(error.message, error.lang); say(error.message); enable(true); }
   }
 
   return { check, soon, order, enable };

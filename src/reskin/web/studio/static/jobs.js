@@ -1,17 +1,19 @@
 // Rows of jobs, the queue's page and the page of one job.
-import { $, get, make, onKey, post, say, span, t, whole } from "./dom.js";
+import { $, get, make, onKey, post, say, showError, span, t, whole } from "./dom.js";
 import { askNow, onLive } from "./live.js";
 
 async function act(job, name) {
   try {
     await post(`/api/jobs/${job.id}/${name}`);
     say(`${job.title}: ${t("done")}`);
-  } catch (error) { say(error.message); alertIn(job, error.message); }
+  } catch (error) { say(error.message); alertIn(job, error); }
   askNow();
 }
 
-function alertIn(job, text) {
-  document.querySelector(`[data-row="${job.id}"]`)?.append(make("p", { class: "bad", role: "alert", lang: "en" }, text));
+function alertIn(job, error) {
+  const at = make("p", { class: "bad", role: "alert" });
+  showError(at, error);
+  document.querySelector(`[data-row="${job.id}"]`)?.append(at);
 }
 
 function button(job, name, text, isQuiet = true) {

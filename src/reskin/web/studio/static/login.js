@@ -1,5 +1,5 @@
 // Takes the token out of the address, sends it once, and goes on.
-import { $, get, post } from "./dom.js";
+import { $, get, post, showError } from "./dom.js";
 
 const token = location.hash.slice(1);
 history.replaceState(null, "", "/login");
@@ -7,7 +7,7 @@ history.replaceState(null, "", "/login");
 function shut(why) {
   $("waiting").hidden = true;
   $("shut").hidden = false;
-  $("why").textContent = why;
+  if (why) showError($("why"), why);
 }
 
 async function begin() {
@@ -18,7 +18,7 @@ async function begin() {
   } catch (error) {
     // A second tab of the same link: the cookie is there already.
     if (token) { try { await get("/api/live"); location.replace("/"); return; } catch { /* it is not */ } }
-    shut(token ? error.message : "");
+    shut(token ? error : null);
   }
 }
 begin();

@@ -1,10 +1,10 @@
 // Renaming what lies in the folder, putting it away, and bringing it back.
-import { $, post, say } from "./dom.js";
+import { $, post, say, showError } from "./dom.js";
 
 let item = null;
 
 function fail(error) {
-  $("own-fault").textContent = error.message;
+  showError($("own-fault"), error);
   $("own-fault").hidden = false;
   say(error.message);
 }
@@ -37,7 +37,7 @@ $("rename-form").addEventListener("submit", async (event) => {
     const found = await post(`/api/own/${item.dataset.item}/rename`, { name: $("rename-to").value.trim() });
     then(item, found.id);
   } catch (error) {
-    $("rename-fault").textContent = error.message;
+    showError($("rename-fault"), error);
     $("rename-fault").hidden = false;
   }
 });

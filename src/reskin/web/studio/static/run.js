@@ -1,5 +1,5 @@
 // The page of a run: keeps up with what is written.
-import { $, get, make, onKey, post, say, span, t, whole } from "./dom.js";
+import { $, get, make, onKey, post, say, showError, span, t, whole } from "./dom.js";
 import { showCurves, toggleRange } from "./curves.js";
 import { askNow, onLive } from "./live.js";
 import { newest, nextPicture, showSamples } from "./samples.js";
@@ -49,7 +49,7 @@ $("more").addEventListener("click", async () => {
   try {
     const made = await post("/api/jobs", { kind: "more", run });
     location.assign(`/jobs/${made.id}`);
-  } catch (error) { $("fault").hidden = false; $("fault").textContent = error.message; $("more").disabled = false; }
+  } catch (error) { $("fault").hidden = false; showError($("fault"), error); $("more").disabled = false; }
 });
 onKey("p", newest);
 onKey("n", nextPicture);

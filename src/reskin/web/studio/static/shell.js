@@ -40,6 +40,10 @@ document.addEventListener("keydown", (event) => {
   }
 }, true);
 
+// On a phone the rail is longer than the screen.
+const here = document.querySelector(".rail [aria-current]");
+if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;
+
 let said = 0, states = null;
 onLive((found) => {
   $("gone").hidden = !found.gone;

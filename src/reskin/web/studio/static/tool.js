@@ -1,5 +1,5 @@
 // The form of a command other than train: what is chosen, its settings, what it would take, and the queue.
-import { $, make, post, row, span, t, whole } from "./dom.js";
+import { $, make, post, row, showError, span, t, whole } from "./dom.js";
 import { onSetting, ordering, settings } from "./form.js";
 import { onLive } from "./live.js";
 
@@ -47,7 +47,7 @@ async function tryIt() {
     $("takes").hidden = false;
     $("takes-sources").replaceChildren(...plan.sources.map(source));
     $("takes-hint").textContent = t("Nothing was written.");
-  } catch (error) { $("takes-hint").textContent = error.message; }
+  } catch (error) { showError($("takes-hint"), error); }
   enable(true);
 }
 

@@ -1,5 +1,5 @@
 // The training form: the command changes as one types; what `reskin train` would refuse stands at its field.
-import { $, make, post, row, span, t, whole } from "./dom.js";
+import { $, make, post, row, showError, span, t, whole } from "./dom.js";
 import { onSetting, ordering, settings } from "./form.js";
 
 function values() {
@@ -27,7 +27,7 @@ async function tryIt() {
     $("takes").hidden = false;
     $("takes-warnings").replaceChildren(...(plan.warnings ?? []).map((text) => make("li", {}, text)));
     $("takes-hint").textContent = t("Measured on this machine.");
-  } catch (error) { $("takes-hint").textContent = error.message; }
+  } catch (error) { showError($("takes-hint"), error); }
   $("try").disabled = false;
 }
 

@@ -1,5 +1,5 @@
 // Films: previews of several settings side by side, and the order for the whole film.
-import { $, post, t } from "./dom.js";
+import { $, post, showError, t } from "./dom.js";
 import { onSetting, ordering, settings } from "./form.js";
 import { jobRow } from "./jobs.js";
 import { onLive } from "./live.js";
@@ -29,7 +29,7 @@ async function preview() {
     sessionStorage.setItem("previews", JSON.stringify(wanted));
     shown = "";
     $("preview-films").hidden = true;
-  } catch (error) { $("preview-said").textContent = error.message; }
+  } catch (error) { showError($("preview-said"), error); }
   enable(true);
 }
 

@@ -1,5 +1,5 @@
 // Files in pieces: what was cut goes on where it was, also after the page was loaded again.
-import { $, make, post, t } from "./dom.js";
+import { $, make, post, Refused, showError, t } from "./dom.js";
 
 const PIECE = 4 * 1024 * 1024, TRIES = 60;
 
@@ -8,7 +8,7 @@ async function piece(id, at, part) {
     method: "POST", credentials: "same-origin", headers: { "content-type": "application/octet-stream" }, body: part,
   });
   const said = await response.json().catch(() => null);
-  if (!response.ok) throw Object.assign(new Error([said?.error?.what, said?.error?.fix].filter(Boolean).join(". ") || `${response.status}`), { status: response.status });
+  if (!response.ok) throw new Refused(response.status, said?.error ?? { what: t("This did not work ({status}).", { status: response.status }) });
   return said;
 }
 
@@ -33,7 +33,8 @@ async function send(file) {
     } catch (error) {
       // Without an answer, or with one that says where it goes on, it is tried again from what is there.
       const isFinal = error.status && ![400, 408, 500, 503].includes(error.status) || error.status === 400 && failed > 2;
-      said.textContent = isFinal ? error.message : t("cut; going on …");
+      if (isFinal) showError(said, error);
+      else said.textContent = t("cut; going on …");
       said.className = isFinal ? "bad" : "warn";
       if (isFinal) return false;
       failed += 1;
