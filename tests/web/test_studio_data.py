@@ -21,7 +21,7 @@ from reskin.curation.prepare.images import ImagesConfig, prepare_images
 from reskin.errors import RunError, SettingsError
 from reskin.images import write_image
 from reskin.storage import lock
-from reskin.web.studio import uploads
+from reskin.web.studio import scan, uploads
 from reskin.web.studio.forms import flags, tool_fields
 from reskin.web.studio.jobs import NewJob
 from reskin.web.studio.orders import TOOLS
@@ -353,3 +353,24 @@ def test_two_pages_cannot_send_one_file_at_once(case: Case) -> None:
     with pytest.raises(SettingsError):
         case.studio.uploads.find("../../..")
     assert RunError.exit_code == 2
+
+
+def test_a_folder_that_rests_is_counted_once(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, looks = case.root / "data" / "rests" / "train", []
+    folder.mkdir(parents=True)
+    (folder.parent / "manifest.json").write_text("{}")
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(b"")
+    os.utime(folder, (1, 1))
+    names = scan._names
+    monkeypatch.setattr(scan, "_names", lambda of: looks.append(of) or names(of))
+
+    def count() -> int:
+        case.studio.scan.forget()
+        return case.studio.scan.look().sets[case.set_id("data/rests")].pictures
+
+    assert [count(), count(), count()] == [3, 3, 3] and looks.count(folder) == 1
+    (folder / "new.png").write_bytes(b"")
+    assert count() == 4
+    (folder / "0.png").unlink()
+    assert count() == 3 and looks.count(folder) == 3

@@ -28,6 +28,8 @@ DEEPEST = 4
 MOST_FOLDERS = 20_000
 AGAIN_SECONDS = 2.0
 """How long what was found counts as fresh."""
+SETTLED_NS = 2_000_000_000
+"""A folder that was changed less long ago is counted at each look."""
 INSPECTIONS = "inspections"
 """Where the studio lets `reskin inspect` write its pages."""
 _LAYOUTS = ("trainA", "trainB")
@@ -114,6 +116,7 @@ class Scan:
         self._turn = threading.Lock()
         self._found, self._at = Found(), -math.inf
         self._cards: dict[str, tuple[object, RunCard]] = {}
+        self._counts: dict[Path, tuple[int, int]] = {}
 
     def look(self) -> Found:
         """What is there now, or was two seconds ago."""
@@ -184,8 +187,18 @@ class Scan:
         if folder == self.root or not (has_manifest or splits or _pictures(files)):
             return None
         count = _pictures(files)
-        count += sum(_pictures(_names(folder / name)) for name in (inside if has_manifest else splits))
+        count += sum(self._pictures_in(folder / name) for name in (inside if has_manifest else splits))
         return Dataset(self.id(folder), self.name(folder), count, has_manifest)
+
+    def _pictures_in(self, folder: Path) -> int:
+        """Pictures in a folder, counted again where something came or went: there may be 100,000."""
+        changed = _stamp(folder)[0]
+        known = self._counts.get(folder)
+        if known is None or known[0] != changed:
+            known = changed, _pictures(_names(folder))
+            if time.time_ns() - changed > SETTLED_NS:  # times of files are as coarse as some milliseconds
+                self._counts[folder] = known
+        return known[1]
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, set[str], list[str]]]:
@@ -205,7 +218,7 @@ def _names(folder: Path) -> set[str]:
 
 
 def _pictures(names: set[str]) -> int:
-    return sum(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
+    return sum(os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES for name in names)
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
