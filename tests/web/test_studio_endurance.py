@@ -1,0 +1,257 @@
+"""A studio that is killed and asked ten thousand times: what it costs, and that nothing it says is wrong."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.finished_run import make_run, picture
+
+from reskin.images import write_image
+from reskin.runs.load import load
+from reskin.web.studio.jobs import Jobs, NewJob
+from reskin.web.studio.processes import is_same
+from reskin.web.studio.state import StateFolder
+
+FULL = bool(os.environ.get("RESKIN_FULL"))
+KILLS = 100 if FULL else 8
+POLLS = 10_000 if FULL else 1500
+PATIENCE = 300.0
+
+
+class Asker:
+    """A studio in a process of its own, and a browser that is logged in, without the browser."""
+
+    def __init__(self, root: Path) -> None:
+        words = [sys.executable, "-m", "reskin", "studio", str(root), "--no-browser", "--port", "8990"]
+        self.process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )
+        assert self.process.stdout is not None
+        found = re.search(r"http://127.0.0.1:(\d+)/login#(\S+)", self.process.stdout.readline())
+        assert found
+        self.cpu_seconds = cpu_seconds(self.process.pid)
+        self.base = f"127.0.0.1:{found[1]}"
+        self.headers = {"origin": f"http://{self.base}", "content-type": "application/json"}
+        self.connection = http.client.HTTPConnection(self.base, timeout=PATIENCE)
+        answer = self.ask("POST", "/login", {"token": found[2]})
+        self.headers["cookie"] = answer.headers["set-cookie"].partition(";")[0]
+        answer.read()
+
+    def ask(self, verb: str, path: str, values: dict[str, Any] | None = None) -> http.client.HTTPResponse:
+        body = None if values is None else json.dumps(values)
+        self.connection.request(verb, path, body, self.headers)
+        return self.connection.getresponse()
+
+    def json(self, path: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = self.ask("GET" if values is None else "POST", path, values)
+        content = answer.read()
+        assert answer.status == 200, content
+        found = json.loads(content)
+        assert isinstance(found, dict)
+        return found
+
+    def kill(self) -> None:
+        self.connection.close()
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def cpu_seconds(process: int) -> float:
+    values = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(process: int) -> int:
+    return int(Path(f"/proc/{process}/status").read_text().partition("VmRSS:")[2].split()[0])
+
+
+@pytest.fixture
+def footage(tmp_path: Path) -> Path:
+    root = tmp_path / "films"
+    for name, is_b in (("film", False), ("game", True)):
+        for number in range(6):
+            (root / "data" / name).mkdir(parents=True, exist_ok=True)
+            write_image(root / "data" / name / f"{number}.png", np.asarray(picture(number, 32, 0.0, is_b)))
+    return root
+
+
+def training(out: str, steps: int) -> tuple[str, ...]:
+    data = f"--a data/film --b data/game --out {out} --crop-size 32 --load-size 32 --sample-every 1000000"
+    small = f"--width 4 --blocks 1 --batch 1 --device cpu --steps {steps} --log-every 1"
+    return ("train", "cyclegan", *data.split(), *small.split())
+
+
+def truth(folder: Path) -> set[str]:
+    """What may be said of a job now, from its files and processes alone."""
+    begun = json.loads((folder / "begun.json").read_text()) if (folder / "begun.json").exists() else {}
+    if not begun:
+        return {"waiting"}
+    if (folder / "end.json").exists():
+        code = json.loads((folder / "end.json").read_text())["code"]
+        return {{0: "done", 143: "stopped"}.get(code, "failed")}
+    is_alive = is_same(begun.get("runner"), begun.get("runner_is"))
+    return {"running", "stopping"} if is_alive else {"died", "done", "stopped"}
+
+
+@pytest.fixture
+def studio(footage: Path) -> Iterator[list[Asker]]:
+    started: list[Asker] = []
+    yield started
+    for one in started:
+        if one.process.poll() is None:
+            one.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="reads /proc")
+def test_a_training_survives_kills_of_the_server(footage: Path, studio: list[Asker]) -> None:
+    """Servers killed at random while a training runs: its states are what is so, one process trains, every
+    step is made once, and it can be stopped by the last server."""
+    chance, state = random.Random(0), StateFolder(footage)
+    state.make()
+    job = Jobs(state).add(NewJob("train", "one", training("runs/one", 1_000_000), "device"))
+    folder, began = state.jobs / job.id, set()
+    for _ in range(KILLS):
+        server = Asker(footage)
+        studio.append(server)
+        end = time.monotonic() + chance.uniform(0.0, 1.5)
+        while time.monotonic() < end:
+            before = truth(folder)
+            said = next(each for each in server.json("/api/live")["jobs"] if each["id"] == job.id)["state"]
+            assert said in before | truth(folder), (said, before)
+            time.sleep(0.05)
+        server.kill()
+        if (folder / "begun.json").exists():
+            began.add(json.loads((folder / "begun.json").read_text())["runner"])
+    assert len(began) == 1
+    server = Asker(footage)
+    studio.append(server)
+    server.json(f"/api/jobs/{job.id}/stop", {})
+    assert wait_for(server, job.id, {"stopped"})["code"] == 143
+    lines = (footage / "runs" / "one" / "losses.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in lines]
+    assert steps == list(range(1, len(steps) + 1)) and steps
+    assert sorted(path.name for path in footage.parent.iterdir()) == ["films"]
+
+
+def assert_same_as_uninterrupted(footage: Path, words: tuple[str, ...]) -> None:
+    """Train another run without any stop, and compare its weights with those of runs/one."""
+    line = [sys.executable, "-m", "reskin", *words]
+    done = subprocess.run(line, cwd=footage, check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, alone = (load(footage / "runs" / name).state_dict() for name in ("one", "alone"))
+    assert one.keys() == alone.keys()
+    assert all((one[name] == alone[name]).all() for name in one)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="reads /proc")
+def test_a_training_that_is_stopped_at_any_moment_ends_in_the_same_bits(footage: Path) -> None:
+    """While it starts, while it trains and saves, twice: it saves, leaves other jobs alone, and goes on."""
+    state, draw = StateFolder(footage), random.Random(1)
+    state.make()
+    jobs = Jobs(state)
+    words = (*training("runs/one", 40), "--save-every", "1")
+    job = jobs.add(NewJob("train", "one", words, "device"))
+    moments, stops = [0.0, 0.5, None, None, None], 0
+    while True:
+        waits = jobs.add(NewJob("train", "other", training("runs/other", 1), "device"))
+        jobs.start_next()
+        moment = moments[stops] if stops < len(moments) else None
+        if stops < len(moments):
+            if moment is None:  # while it trains
+                wait_until(
+                    lambda job=job: (
+                        (state.jobs / job.id / "progress.jsonl").exists() and training_of(state, job)
+                    )
+                )  # type: ignore[misc]
+                moment = draw.uniform(0.0, 0.4)
+            time.sleep(moment)
+            found = jobs.find(job.id)
+            assert found is not None
+            for _ in range(1 + stops % 2):  # a double click is one request
+                jobs.stop(found)
+            stops += 1
+        wait_until(
+            lambda job=job: (
+                jobs.find(job.id) is None or jobs.find(job.id).state not in ("waiting", "running", "stopping")
+            )
+        )  # type: ignore[misc,union-attr]
+        ended, other = jobs.find(job.id), jobs.find(waits.id)
+        assert other is not None and other.state == "waiting"
+        jobs.stop(other)
+        assert jobs.find(waits.id) is None  # one that waits is taken out, and nothing else is
+        if ended is not None and ended.state == "done":
+            break
+        assert ended is None or (ended.state, ended.code) == ("stopped", 143), ended
+        job = jobs.add(NewJob("train", "one", words, "device"))
+    assert stops == len(moments)
+    assert not (footage / "runs" / "other").exists()
+    assert_same_as_uninterrupted(footage, (*training("runs/alone", 40), "--save-every", "1"))
+
+
+def training_of(state: StateFolder, job: Any) -> bool:
+    """Whether the command says that it has made a step."""
+    lines = (state.jobs / job.id / "progress.jsonl").read_text().splitlines()
+    return any('"steps"' in line for line in lines) or bool((state.jobs / job.id / "end.json").exists())
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def wait_for(server: Asker, id: str, states: set[str]) -> dict[str, Any]:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found: dict[str, Any] = next(each for each in server.json("/api/live")["jobs"] if each["id"] == id)
+        if found["state"] in states:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"{id} came to none of {states}")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="reads /proc")
+def test_a_studio_starts_light_and_stays_so(footage: Path, studio: list[Asker]) -> None:
+    """Its address within 1.5 CPU-seconds; thousands of questions cost neither memory nor descriptors."""
+    make_run(footage / "runs" / "one", steps=20, grids=1, edge=8)
+    server = Asker(footage)
+    studio.append(server)
+    assert server.cpu_seconds <= 1.5
+    end = time.monotonic() + PATIENCE
+    while "are being read" in server.ask("GET", "/train").read().decode() and time.monotonic() < end:
+        time.sleep(0.5)
+    run = server.json("/api/live")["runs"][0]
+    pages = ["/", "/data", "/train", "/compare", "/translate", "/doctor", "/jobs", f"/runs/{run}"]
+
+    def round_of(count: int) -> None:
+        for number in range(count):
+            server.json(f"/api/live?run={run}")
+            if number % 50 == 0:
+                answer = server.ask("GET", pages[number // 50 % len(pages)])
+                assert answer.status == 200 and answer.read()
+
+    round_of(max(POLLS // 5, 50 * len(pages)))  # what is kept once is kept
+    before, open_before = memory(server.process.pid), len(os.listdir(f"/proc/{server.process.pid}/fd"))
+    round_of(POLLS)
+    grown = memory(server.process.pid) - before
+    assert grown <= 1024 * max(1.0, POLLS / 1000) + 1024
+    assert abs(len(os.listdir(f"/proc/{server.process.pid}/fd")) - open_before) <= 2
+    assert memory(server.process.pid) < 120_000
