@@ -9,7 +9,7 @@ NUMBERS := tests/methods tests/networks tests/losses tests/training $(addprefix 
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table steady two-people real real-films docs size study-demo e2e studio-shots parity setup lock bench-stripes video-table bench-film
+.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table two-people real real-films docs size study-demo e2e studio-shots parity setup lock bench-stripes video-table bench-film
 
 setup: $(READY)
 
@@ -82,14 +82,11 @@ paper-tables: $(READY)  ## Tables 2 to 5 of the CycleGAN paper in form → docs/
 style-table: $(READY)  ## many looks from one picture → docs/results/styles.md (SET=name: real pictures → build/looks)
 	$(BIN)/python -m benchmarks.looks $(SET)
 
-steady: $(READY)     ## CycleGAN with and without the equivariance loss, equal CPU time → docs/results/steady.md
-	$(BIN)/python -m benchmarks.steady
-
 two-people: $(READY)  ## CycleGAN, Recycle-GAN, vid2vid on two people, equal CPU time → sheet, film, numbers in build/two-people
 	$(BIN)/python -m benchmarks.two_people $(ARGS)
 
 video-table: $(READY) ## ways to translate a film on drawn worlds, equal CPU time → docs/results/video.md
-	$(BIN)/python -m benchmarks.video_table
+	$(BIN)/python -m benchmarks.video_table $(ARGS)
 
 bench-film: $(READY) ## what a frame of a film costs, part by part
 	$(BIN)/python -m benchmarks.film --out build/bench-film.json

@@ -1,11 +1,11 @@
 """Ways to translate a film, on drawn worlds, with the same CPU time: `make video-table`.
 
-python -m benchmarks.video_table [--seeds 3] [--seconds 100] [--only NAME ...] [--out docs/results/video.md]
+python -m benchmarks.video_table [--seeds 3] [--seconds 60] [--only NAME ...] [--out docs/results/video.md]
 
 A is a film, B a game, both drawn; no scene is in both, and the truth of the test clips is known, their motion
 too. Each model learns from scratch until this process has computed for as many seconds. What is measured of a
 model and a seed is kept in build/video-table, so that a stopped table goes on and a new row costs only
-itself: to add one, add it to `MODELS` and `ROWS`.
+itself: to add one, add it to `MODELS` and `ROWS`. Several processes may share the work with --only.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import functools
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from benchmarks.steady import CLIPS, CROP, Clip, batches, teach
+from benchmarks.drawn_clips import CLIPS, SIZE, Clip, footage
+from benchmarks.equal_time import Sampling, Shots, batches, teach
 from torch import Tensor
 
 from reskin.device import choose_compute
@@ -29,28 +30,51 @@ from reskin.images import to_image, to_tensor
 from reskin.inference.engine import Engine
 from reskin.methods import find_trained
 from reskin.methods.base import Method
-from reskin.metrics.ssim import ssim
+from reskin.methods.recycle_gan import RecycleGAN
 from reskin.parsing import parse
 from reskin.storage import commit, read_json, write_json
+from reskin.training.pretrained import load_features
 from reskin.translation.stabilise import Stabiliser
-from reskin.types import Batch
-from reskin.workflows.make_settings import choose_settings
 
 FOLDER = Path("build/video-table")
+CROP, EMA = 64, 0.98
+
+NETWORKS = {"width": 16, "blocks": 4, "disc_layers": 2, "learning_rate": 4e-4}
+"""Of the GANs; the rate is that of `make` on a CPU."""
+CYCLEGAN = NETWORKS | {"identity_weight": 0.1}
+RECYCLE = NETWORKS | {"predictor": "residual", "predictor_width": 16, "predictor_downsamplings": 5}
+VID2VID = NETWORKS | {"disc_width": 16, "scales": 1, "frames": 7}
+FAST_STYLE = {
+    "width": 16,
+    "blocks": 3,
+    "feature_convention": "normalised",
+    "style_layers": ("relu1_1", "relu2_1", "relu3_1"),
+    "content_layer": "relu3_1",
+    "content_weight": 1.0,
+    "style_weight": 3e3,
+    "learning_rate": 5e-3,
+}
+
 HEAD = """# Ways to translate a film
 
 Made by `python -m benchmarks.video_table --seeds {seeds} --seconds {seconds}` (`make video-table`).
-Drawn film to drawn game at 160x96; every model learnt from scratch for {seconds} seconds of CPU time, with
-the settings of `reskin make` on a CPU where that knows the method. {clips} clips of unseen scenes, translated
-at their size. Mean of {seeds} seed(s), and half of the difference between the largest and the smallest.
+Drawn film to drawn game at {width}x{height}; every model learnt from scratch for {seconds} seconds of CPU
+time on one thread. {clips} clips of unseen scenes, translated at their size. Mean of {seeds} seeds, and half
+of the difference between the largest and the smallest.
 
 PSNR (dB) and SSIM are to the truth, higher is closer. E1 and E5 are warping errors over 1 and 5 frames along
 the true motion where a pixel stays visible, root of the mean square, in levels of 255: lower is steadier,
 and below those of the truth it is blur. Sharpness is the mean difference of neighbouring pixels, as a share
-of the truth's. The last column is frames a second of one core, at this size."""
+of the truth's. The last column is frames a second of one core, at this size.
+
+CycleGAN, Recycle-GAN and vid2vid have generators of one shape (16 channels, 4 residual blocks, crops of
+{crop} px), CycleGAN with two pictures a step, Recycle-GAN with one clip of three frames of each domain,
+vid2vid with one of seven. vid2vid had half of the time, after a CycleGAN that had the other half made its
+pairs. The predictors are the residual ones, which learn sooner. The grade sees whole frames, as `reskin make`
+has it; fast style takes its style from frames of the game."""
 """Above the table."""
 
-_MEASURES = ("psnr", "ssim", "e1", "e5", "sharp", "per_second")
+_MEASURES = ("steps", "psnr", "ssim", "e1", "e5", "sharp", "per_second")
 
 
 class Model(NamedTuple):
@@ -58,13 +82,15 @@ class Model(NamedTuple):
 
     Attributes:
         method: its name.
-        settings: those of `make` are the beginning, where it knows the method.
-        batches: gives the batches of a seed.
+        settings: those that are not the method's defaults.
+        sampling: what a step sees.
+        pairs_from: model that makes domain B, in half of the time.
     """
 
     method: str
     settings: dict[str, Any]
-    batches: Callable[[int], Iterator[Batch]] = batches
+    sampling: Sampling
+    pairs_from: str | None = None
 
 
 class Row(NamedTuple):
@@ -73,12 +99,12 @@ class Row(NamedTuple):
     Attributes:
         title: of the line.
         model: name in `MODELS`.
-        is_steady: whether the stabiliser is on.
+        way: "raw" as it translates, "steady" with the stabiliser, "predicted" with half of the prediction.
     """
 
     title: str
     model: str
-    is_steady: bool = False
+    way: str = "raw"
 
 
 def weights() -> Path | None:
@@ -89,57 +115,62 @@ def weights() -> Path | None:
 
 
 MODELS = {
-    "cyclegan": Model("cyclegan", {}),
-    "equivariance": Model("cyclegan", {"equivariance_weight": 5.0}),
-    "grade": Model("grade", {}),
-    "fast_style": Model(
-        "fast_style",
-        {
-            "width": 16,
-            "blocks": 3,
-            "feature_convention": "normalised",
-            "style_layers": ("relu1_1", "relu2_1", "relu3_1"),
-            "content_layer": "relu3_1",
-            "content_weight": 1.0,
-            "style_weight": 3e3,
-            "learning_rate": 5e-3,
-        },
+    "cyclegan": Model("cyclegan", CYCLEGAN, Sampling(2, CROP)),
+    "equivariance": Model("cyclegan", CYCLEGAN | {"equivariance_weight": 5.0}, Sampling(2, CROP)),
+    "recycle_gan": Model("recycle_gan", RECYCLE, Sampling(1, CROP, length=3)),
+    "recycle_with_cycle": Model(
+        "recycle_gan", RECYCLE | {"cycle_weight": 10.0, "identity_weight": 1.0}, Sampling(1, CROP, length=3)
     ),
+    "vid2vid": Model("vid2vid", VID2VID, Sampling(1, CROP, length=7, is_paired=True), pairs_from="cyclegan"),
+    "grade": Model("grade", {}, Sampling(4, None)),
+    "fast_style": Model("fast_style", FAST_STYLE, Sampling(4, CROP)),
 }
 """What can be trained, by name."""
 
 ROWS = (
     Row("CycleGAN", "cyclegan"),
-    Row("CycleGAN + stabiliser", "cyclegan", is_steady=True),
+    Row("CycleGAN + stabiliser", "cyclegan", "steady"),
     Row("CycleGAN + equivariance", "equivariance"),
-    Row("CycleGAN + equivariance + stabiliser", "equivariance", is_steady=True),
+    Row("CycleGAN + equivariance + stabiliser", "equivariance", "steady"),
+    Row("Recycle-GAN", "recycle_gan"),
+    Row("Recycle-GAN, half predicted", "recycle_gan", "predicted"),
+    Row("Recycle-GAN + stabiliser", "recycle_gan", "steady"),
+    Row("Recycle-GAN with cycle and identity", "recycle_with_cycle"),
+    Row("Recycle-GAN with cycle and identity + stabiliser", "recycle_with_cycle", "steady"),
+    Row("vid2vid on CycleGAN's pairs", "vid2vid"),
+    Row("vid2vid on CycleGAN's pairs + stabiliser", "vid2vid", "steady"),
     Row("grade", "grade"),
+    Row("grade + stabiliser", "grade", "steady"),
     Row("fast style", "fast_style"),
-    Row("fast style + stabiliser", "fast_style", is_steady=True),
+    Row("fast style + stabiliser", "fast_style", "steady"),
 )
 """The table, in its order."""
 
 
-def settings_of(model: Model) -> dict[str, Any]:
-    """Settings of the method: those of `make` on a CPU where it knows the method."""
-    fields = find_trained(model.method).Config.model_fields
-    chosen = (
-        choose_settings(model.method, CROP, is_gpu=False) if model.method in ("cyclegan", "grade") else {}
-    )
-    settings = {key: value for key, value in chosen.items() if key in fields}
-    if "feature_weights" in fields and "feature_weights" not in model.settings:
-        settings["feature_weights"] = weights()
-    return settings | model.settings
-
-
-def train(model: Model, seed: int, seconds: float) -> tuple[Method, int]:
+def train(name: str, seed: int, seconds: float) -> tuple[Method, int]:
     """A model trained from scratch for `seconds` of CPU time, and its number of steps."""
-    torch.manual_seed(seed)
+    model = MODELS[name]
+    a, b = footage(seed)
+    if model.pairs_from is not None:
+        seconds /= 2
+        image_model, _ = train(model.pairs_from, seed, seconds)
+        b = paired_with(a, image_model)
     kind = find_trained(model.method)
-    method = kind(parse(kind.Config, settings_of(model)))
-    decay = choose_settings("cyclegan", CROP, is_gpu=False)["ema"]
-    steps = teach(method, model.batches(seed), seed=seed, seconds=seconds, decay=decay)
+    settings = dict(model.settings)
+    if "feature_weights" in kind.Config.model_fields:
+        settings["feature_weights"] = weights()
+    torch.manual_seed(seed)
+    method = kind(parse(kind.Config, settings))
+    method.prepare_training(load_features)
+    steps = teach(method, batches(a, b, model.sampling, seed), seed=seed, seconds=seconds, decay=EMA)
     return method.eval(), steps
+
+
+@torch.no_grad()
+def paired_with(a: Shots, image_model: Method) -> Shots:
+    """Domain B that an image model makes of A."""
+    made = [image_model.translate(frames, "a2b") for frames in a.frames.split(16)]
+    return Shots(torch.cat(made).clamp(-1, 1), a.cuts)
 
 
 @functools.cache
@@ -152,25 +183,32 @@ def clips() -> tuple[list[Clip], list[list[np.ndarray]]]:
 def measure(frames: Sequence[Tensor], seconds: float = 0.0) -> dict[str, float]:
     """Measures of translated clips, each (T, 3, H, W), made in `seconds` of CPU time."""
     films, _ = clips()
-    rows = [
-        clip.measure(made) | {"ssim": float(ssim(made, clip.truth).mean())}
-        for clip, made in zip(films, frames, strict=True)
-    ]
+    rows = [clip.measure(made) for clip, made in zip(films, frames, strict=True)]
     found = {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}
     return found | {"per_second": sum(map(len, frames)) / seconds if seconds else 0.0}
 
 
 @torch.no_grad()
 def measured(method: Method) -> dict[str, dict[str, float]]:
-    """The measures of a model, as it translates ("raw") and with the stabiliser ("steady")."""
-    films, pictures = clips()
-    engine = Engine(method, "a2b", choose_compute("cpu", "fp32"))
+    """The measures of a model for every way that it can translate; see `Row.way`."""
+    _, pictures = clips()
     begun = time.process_time()
-    raw = [engine.run_clips(clip.film[None])[0].clamp(-1, 1) for clip in films]
+    raw = _translated(method)
     between = time.process_time()
     steady = [stabilised(film, made) for film, made in zip(pictures, raw, strict=True)]
     ended = time.process_time()
-    return {"raw": measure(raw, between - begun), "steady": measure(steady, ended - begun)}
+    found = {"raw": measure(raw, between - begun), "steady": measure(steady, ended - begun)}
+    if isinstance(method, RecycleGAN):
+        method.use_predictor(0.5)
+        begun = time.process_time()
+        mixed = _translated(method)
+        found["predicted"] = measure(mixed, time.process_time() - begun)
+    return found
+
+
+def _translated(method: Method) -> list[Tensor]:
+    engine = Engine(method, "a2b", choose_compute("cpu", "fp32"))
+    return [engine.run_clips(clip.film[None])[0].clamp(-1, 1) for clip in clips()[0]]
 
 
 def stabilised(film: Sequence[np.ndarray], translated: Tensor) -> Tensor:
@@ -180,25 +218,46 @@ def stabilised(film: Sequence[np.ndarray], translated: Tensor) -> Tensor:
     return torch.cat([to_tensor(frame) for frame in made])
 
 
-def cell(name: str, seed: int, seconds: float) -> dict[str, Any]:
-    """What is measured of a model and a seed; trained and kept where it is not there yet."""
-    path = FOLDER / f"{name}-{seed}-{seconds:g}.json"
+def cell_file(name: str, seed: int, seconds: float) -> Path:
+    """Where the measures of a model and a seed are kept."""
+    return FOLDER / f"{name}-{seed}-{seconds:g}.json"
+
+
+def make_cell(name: str, seed: int, seconds: float) -> None:
+    """Train a model and measure it, where that was not done yet."""
+    path = cell_file(name, seed, seconds)
     if not path.exists():
-        method, steps = train(MODELS[name], seed, seconds)
-        write_json(path, {"steps": steps} | measured(method))
-        print(f"{path}: {read_json(path)}", flush=True)
-    return read_json(path)
+        method, steps = train(name, seed, seconds)
+        found = {way: {"steps": steps} | values for way, values in measured(method).items()}
+        write_json(path, found)
+        print(f"{path}: {found}", flush=True)
+
+
+def lines_of(seeds: int, seconds: float) -> list[tuple[str, list[dict[str, float]]]]:
+    """Titles and measures of the table; rows that were not trained are left out, and named."""
+    films, _ = clips()
+    lines = [
+        ("film (input)", [measure([clip.film for clip in films])]),
+        ("game (truth)", [measure([clip.truth for clip in films])]),
+    ]
+    for row in ROWS:
+        paths = [cell_file(row.model, seed, seconds) for seed in range(seeds)]
+        if all(path.exists() for path in paths):
+            lines.append((row.title, [read_json(path)[row.way] for path in paths]))
+        else:
+            print(f"left out, for it is not trained: {row.title}")
+    return lines
 
 
 def page(lines: list[tuple[str, list[dict[str, float]]]], *, seeds: int, seconds: float) -> str:
     """The table and how it was made."""
-    text = [HEAD.format(seeds=seeds, seconds=f"{seconds:g}", clips=len(CLIPS))]
-    if seconds < 600:
-        text += [
-            "",
-            f"**{seconds:g} seconds are a small budget:** a CycleGAN is far from done. The order may change.",
-        ]
-    text += ["", "| | PSNR | SSIM | E1 | E5 | sharpness | frames/s |", "|---|---|---|---|---|---|---|"]
+    width, height = SIZE
+    facts: dict[str, object] = {"seeds": seeds, "seconds": f"{seconds:g}", "clips": len(CLIPS)}
+    text = [HEAD.format(width=width, height=height, crop=CROP, **facts), ""]
+    text += [
+        "| | steps | PSNR | SSIM | E1 | E5 | sharpness | frames/s |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for title, rows in lines:
         values = [[row[name] for row in rows if name in row] for name in _MEASURES]
         shown = [_shown(name, found) for name, found in zip(_MEASURES, values, strict=True)]
@@ -209,10 +268,10 @@ def page(lines: list[tuple[str, list[dict[str, float]]]], *, seeds: int, seconds
 def _shown(name: str, values: list[float]) -> str:
     if not values or not np.isfinite(values).all() or (name == "per_second" and not any(values)):
         return ""
-    digits = {"ssim": 3, "per_second": 0}.get(name, 2)
+    digits = {"ssim": 3, "per_second": 0, "steps": 0}.get(name, 2)
     text = f"{statistics.fmean(values):.{digits}f}"
     spread = (max(values) - min(values)) / 2
-    return text if len(values) == 1 or name == "per_second" else f"{text} ± {spread:.{digits}f}"
+    return text if len(values) == 1 or digits == 0 else f"{text} ± {spread:.{digits}f}"
 
 
 def main() -> None:
@@ -221,29 +280,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=100.0, help="of CPU time for each model and seed")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of CPU time for each model and seed")
     parser.add_argument("--only", nargs="+", choices=list(MODELS), help="train these models alone")
     parser.add_argument("--out", type=Path, default=Path("docs/results/video.md"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    films, _ = clips()
-    lines = [
-        ("film (input)", [measure([clip.film for clip in films])]),
-        ("game (truth)", [measure([clip.truth for clip in films])]),
-    ]
     # Seed by seed, so that a table that is stopped holds every row.
     for seed in range(arguments.seeds):
         for name in arguments.only or MODELS:
             if name != "fast_style" or weights() is not None:
-                cell(name, seed, arguments.seconds)
-    for row in ROWS:
-        way = "steady" if row.is_steady else "raw"
-        paths = [FOLDER / f"{row.model}-{seed}-{arguments.seconds:g}.json" for seed in range(arguments.seeds)]
-        if all(path.exists() for path in paths):
-            lines.append((row.title, [read_json(path)[way] for path in paths]))
-        else:
-            print(f"left out, for it is not trained: {row.title}")
+                make_cell(name, seed, arguments.seconds)
+    lines = lines_of(arguments.seeds, arguments.seconds)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with commit(arguments.out) as temporary:
         temporary.write_text(page(lines, seeds=arguments.seeds, seconds=arguments.seconds), encoding="utf-8")
