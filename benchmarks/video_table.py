@@ -67,11 +67,12 @@ the true motion where a pixel stays visible, root of the mean square, in levels 
 and below those of the truth it is blur. Sharpness is the mean difference of neighbouring pixels, as a share
 of the truth's. The last column is frames a second of one core, at this size.
 
-CycleGAN, Recycle-GAN and vid2vid have generators of one shape (16 channels, 4 residual blocks, crops of
-{crop} px), CycleGAN with two pictures a step, Recycle-GAN with one clip of three frames of each domain,
-vid2vid with one of seven. vid2vid had half of the time, after a CycleGAN that had the other half made its
-pairs. The predictors are the residual ones, which learn sooner. The grade sees whole frames, as `reskin make`
-has it; fast style takes its style from frames of the game."""
+CycleGAN and Recycle-GAN have generators of one shape (16 channels, 4 residual blocks) and discriminators of
+one receptive field (34 px), and see crops of {crop} px: CycleGAN a picture of each domain in a step,
+Recycle-GAN a clip of three frames of each, vid2vid (16 channels, 4 blocks) a pair of clips of seven. vid2vid
+had half of the time, after a CycleGAN that had the other half made its pairs. The predictors are the residual
+ones, which learn sooner. The grade sees whole frames, as `reskin make` has it, four of each domain; fast
+style takes its style from frames of the game."""
 """Above the table."""
 
 _MEASURES = ("steps", "psnr", "ssim", "e1", "e5", "sharp", "per_second")
@@ -115,8 +116,8 @@ def weights() -> Path | None:
 
 
 MODELS = {
-    "cyclegan": Model("cyclegan", CYCLEGAN, Sampling(2, CROP)),
-    "equivariance": Model("cyclegan", CYCLEGAN | {"equivariance_weight": 5.0}, Sampling(2, CROP)),
+    "cyclegan": Model("cyclegan", CYCLEGAN, Sampling(1, CROP)),
+    "equivariance": Model("cyclegan", CYCLEGAN | {"equivariance_weight": 5.0}, Sampling(1, CROP)),
     "recycle_gan": Model("recycle_gan", RECYCLE, Sampling(1, CROP, length=3)),
     "recycle_with_cycle": Model(
         "recycle_gan", RECYCLE | {"cycle_weight": 10.0, "identity_weight": 1.0}, Sampling(1, CROP, length=3)

@@ -1,4 +1,4 @@
-"""The flags for faces: what they mean, what they need, and that pictures refuse them."""
+"""The flags for faces: what they mean and what they need."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from reskin.cli.options import parse
 from reskin.cli.translate import Arguments
 from reskin.errors import SettingsError
 from reskin.framing import Framing
-from reskin.methods.translator import Translator
-from reskin.progress import silent
 from reskin.translation.face_plan import FaceOptions
 from reskin.translation.film import FilmOptions
-from reskin.workflows.translate import FaceSettings, translate_any
+from reskin.workflows.translate import FaceSettings
 
 
 def typed(*words: str) -> Arguments:
@@ -65,8 +63,3 @@ def test_wrong_values_are_one_line(words: str, complaint: str) -> None:
     with pytest.raises(SettingsError) as raised:
         options(*words.split())
     assert complaint in str(raised.value) and "\n" not in str(raised.value)
-
-
-def test_pictures_refuse_them(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"--faces for .*, which is no video"):
-        translate_any(Translator(), tmp_path, tmp_path / "out", "a2b", report=silent, faces=faces("--faces"))

@@ -57,6 +57,7 @@ class Arguments(Settings):
       reskin translate runs/film-game clip.mp4 preview.mp4 --start 1:30 --seconds 3
       reskin translate runs/film-game clip.mp4 out.mp4 --compare grid --also runs/film-paint
       reskin translate runs/anna-ben film.mp4 out.mp4 --faces --only anna.jpg
+      reskin translate runs/anna-ben photo.jpg out.jpg --faces
       ffmpeg -i in.mp4 -f rawvideo -pix_fmt rgb24 - | reskin translate runs/film-game - - --input-size 640x360
       reskin translate runs/film-game photos/ photos-as-game/
       reskin translate runs/film-game films/ out/ --shard 3/40
@@ -106,7 +107,7 @@ class Arguments(Settings):
     comparison: ComparisonSettings = ComparisonSettings()
     """How a video is shown beside its translation."""
     of_faces: FaceSettings = FaceSettings()
-    """Which faces of a video are translated, instead of whole frames."""
+    """Which faces are translated, instead of whole frames or pictures."""
     shard: str | None = None
     """Of a folder, only the pictures or films of one process of several, such as 3/40: each takes every 40th,
     and the last one to finish writes the record of the whole folder."""

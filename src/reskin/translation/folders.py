@@ -23,6 +23,7 @@ from reskin.inference.rendering import Rendering, check_mask, mask_path, read_ma
 from reskin.methods.translator import Translator
 from reskin.progress import Report, silent
 from reskin.storage import watched
+from reskin.translation.face_pictures import PictureFaces
 from reskin.translation.record import Job, Record
 from reskin.translation.shards import Shard, listing_of
 from reskin.translation.targets import check_folders
@@ -73,6 +74,7 @@ class _Work:
     out: Path
     todo: list[Job]
     record: Record
+    faces: PictureFaces | None = None
     left_out: list[tuple[int, str]] = field(default_factory=list)
     translated: int = 0
 
@@ -95,7 +97,10 @@ class _Work:
     def translate(self, item: _Item) -> _Item | None:
         """The picture translated; None where it is too large for the device."""
         try:
-            item.made = self.engine.translate_parts(item.image[None], item.mask)[:, 0]
+            if self.faces is not None:
+                item.made = self.faces.translate(item.job.path, item.image, item.mask)[None]
+            else:
+                item.made = self.engine.translate_parts(item.image[None], item.mask)[:, 0]
         except ImageError as error:
             self.left_out.append((item.number, f"{item.job.path}: {error}"))
             return None
@@ -154,7 +159,7 @@ def translate_folder(
 
 
 def translate_pictures(
-    engine: Engine,
+    engine: Engine | PictureFaces,
     source: Path | str,
     out: Path | str,
     *,
@@ -165,7 +170,8 @@ def translate_pictures(
     """As `translate_folder`, with an engine that is there already.
 
     Args:
-        engine: model, direction, rendering and the way to compute.
+        engine: model, direction, rendering and the way to compute; or the faces that are translated instead
+            of whole pictures.
         source: as there.
         out: as there.
         report: as there.
@@ -173,10 +179,12 @@ def translate_pictures(
         shard: which part of the pictures is this process's; None for all.
 
     Raises:
-        DataError, SettingsError, StorageError: as there.
+        DataError, SettingsError, StorageError: as there; DataError also where no picture has a wanted face.
         RunError: another process works on the shard.
     """
     started = time.monotonic()
+    faces = engine if isinstance(engine, PictureFaces) else None
+    engine = engine.engine if isinstance(engine, PictureFaces) else engine
     source, out = Path(source), Path(out)
     check_folders(source, out)
     jobs, passed_over = _jobs(source, out)
@@ -187,19 +195,21 @@ def translate_pictures(
     jobs = _with_masks(jobs, source, engine.rendering)
     with shard.held(out) if shard is not None else nullcontext():
         record = Record(out, engine.rendering.parts, shard=shard, listing=listing)
-        _settle(engine, jobs, record)
-        work = _Work(engine, source, out, jobs, record)
+        _settle(engine, jobs, record, faces)
+        work = _Work(engine, source, out, jobs, record, faces)
         skipped = _translate_what_is_left(work, report, overwrite=overwrite)
         left_out = [(work.todo[number].path, reason) for number, reason in sorted(work.left_out)]
         left_out += [(path, f"{path}: {reason}") for path, reason in passed_over.items()]
         notes = [] if shard is None else [record.finish_shard(jobs, len(left_out))]
+        if faces is not None:
+            notes += [f"faces: translated in {faces.shown} of {work.translated} new pictures"]
     return FolderResult(work.translated, skipped, left_out, time.monotonic() - started, notes)
 
 
 def _translate_what_is_left(work: _Work, report: Report, *, overwrite: bool) -> int:
     """Make the pictures that no earlier run has made; gives the number of the others."""
     jobs, record = work.todo, work.record
-    record.made_by = work.engine.identity()
+    record.made_by = work.engine.identity() if work.faces is None else work.faces.identity()
     todo = work.todo = still_to_do(jobs, record, overwrite=overwrite)
     skipped = len(jobs) - len(todo)
 
@@ -208,6 +218,9 @@ def _translate_what_is_left(work: _Work, report: Report, *, overwrite: bool) -> 
         report(skipped + item.number + 1, len(jobs), what="pictures")
         return result
 
+    if work.faces is not None:
+        are_all = skipped == 0 and record.shard is None
+        work.faces.search([job.path for job in todo], report, are_all=are_all)
     report(skipped, len(jobs), what="pictures")
     if todo:
         record.expect(todo)
@@ -221,11 +234,12 @@ def _translate_what_is_left(work: _Work, report: Report, *, overwrite: bool) -> 
     return skipped
 
 
-def _settle(engine: Engine, jobs: list[Job], record: Record) -> None:
+def _settle(engine: Engine, jobs: list[Job], record: Record, faces: PictureFaces | None) -> None:
     """Find the engine: that of an earlier run, else what the first picture that can be read shows."""
     for job in jobs if not engine.is_settled else ():
         try:
             image, _ = read_image_alpha(job.path)
+            image = image if faces is None else faces.film.sample(image)
             engine.settle(image, number=len(jobs), earlier=record.earlier(engine.asked()))
         except ImageError:
             continue  # left out later, with its reason

@@ -85,14 +85,30 @@ def translate_image(
     for target in targets:
         check_target(Path(path), target, overwrite=overwrite)
     image, alpha = read_image_alpha(path)
-    mask = None
-    if engine.rendering.mask is not None:
-        name = Path(Path(path).name)
-        height, width = image.shape[:2]
-        check_mask(mask_path(engine.rendering, name), (width, height), Path(path))
-        mask = read_mask(engine.rendering, name)
+    mask = mask_for(engine.rendering, Path(path), image)
     made = engine.translate_parts(image[None], mask)[:, 0]
     for target, part in zip(targets, made, strict=bool(targets)):
         write_image(target, part, alpha=alpha)
     translated = made[0]
     return Image.fromarray(translated if alpha is None else np.dstack([translated, alpha]))
+
+
+def mask_for(rendering: Rendering, path: Path, image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """How much of a picture changes, (H, W), 0 to 1; None where the rendering has no mask.
+
+    Args:
+        rendering: may have a mask.
+        path: the picture's file.
+        image: (H, W, 3).
+
+    Raises:
+        SettingsError: the mask is not of the picture's size.
+        DataError: the folder of masks has none for this picture.
+        ImageError: the mask cannot be read.
+    """
+    if rendering.mask is None:
+        return None
+    name = Path(path.name)
+    height, width = image.shape[:2]
+    check_mask(mask_path(rendering, name), (width, height), path)
+    return read_mask(rendering, name)

@@ -16,8 +16,10 @@ from reskin.parsing import spelling
 from reskin.progress import Report
 
 if TYPE_CHECKING:
+    from reskin.inference.engine import Engine
     from reskin.methods.translator import Translator
     from reskin.translation.clips import VideoResult
+    from reskin.translation.face_pictures import PictureFaces
     from reskin.translation.face_plan import FaceOptions
     from reskin.translation.film import FilmOptions
     from reskin.translation.folders import FolderResult
@@ -112,12 +114,13 @@ class FilmSettings(Settings):
 
 
 class FaceSettings(Settings):
-    """Which faces of a video are translated, instead of whole frames."""
+    """Which faces are translated, instead of whole frames or pictures."""
 
     faces: Annotated[bool, BASIC] = False
     """Translate faces only, each cut out as the model learnt them and put back; the rest stays as it is."""
     only: Annotated[str | None, BASIC] = None
-    """With --faces, whose: all, largest, or a picture of the person, best a frame of this film."""
+    """With --faces, whose: all, largest, or a picture of the person, best a frame of this film; people are
+    distinguished by how their faces look, under the light of one film."""
     face_margin: float | None = Field(default=None, ge=0, le=2)
     """With --faces, room around a face as a share of its height; by default that of the model's training."""
     detector: DetectorName = "auto"
@@ -156,10 +159,14 @@ class FaceSettings(Settings):
         return path
 
 
-def _refuse_for_pictures(settings: Settings, source: Path) -> None:
+OF_FACES = frozenset({"work_size", "detail", "strength"})
+"""Settings of a film that the faces of pictures have too."""
+
+
+def _refuse_for_pictures(film: FilmSettings, source: Path, *, allowed: frozenset[str]) -> None:
     """Refuse what was given by hand where no video is translated (SettingsError)."""
-    fields = type(settings).model_fields
-    given = [spelling(name, fields[name]) for name in sorted(settings.model_fields_set)]
+    fields = type(film).model_fields
+    given = [spelling(name, fields[name]) for name in sorted(film.model_fields_set - allowed)]
     if given:
         what = f"{' and '.join(given)} for {source}, which is no video"
         raise SettingsError(what, "Leave it out for pictures, or give a video.")
@@ -201,8 +208,10 @@ def translate_any(
     is_video = not source.is_dir() and not is_image_name(source)
     film: FilmSettings = options.pop("film", None) or FilmSettings()
     faces: FaceSettings = options.pop("faces", None) or FaceSettings()
-    for settings in (film, faces) if not is_video and not are_films else ():
-        _refuse_for_pictures(settings, source)
+    wanted = faces.options()
+    if not is_video and not are_films:
+        allowed = frozenset() if wanted is None else OF_FACES
+        _refuse_for_pictures(film, source, allowed=allowed)
     made_before: Made | None = options.pop("made", None)
     if film.predictor_share is not None:
         _use_predictor(model, film.predictor_share)
@@ -215,7 +224,7 @@ def translate_any(
         from reskin.translation.films import FilmWork, translate_films
 
         compute, rendering = options.pop("compute", None), options.pop("rendering", None)
-        work = FilmWork(model, direction, compute, rendering, film.options(faces.options()))
+        work = FilmWork(model, direction, compute, rendering, film.options(wanted))
         if cluster is not None:
             from reskin.workflows.ray_films import translate_films_on_ray
 
@@ -227,19 +236,41 @@ def translate_any(
         from reskin.translation.folders import translate_pictures
 
         engine = Engine(model, direction, options.pop("compute", None), options.pop("rendering", None))
-        made = translate_pictures(engine, source, out, report=report, **options)
+        made = translate_pictures(_painter(engine, film, wanted), source, out, report=report, **options)
     elif is_video:
         from reskin.translation.clips import translate_video
 
         made = translate_video(
-            model, source, out, direction, report=report, film=film.options(faces.options()), **options
+            model, source, out, direction, report=report, film=film.options(wanted), **options
         )
     elif not _has_pictures(source, out, made_before, options):
+        _translate_picture(model, source, out, direction, film=film.options(wanted), report=report, **options)
+    progress.result("pictures" if source.is_dir() else "video" if is_video else "picture", out)
+    return made
+
+
+def _painter(engine: Engine, film: FilmSettings, wanted: FaceOptions | None) -> Engine | PictureFaces:
+    """What translates pictures: the model, or the model on the faces in them."""
+    from reskin.translation.face_pictures import PictureFaces
+
+    return engine if wanted is None else PictureFaces(engine, film.options(wanted))
+
+
+def _translate_picture(
+    model: Translator, source: Path, out: Path, direction: Direction, *, film: FilmOptions, **options: Any
+) -> None:
+    """One picture, whole or its faces alone."""
+    report: Report = options.pop("report")
+    if film.faces is None:
         from reskin.translation.pictures import translate_image
 
         translate_image(model, source, direction, out=out, **options)
-    progress.result("pictures" if source.is_dir() else "video" if is_video else "picture", out)
-    return made
+        return
+    from reskin.inference.engine import Engine
+    from reskin.translation.face_pictures import PictureFaces, translate_faces
+
+    engine = Engine(model, direction, options.pop("compute", None), options.pop("rendering", None))
+    translate_faces(PictureFaces(engine, film), source, out, report=report, **options)
 
 
 def _has_pictures(source: Path, out: Path, made: Made | None, options: dict[str, Any]) -> bool:
