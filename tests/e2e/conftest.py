@@ -1,4 +1,4 @@
-"""A studio that is really served, and a real Chromium. Without one these tests fail: they are not skipped."""
+"""A studio or a study that is really served, and a real Chromium. Without one these tests fail, not skip."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.e2e.rater_case import Served
 from tests.support.finished_run import make_run, picture
 
 from reskin.images import write_image
@@ -98,3 +99,37 @@ def page(chromium: Any, server: Server) -> Iterator[Any]:
     made.wait_for_url(f"{server.base}/")
     yield made
     context.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Makes and serves a study; the server ends with the test."""
+    made: list[Served] = []
+
+    def start(kind: str, items: int = 6) -> Served:
+        made.append(Served(tmp_path, kind, items))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.server.kill()
+
+
+@pytest.fixture
+def browse(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a browser's page of a width, language and scheme; complaints are collected in it."""
+    contexts = []
+
+    def opened(width: int = 360, height: int = 640, **options: Any) -> Any:
+        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        page.complaints = []
+        page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -25,14 +26,29 @@ def write_images(folder: Path, count: int, seed: int, size: tuple[int, int] = (2
     return folder
 
 
-def make_study(root: Path, kind: str = "preference", *, items: int = 6, raters: int = 4) -> StudyPlan:
-    """A study at root / "study" of two folders of outputs."""
+def make_study(
+    root: Path,
+    kind: str = "preference",
+    *,
+    items: int = 6,
+    raters: int = 4,
+    conditions: tuple[str, ...] = ("one", "two"),
+    **settings: Any,
+) -> StudyPlan:
+    """A study at root / "study" of folders of outputs."""
     inputs = write_images(root / "a", items + 6, 0)
-    outputs = (write_images(root / "one", items + 6, 1), write_images(root / "two", items + 6, 2))
-    real = write_images(root / "real", items + 8, 3) if kind == "real-or-fake" else None
+    outputs = [write_images(root / name, items + 6, 1 + turn) for turn, name in enumerate(conditions)]
+    real = write_images(root / "real", items + 8, 13) if kind == "real-or-fake" else None
     return new_study(
         StudyConfig(
-            folder=root / "study", runs=outputs, a=inputs, kind=kind, real=real, items=items, raters=raters
+            folder=root / "study",
+            runs=tuple(outputs),
+            a=inputs,
+            kind=kind,
+            real=real,
+            items=items,
+            raters=raters,
+            **settings,
         )
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from starlette.testclient import TestClient
 from tests.support.blind_study import make_study
 
+from reskin.evaluation.blind_study import answers as answers_module
 from reskin.evaluation.blind_study.answers import AnswerStore
 from reskin.evaluation.blind_study.results import read_results
 from reskin.web.guard import HEADERS
@@ -67,6 +69,7 @@ def test_a_whole_part_over_http(client: TestClient, study: Study) -> None:
         assert other.status_code == 409
     done = client.get(f"/s/{invite}/state").json()
     assert done["finished"] and done["completion"] and len(state["trials"]) == len(trials)  # type: ignore[arg-type]
+    assert state["example"] == {"trial": 0, "right": study.plan.right_choice(trials[0])}
     results = read_results(study.plan, study.store)
     assert results.finished == 1 and not results.excluded and len(results.counted.votes) == 6
 
@@ -175,6 +178,34 @@ def test_another_browser_and_another_rater_are_kept_out(client: TestClient, stud
     full = TestClient(client.app, base_url=BASE)
     third = full.post(f"/s/{invites[2]}/begin", headers=JSON, json={"language": "en", "consent": True})
     assert third.status_code == 409 and third.json() == {"error": "full"}
+
+
+def test_a_rater_who_comes_back_after_a_month(
+    client: TestClient, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Goes on, where nobody took the slot; else the page says so, and the answers until then do not count."""
+    now = time.time()
+    monkeypatch.setattr(answers_module.time, "time", lambda: now)
+    invites = study.store.invite(4)
+    sent = {"trial": 0, "nonce": "n" * 16, "choice": "first", "rt": 700, "shown": [1000.0] * 2}
+    begin(client, invites[0])
+    other = TestClient(client.app, base_url=BASE)
+    begin(other, invites[1])
+    assert client.post(f"/s/{invites[0]}/answers", headers=JSON, json=sent).status_code == 200
+    now += 30 * 24 * 3600
+    assert 'data-state="begun"' in client.get(f"/s/{invites[0]}").text
+    assert client.get(f"/s/{invites[0]}/state").json()["done"] == [0]
+    again = sent | {"trial": 1, "nonce": "m" * 16}
+    assert client.post(f"/s/{invites[0]}/answers", headers=JSON, json=again).status_code == 200
+    begin(TestClient(client.app, base_url=BASE), invites[2])  # takes the slot of the second, who is away
+    assert 'data-state="replaced"' in other.get(f"/s/{invites[1]}").text
+    assert other.get(f"/s/{invites[1]}/state").status_code == 403
+    assert other.post(f"/s/{invites[1]}/answers", headers=JSON, json=sent).status_code == 403
+    assert other.post(
+        f"/s/{invites[1]}/begin", headers=JSON, json={"language": "en", "consent": True}
+    ).json() == {"error": "elsewhere"}
+    client.cookies.clear()  # and one whose browser has forgotten everything
+    assert 'data-state="elsewhere"' in client.get(f"/s/{invites[0]}").text
 
 
 def test_withdrawing_over_http(client: TestClient, study: Study) -> None:

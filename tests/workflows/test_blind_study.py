@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from tests.support.blind_study import make_study, write_images
+from tests.support.saved_run import save_run
 
 from reskin.cli.main import main
 from reskin.errors import DataError, SettingsError
@@ -23,6 +24,7 @@ from reskin.evaluation.blind_study.stimuli import (
     write_picture,
 )
 from reskin.images import Picture, read_image
+from reskin.storage import read_json, write_json
 from reskin.workflows import blind_study as making
 from reskin.workflows.blind_study import StudyConfig, new_study
 
@@ -94,6 +96,9 @@ def test_what_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
         ([*base, str(one)], "two of --runs are called one"),
         ([*base, str(inputs), "--items", "8"], "type --items 6"),
         ([*base, "--kind", "real-or-fake"], "needs real images"),
+        ([*base, "--kind", "real-or-fake", "--real", str(two)], "holds 7 images; 8 are needed"),
+        ([*base, str(inputs), "--trials", "7"], "--trials 7 of --items 6"),
+        ([*base, str(tmp_path / "nowhere")], "nowhere"),
         (["study", "plan", str(tmp_path / "none")], "no study in"),
         (["study", "results", str(tmp_path / "none")], "no study in"),
         (["study", "dance"], "is not known"),
@@ -103,14 +108,72 @@ def test_what_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
         assert error.startswith("reskin: ") and says in error
 
 
-def test_a_picture_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
-    inputs = write_images(tmp_path / "a", 12, 0)
-    one, two = write_images(tmp_path / "one", 12, 1), write_images(tmp_path / "two", 12, 2)
-    (two / "p03.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    config = StudyConfig(folder=tmp_path / "s", runs=(one, two), a=inputs, items=6, raters=2)
-    with pytest.raises(Exception, match=r"p03\.png") as caught:
+@pytest.mark.parametrize("where", ["two", "a", "real"])
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n\x1a\n broken", b"", b"a text", b"GIF89a"], ids=["png", "empty", "text", "gif"]
+)
+@pytest.mark.thinned(4)
+def test_a_picture_that_cannot_be_decoded_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], where: str, content: bytes
+) -> None:
+    """Whether it is an input, an output or a real image, in one line; mended, the same command goes on."""
+    kind = "real-or-fake" if where == "real" else "preference"
+    for turn, name in enumerate(("a", "one", "two", "real")):
+        write_images(tmp_path / name, 12, turn)
+    hurt = tmp_path / where / "p03.png"
+    whole = hurt.read_bytes()
+    hurt.write_bytes(content)
+    words = ["study", "new", str(tmp_path / "s"), "--a", str(tmp_path / "a"), "--items", "6", "--raters", "2"]
+    words += ["--kind", kind, "--real", str(tmp_path / "real")]
+    words += ["--runs", str(tmp_path / "one"), str(tmp_path / "two")]
+    assert main(list(words)) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("reskin: ") and "p03.png" in error
+    assert not (tmp_path / "s" / "plan.json").exists()
+    hurt.write_bytes(whole)
+    assert main(list(words)) == 0
+    assert len(read_plan(tmp_path / "s").items) == 6
+
+
+def test_a_clip_that_cannot_be_decoded_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "one", "two"):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            (tmp_path / name / f"p{number}.mp4").write_bytes(b"\x00\x00\x00\x18ftypmp42 and no more")
+    words = ["study", "new", str(tmp_path / "s"), "--a", str(tmp_path / "a"), "--items", "2", "--kind"]
+    words += ["preference-video", "--runs", str(tmp_path / "one"), str(tmp_path / "two")]
+    assert main(words) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("reskin: ") and ".mp4" in error
+
+
+def test_outputs_of_another_shape_are_refused(tmp_path: Path) -> None:
+    """A square crop beside the whole frame would be told apart, and the frame would lose its ends."""
+    inputs, one = write_images(tmp_path / "a", 12, 0), write_images(tmp_path / "one", 12, 1)
+    square = write_images(tmp_path / "two", 12, 2, (24, 24))
+    with pytest.raises(DataError, match=r"two holds outputs of 24x24 px, .*one of 32x24"):
+        new_study(StudyConfig(folder=tmp_path / "s", runs=(one, square), a=inputs, items=6, raters=2))
+    half = write_images(tmp_path / "half", 12, 2, (12, 16))  # half as large is of the same shape
+    assert new_study(StudyConfig(folder=tmp_path / "t", runs=(one, half), a=inputs, items=6, raters=2))
+
+
+def test_runs_that_translate_different_ways_are_refused(tmp_path: Path) -> None:
+    inputs = write_images(tmp_path / "a", 12, 0, (32, 32))
+    there, back = tmp_path / "there", tmp_path / "back"
+    for run in (there, back):
+        save_run(run, "cyclegan")
+    known = read_json(back / "config.json")
+    write_json(back / "config.json", known | {"directions": ["b2a"]})
+    config = StudyConfig(folder=tmp_path / "s", runs=(there, back), a=inputs, items=6, raters=2)
+    with pytest.raises(SettingsError, match=r"there translates a2b and .*back translates b2a"):
         new_study(config)
-    assert isinstance(caught.value, DataError | SettingsError) or "p03.png" in str(caught.value)
+
+
+def test_cells_of_a_comparison_are_called_after_their_rows(tmp_path: Path) -> None:
+    inputs = write_images(tmp_path / "a", 12, 0)
+    runs = tuple(write_images(tmp_path / "cells" / name / "0", 12, 1) for name in ("cyclegan", "munit"))
+    config = StudyConfig(folder=tmp_path / "s", runs=runs, a=inputs, items=6, raters=2)
+    assert new_study(config).conditions == ("cyclegan", "munit")
 
 
 @pytest.mark.sweep

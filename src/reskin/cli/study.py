@@ -187,8 +187,8 @@ def _results(words: list[str]) -> int:
         raise RunError(f"no rater has finished {arguments.folder} yet ({results.begun} began)", fix)
     for line in summary_lines(results):
         show(line)
-    if results.counted.raters < plan.raters:
-        say(f"warning: {results.counted.raters} of {plan.raters} raters so far; the study is not complete")
+    if results.finished < plan.raters:
+        say(f"warning: {results.finished} of {plan.raters} raters so far; the study is not complete")
     for name, text in tables.items():
         with commit(arguments.folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")

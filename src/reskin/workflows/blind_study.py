@@ -43,6 +43,8 @@ WORK = "work"
 _BYTES = "bytes"
 EXTRAS = PRACTICE_ITEMS + CHECK_ITEMS
 FEWEST_EXTRAS = 2
+SHAPE_TOLERANCE = 0.03
+"""Share by which widths over heights may differ: a pixel or two of a model that rounds sizes."""
 FRAME_RATE = Fraction(25)
 
 
@@ -166,7 +168,10 @@ def new_study(config: StudyConfig, report: Report | None = None) -> StudyPlan:
             _tidy(config.folder)
             return read_plan(config.folder)
         sources = [_Condition(path, config, maker) for path in config.runs]
+        _check_directions(sources)
         shapes = [source.shape(maker.inputs[0]) for source in sources]
+        if not maker.is_forced:
+            _check_shapes(sources, shapes)
         shapes += [_shape(path) for path in maker.reals] if maker.is_forced else []
         maker.size = common_size(shapes, is_square=maker.is_forced)
         _make_items(maker, sources)
@@ -176,6 +181,26 @@ def new_study(config: StudyConfig, report: Report | None = None) -> StudyPlan:
         write_json(config.folder / PLAN, plan.to_dict())
         _tidy(config.folder)
     return plan
+
+
+def _check_directions(sources: Sequence[_Condition]) -> None:
+    """Models translate one way in a study (SettingsError): the inputs are of one domain."""
+    ways = {source.direction: source.path for source in sources if source.model is not None}
+    if len(ways) > 1:
+        said = " and ".join(f"{path} translates {way}" for way, path in sorted(ways.items()))
+        raise SettingsError(f"{said}: a study compares one way", "Give --direction, or leave one out.")
+
+
+def _check_shapes(sources: Sequence[_Condition], shapes: Sequence[tuple[int, int]]) -> None:
+    """Outputs that stand beside each other are of one shape (DataError), or only one of them would be cut."""
+    ratios = [width / height for height, width in shapes]
+    for source, ratio, (height, width) in zip(sources, ratios, shapes, strict=True):
+        if abs(ratio / ratios[0] - 1) > SHAPE_TOLERANCE:
+            raise DataError(
+                f"{source.path} holds outputs of {width}x{height} px, {sources[0].path} of "
+                f"{shapes[0][1]}x{shapes[0][0]}: they are of another shape",
+                "Cut them to one shape, or leave the folder out.",
+            )
 
 
 def _tidy(folder: Path) -> None:
@@ -196,7 +221,7 @@ def _pad(maker: _Maker, draft: dict[str, Any]) -> None:
 
 
 def _condition_names(config: StudyConfig) -> list[str]:
-    names = [path.resolve().name for path in config.runs]
+    names = _distinct([path.resolve() for path in config.runs])
     if len(names) < 2 and config.kind != "real-or-fake":
         raise SettingsError("a preference needs two runs or more", "Give them: --runs runs/one runs/two")
     if len(names) > 12:
@@ -204,12 +229,28 @@ def _condition_names(config: StudyConfig) -> list[str]:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         what = f"two of --runs are called {sorted(twice)[0]}"
-        raise SettingsError(what, "Rename a folder: names tell the conditions apart in the report.")
+        raise SettingsError(what, "Give each once: names tell the conditions apart in the report.")
+    if "real" in names and config.kind == "real-or-fake":
+        raise SettingsError("one of --runs is called real, as the real images are", "Rename the folder.")
+    return names
+
+
+def _distinct(paths: Sequence[Path]) -> list[str]:
+    """The last part of each path; or the last in which all differ, as in cells/cyclegan/0, cells/munit/0."""
+    names = [path.name for path in paths]
+    for back in range(2, min(len(path.parts) for path in paths)):
+        if len(set(names)) == len(names):
+            break
+        earlier = [path.parts[-back] for path in paths]
+        names = earlier if len(set(earlier)) == len(earlier) else names
     return names
 
 
 def _chosen(config: StudyConfig) -> tuple[list[Path], list[Path], list[Path]]:
     """Inputs that are shown, those for practice and checks, and real images for all of them."""
+    if config.trials and config.trials > config.items:
+        what = f"--trials {config.trials} of --items {config.items}: a rater sees an item once"
+        raise SettingsError(what, f"Type --trials {config.items} or less, or ask for more items.")
     found = _listed(config.a, is_video=config.kind == "preference-video")
     least = config.items + FEWEST_EXTRAS
     if len(found) < least:
@@ -249,9 +290,12 @@ def _listed(folder: Path, *, is_video: bool) -> list[Path]:
 
 
 def _draft(config: StudyConfig) -> dict[str, Any]:
-    """What is noted of a study that is being made (SettingsError: it was begun with other settings)."""
+    """What is noted of a study that is being made (SettingsError: it was begun with other settings).
+
+    A draft without stimuli is of a command that was refused, and may be typed again with other settings.
+    """
     path, wanted = config.folder / DRAFT, config.to_dict()
-    if path.exists():
+    if path.exists() and (config.folder / STIMULI).exists():
         draft = read_json(path)
         if {name: draft[name] for name in draft if name != _BYTES} != wanted:
             what = f"{config.folder} was begun with other settings"

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from tests.support.blind_study import careful, make_study, take_part
 
+from reskin.cli.main import main
 from reskin.errors import RunError
 from reskin.evaluation.blind_study import answers
 from reskin.evaluation.blind_study.answers import Answer, AnswerStore, checked_answer
+from reskin.evaluation.blind_study.design import Trial
 from reskin.evaluation.blind_study.exports import amt_csv, answers_csv, jspsych_csv
 from reskin.evaluation.blind_study.plan import read_plan
 from reskin.evaluation.blind_study.report import summary_lines, write_report
@@ -42,7 +44,48 @@ def test_real_or_fake_counts_who_was_fooled(tmp_path: Path) -> None:
     assert results.counted.shares["two"].value == 0.0
     (row,) = results.counted.comparisons
     assert row.estimate.value == 1.0 and row.differs
-    assert results.exposures == 1.0
+    assert results.exposures is not None
+    assert (results.exposures.near, results.exposures.median) == (1.0, 1000.0)
+    assert results.leader == "" and results.items[0] == (0.5, 4)
+    store.close()
+
+
+def test_raters_and_items_are_about_the_condition_that_won_most(tmp_path: Path) -> None:
+    """Of three, the last always wins, but for item 0: no mean over pairs that calls the first one better."""
+    plan = make_study(tmp_path, conditions=("one", "two", "three"), raters=3)
+    store = AnswerStore(tmp_path / "study", create=True)
+    last = [2 in cell for cell in plan.cells()]
+
+    def prefers(trial: Trial) -> bool:
+        return not last[trial.cell] or trial.item == 0
+
+    for invite in store.invite(3):
+        take_part(store, plan, invite, careful(plan, prefers))
+    results = read_results(plan, store)
+    assert results.leader == "three"
+    assert results.items[0] == (0.0, 2) and all(results.items[item] == (1.0, 2) for item in range(1, 6))
+    assert sorted(results.per_rater) == [3 / 4, 3 / 4, 1.0]  # one of them met item 0 without the third
+    page = write_report(tmp_path / "r.html", tmp_path / "study", results).read_text(encoding="utf-8")
+    assert "three: most often preferred" in page and "How often each rater preferred three" in page
+    assert page.count("<li><img src=") == 6 * 4  # the input and three outputs
+    store.close()
+
+
+def test_the_report_says_what_the_study_is_for_and_whether_it_is_complete(tmp_path: Path) -> None:
+    plan = make_study(tmp_path, raters=3, primary="one / two, for <realism>")
+    store = AnswerStore(tmp_path / "study", create=True)
+    one, two, three = store.invite(3)
+
+    def page() -> str:
+        found = read_results(plan, store)
+        return write_report(tmp_path / "r.html", tmp_path / "study", found).read_text(encoding="utf-8")
+
+    take_part(store, plan, one, careful(plan, lambda trial: True))
+    take_part(store, plan, two, lambda trial: "first")  # is left out, and has finished
+    assert "2 raters" not in page() and "1 of the 3 raters planned have not finished" in page()
+    take_part(store, plan, three, careful(plan, lambda trial: True))
+    assert "It is complete: 3 raters finished, and 1 of them were left out" in page()
+    assert "<strong>one / two, for &lt;realism&gt;</strong>" in page()
     store.close()
 
 
@@ -123,6 +166,45 @@ def test_withdrawing_deletes_the_answers_and_frees_the_place(tmp_path: Path) -> 
     assert again is not None and again.slot == 0
     assert read_results(plan, store).withdrawn == 1
     store.close()
+
+
+def test_results_before_the_study_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan, folder = make_study(tmp_path), tmp_path / "study"
+
+    def shown(*more: str) -> tuple[int, str, str]:
+        code, said = main(["study", "results", str(folder), *more]), capsys.readouterr()
+        return code, said.out, said.err
+
+    capsys.readouterr()
+    code, _, error = shown()
+    assert code == 2 and error.startswith("reskin: nobody was asked yet") and len(error.splitlines()) == 1
+    store = AnswerStore(folder, create=True)
+    one, two = store.invite(2)
+    store.begin(one, "en", plan.raters)
+    store.answer(one, Answer(0, "n" * 16, "first", (), 500.0, ""))
+    code, out, error = shown("--csv", "--html")
+    assert code == 2 and out == "" and len(error.splitlines()) == 1
+    assert "no rater has finished" in error and "(1 began)" in error
+    assert not (folder / "results.html").exists() and not (folder / "answers.csv").exists()
+    take_part(store, plan, two, careful(plan, lambda trial: True))
+    code, out, error = shown("--html")
+    assert code == 0 and "2 invited, 2 began, 1 finished; 6 answers count" in out
+    assert "warning: 1 of 4 raters so far; the study is not complete" in error
+    assert (folder / "results.html").exists()
+    store.close()
+
+
+def test_answers_that_are_no_database_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_study(tmp_path)
+    (tmp_path / "study" / answers.DATABASE).write_bytes(
+        b"no database, but long enough to be taken for one" * 20
+    )
+    capsys.readouterr()
+    assert main(["study", "results", str(tmp_path / "study")]) == 2
+    error = capsys.readouterr().err
+    assert "answers.sqlite cannot be used" in error and len(error.splitlines()) == 1
 
 
 def test_formulas_in_the_csv_are_no_formulas(tmp_path: Path) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from reskin.evaluation.blind_study.intervals import Estimate
-from reskin.evaluation.blind_study.plan import StudyPlan, stimulus_path
+from reskin.evaluation.blind_study.plan import TOLERANCE_MS, StudyPlan, stimulus_path
 from reskin.evaluation.blind_study.power import Spread, smallest_difference
 from reskin.evaluation.blind_study.results import Comparison, Found, Results
+from reskin.images import read_image
 from reskin.pages.shell import render, write_page
+from reskin.video.reader import VideoReader
 
 SHOWN_ITEMS = 5
+SMALL_PX = 240
 _QUESTIONS = {
     "realism": "looks more like a real photograph or film",
     "faithfulness": "keeps more of what the input shows",
@@ -63,6 +69,7 @@ def write_report(path: Path, folder: Path, results: Results) -> Path:
         package="reskin.evaluation.blind_study",
         title=folder.resolve().name,
         summary=f"{plan.kind}, {len(plan.items)} items, {len(plan.conditions)} conditions",
+        primary=plan.primary,
         links=[("found", "Found"), ("raters", "Raters"), ("items", "Items"), ("limits", "Limits")],
         about=_about(plan),
         conditions=[_row(name, None, each, 0.0, 1.0) for name, each in found.shares.items()],
@@ -75,8 +82,9 @@ def write_report(path: Path, folder: Path, results: Results) -> Path:
         scale_high=f"{reach:.1f}",
         sentences=_sentences(plan, found) + _with_and_without(results),
         raters=_rater_lines(results),
-        strip=[round(400 * mean, 1) for mean in results.per_rater],
-        items_about="" if plan.ending == ".mp4" else "The ends of the list, by the mean of all answers.",
+        strip_about=f"How often each rater {_judged(results)}",
+        strip=[round(10 + 380 * mean, 1) for mean in results.per_rater],
+        items_about=f"The inputs on which raters most and least often {_judged(results)}.",
         item_rows=_item_rows(folder, results),
         limits=_limits(results),
         paragraph=_paragraph(results),
@@ -106,6 +114,13 @@ def _about(plan: StudyPlan) -> str:
     return (
         f"Two outputs beside their input; raters said which one {_QUESTIONS[plan.question]}. A tie is a half."
     )
+
+
+def _judged(results: Results) -> str:
+    """What the shares of single raters and items are about."""
+    if results.plan.kind == "real-or-fake":
+        return "took an output for real"
+    return f"preferred {results.leader}, of the comparisons it was part of"
 
 
 def _sentences(plan: StudyPlan, found: Found) -> list[str]:
@@ -197,9 +212,17 @@ def _rater_lines(results: Results) -> list[str]:
         lines.append(f"{results.withdrawn} had their answers deleted.")
     lines += [f"Left out, {name}: {'; '.join(why)}." for name, why in sorted(results.excluded.items())]
     if results.exposures is not None:
-        lines.append(f"{percent(results.exposures)} of exposures were within 34 ms of what was planned.")
+        each = results.exposures
+        lines.append(
+            f"{percent(each.near)} of {each.count} exposures were within {TOLERANCE_MS} ms of the "
+            f"{results.plan.exposure_ms} ms planned: {each.median:.0f} ms in the median, 90 % from "
+            f"{each.low:.0f} to {each.high:.0f} ms."
+        )
     if results.agreement is not None:
-        lines.append(f"{percent(results.agreement)} of repeated trials were answered as the first time.")
+        lines.append(
+            f"{percent(results.agreement)} of trials that were shown twice, the second time in the other "
+            "order, were answered alike."
+        )
     return lines
 
 
@@ -210,7 +233,7 @@ def _item_rows(folder: Path, results: Results) -> list[tuple[str, list[Any]]]:
     if plan.kind == "real-or-fake":
         titles = ("Most often taken for real", "Least often taken for real")
     else:
-        titles = ("Most for the first of a pair", "Most for the second of a pair")
+        titles = (f"{results.leader}: most often preferred", f"{results.leader}: least often preferred")
     return [
         (title, [_item(folder, plan, item, mean, count) for item, (mean, count) in rows])
         for title, rows in zip(titles, (high, low), strict=True)
@@ -218,15 +241,30 @@ def _item_rows(folder: Path, results: Results) -> list[tuple[str, list[Any]]]:
 
 
 def _item(folder: Path, plan: StudyPlan, item: int, mean: float, count: int) -> Any:
-    names = [f"item-{item}-{condition}" for condition in range(len(plan.conditions))]
-    if plan.kind != "real-or-fake":
-        names.insert(0, f"input-{item}")
-    images = [] if plan.ending == ".mp4" else [_inline(stimulus_path(folder, plan, name)) for name in names]
+    """A row of small images: what stood beside or against the outputs, and every condition's output."""
+    names = {condition: f"item-{item}-{number}" for number, condition in enumerate(plan.conditions)}
+    before = {"real": f"real-{item}"} if plan.kind == "real-or-fake" else {"input": f"input-{item}"}
+    images = [
+        (title, _inline(stimulus_path(folder, plan, name)))
+        for title, name in (*before.items(), *names.items())
+    ]
     return {"name": plan.items[item], "value": f"{percent(mean)} of {count} answers", "images": images}
 
 
 def _inline(path: Path) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode()
+    """An image, or the first frame of a clip, at most 240 px wide, as a data URL."""
+    if path.suffix == ".mp4":
+        with VideoReader(path) as reader:
+            picture = next(iter(reader)).image
+    else:
+        picture = read_image(path)
+    height, width = picture.shape[:2]
+    small = Image.fromarray(picture)
+    if width > SMALL_PX:
+        small = small.resize((SMALL_PX, max(1, round(height * SMALL_PX / width))), Image.Resampling.LANCZOS)
+    content = io.BytesIO()
+    small.save(content, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
 
 
 def _limits(results: Results) -> list[str]:
@@ -246,9 +284,13 @@ def _limits(results: Results) -> list[str]:
         else f"{size} find a distance of about {least:.0f} points from 50 % with 80 % power; smaller ones "
         "may be there and not be seen."
     )
-    slots = plan.raters - found.raters
-    if slots > 0:
-        lines.append(f"{slots} of {plan.raters} slots have no answers that count yet: it is not complete.")
+    if missing := plan.raters - results.finished:
+        lines.append(f"It is not complete: {missing} of the {plan.raters} raters planned have not finished.")
+    elif results.excluded:
+        lines.append(
+            f"It is complete: {plan.raters} raters finished, and {len(results.excluded)} of them were left "
+            "out by rules that were fixed before; nobody is asked in their stead."
+        )
     if found.scale is None and plan.kind != "real-or-fake" and found.votes:
         lines.append("No Bradley-Terry scale: a condition won, or lost, every comparison.")
     return lines

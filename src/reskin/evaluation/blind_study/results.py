@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -75,6 +75,23 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Exposures:
+    """How long images were shown to all who finished.
+
+    Attributes:
+        count: how many exposures there were.
+        near: share within 34 ms of what was planned.
+        low, median, high: 5 %, 50 % and 95 % of them were no longer than this, ms.
+    """
+
+    count: int
+    near: float
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Results:
     """All that a report states.
 
@@ -84,10 +101,12 @@ class Results:
         excluded: invite (its first six characters) to the reasons.
         counted: from the raters that count.
         everyone: from all who finished.
-        exposures: share of exposures within 34 ms of what was planned; None where none was timed.
+        exposures: how long images were shown; None where none was timed.
         agreement: share of repeats that were answered as before, in the other order; None without repeats.
-        per_rater: each counted rater's mean answer.
-        items: item number to its mean answer and its number of answers.
+        leader: the condition that was preferred most often, which `per_rater` and `items` are about; "" for
+            real-or-fake, where they are about all conditions, and without votes.
+        per_rater: how often each counted rater preferred the leader, or took an output for real.
+        items: item number to how often that was so on this item, and its number of answers.
     """
 
     plan: StudyPlan
@@ -98,8 +117,9 @@ class Results:
     excluded: dict[str, list[str]]
     counted: Found
     everyone: Found
-    exposures: float | None
+    exposures: Exposures | None
     agreement: float | None
+    leader: str = ""
     per_rater: list[float] = field(default_factory=list)
     items: dict[int, tuple[float, int]] = field(default_factory=dict)
 
@@ -129,7 +149,7 @@ def finished_parts(plan: StudyPlan, store: AnswerStore) -> list[Part]:
             continue
         trials = slots[rater.slot]
         answers = with_repeats(trials, store.answers(rater.invite))
-        found.append(Part(rater, trials, answers, reasons(_record(plan, trials, answers))))
+        found.append(Part(rater, trials, answers, reasons(record_of(plan, trials, answers))))
     return found
 
 
@@ -150,7 +170,7 @@ def read_results(plan: StudyPlan, store: AnswerStore) -> Results:
         counted += votes
         repeats += _agreements(part.trials, part.answers)
     timed = [span for part in taken for answer in store.answers(part.rater.invite) for span in answer.shown]
-    near = [abs(span - plan.exposure_ms) <= TOLERANCE_MS for span in timed]
+    leader, about_leader = _of_leader(plan, counted)
     return Results(
         plan,
         len(raters),
@@ -160,11 +180,40 @@ def read_results(plan: StudyPlan, store: AnswerStore) -> Results:
         excluded,
         _found(plan, counted),
         _found(plan, everyone),
-        sum(near) / len(near) if near and plan.kind == "real-or-fake" else None,
+        _exposures(plan, timed) if timed and plan.kind == "real-or-fake" else None,
         sum(repeats) / len(repeats) if repeats else None,
-        _means(counted),
-        _item_means(counted),
+        leader,
+        _means(about_leader),
+        _item_means(about_leader),
     )
+
+
+def _exposures(plan: StudyPlan, spans: Sequence[float]) -> Exposures:
+    near = sum(abs(span - plan.exposure_ms) <= TOLERANCE_MS for span in spans) / len(spans)
+    low, middle, high = (float(value) for value in np.quantile(spans, (0.05, 0.5, 0.95)))
+    return Exposures(len(spans), near, low, middle, high)
+
+
+def _of_leader(plan: StudyPlan, votes: list[Vote]) -> tuple[str, list[Vote]]:
+    """The condition with the largest share of preferences, and the votes it is part of, 1 where it won.
+
+    A mean over pairs of different conditions says nothing, as it depends on which one is called the first.
+    """
+    if plan.kind == "real-or-fake" or not votes:
+        return "", votes
+    cells = plan.cells()
+    shares: dict[int, list[float]] = defaultdict(list)
+    for vote in votes:
+        first, second = cells[vote.cell]
+        shares[first].append(vote.value)
+        shares[second].append(1 - vote.value)
+    leader = max(sorted(shares), key=lambda condition: sum(shares[condition]) / len(shares[condition]))
+    about = [
+        replace(vote, value=vote.value if cells[vote.cell][0] == leader else 1 - vote.value)
+        for vote in votes
+        if leader in cells[vote.cell]
+    ]
+    return plan.conditions[leader], about
 
 
 def again_trials(plan: StudyPlan, trials: Sequence[Trial], answers: Iterable[Answer]) -> list[int]:
@@ -204,7 +253,8 @@ def _votes(
             yield Vote(rater.slot or 0, trial.item, trial.cell, _value(plan, trial, answer.choice))
 
 
-def _record(plan: StudyPlan, trials: Sequence[Trial], answers: dict[int, Answer]) -> Record:
+def record_of(plan: StudyPlan, trials: Sequence[Trial], answers: dict[int, Answer]) -> Record:
+    """What the rules of exclusion read of a rater's answers, which are given by trial number."""
     checks = [
         answer.choice == plan.right_choice(trials[number])
         for number, answer in answers.items()

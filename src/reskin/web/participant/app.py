@@ -113,6 +113,7 @@ class Study:
             "language": rater.language,
             "exposure": self.plan.exposure_ms,
             "trials": trials,
+            "example": {"trial": 0, "right": self.plan.right_choice(self.slots[rater.slot or 0][0])},
             "done": done,
             "finished": is_done,
             "completion": rater.completion if is_done else None,

@@ -178,21 +178,22 @@ function fetched(id) {
   return loading.get(id);
 }
 
+// An element that shows a stimulus, decoded; throws where this browser cannot show it.
 async function element(id) {
   const address = await fetched(id);
   if (study.kind === "preference-video") {
     const video = make("video", { muted: true, playsinline: true, preload: "auto" });
     video.muted = true;
     video.src = address;
-    await new Promise((done) => {
+    await new Promise((done, failed) => {
       video.addEventListener("loadeddata", done, { once: true });
-      video.addEventListener("error", done, { once: true });
+      video.addEventListener("error", () => failed(new Error("no video")), { once: true });
     });
     return video;
   }
   const image = make("img", { alt: "" });
   image.src = address;
-  await image.decode().catch(() => {});
+  await image.decode();
   return image;
 }
 
@@ -274,6 +275,10 @@ async function begin(button) {
     status.textContent = t("This window is too narrow: make it at least 320 pixels wide.");
     return;
   }
+  if (body.dataset.kind === "preference-video" && make("video").canPlayType('video/mp4; codecs="avc1.42E01E"') === "") {
+    status.textContent = t("This browser cannot play the clips. Open this page in another browser or on another device.");
+    return;
+  }
   button.disabled = true;
   try {
     const answer = await post("begin", { language, consent: true, key: beginKey() });
@@ -302,8 +307,27 @@ function question() {
   return study.kind === "real-or-fake" ? t("Which one was made by a program?") : t(QUESTIONS[study.question]);
 }
 
+// The first practice trial with its answer, so that everybody knows what is asked.
+async function example(holder) {
+  const made = await elements(study.trials[study.example.trial]);
+  if (made === null || !holder.isConnected) return; // or the practice has begun
+  const [inputs, two] = made;
+  const right = study.example.right === "first" ? 0 : 1;
+  const said = study.kind === "real-or-fake" ? ["Made by a program", "Real"] : ["The better one", "The worse one"];
+  holder.replaceChildren(
+    make("h2", {}, t("An example")),
+    make("div", { class: "beside" }, ...inputs.map((inner) => figure(inner, "Input"))),
+    make("div", { class: "two" }, ...two.map((inner, turn) => figure(inner, said[turn === right ? 0 : 1]))),
+  );
+  for (const video of holder.querySelectorAll("video")) {
+    video.loop = true;
+    video.play().catch(() => {}); // one that may not play by itself stands still
+  }
+}
+
 function instructions() {
   fetchAhead(0);
+  const holder = make("div", { class: "example" });
   const go = make("button", { type: "button", class: "primary", autofocus: true }, t("Start the practice"));
   go.addEventListener("click", run);
   show(
@@ -313,9 +337,11 @@ function instructions() {
       ? "Keys: left arrow or 1 for the first, right arrow or 2 for the second. Or use the buttons."
       : "Keys: left arrow or 1 for the left one, right arrow or 2 for the right one, down arrow or 3 for no difference. Or use the buttons.")),
     make("p", {}, t("Some trials are easy: they check that somebody is looking. If you do not know, guess.")),
+    holder,
     make("div", { class: "row" }, go),
   );
   keys = { Enter: () => go.click() };
+  example(holder);
 }
 
 async function run() {
@@ -334,12 +360,23 @@ async function run() {
   await finish();
 }
 
+// The elements of a trial; null where they cannot be shown, which the page then says: a blank is not judged.
+async function elements(row) {
+  try {
+    return [await Promise.all(row.beside.map(element)), await Promise.all(row.shown.map(element))];
+  } catch {
+    closed("This browser cannot show the images", "Ask for another invite, and open it in another browser or on another device. Thank you.");
+    return null;
+  }
+}
+
 async function trial(number, step) {
   const row = study.trials[number];
   show(make("p", {}, t("One moment …")));
   screen.className = "trial";
-  const two = await Promise.all(row.shown.map(element));
-  const beside = await Promise.all(row.beside.map(element));
+  const made = await elements(row);
+  if (made === null) return null;
+  const [beside, two] = made;
   const given = study.kind === "real-or-fake" ? await timed(two, step, number) : await compared(two, beside, number);
   const queue = [...unsent(), { trial: number, nonce: nonce(), ...given }];
   keep(queue);
@@ -372,8 +409,11 @@ async function timed(two, step, number) {
   return { choice, shown, flags, rt: performance.now() - asked };
 }
 
+function figure(inner, text) {
+  return make("figure", {}, inner, make("figcaption", {}, t(text)));
+}
+
 async function compared(two, beside, number) {
-  const figure = (inner, text) => make("figure", {}, inner, make("figcaption", {}, t(text)));
   show(
     counted(number),
     make("h2", { class: "soft" }, question()),
