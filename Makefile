@@ -9,7 +9,7 @@ NUMBERS := tests/methods tests/networks tests/losses tests/training $(addprefix 
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table two-people real real-films docs size study-demo e2e studio-shots parity setup lock bench-stripes video-table bench-film
+.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table two-people real real-films docs size study-demo study-figures exposures e2e studio-shots parity setup lock bench-stripes video-table bench-film
 
 setup: $(READY)
 
@@ -96,6 +96,13 @@ real: $(READY)       ## on a machine with CUDA: METHODS="cyclegan cut" on SET=ho
 
 study-demo: $(READY) ## a blind study on drawn worlds with simulated raters → build/study-demo
 	$(BIN)/python -m benchmarks.study_demo
+
+study-figures: $(READY) ## do the statistics of blind studies hold in simulation → docs/results/blind_study.md
+	$(BIN)/python -m benchmarks.study_figures
+
+exposures: $(READY)  ## how long Chromium shows 200 pictures of a study, seven minutes → build/exposures.json
+	$(BIN)/python -m pip install $(QUIET) -c constraints.txt "playwright>=1.55"
+	RESKIN_FULL=1 $(BIN)/python -m pytest -q -s -m e2e tests/e2e/test_exposures.py
 
 e2e: $(READY)        ## the studio in a real Chromium (apt-get install chromium); installs playwright, fetches axe
 	$(BIN)/python -m pip install $(QUIET) -c constraints.txt "playwright>=1.55"

@@ -1,7 +1,7 @@
 """How long a picture is really shown: by the page's own stamps, and by the frames that the browser drew.
 
-RESKIN_FULL=1 measures 200 exposures, holds them to 95 % within 34 ms and writes build/exposures.json, which
-`make study-figures` puts on docs/results/blind_study.md.
+RESKIN_FULL=1 (`make exposures`) measures 200 exposures, holds them to 95 % within 34 ms and writes
+build/exposures.json, which `make study-figures` puts on docs/results/blind_study.md.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ def test_exposures_are_as_long_as_planned(serve: Callable[..., Served], browse: 
         "apart_median": float(np.median(apart)),
         "apart_95": float(np.quantile(apart, 0.95)),
         "load": os.getloadavg()[0],
+        "cores": os.cpu_count(),
         "chromium": page.context.browser.version,
     }
     sys.stdout.write(json.dumps(figures, indent=1) + "\n")  # pytest -s shows it

@@ -18,6 +18,7 @@ class Arguments(Settings):
     Examples:
       reskin table studies/x --format md
       reskin table studies/street --format latex --published cityscapes
+      reskin table studies/street --people studies/street-people
     """
 
     study: Annotated[Path, Spelled(position="STUDY")]
@@ -29,6 +30,8 @@ class Arguments(Settings):
     published: str | None = None
     """Rows of a published table beside ours, such as cityscapes, cityscapes_ablation, edges2shoes, animals,
     horse2zebra_fid or viper_day."""
+    people: Path | None = None
+    """A blind study, which becomes a column: how often an output was taken for real, or was preferred."""
 
 
 def run(words: list[str]) -> int:
@@ -43,5 +46,9 @@ def run(words: list[str]) -> int:
         raise unknown("published table", arguments.published, TABLES)
     known = published_rows(arguments.published) if arguments.published else []
     table = read_table(arguments.study)
+    if arguments.people is not None:
+        from reskin.workflows.study.people import with_people
+
+        table = with_people(table, arguments.people)
     show_text(FORMATS[arguments.format](table, rows_of(table, arguments.checkpoint, known)).rstrip())
     return 0

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from tests.support.simulated_raters import marginal, simulate
+from tests.support.simulated_raters import PLANNED, Setting, power_found
+from tests.support.study_designs import check_balance, drawn_design
 
-from reskin.evaluation.blind_study.design import CHECKS, Design, Trial, deal, with_checks
-from reskin.evaluation.blind_study.intervals import share
+from reskin.evaluation.blind_study.design import CHECKS, Design, deal, with_checks
 from reskin.evaluation.blind_study.power import Spread, power, raters_needed, smallest_difference, variances
 from reskin.evaluation.blind_study.quality import Record, exclusion_probability, reasons
-
-
-def imbalance(counts: Counter[object], of: int) -> int:
-    """Most less least, of so many kinds that there are."""
-    return max(counts.values()) - (min(counts.values()) if len(counts) == of else 0)
-
-
-def check_balance(design: Design, slots: list[list[Trial]]) -> None:
-    trials = [trial for slot in slots for trial in slot]
-    assert all(len({trial.item for trial in slot}) == design.trials for slot in slots)
-    assert imbalance(Counter(trial.item for trial in trials), design.items) <= 1
-    assert imbalance(Counter((t.item, t.cell) for t in trials), design.items * design.cells) <= 1
-    assert imbalance(Counter(trial.cell for trial in trials), design.cells) <= 1
-    for slot in slots:
-        assert abs(sum(1 if trial.swapped else -1 for trial in slot)) <= 1
-
-
-def drawn_design(chance: random.Random) -> Design:
-    items = chance.randint(1, 60)
-    return Design(
-        chance.randint(1, 40), items, chance.randint(1, 15), chance.randint(1, items), chance.randint(0, 9)
-    )
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -144,21 +121,7 @@ def test_more_items_can_beat_more_raters() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("logit", "raters", "items", "trials"),
-    [
-        (-0.45, 20, 30, 30),
-        (-0.55, 20, 30, 30),
-        (-0.6, 20, 120, 30),
-        (-0.4, 25, 100, 40),
-        (-0.35, 50, 200, 40),
-        (-0.9, 10, 30, 30),
-        (-0.7, 30, 40, 20),
-    ],
-)
-def test_the_planner_agrees_with_simulation(logit: float, raters: int, items: int, trials: int) -> None:
-    generator, found = np.random.default_rng(5), 0
-    for _ in range(1500):
-        found += share(simulate(generator, (raters, items, trials), logit, (0.7, 0.8))).high < 0.5
-    expected = power(marginal(logit, (0.7, 0.8)), raters, items, trials)
-    assert found / 1500 == pytest.approx(expected, abs=0.04)
+@pytest.mark.parametrize("setting", PLANNED, ids=str)
+def test_the_planner_agrees_with_simulation(setting: Setting) -> None:
+    planned, found = power_found(setting, 1500)
+    assert found == pytest.approx(planned, abs=0.04)

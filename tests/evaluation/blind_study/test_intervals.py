@@ -6,12 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from tests.support.simulated_raters import marginal, simulate
+from tests.support.simulated_raters import SETTINGS, Setting, covered, wrongly_different
 
 from reskin.evaluation.blind_study.intervals import (
     Answers,
     clustered_variance,
-    difference,
     holm,
     share,
     t_cdf,
@@ -87,53 +86,16 @@ def test_no_answers_and_unequal_lengths_are_refused() -> None:
         Answers(np.zeros(2), np.zeros(1, np.int64), np.zeros(2, np.int64))
 
 
-Setting = tuple[tuple[int, int, int], float, tuple[float, float]]
-SETTINGS: list[Setting] = [
-    ((20, 30, 30), -0.9, (0.7, 0.8)),
-    ((20, 30, 30), -2.1, (0.7, 0.8)),
-    ((20, 30, 30), 0.0, (0.7, 0.8)),
-    ((20, 120, 30), -0.9, (0.7, 0.8)),
-    ((10, 30, 30), -0.9, (0.7, 0.8)),
-    ((25, 100, 40), -0.9, (0.7, 0.8)),
-    ((50, 200, 40), -0.9, (0.7, 0.8)),
-    ((20, 30, 30), -0.9, (0.3, 0.3)),
-    ((20, 30, 30), -0.9, (1.2, 1.2)),
-    ((20, 30, 30), -0.9, (0.0, 0.0)),
-    ((20, 10, 10), -0.9, (0.7, 0.8)),
-]
-
-
-def covered(setting: Setting, studies: int) -> float:
-    size, mean, sds = setting
-    generator, truth = np.random.default_rng(7), marginal(mean, sds)
-    hits = 0
-    for _ in range(studies):
-        estimate = share(simulate(generator, size, mean, sds))
-        hits += estimate.low <= truth <= estimate.high
-    return hits / studies
-
-
 def test_intervals_cover_what_they_say() -> None:
-    assert 0.92 <= covered(SETTINGS[0], 400) <= 0.99
+    assert 0.92 <= covered(SETTINGS[0], 400).clustered <= 0.99
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_intervals_cover_in_every_setting(
-    setting: tuple[tuple[int, int, int], float, tuple[float, float]],
-) -> None:
-    assert 0.93 <= covered(setting, 2000) <= 0.985
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+def test_intervals_cover_in_every_setting(setting: Setting) -> None:
+    assert 0.93 <= covered(setting, 2000).clustered <= 0.985
 
 
 @pytest.mark.slow
 def test_equal_conditions_are_rarely_called_different() -> None:
-    generator, wrong = np.random.default_rng(3), 0
-    for _ in range(2000):
-        raters, items = generator.normal(0, 0.7, 20), generator.normal(0, 0.8, 30)
-        rater, item = np.repeat(np.arange(20), 30), np.tile(np.arange(30), 20)
-        which = (rater + item) % 2
-        logits = -0.9 + raters[rater] + items[item]
-        values = (generator.random(600) < 1 / (1 + np.exp(-logits))).astype(float)
-        parts = [Answers(values[which == w], rater[which == w], item[which == w]) for w in (0, 1)]
-        wrong += difference(*parts).p < 0.05
-    assert wrong / 2000 <= 0.055
+    assert wrongly_different(2000) <= 0.055

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.support.simulated_raters import contrasts_covered
 
-from reskin.evaluation.blind_study.preference import Votes, fit_scale, pairs
+from reskin.evaluation.blind_study.preference import Votes, fit_scale
 
 WINS = [[0, 7, 9, 12], [3, 0, 8, 10], [2, 4, 0, 9], [1, 2, 5, 0]]
 # choix.opt_pairwise(4, data, tol=1e-14) of choix 0.4.1 on the same wins, less its mean
@@ -46,29 +47,6 @@ def test_a_condition_that_always_wins_is_refused() -> None:
         fit_scale(votes_of([(0, 1, 1.0), (1, 2, 1.0), (2, 1, 1.0)]), 3)
 
 
-def simulate(generator: np.random.Generator, raters: int, items: int, truth: list[float]) -> Votes:
-    """Davidson's model with preferences that raters and items share, ν = 0.6."""
-    rater, item = np.repeat(np.arange(raters), items), np.tile(np.arange(items), raters)
-    table = np.array(pairs(len(truth)))
-    first, second = table[(rater + item) % len(table)].T
-    taste = generator.normal(0, 0.35, (raters, len(truth))), generator.normal(0, 0.4, (items, len(truth)))
-    worth = np.array(truth)[None] + taste[0][rater] + taste[1][item]
-    rows = np.arange(len(rater))
-    half = (worth[rows, first] - worth[rows, second]) / 2
-    weights = np.stack([np.exp(half), np.full_like(half, 0.6), np.exp(-half)], axis=1)
-    drawn = (generator.random(len(half))[:, None] > (weights / weights.sum(1, keepdims=True)).cumsum(1)).sum(
-        1
-    )
-    return Votes(first, second, np.array([1.0, 0.5, 0.0])[np.minimum(drawn, 2)], rater, item)
-
-
 @pytest.mark.slow
 def test_contrasts_cover_what_they_say() -> None:
-    """A true difference of 0, so that shrinkage by raters' and items' tastes does not move it."""
-    generator, hits, asked = np.random.default_rng(1), 0, 0
-    for _ in range(500):
-        scale = fit_scale(simulate(generator, 20, 30, [0.0, 0.0, 0.0, 0.0]), 4)
-        for one, two in pairs(4):
-            _, low, high, _ = scale.contrast(one, two)
-            hits, asked = hits + (low <= 0 <= high), asked + 1
-    assert 0.93 <= hits / asked <= 0.985
+    assert 0.93 <= contrasts_covered(500) <= 0.985

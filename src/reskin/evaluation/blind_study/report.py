@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +120,11 @@ def _judged(results: Results) -> str:
     if results.plan.kind == "real-or-fake":
         return "took an output for real"
     return f"preferred {results.leader}, of the comparisons it was part of"
+
+
+def comparison_sentences(results: Results) -> list[str]:
+    """For every pair of conditions, what was found and whether they differ at 95 %, after Holm."""
+    return _sentences(results.plan, results.counted)
 
 
 def _sentences(plan: StudyPlan, found: Found) -> list[str]:
@@ -310,19 +314,3 @@ def _paragraph(results: Results) -> str:
         f"{len(results.excluded)} raters excluded by rules fixed before). {what or 'No result yet'}. "
         "Intervals are 95 %, two-way clustered over raters and items; comparisons are corrected after Holm."
     )
-
-
-def table_rows(results: Results) -> Iterable[Sequence[str]]:
-    """For the tables of comparisons: condition, measure, value, lower and upper end, answers."""
-    for name, each in results.counted.shares.items():
-        yield (
-            name,
-            "fooling rate",
-            *(f"{end:.4f}" for end in (each.value, each.low, each.high)),
-            str(each.count),
-        )
-    for row in results.counted.comparisons:
-        if results.plan.kind != "real-or-fake":
-            each = row.estimate
-            ends = [f"{end:.4f}" for end in (each.value, each.low, each.high)]
-            yield f"{row.first} / {row.second}", "preferred", *ends, str(each.count)
