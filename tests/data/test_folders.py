@@ -130,6 +130,15 @@ def test_one_picture_is_a_side_of_its_own(tmp_path: Path) -> None:
         training_images(tmp_path / "wave.txt", "b")
 
 
+def test_a_video_in_place_of_a_folder_is_one_line_with_the_remedy(tmp_path: Path) -> None:
+    touch(tmp_path / "film.mp4")
+    for read in (training_images, held_out_images):
+        with pytest.raises(
+            DataError, match=r"is a video\. Take pictures from it first: reskin prepare frames"
+        ):
+            read(tmp_path / "film.mp4", "a")
+
+
 def test_what_is_left_out_is_counted_and_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     touch(*(tmp_path / name for name in ("a.png", "b.HEIC", "c.heic", "film.mp4", "notes.txt", ".d.heic")))
     (tmp_path / "sub").mkdir()

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from reskin.errors import DataError, SettingsError, WeightsError
 from reskin.faces.alignment import landmark_matrix
-from reskin.faces.blend import face_mask
+from reskin.faces.blend import face_areas, face_mask
 from reskin.faces.smoothing import pose_of
 from reskin.framing import Framing
 from reskin.images import Picture, write_image
@@ -163,14 +163,45 @@ def test_the_mask_ends_at_the_jaw_in_bright_and_dark_films(ground: int, skin: in
     crop = np.full((size, size, 3), ground, np.uint8)
     cv2.ellipse(crop, (48, 48), (22, 38), 0, 0, 360, (skin, skin, skin), -1)
     crop = crop + np.random.default_rng(0).integers(0, 3, crop.shape).astype(np.uint8)
-    drawn_mask = face_mask(size, 0.25)
-    mask = follow_face(drawn_mask, crop)
+    mask = follow_face(face_areas(size, 0.25), crop)
     beside = np.zeros((size, size), bool)
     beside[40:56, 16:23] = True
-    assert drawn_mask[beside].mean() > 0.6 and mask[beside].mean() < 0.7 * drawn_mask[beside].mean()
+    assert face_mask(size, 0.25)[beside].mean() > 0.6 and mask[beside].mean() < 0.4
     assert mask[30:66, 32:64].min() > 0.9
     assert mask.min() >= 0 and mask.max() <= 1
     assert not np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).any()
+
+
+def portrait(skin: tuple[int, int, int], ground: tuple[int, int, int]) -> Picture:
+    """A face with a neck of its colour, grey hair, white eyes and a red mouth, on plain ground."""
+    crop = np.full((96, 96, 3), ground, np.uint8)
+    cv2.ellipse(crop, (48, 30), (30, 30), 0, 0, 360, (70, 70, 70), -1)
+    cv2.rectangle(crop, (36, 60), (60, 95), skin, -1)
+    cv2.ellipse(crop, (48, 48), (26, 36), 0, 0, 360, skin, -1)
+    for x in (38, 58):
+        cv2.circle(crop, (x, 40), 4, (240, 240, 240), -1)
+    cv2.ellipse(crop, (48, 66), (9, 4), 0, 0, 360, (170, 30, 40), -1)
+    return crop + np.random.default_rng(0).integers(0, 3, crop.shape).astype(np.uint8)
+
+
+SKINS = pytest.mark.parametrize("skin", [(200, 150, 120), (70, 45, 35)])
+
+
+@SKINS
+def test_the_mask_goes_down_the_neck_and_leaves_hair_and_ground(skin: tuple[int, int, int]) -> None:
+    mask = follow_face(face_areas(96, 0.25), portrait(skin, (90, 140, 220)))
+    down_the_neck = mask[76:, 48]
+    assert mask[76, 48] > 0.7 and (np.diff(down_the_neck) <= 1e-3).all() and down_the_neck[-1] == 0
+    assert np.abs(np.diff(down_the_neck)).max() < 0.12  # no edge
+    assert mask[40, 38] > 0.9 and mask[66, 48] > 0.9  # eyes and mouth belong to the face
+    assert mask[4:9, 40:56].max() < 0.25 and mask[40:60, 10:17].max() < 0.2
+    assert mask[76:, 20:30].max() < 0.2  # the ground beside the neck
+
+
+def test_a_beard_belongs_to_the_face() -> None:
+    crop = portrait((200, 150, 120), (90, 140, 220))
+    cv2.ellipse(crop, (48, 68), (16, 14), 0, 0, 360, (40, 30, 25), -1)
+    assert follow_face(face_areas(96, 0.25), crop)[60:74, 42:55].min() > 0.8
 
 
 @pytest.mark.sweep

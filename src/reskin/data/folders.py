@@ -143,6 +143,12 @@ def count_left_out(left_out: dict[Path, str]) -> str:
 
 
 def _existing(folder: Path) -> Path:
+    if folder.is_file() and is_video_name(folder):
+        raise DataError(
+            f"the folder of pictures {folder} is a video",
+            "Take pictures from it first: reskin prepare frames VIDEO --out FOLDER; for a method that learns "
+            "from clips: reskin prepare clips VIDEO --out FOLDER.",
+        )
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise DataError(f"the folder of pictures {folder} {what}", "Check the name.")

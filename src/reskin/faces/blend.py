@@ -10,6 +10,7 @@ membrane and costs a hundredth of it.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,31 @@ HALF_WIDTH, HALF_HEIGHT = 0.56, 0.68
 
 FEATHER = 0.25
 """The mask falls from 1 to 0 between this share of the half axes inside of the ellipse and outside of it."""
+
+CORE_WIDTH, CORE_HEIGHT = 0.3, 0.52
+"""Half axes of the ellipse that is always put back, in heights of the face: eyes, mouth and a beard are not
+of the colour of the skin."""
+
+SKIN_WIDTH, SKIN_HEIGHT = 0.26, 0.34
+"""Half axes of the ellipse whose pixels say what colour the skin has."""
+
+NECK_FADE = 0.25
+"""Share of the picture's edge over which a mask that reaches down the neck falls to 0 at the lower edge."""
+
+EDGE_FADE = 0.08
+"""The same at the other three edges."""
+
+_LEAST_DEVIATION = 4.0
+"""Smallest standard deviation of the skin's L, a and b, in levels of 8-bit CIELAB."""
+
+_LIGHT_DEVIATION = 0.09
+"""Smallest standard deviation of its L, as a share of its median: the darker a film, the closer its tones."""
+
+_LIGHT_WEIGHT = 0.6
+"""Weight of lightness beside colour: the neck lies in the shadow of the chin."""
+
+_SURELY, _NOT_AT_ALL = 2.0, 4.5
+"""Standard deviations up to which a colour is that of the skin, and from which on it is not."""
 
 INWARD = 0.65
 """Share of the border's correction that reaches the middle of the face: with 1 the face takes on the light
@@ -49,6 +75,74 @@ def face_mask(size: int, margin: float) -> Plane:
     mask = np.asarray(depth * depth * (3 - 2 * depth), np.float32)
     mask.flags.writeable = False  # it is shared by all who ask for it
     return mask
+
+
+class FaceAreas(NamedTuple):
+    """Shares of a square picture of a face, each (S, S) float32, 0 to 1; see `face_areas`.
+
+    Attributes:
+        reach: as far as the mask may reach: `face_mask`, and below the middle of the face straight down.
+        core: what is always put back.
+        skin: 1 where the picture certainly shows the face.
+        fades: what a mask is multiplied by, so that it is 0 at the picture's edge.
+    """
+
+    reach: Plane
+    core: Plane
+    skin: Plane
+    fades: Plane
+
+
+@lru_cache(maxsize=8)
+def face_areas(size: int, margin: float) -> FaceAreas:
+    """The areas of a square picture of a face that `follow_face` goes by.
+
+    Args:
+        size: edge of the picture, in px.
+        margin: room around the face, in heights of the face.
+    """
+    mask = face_mask(size, margin)
+    reach = mask.copy()
+    reach[size // 2 :] = np.maximum(mask[size // 2 :], mask[size // 2])
+    places = ((np.arange(size) + 0.5) / size - 0.5) * 2 * (0.5 + margin)
+    x, y = places[None, :], places[:, None]
+    core = np.clip((1.15 - np.hypot(x / CORE_WIDTH, y / CORE_HEIGHT)) / 0.3, 0, 1)
+    skin = np.hypot(x / SKIN_WIDTH, y / SKIN_HEIGHT) < 1
+    near = np.minimum(np.arange(size), np.arange(size)[::-1]) / size
+    across = np.clip(near / EDGE_FADE, 0, 1)
+    below = np.clip(np.arange(size)[::-1] / (NECK_FADE * size), 0, 1)
+    down = np.minimum(across, below * below * (3 - 2 * below))
+    areas = FaceAreas(
+        *(np.asarray(area, np.float32) for area in (reach, core, skin, down[:, None] * across[None, :]))
+    )
+    for area in areas:
+        area.flags.writeable = False  # they are shared by all who ask for them
+    return areas
+
+
+def skin_share(picture: Picture, skin: Plane) -> Plane:
+    """How much each pixel has the colour of a face's skin, (S, S) float32, 0 to 1.
+
+    Args:
+        picture: (S, S, 3) uint8.
+        skin: (S, S), 1 where it certainly shows the face; median and spread of these pixels count, so that
+            eyes and lips among them do not.
+    """
+    import cv2
+
+    smooth = cv2.GaussianBlur(picture, (0, 0), max(0.5, picture.shape[0] / 64))
+    lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).astype(np.float32)
+    known = lab[skin > 0.5]
+    middle = np.median(known, axis=0)
+    spread = 1.4826 * np.median(np.abs(known - middle), axis=0)
+    least = np.array(
+        [max(_LEAST_DEVIATION, _LIGHT_DEVIATION * middle[0]), _LEAST_DEVIATION, _LEAST_DEVIATION]
+    )
+    away = (lab - middle) / np.maximum(spread, least.astype(np.float32))
+    away[..., 0] *= _LIGHT_WEIGHT
+    distance = np.sqrt((away * away).sum(axis=2))
+    share = (_NOT_AT_ALL - distance) / (_NOT_AT_ALL - _SURELY)
+    return np.asarray(np.clip(share, 0, 1), np.float32)
 
 
 def border_correction(source: Picture, made: Picture, mask: Plane) -> Plane:

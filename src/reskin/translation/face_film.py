@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reskin.faces.alignment import Matrix, cut_out
-from reskin.faces.blend import border_correction, face_mask, region_of, seen_in
+from reskin.faces.blend import (
+    FaceAreas,
+    border_correction,
+    face_areas,
+    face_mask,
+    region_of,
+    seen_in,
+    skin_share,
+)
 from reskin.images import Picture
 from reskin.inference.engine import Engine
 from reskin.inference.guided import apply_maps, fit_change, guided_filter
@@ -30,9 +38,6 @@ BORDER_SHARE = 0.3
 
 MASK_RADIUS, MASK_EPSILON = 0.12, 1e-3
 """Window, as a share of the edge, and regularisation with which a mask follows the edges of a face."""
-
-MASK_FADE = 0.08
-"""Share of the picture's edge over which a mask comes up from 0 at that edge."""
 
 _MODEL, _FACE = "face-model.", "face."
 
@@ -99,6 +104,7 @@ class FaceWork:
     ) -> None:
         self.engine, self.setting, self.faces_at = engine, setting, faces_at
         self.mask = face_mask(setting.size, setting.margin)
+        self.areas = face_areas(setting.size, setting.margin)
         self._memories: dict[int, _Memory] = {}
         self._streams: dict[int, dict[str, Tensor]] = {}
         self._streaming: int | None = None
@@ -153,7 +159,7 @@ class FaceWork:
         """The translation in agreement with the frames before and its border with the frame, and its mask."""
         memory = self._memories.setdefault(track, _Memory(Stabiliser(self.setting.steady)))
         made = memory.stabiliser.step(source, made)
-        border, mask = border_correction(source, made, self.mask), follow_face(self.mask, source)
+        border, mask = border_correction(source, made, self.mask), follow_face(self.areas, source)
         if memory.border is not None and memory.mask is not None and self.setting.steady > 0:
             border = memory.border + np.float32(BORDER_SHARE) * (border - memory.border)
             mask = memory.mask + np.float32(BORDER_SHARE) * (mask - memory.mask)
@@ -206,22 +212,25 @@ def _by_track(state: dict[str, Tensor], prefix: str) -> dict[int, dict[str, Tens
     return found
 
 
-def follow_face(mask: Plane, source: Picture) -> Plane:
-    """A mask whose border lies on the edges of the face near it, as on the line of the jaw.
+def follow_face(areas: FaceAreas, source: Picture) -> Plane:
+    """A mask of a face and its neck: the middle of the face, and around it what has the colour of its skin.
+
+    So hair and ground beside a face stay as they are, and the look ends with the light of the neck and not at
+    the chin.
 
     Args:
-        mask: (S, S), from `face_mask`.
+        areas: of pictures of this size.
         source: (S, S, 3) uint8, what was cut out.
 
     Returns:
         (S, S) float32, 0 to 1; 0 at the picture's edge.
     """
-    size = mask.shape[0]
-    followed = guided_filter(source, mask, radius=max(2, round(MASK_RADIUS * size)), epsilon=MASK_EPSILON)
-    places = np.minimum(np.arange(size), np.arange(size)[::-1])
-    fades = np.clip(places / (MASK_FADE * size), 0, 1).astype(np.float32)
+    size = source.shape[0]
+    wanted = np.maximum(areas.core, areas.reach * skin_share(source, areas.skin))
+    radius = max(2, round(MASK_RADIUS * size))
+    followed = guided_filter(source, wanted, radius=radius, epsilon=MASK_EPSILON)
     # What is left of the old border far from any edge is the shallow end of a slope: it is made steeper.
-    return np.clip((followed - 0.1) / 0.8, 0, 1) * np.minimum(fades[:, None], fades[None, :])
+    return np.clip((followed - 0.1) / 0.8, 0, 1) * areas.fades
 
 
 def _scale(matrix: Matrix) -> float:
