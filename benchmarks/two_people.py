@@ -43,9 +43,9 @@ SIZE, CROP = (96, 72), 64
 """Frames are brought to this width and height; crops are squares."""
 SHOWN = 2
 """Times that frames are enlarged to be looked at."""
-NETWORKS = {"width": 16, "blocks": 6, "disc_layers": 2}
+NETWORKS = {"width": 16, "blocks": 4, "disc_layers": 3}
 PREDICTORS = {"predictor": "residual", "predictor_width": 16, "predictor_downsamplings": 5}
-VIDEO = {"width": 16, "blocks": 6, "disc_width": 16, "disc_layers": 2, "scales": 1, "frames": 7}
+VIDEO = {"width": 16, "blocks": 4, "disc_width": 16, "disc_layers": 2, "scales": 1, "frames": 7}
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "CycleGAN": ("cyclegan", NETWORKS),
     "Recycle-GAN": ("recycle_gan", NETWORKS | PREDICTORS),
@@ -56,8 +56,6 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "vid2vid on CycleGAN's pairs": ("vid2vid", VIDEO),
 }
 """Row to method and settings; those of recycle_gan have a second row, with half of the prediction."""
-SAMPLES = {"cyclegan": 3, "recycle_gan": 1, "vid2vid": 1}
-"""Samples in a step: three frames for both methods without pairs."""
 EMA, RATE = 0.99, 4e-4
 
 
@@ -102,7 +100,7 @@ def train(name: str, a: Shots, b: Shots, seed: int, seconds: float) -> tuple[Met
     torch.manual_seed(seed)
     method = kind(parse(kind.Config, settings | {"learning_rate": RATE}))
     length, is_paired = kind.frames_of(method.config), kind.pairing == "paired"
-    sampling = Sampling(SAMPLES[method_name], CROP, length, is_paired)
+    sampling = Sampling(1, CROP, length, is_paired)
     steps = teach(method, batches(a, b, sampling, seed), seed=seed, seconds=seconds, decay=EMA)
     return method.eval(), steps
 

@@ -39,7 +39,7 @@ from reskin.translation.stabilise import Stabiliser
 FOLDER = Path("build/video-table")
 CROP, EMA = 64, 0.98
 
-NETWORKS = {"width": 12, "blocks": 3, "disc_layers": 2, "learning_rate": 4e-4}
+NETWORKS = {"width": 12, "blocks": 3, "disc_layers": 3, "learning_rate": 4e-4}
 """Of the GANs; the rate is that of `make` on a CPU."""
 CYCLEGAN = NETWORKS | {"identity_weight": 0.1}
 RECYCLE = NETWORKS | {"predictor": "residual", "predictor_width": 12, "predictor_downsamplings": 5}
@@ -68,7 +68,7 @@ and below those of the truth it is blur. Sharpness is the mean difference of nei
 of the truth's. The last column is frames a second of one core, at this size.
 
 CycleGAN and Recycle-GAN have generators of one shape (12 channels, 3 residual blocks) and discriminators of
-one receptive field (34 px), and see crops of {crop} px: CycleGAN a picture of each domain in a step,
+one receptive field (70 px), and see crops of {crop} px: CycleGAN a picture of each domain in a step,
 Recycle-GAN a clip of three frames of each, vid2vid (12 channels, 3 blocks) a pair of clips of seven. vid2vid
 had half of the time, after a CycleGAN that had the other half made its pairs. The predictors are the residual
 ones, which learn sooner. The grade sees whole frames, as `reskin make` has it, four of each domain; fast
