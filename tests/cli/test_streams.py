@@ -16,6 +16,8 @@ from reskin.cli import streams
 from reskin.cli.main import main
 from reskin.images import write_image
 
+pytestmark = pytest.mark.usefixtures("usual_signals")
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="shell redirections of POSIX")
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 

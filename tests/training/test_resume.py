@@ -23,6 +23,8 @@ from reskin.runs.run import Run
 from reskin.runs.settings import TrainConfig
 from reskin.training.start import train_run
 
+pytestmark = pytest.mark.usefixtures("usual_signals")
+
 SMALL_CYCLEGAN = {"width": 4, "blocks": 1, "disc_layers": 1}
 Differences = Callable[[Path, Path], list[str]]
 Words = Callable[[dict[str, Any]], list[str]]

@@ -19,6 +19,8 @@ from reskin.cli.main import main
 from reskin.errors import DataError
 from reskin.web.studio.state import StateFolder
 
+pytestmark = pytest.mark.usefixtures("usual_signals")
+
 
 def started(folder: Path, port: int) -> tuple[subprocess.Popen[str], str]:
     words = [sys.executable, "-m", "reskin", "studio", str(folder), "--no-browser", "--port", str(port)]
