@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reskin.methods.translator import Translator
 
 
-SHARED = ("base", "cycle", "description", "masked", "searching", "styled", "translator")
+SHARED = ("base", "contrastive", "cycle", "description", "masked", "searching", "styled", "translator")
 """Modules that methods are made of and that are none themselves."""
 
 

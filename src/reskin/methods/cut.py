@@ -10,81 +10,48 @@ the paper's code: training ends on whole pictures, as they come in a translation
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 
-from reskin.losses.adversarial import adversarial_discriminator, adversarial_generator
+from reskin.losses.adversarial import adversarial_generator
 from reskin.losses.contrastive import patch_nce
 from reskin.losses.equivariance import add_noise, equivariance, random_warp
-from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
-from reskin.networks.antialias import BlurDownsample
-from reskin.networks.cut import Antialias, CutGenerator
-from reskin.networks.init import Init, initialise
-from reskin.networks.patch_projection import PatchProjection, draw_locations
-from reskin.networks.patchgan import patch_discriminator
+from reskin.methods.base import Preset, frozen
+from reskin.methods.contrastive import ContrastiveConfig, ContrastiveMethod
+from reskin.networks.cut import Antialias
+from reskin.networks.patch_projection import draw_locations
 from reskin.networks.together import together
-from reskin.types import Batch, Direction, Step
+from reskin.types import Batch, Step
 
 Shown = tuple[Tensor, dict[str, Tensor]]
 """Pictures that the generator made, and the features of those it made them of."""
 
 
-class CUTConfig(MethodConfig):
+class CUTConfig(ContrastiveConfig):
     """Settings of CUT; the defaults are the paper's."""
 
-    renamed = {"patches": "num_patches"}
-
-    adversarial_weight: float = Field(default=1.0, ge=0)
-    """Weight of the generator's adversarial loss; 0 for none, with no discriminator."""
-    nce_weight: float = Field(default=1.0, ge=0)
-    """Weight of the PatchNCE loss between a picture and its translation (lambda_X in eq. 5)."""
     identity_weight: float = Field(default=1.0, ge=0)
     """Weight of the PatchNCE loss of the identity image gen_a2b(b), as a share of the nce weight; the two are
     averaged, each by its share. 0 for none."""
-    temperature: float = Field(default=0.07, gt=0)
-    """Softmax temperature of the InfoNCE loss (tau); a lower one punishes hard negatives more."""
-    num_patches: int = Field(default=256, ge=2)
-    """Patches sampled from each feature layer of a picture, anew in every step."""
-    adversarial: Literal["lsgan", "bce", "hinge"] = "lsgan"
-    """Form of the adversarial loss: least squares (the paper), cross-entropy or hinge."""
-    width: int = Field(default=64, ge=1)
-    """Channels after the first layer of generator and discriminator."""
-    blocks: int = Field(default=9, ge=1)
-    """Residual blocks in the generator; features are taken behind the first and the fifth."""
     antialias: Antialias = "both"
     """Where the generator blurs so that its output moves with its input: at both changes of size (the paper),
     or only where it halves (down) or doubles (up)."""
-    disc_layers: int = Field(default=3, ge=1, le=6)
-    """Downsamplings of the patch discriminator."""
-    init: Init = "xavier"
-    """Initialisation of the weights."""
-    init_gain: float = Field(default=0.02, gt=0)
-    """Standard deviation or scale of the initial weights."""
     equivariance_weight: float = Field(default=0.0, ge=0)
     """Weight of the equivariance loss: the translation of a slightly warped and noisy picture is the warped
     translation, so that films hold still; 0 for none (the paper), 5 in preset steady."""
 
-    @model_validator(mode="after")
-    def _can_be_learnt(self) -> Self:
-        if not (self.adversarial_weight or self.nce_weight):
-            raise ValueError("adversarial_weight and nce_weight are both 0: nothing would be learnt")
-        return self
 
-
-class CUT(Method):
+class CUT(ContrastiveMethod):
     """A generator (G), a discriminator (D) and a projection of features (H in the paper, F in its code)."""
 
     Config = CUTConfig
     config: CUTConfig
     title = "CUT"
-    paper = "Park et al. 2020"
     good_for = (
         "one direction, in less memory than CycleGAN and on a GPU in less time; shapes may change a little"
     )
-    adversary = Adversary(("disc_b",), ("discriminator",), setting="adversarial")
     advice = {
         "inverted": ("higher identity_weight", "lower init_gain"),
         "copy": ("lower identity_weight", "lower nce_weight", "higher adversarial_weight"),
@@ -92,9 +59,6 @@ class CUT(Method):
         "discriminator_won": ("fewer disc_layers", "another adversarial"),
         "overfitting": ("lower width",),
     }
-    directions: tuple[Direction, ...] = ("a2b",)
-    size_multiple = 4
-    whole_when_rate_falls = True
     defaults = {"epochs": 400, "decay_epochs": 200}
     presets = {
         "steady": Preset(
@@ -103,14 +67,7 @@ class CUT(Method):
     }
 
     def __init__(self, config: CUTConfig) -> None:
-        super().__init__(config)
-        self.gen_a2b = CutGenerator(config.width, config.blocks, antialias=config.antialias)
-        self.disc_b = patch_discriminator(config.width, config.disc_layers, shrink=BlurDownsample)
-        self.projection = PatchProjection(self.gen_a2b.tap_channels)
-        for network in (self.gen_a2b, self.disc_b, self.projection):
-            initialise(network, config.init, config.init_gain)
-        self.add_optimizer("generator", self.gen_a2b, self.projection)
-        self.add_optimizer("discriminator", self.disc_b)
+        super().__init__(config, antialias=config.antialias)
 
     def training_step(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         a, b, c = batch.a, batch.b, self.config
@@ -120,13 +77,7 @@ class CUT(Method):
         shown = together(translate, *inputs)
         fake_b = shown[0][0]
 
-        losses, terms = {}, {}
-        if c.adversarial_weight:
-            real_logits, fake_logits = together(self.disc_b, b, fake_b.detach())
-            judged = adversarial_discriminator(c.adversarial, real_logits, fake_logits)
-            self.update("discriminator", discriminator=judged)
-            losses["discriminator"] = judged
-
+        losses, terms = self.teach_discriminator(b, fake_b), {}
         with frozen(self.disc_b):
             if c.adversarial_weight:
                 losses["adversarial"] = adversarial_generator(c.adversarial, self.disc_b(fake_b))
@@ -160,6 +111,3 @@ class CUT(Method):
         with torch.no_grad():
             keys = self.projection(taps, locations)
         return patch_nce(self.projection(of_made, locations), keys, temperature=self.config.temperature)
-
-    def generate(self, images: Tensor, direction: Direction) -> Tensor:
-        return self.gen_a2b(images)
