@@ -33,8 +33,9 @@ class OnlyWithExamples:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """See to files outside of this folder too."""
+    """See to files outside of this folder too; nothing that is imported or collected is garbage yet."""
     config.pluginmanager.register(OnlyWithExamples())
+    gc.disable()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -70,6 +71,7 @@ def pytest_collection_finish() -> None:
     """Leave modules and test items, which stay until the end, out of every later search for garbage."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -175,6 +175,7 @@ def test_clips_that_are_too_short(name: str, tmp_path: Path, failed: Failed) -> 
 
 
 @names
+@pytest.mark.sweep
 def test_clips_that_a_step_makes_too_short(name: str, tmp_path: Path, clips: Clips, failed: Failed) -> None:
     line = failed(*train_words(name, clips.a, clips.b, tmp_path / "run", "--frame-step", "5"))
     assert "5 apart" in line and "clips of 4 at most" in line

@@ -68,6 +68,7 @@ def one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.mark.parametrize("kind", list(PATHS))
 @pytest.mark.parametrize("command", ["images", "train", "inspect", "demo"])
+@pytest.mark.thinned(3)
 def test_where_nothing_can_be_written(
     pictures: Path, kind: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +78,7 @@ def test_where_nothing_can_be_written(
 
 @pytest.mark.parametrize("kind", list(PATHS))
 @pytest.mark.parametrize("command", list(reading("", Path())))
+@pytest.mark.thinned(3)
 def test_where_nothing_is(
     tmp_path: Path, kind: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,7 +110,7 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("command", ["images", "train", "split", "screen", "balance", "inspect", "make"])
-@pytest.mark.thinned(4)
+@pytest.mark.thinned(7, first=5)
 def test_folders_of_thousands_of_levels(deep: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = one_line(reading(str(deep), deep.parent / "out")[command], capsys)
     assert f"more than {MOST_DEEP} folders" in said

@@ -109,7 +109,7 @@ def without_finite_weights(folder: Path) -> list[str]:
         (lambda folder: ["--max-images", "0"], "max_images"),
     ],
 )
-@pytest.mark.thinned(6)
+@pytest.mark.thinned(4)
 def test_what_cannot_be_measured_is_one_line_and_ends_with_2(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -113,6 +113,7 @@ def test_a_picture_in_the_style_of_another(made: Path, tmp_path: Path) -> None:
         assert np.abs(made_together - wanted).max() <= 1
 
 
+@pytest.mark.sweep
 def test_a_video_keeps_one_style(made: Path, tmp_path: Path) -> None:
     """One random style for all frames: the same as the first of the frames' pictures in that style."""
     words = ["translate", str(made / "munit"), "--styles", "1", "--seed", "3", "--device", "cpu"]
@@ -156,6 +157,7 @@ def _shrunk(path: Path) -> np.ndarray:
     return fitted(read_image(path), 40)
 
 
+@pytest.mark.sweep
 def test_a_grid_replaces_none_of_its_pictures(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,7 @@ def test_every_method_has_its_losses_stored() -> None:
 
 
 @pytest.mark.parametrize("name", trained_names())
+@pytest.mark.thinned(5)
 def test_they_are_what_they_were(name: str) -> None:
     """A change on purpose: python -m tests.contract.first_losses, and say so in the commit."""
     found = first_losses(name)

@@ -144,6 +144,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @with_toys
+@pytest.mark.thinned(2)
 def test_a_translation_has_the_shape_and_range_of_its_input(name: str) -> None:
     method = tiny(name).eval()
     images = torch.rand(2, 3, 32, 32 + method.size_multiple) * 2 - 1
@@ -170,7 +171,7 @@ def test_a_direction_that_is_not_offered_is_refused(name: str) -> None:
 
 
 @with_toys
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(6)
 def test_losses_are_finite_detached_scalars(name: str) -> None:
     losses = learnt(name).losses[0]
     assert losses
@@ -284,7 +285,7 @@ def terms_with(method_name: str, settings: tuple[tuple[str, float], ...]) -> set
 
 
 @pytest.mark.parametrize(("method_name", "weight"), weights_of_terms())
-@pytest.mark.thinned(5)
+@pytest.mark.thinned(16)
 def test_a_weight_of_zero_removes_its_term(method_name: str, weight: str) -> None:
     term = weight.removesuffix("_weight")
     defaults = {
@@ -382,7 +383,7 @@ def test_discriminators_may_have_any_name() -> None:
 
 
 @with_toys
-@pytest.mark.thinned(8, first=2)
+@pytest.mark.thinned(24, first=2)
 def test_a_stream_without_memory_equals_translating_each_frame(name: str) -> None:
     method = tiny(name).eval()
     model = in_one_style(method)
@@ -433,7 +434,7 @@ def test_only_a_model_with_styles_takes_one(name: str) -> None:
 
 
 @with_toys
-@pytest.mark.thinned(11)
+@pytest.mark.thinned(23)
 def test_nothing_is_kept_from_step_to_step_but_the_state(name: str) -> None:
     method = tiny(name)
     counts = []

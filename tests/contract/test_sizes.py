@@ -32,7 +32,7 @@ def learn(name: str, **settings: object) -> list[dict[str, Tensor]]:
 
 
 @pytest.mark.parametrize("name", [name for name in trained_names() if find(name).pairing == "unpaired"])
-@pytest.mark.thinned(6)
+@pytest.mark.thinned(12)
 def test_domains_may_differ_in_size(name: str) -> None:
     for losses in learn(name, **WITHOUT.get(name, {})):
         assert losses and all(loss.isfinite() for loss in losses.values())

@@ -277,7 +277,7 @@ WRITTEN += [(kind, suffix) for kind in KINDS if kind.sound for suffix in (".mov"
 
 
 @pytest.mark.parametrize(("kind", "suffix"), WRITTEN, ids=lambda value: getattr(value, "name", value))
-@pytest.mark.thinned(5)
+@pytest.mark.thinned(4)
 def test_written_again_it_is_the_same_film(
     kind: Kind, suffix: str, file_of: Callable[[Kind], Path], tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def test_no_flip_when_off(root: Path) -> None:
         assert (np.diff(to_image(batches.at(step).a)[..., 2].astype(int), axis=2) == 1).all()
 
 
+@pytest.mark.sweep
 def test_one_of_five_is_drawn_for_each_picture_from_seed_and_step(root: Path) -> None:
     settings = {"flip": False, "augment": "one_of_five", "brightness": 0.2, "hue": 0.05}
     batches = opened(root, **settings)

@@ -123,6 +123,7 @@ def test_an_onnx_file_is_a_classifier_with_names(domains: Path) -> None:
     assert "4 inputs, 1 output of each" in scores["is_nats_a2b"].note and scores["is_nats_a2b"].count == 4
 
 
+@pytest.mark.sweep
 def test_named_share_counts_by_a_given_network(domains: Path) -> None:
     """Independent: the five likeliest of eight classes by numpy, of the same weights read apart."""
     file = squeezenet(domains / "eight.pth", 8)

@@ -65,6 +65,7 @@ def test_near_but_broken_loses_to_farther_and_whole() -> None:
     assert choose(found, ["near"])[0] == "near" and "none kept" in choose(found, ["near"])[1]
 
 
+@pytest.mark.sweep
 def test_noise_is_measured_as_what_a_change_makes_of_it(domains: tuple[Path, Path]) -> None:
     def steep(frame: np.ndarray) -> np.ndarray:
         return np.clip(128 + 3.0 * (frame.astype(float) - 128), 0, 255).astype(np.uint8)

@@ -182,7 +182,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize(("name", "settings"), VARIANTS, ids=str)
-@pytest.mark.thinned(9)
+@pytest.mark.thinned(15, first=4)
 def test_every_method_is_exact_in_every_direction_at_odd_sizes(
     name: str, settings: dict[str, object]
 ) -> None:

@@ -158,6 +158,7 @@ def test_version_1_weighs_the_game_against_the_cycle(step: int, r: float) -> Non
     ids=["v1", "batch norm", "hinge", "bce"],
 )
 @pytest.mark.thinned(3)
+@pytest.mark.sweep
 def test_the_variants_run(settings: dict[str, Any]) -> None:
     method = tiny(**settings)
     before = {name: p.detach().clone() for name, p in method.named_parameters()}

@@ -40,6 +40,7 @@ def test_the_networks_are_the_reports() -> None:
         assert method.translate(torch.zeros(1, 3, 720, 720), "b2a").shape == (1, 3, 720, 720)
 
 
+@pytest.mark.sweep
 def test_settings_choose_the_other_forms() -> None:
     with torch.device("meta"):
         for settings, of_generator, of_discriminator in (

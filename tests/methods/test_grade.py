@@ -62,6 +62,7 @@ def test_the_start_alone_brings_most_of_a_tint_and_of_darkness(quick_start: None
     assert distance() < 0.4 * before
 
 
+@pytest.mark.sweep
 def test_a_start_that_is_interrupted_goes_on_in_the_same_bits(quick_start: None) -> None:
     def trained(stop: int | None) -> dict[str, torch.Tensor]:
         torch.manual_seed(1)

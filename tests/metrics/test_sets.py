@@ -91,6 +91,7 @@ def test_clean_resize_is_pillow_in_float() -> None:
     assert (clean_resize(stripes, 16)[..., 2:-2].abs() < 0.02).all()
 
 
+@pytest.mark.sweep
 def test_inception_takes_its_own_size_and_file(tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.raises(ShapeError, match="299"):
         Inception()(torch.zeros(1, 3, 256, 256))

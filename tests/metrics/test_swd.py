@@ -53,6 +53,7 @@ def test_sets_of_different_sizes_repeat_no_one() -> None:
     assert _sliced(x, y, _directions(0), own_scale=False) == pytest.approx(0.0, abs=1e-5)
 
 
+@pytest.mark.sweep
 def test_sees_texture_on_its_level() -> None:
     real, same, other = stripes(24, 0), stripes(24, 1), stripes(24, 2, period=3.0)
     assert swd(other, real).mean > 2 * swd(same, real).mean

@@ -22,6 +22,7 @@ def test_values_and_gradients_are_those_of_reflect_padding(size: tuple[int, int]
     torch.testing.assert_close(gradient, wanted)
 
 
+@pytest.mark.sweep
 def test_the_gradient_is_right_to_the_second_order() -> None:
     images = torch.randn(1, 1, 4, 5, dtype=torch.double, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: mirrored(x, 2).square(), images)

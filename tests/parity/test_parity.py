@@ -19,6 +19,7 @@ def test_a_step_is_that_of_the_paper(name: str, count: int) -> None:
     assert found.weights < 1e-7
 
 
+@pytest.mark.sweep
 def test_a_wrong_weight_of_a_term_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METHODS, "cyclegan", METHODS["cyclegan"] | {"identity_weight": 0.501})
     assert max(compare("cyclegan").gradients.values()) > 1e-5

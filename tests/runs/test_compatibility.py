@@ -74,6 +74,7 @@ def test_the_models_translate(old: Path, model: str) -> None:
     assert read_image(old / "out.png").shape == (40, 33, 3)
 
 
+@pytest.mark.sweep
 def test_the_run_is_evaluated_and_reported(old: Path) -> None:
     assert main(["evaluate", "run", "--a", "data/a", "--b", "data/b", "--device", "cpu"]) == 0
     assert len(RunFolder(old / "run").score_rows()) == 2

@@ -41,7 +41,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("changed", "method"), CHANGES, ids=str)
-@pytest.mark.thinned(3, first=2)
+@pytest.mark.thinned(6)
 def test_a_run_of_before_opens(changed: dict[str, Any], method: str, tmp_path: Path) -> None:
     values = BEFORE | changed
     assert present_method("cyclegan", values) == method

@@ -76,7 +76,7 @@ def method_settings(**values: Any) -> dict[str, Any]:
     ],
     ids=str,
 )
-@pytest.mark.thinned(2)
+@pytest.mark.thinned(4)
 def test_networks_of_another_size_are_refused_before_they_take_memory(
     tmp_path: Path, values: dict[str, Any], source: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from reskin.types import Step
 
 @pytest.mark.parametrize(("length", "first"), [(1000, 492), (TIMED_STEPS, 1), (3, 1)])
 @pytest.mark.thinned(3)
+@pytest.mark.sweep
 def test_steps_from_the_middle_of_the_run_are_timed(
     length: int, first: int, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

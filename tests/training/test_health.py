@@ -156,12 +156,14 @@ def test_what_comes_and_goes_is_told_twice() -> None:
     assert looks(bad, real(), watch=watch, count=PATIENCE - 1, first=5000) == []  # a swing is no news
 
 
+@pytest.mark.sweep
 def test_each_style_is_judged() -> None:
     (finding,) = looks(StyledStub(truly, BOTH), real())
     assert finding.kind == "inverted"
     assert list(finding.numbers) == ["A → B (2)", "B → A (2)"]
 
 
+@pytest.mark.sweep
 def test_sides_that_are_negatives_of_each_other_are_translated_by_inverting() -> None:
     assert looks(Stub(lambda x: -x, BOTH), Batch(real().a, -frames(3, is_game=True)[0])) == []
 
@@ -332,6 +334,7 @@ def rows_of(run: Path, name: str = "health") -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+@pytest.mark.sweep
 def test_slow_batches_are_told_in_the_run_folder(
     tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +346,7 @@ def test_slow_batches_are_told_in_the_run_folder(
     assert f"health: step {row['step']}: {row['text']}. {row['advice']}" in line
 
 
+@pytest.mark.sweep
 def test_planted_pictures_are_told_in_the_run_folder(
     tiny: dict[str, Any], tmp_path: Path, differences: Differences, monkeypatch: pytest.MonkeyPatch
 ) -> None:

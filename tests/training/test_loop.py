@@ -105,6 +105,7 @@ def test_a_gradient_that_is_not_finite_is_named_too() -> None:
 small_cyclegan = partial(small.tiny, CycleGAN)
 
 
+@pytest.mark.sweep
 def test_where_the_answer_is_read_later_the_weights_are_kept_all_the_same() -> None:
     method, good = small_cyclegan(), Batch(*torch.rand(2, 1, 3, 32, 32))
     method.checks_later = True
@@ -171,6 +172,7 @@ def test_changed_settings_are_refused_by_name(tiny: dict[str, Any], tmp_path: Pa
     assert "keep" not in line and "--allow-change" in line
 
 
+@pytest.mark.sweep
 def test_allow_change_goes_on(tiny: dict[str, Any], tmp_path: Path) -> None:
     """Also to a running mean that the run had not: it starts at the weights it finds."""
     run = train_run("toy", out=tmp_path / "run", **tiny | {"steps": 4, "ema": 0.0})
@@ -212,6 +214,7 @@ def test_minutes_are_turned_into_steps_once(
     assert rows(run)[-1]["step"] == 16  # 0.4 minutes of steps that were timed a third time
 
 
+@pytest.mark.sweep
 def test_as_many_checkpoints_are_kept_as_asked_for(tiny: dict[str, Any], tmp_path: Path) -> None:
     run = tmp_path / "run"
     kept = []

@@ -82,6 +82,7 @@ def test_scores_later_than_the_checkpoint_are_forgotten(data: Path, tmp_path: Pa
     assert files.validation_rows() == first
 
 
+@pytest.mark.sweep
 def test_it_waits_while_it_takes_too_much(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

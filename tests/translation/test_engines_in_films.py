@@ -100,6 +100,7 @@ def assert_near(made: list[Picture], wanted: list[Picture]) -> None:
         assert np.abs(one.astype(int) - other.astype(int)).max() <= 1
 
 
+@pytest.mark.thinned(3)
 def test_a_film(engine: Counting, tmp_path: Path) -> None:
     write_footage(tmp_path / "in.mp4", Footage("film", seed=1, frames=6, size=(66, 50), scene_frames=3))
     model = tiny(CycleGAN)
@@ -112,6 +113,7 @@ def test_a_film(engine: Counting, tmp_path: Path) -> None:
     assert_near(frames_of(tmp_path / "other.mkv"), frames_of(tmp_path / "torch.mkv"))
 
 
+@pytest.mark.thinned(3)
 def test_faces_of_a_film(engine: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(face_search, "open_detector", lambda name: RedDetector())
     faces_film(tmp_path / "in.mp4", [[(60.0 + number, 60.0, 48)] for number in range(8)])

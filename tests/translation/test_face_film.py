@@ -251,6 +251,7 @@ class RemembersEach(Restless):
         return Mixing(self, direction)
 
 
+@pytest.mark.sweep
 def test_a_model_that_remembers_keeps_people_apart(tmp_path: Path) -> None:
     alone = [[(40.0, 60.0, 40)] for _ in range(8)]
     other = [(120.0, 60.0, 30)]
@@ -400,6 +401,7 @@ def test_a_face_is_cut_out_as_the_model_learnt_it(tmp_path: Path) -> None:
     assert np.array_equal(made[0.5], asked) and not np.array_equal(made[0.1], asked)
 
 
+@pytest.mark.sweep
 def test_a_preview_searches_its_part_only(tmp_path: Path, detector: RedDetector) -> None:
     source = film(tmp_path / "in.mkv", walking(40))
     made, after = translated(Greener(), source, start=0.4, seconds=0.4)

@@ -201,6 +201,7 @@ def test_two_at_once_are_refused(tmp_path: Path, drawn: Path) -> None:
     [("hevc", ".mp4"), ("vp9", ".webm"), ("prores", ".mov"), ("ffv1", ".mkv"), ("h264", ".mkv")],
 )
 @pytest.mark.thinned(5, first=1)
+@pytest.mark.sweep
 def test_segments_of_every_codec_are_one_film(tmp_path: Path, drawn: Path, codec: Codec, suffix: str) -> None:
     import av
 

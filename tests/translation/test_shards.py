@@ -153,6 +153,7 @@ def test_films_of_a_folder_in_shards(tmp_path: Path) -> None:
     assert (again.translated, again.skipped) == (0, 3)
 
 
+@pytest.mark.sweep
 def test_a_film_that_was_stopped_goes_on_in_its_folder(tmp_path: Path) -> None:
     source, out = films_in(tmp_path / "in"), tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):

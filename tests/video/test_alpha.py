@@ -55,7 +55,7 @@ def film(path: Path, codec: str, form: str, *, opaque: bool = False) -> Path:
 
 @pytest.mark.parametrize(("codec", "form", "suffix"), SOURCES)
 @pytest.mark.parametrize("target", [".webm", ".mov", ".mkv"])
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(2)
 def test_it_is_kept(codec: str, form: str, suffix: str, target: str, tmp_path: Path) -> None:
     source, out = film(tmp_path / f"in{suffix}", codec, form), tmp_path / f"out{target}"
     result = translate_video(Identity(), source, out, "a2b", film=AS_IT_IS)

@@ -138,7 +138,7 @@ def test_every_frame_comes_once_in_order_and_none_is_called_damaged(film: Path) 
     assert all(0.9 < step < 3.5 for step in steps)
 
 
-@pytest.mark.thinned(2, first=1)
+@pytest.mark.thinned(4)
 def test_any_frame_can_be_had_by_its_number(film: Path) -> None:
     reader = VideoReader(film)
     for wanted in ([0], [COUNT - 1], [7], [8], [9], [15, 16, 17], range(COUNT)):
@@ -150,7 +150,7 @@ def test_any_frame_can_be_had_by_its_number(film: Path) -> None:
 
 @pytest.mark.parametrize("form", ["mpegts", "matroska", "mp4"])
 @pytest.mark.parametrize("together", [False, True], ids=["packet-a-field", "packet-a-frame"])
-@pytest.mark.thinned(2)
+@pytest.mark.thinned(6)
 def test_two_fields_are_one_frame(form: str, together: bool, tmp_path: Path) -> None:
     path = tmp_path / "fields.video"
     pictures = field_packets(COUNT)

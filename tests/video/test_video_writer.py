@@ -258,6 +258,7 @@ with VideoWriter({str(tmp_path / "a.mp4")!r}, size=(64, 64), frame_rate=Fraction
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.thinned(3)
+@pytest.mark.sweep
 def test_films_and_segments_of_a_few_frames_in_hevc(suffix: str, tmp_path: Path) -> None:
     for segments in [
         (1,),

@@ -74,6 +74,7 @@ def test_a_whole_part_over_http(client: TestClient, study: Study) -> None:
     assert results.finished == 1 and not results.excluded and len(results.counted.votes) == 6
 
 
+@pytest.mark.sweep
 def test_nothing_that_a_rater_gets_tells_conditions_apart(client: TestClient, study: Study) -> None:
     invites = study.store.invite(4)
     first = begin(client, invites[0])

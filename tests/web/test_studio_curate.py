@@ -113,6 +113,7 @@ def test_a_pack_brings_names_scores_and_thumbnails(case: Case, film: CuratedSet)
     assert ask(case, film, "pictures/999").status_code == 404
 
 
+@pytest.mark.sweep
 def test_opening_a_large_set_costs_five_bytes_a_picture_and_as_many_packs(case: Case) -> None:
     """What a browser has to fetch does not grow with the set but for the order."""
     sizes = []
@@ -164,6 +165,7 @@ WRONG: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("values", WRONG, ids=range(len(WRONG)))
+@pytest.mark.thinned(4)
 def test_changes_that_say_nothing_are_refused(case: Case, film: CuratedSet, values: dict[str, Any]) -> None:
     answer = send(case, film, "decisions", **values)
     assert answer.status_code == 400 and answer.json()["error"]["what"]
@@ -255,6 +257,7 @@ def test_pictures_that_are_removed_changed_or_damaged_have_a_reason(case: Case, 
     assert case.client.get(f"/media/sets/{film.files.id}/1").status_code == 404
 
 
+@pytest.mark.sweep
 def test_a_picture_that_ends_its_reader_twice_is_given_up(case: Case, film: CuratedSet) -> None:
     folder, store, file = film.files.folder, Thumbnails(film.files.thumbnails), "train/00000.png"
     stamp = store.get([file])[file].stamp

@@ -218,6 +218,7 @@ def test_forms_become_commands(case: Case) -> None:
     ],
     ids=str,
 )
+@pytest.mark.thinned(3)
 def test_forms_that_say_nothing(case: Case, given: dict[str, Any]) -> None:
     ids = {"FILM": case.set_id("data/film"), "GAME": case.set_id("data/game")}
     if isinstance(given.get("chosen"), list):

@@ -116,6 +116,7 @@ def test_previews_are_the_combinations_of_what_is_compared(ready: Case) -> None:
     ],
     ids=str,
 )
+@pytest.mark.thinned(3)
 def test_previews_that_are_refused_queue_nothing(ready: Case, more: dict[str, Any], said: str) -> None:
     content = json.dumps(film(ready, **more))
     headers = {"origin": str(ready.client.base_url), "content-type": "application/json"}
@@ -125,6 +126,7 @@ def test_previews_that_are_refused_queue_nothing(ready: Case, more: dict[str, An
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".x", None, "con", "x" * 81])
+@pytest.mark.thinned(3)
 def test_films_have_names_in_their_folder(ready: Case, name: Any) -> None:
     assert ready.post("/api/jobs", **film(ready, name=name)).status_code == 400
 

@@ -77,7 +77,7 @@ def test_random_settings_arrive(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", trained_names())
-@pytest.mark.thinned(5, first=1)
+@pytest.mark.thinned(2)
 def test_few_settings_are_unfolded(name: str) -> None:
     every = fields(facts(name))
     assert 6 <= sum(one.is_basic for one in every) <= 12

@@ -151,6 +151,7 @@ def forged_pages(full: Case, right: str) -> Iterator[Sent]:
             yield "GET", path, headers, right, {403}
 
 
+@pytest.mark.sweep
 def test_some_forged_requests(full: Case) -> None:
     assert forge(full, each=19) > 80
 
@@ -248,7 +249,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-@pytest.mark.thinned(4)
+@pytest.mark.thinned(3)
 def test_no_hostile_text_becomes_a_folder_or_a_setting(full: Case, text: str) -> None:
     sent = [full.form(name=text), full.form(a=text), full.form(method=text), full.form(preset=text or "x")]
     for values in (*sent, full.form(settings={text: "1"})):

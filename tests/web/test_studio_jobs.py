@@ -89,6 +89,7 @@ def test_jobs_of_a_lane_run_once_each_in_their_order(jobs: Jobs) -> None:
     assert "reskin" in (jobs.folder(second) / "out.txt").read_text()
 
 
+@pytest.mark.sweep
 def test_a_job_that_has_begun_is_never_begun_again(jobs: Jobs) -> None:
     job = jobs.add(new("a"))
     until(lambda: ended(jobs), "it has ended", jobs)
@@ -159,6 +160,7 @@ def test_stop_asks_once_and_the_command_ends_in_its_own_time(jobs: Jobs) -> None
     assert state(jobs, other) == "waiting"
 
 
+@pytest.mark.sweep
 def test_what_does_not_stop_is_killed_when_asked_again(jobs: Jobs) -> None:
     job, _, process = sleeping(jobs, stubborn=True)
     jobs.stop(job)

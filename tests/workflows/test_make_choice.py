@@ -96,6 +96,7 @@ def test_colour_transfer_is_taken_where_nothing_learnt_comes_as_near(
 
 
 @pytest.mark.usefixtures("unscored")
+@pytest.mark.sweep
 def test_a_method_that_was_asked_for_is_kept(
     tmp_path: Path, runs: dict[str, Path], domains: dict[str, str]
 ) -> None:
@@ -103,6 +104,7 @@ def test_a_method_that_was_asked_for_is_kept(
 
 
 @pytest.mark.usefixtures("unscored")
+@pytest.mark.sweep
 def test_pictures_in_a_folder_are_changed_at_full_strength(
     tmp_path: Path, runs: dict[str, Path], domains: dict[str, str]
 ) -> None:

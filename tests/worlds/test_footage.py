@@ -49,7 +49,7 @@ def test_other_seeds_and_other_scenes_are_other_places() -> None:
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (160, 90), (40, 300), (1024, 32)])
-@pytest.mark.thinned(4)
+@pytest.mark.thinned(6)
 def test_shapes_and_types_at_many_sizes(size: tuple[int, int]) -> None:
     frame = Footage("film", seed=1, frames=2, size=size).frame(0)
     width, height = size

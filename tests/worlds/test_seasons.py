@@ -72,6 +72,7 @@ def known_in(look: Literal["game", "film"]) -> Mapping[Season, np.ndarray]:
 
 @pytest.mark.parametrize("season", SEASONS)
 @pytest.mark.thinned(4, first=2)
+@pytest.mark.sweep
 def test_the_truth_in_a_season_is_what_the_film_of_that_season_shows(season: Season) -> None:
     film = Footage("film", seed=2, frames=40, size=(64, 48), seasons=(season,)).frame(37)
     game = plain_game().frame(37)
@@ -111,6 +112,7 @@ def test_seasons_are_clearly_different_and_change_colours_alone() -> None:
 
 @pytest.mark.parametrize("season", SEASONS)
 @pytest.mark.thinned(4, first=1)
+@pytest.mark.sweep
 def test_each_class_has_its_own_colour_in_each_season(season: Season) -> None:
     shown = [Footage("game", seed=seed, frames=1, size=(96, 96), seasons=(season,)) for seed in range(4)]
     views = [footage.frame(0) for footage in shown]
@@ -120,6 +122,7 @@ def test_each_class_has_its_own_colour_in_each_season(season: Season) -> None:
     assert apart.min() > 8
 
 
+@pytest.mark.sweep
 def test_what_winter_and_spring_do() -> None:
     """Snow makes ground and roofs bright and colourless; blossoms make trees redder than green."""
     frame = Footage("game", seed=4, frames=1, size=(96, 96)).frame(0)
@@ -139,6 +142,7 @@ def test_what_winter_and_spring_do() -> None:
 
 @pytest.mark.parametrize("season", SEASONS)
 @pytest.mark.thinned(4)
+@pytest.mark.sweep
 def test_imperfect_translations_are_told_by_their_truths(season: Season) -> None:
     source = np.random.default_rng(0)
     for seed in range(3):

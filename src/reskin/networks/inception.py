@@ -153,7 +153,9 @@ class Inception(nn.Module):
 
     The paper's code takes (x - 128) / 128 of bytes; (x - 127.5) / 127.5 is brought to it here.
 
-    >>> sum(p.numel() for p in Inception().parameters())
+    >>> with torch.device("meta"):  # no memory is taken, nothing is computed
+    ...     network = Inception()
+    >>> sum(p.numel() for p in network.parameters())
     23850960
     """
 

@@ -69,9 +69,11 @@ def patch_discriminator(
         SettingsError: `layers` is not 1 to 6, `width` is below 1, or `norm` is unknown.
 
     >>> import torch
-    >>> patch_discriminator()(torch.zeros(1, 3, 256, 256)).shape
+    >>> with torch.device("meta"):  # no memory is taken, nothing is computed
+    ...     network = patch_discriminator()
+    >>> network(torch.zeros(1, 3, 256, 256, device="meta")).shape
     torch.Size([1, 1, 30, 30])
-    >>> sum(p.numel() for p in patch_discriminator().parameters())
+    >>> sum(p.numel() for p in network.parameters())
     2764737
     """
     if not 1 <= layers <= 6 or width < 1:

@@ -24,9 +24,11 @@ def tower_discriminator(width: int = 64, layers: int = 4, *, norm: Norm = "batch
         SettingsError: `layers` is not 1 to 6, `width` is below 1, or `norm` is unknown.
 
     >>> import torch
-    >>> tower_discriminator()(torch.zeros(1, 3, 256, 256)).shape
+    >>> with torch.device("meta"):  # no memory is taken, nothing is computed
+    ...     network = tower_discriminator()
+    >>> network(torch.zeros(1, 3, 256, 256, device="meta")).shape
     torch.Size([1, 1, 1, 1])
-    >>> sum(p.numel() for p in tower_discriminator().parameters())
+    >>> sum(p.numel() for p in network.parameters())
     6953793
     """
     if not 1 <= layers <= 6 or width < 1:

@@ -122,6 +122,7 @@ def test_one_person_is_nothing_to_speak_of(film_of_two: Path) -> None:
     assert "people" not in "\n".join(command.in_words(made(film_of_two), Path("out")))
 
 
+@pytest.mark.sweep
 def test_only_one_person_is_taken(film_of_two: Path, tmp_path: Path) -> None:
     """Although the other one's face is larger in every frame."""
     picture = tmp_path / "b.png"

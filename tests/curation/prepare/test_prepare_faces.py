@@ -148,6 +148,7 @@ def test_one_or_all(tmp_path: Path) -> None:
     assert len(both.frames) == 24 == len({frame.file for frame in both.frames})
 
 
+@pytest.mark.sweep
 def test_bars_are_not_part_of_a_face(tmp_path: Path) -> None:
     """A face at the lower bar: its picture holds no black, and putting it back leaves the bar as it is."""
     import av
@@ -188,6 +189,7 @@ def test_same_input_same_bytes_and_a_second_run_does_nothing(
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.*")} == before
 
 
+@pytest.mark.sweep
 def test_words_can_be_said_later_and_stay(clips: list[Path], made: Path) -> None:
     before = read_manifest(made)
     assert before is not None
@@ -363,6 +365,7 @@ def test_choice_is_spread_over_videos_and_time() -> None:
 
 @pytest.mark.parametrize("split", ["block", "shot", "source"])
 @pytest.mark.thinned(3)
+@pytest.mark.sweep
 def test_splits_do_not_part_neighbours(split: str) -> None:
     videos = [[face(i) for i in range(600)] for _ in range(12)]
     choices = choose(videos, parse(FacesConfig, {"count": 600, "split": split}))
@@ -536,6 +539,7 @@ def test_a_video_that_was_mended_is_added_by_the_same_command(
         )
 
 
+@pytest.mark.sweep
 def test_a_dry_run_says_what_would_be_searched_and_writes_nothing(clips: list[Path], tmp_path: Path) -> None:
     found = dry_run_module.dry_run_faces(clips, tmp_path / "out", config(count=30, every=4))
     assert found.kind == "faces" and found.splits == {} and found.pictures <= 30

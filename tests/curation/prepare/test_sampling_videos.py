@@ -88,6 +88,7 @@ def test_wrong_settings(values: dict[str, Any]) -> None:
         config(**values)
 
 
+@pytest.mark.sweep
 def test_shots_are_recorded_and_kept_whole(films: list[Path], tmp_path: Path) -> None:
     manifest = prepare_frames(films, tmp_path, config(every=2, shots=True, split="shot", ratio="1:1"))
     assert [source.shots for source in manifest.sources] == [tuple(STARTS), (0, 12, 42, 57)]

@@ -53,6 +53,7 @@ def is_found(overlay: Overlay) -> bool:
 
 @pytest.mark.parametrize(("alpha", "place"), [(1.0, (0.8, 0.06)), (0.4, (0.06, 0.84))])
 @pytest.mark.thinned(2, first=1)
+@pytest.mark.sweep
 def test_a_logo_is_found_where_it_is(alpha: float, place: tuple[float, float]) -> None:
     x, y = place
     overlay = look_for([with_logo(one, alpha, x=x, y=y) for one in film()])

@@ -102,6 +102,7 @@ def test_colours_of_one_brightness_are_not_uniform() -> None:
     assert spread(PictureView(image)) > 0.5
 
 
+@pytest.mark.sweep
 def test_fades_are_dark_and_flashes_bright_but_a_night_with_a_lamp_is_neither() -> None:
     pictures = world()
     assert bad(DARK, [(one * 0.08).astype(np.uint8) for one in pictures]) == 1
@@ -114,6 +115,7 @@ def test_fades_are_dark_and_flashes_bright_but_a_night_with_a_lamp_is_neither() 
 
 @pytest.mark.parametrize("spoil", [lambda one: one, lambda one: noisy(one, 6), lambda one: jpeg(one, 60)])
 @pytest.mark.thinned(3)
+@pytest.mark.sweep
 def test_blur_is_found_beneath_noise_and_compression(spoil) -> None:  # type: ignore[no-untyped-def]
     pictures = world(frames=4) + world("game", frames=4)
     assert bad(BLUR, [spoil(one) for one in pictures]) == 0

@@ -281,6 +281,7 @@ def test_the_table_of_amt_has_the_same_means(tmp_path: Path) -> None:
         assert 0 < estimate.value < 1 and means[name] == pytest.approx(estimate.value, abs=1e-5)
 
 
+@pytest.mark.sweep
 def test_the_table_of_amt_leaves_out_who_is_excluded(tmp_path: Path) -> None:
     plan = make_study(tmp_path, "real-or-fake", raters=2)
     store = AnswerStore(tmp_path / "study", create=True)
@@ -292,6 +293,7 @@ def test_the_table_of_amt_leaves_out_who_is_excluded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["preference", "real-or-fake"])
+@pytest.mark.thinned(2)
 def test_rows_of_jspsych(tmp_path: Path, kind: str) -> None:
     plan = make_study(tmp_path, kind, raters=1 + 1)
     store = AnswerStore(tmp_path / "study", create=True)

@@ -175,7 +175,7 @@ def check_equal(theirs: nn.Module, path: Path, side: int, channels: int = 3) -> 
 @pytest.mark.parametrize("blocks", [6, 9])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 @pytest.mark.parametrize("has_dropout", [False, True])
-@pytest.mark.thinned(2)
+@pytest.mark.thinned(8)
 def test_resnet_gives_the_same_pictures(tmp_path: Path, blocks: int, norm: str, has_dropout: bool) -> None:
     theirs = trained(Resnet(8, blocks, norm, has_dropout), 32)
     torch.save(theirs.state_dict(), path := tmp_path / "latest_net_G_A.pth")
@@ -257,7 +257,7 @@ def test_blurs_in_half_precision_are_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize("halvings", [7, 8])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 @pytest.mark.parametrize("has_dropout", [False, True])
-@pytest.mark.thinned(2)
+@pytest.mark.thinned(8)
 def test_unet_gives_the_same_pictures(tmp_path: Path, halvings: int, norm: str, has_dropout: bool) -> None:
     theirs = trained(Unet(2, halvings, norm, has_dropout), 2**halvings)
     torch.save(theirs.state_dict(), path := tmp_path / "latest_net_G.pth")

@@ -98,6 +98,7 @@ def test_a_generator_of_cut_becomes_a_model_of_cut_that_goes_one_way(
 
 @pytest.mark.parametrize("antialias", ["down", "up", "none"])
 @pytest.mark.thinned(3)
+@pytest.mark.sweep
 def test_generators_of_cut_with_fewer_blurs(tmp_path: Path, antialias: str) -> None:
     network = trained(BlurredResnet(4, 2, blurs=antialias), 32)
     torch.save(network.state_dict(), file := tmp_path / "latest_net_G.pth")
@@ -147,6 +148,7 @@ def test_a_unet_with_batch_norm_translates_as_its_repository_tests(
     ("norm", "has_dropout"), [("batch", False), ("batch", True), ("instance", True)], ids=str
 )
 @pytest.mark.thinned(3)
+@pytest.mark.sweep
 def test_a_resnet_with_batch_norm_or_dropout_as_its_repository_tests_it(
     norm: str, has_dropout: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

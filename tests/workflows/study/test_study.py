@@ -225,6 +225,7 @@ def test_scores_that_are_no_numbers_are_said_to_be_none(copied: Path) -> None:
     assert "JSON" in read_table(copied).missing[0][2]
 
 
+@pytest.mark.sweep
 def test_a_run_of_another_method_in_a_cell_is_no_run_of_it(copied: Path, data: Path) -> None:
     one, other = (next(copied.glob(f"cells/{label}*/0/run")) for label in ("cyclegan", "gan-alone"))
     shutil.rmtree(one)
