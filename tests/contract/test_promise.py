@@ -79,6 +79,8 @@ class Source:
     language: str | None = None
     title: str | None = None
     chapters: bool = False
+    subtitles: tuple[str, ...] = ()
+    """A track of two subtitles in each of these languages; only in .mkv."""
     offset: int = 0
     target: str | None = None
     slow: bool = True
@@ -165,6 +167,9 @@ SOURCES = [
     Source("mov_rotated_270", ".mov", rotation=270),
     Source("mp4_rotated_180_variable", rotation=180, times=VARIABLE),
     Source("mp4_mirrored", flip=True),
+    Source("mp4_vp9_rotated", rotation=90, **VP9),
+    Source("mp4_vp9_rotated_to_mov", rotation=270, sounds=(AAC,), target=".mov", **VP9),
+    Source("mp4_hevc_rotated_180", codec="libx265", options=HEVC, rotation=180, sounds=(AAC,)),
     Source("mp4_odd", form="yuv444p", size=(97, 65), slow=False),
     Source("webm_odd", ".webm", size=(97, 65), **VP9),
     Source("mkv_odd_height_422", ".mkv", form="yuv422p", size=(96, 65)),
@@ -184,6 +189,15 @@ SOURCES = [
     Source("mov_alpha", ".mov", codec="prores_ks", form="yuva444p10le"),
     Source("mov_animation_to_mp4", ".mov", codec="qtrle", form="argb", target=".mp4", slow=False),
     Source("mkv_alpha", ".mkv", codec="ffv1", form="bgra"),
+    Source("webm_alpha_opus", ".webm", form="yuva420p", sounds=(OPUS,), slow=False, **VP9),
+    Source("mov_alpha_pcm", ".mov", codec="prores_ks", form="yuva444p10le", sounds=(PCM,)),
+    Source("webm_alpha_opus_to_mp4", ".webm", form="yuva420p", sounds=(OPUS,), target=".mp4", **VP9),
+    Source("mov_alpha_surround_to_webm", ".mov", "qtrle", "argb", sounds=(SURROUND,), target=".webm"),
+    # Subtitles
+    Source("mkv_subtitles", ".mkv", sounds=TWO, subtitles=("eng", "deu"), slow=False),
+    Source("mkv_subtitles_late", ".mkv", times=steady(25, LATE), sounds=(AAC,), subtitles=("jpn",)),
+    Source("mkv_subtitles_to_mp4", ".mkv", sounds=(AAC,), subtitles=("eng", "fra"), target=".mp4"),
+    Source("mkv_subtitles_to_webm", ".mkv", subtitles=("eng",), target=".webm"),
     # Labels
     Source("mkv_labels", ".mkv", sounds=TWO, language="fra", title="A Film", chapters=True, slow=False),
     Source("mp4_labels", sounds=TWO, language="fra", title="A Film", chapters=True),
@@ -226,6 +240,8 @@ def make(source: Source, path: Path) -> None:
         packets = picture_packets(pictures, source)
         for stream, sound in sounds:
             packets += sound_packets(stream, sound)
+        for language in source.subtitles:
+            packets += subtitle_packets(output, language, path.with_suffix(".srt"))
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
             output.mux(packet)
 
@@ -305,6 +321,25 @@ def sound_packets(stream: Any, sound: Sound) -> list[Any]:
     return packets + stream.encode(None)
 
 
+SUBTITLES = ((Fraction(1, 10), "one <i>line</i>"), (Fraction(1, 2), "Größe, 字幕"))
+
+
+def subtitle_packets(output: Any, language: str, text: Path) -> list[Any]:
+    """Packets of a new track of subtitles: those of a text file, in which FFmpeg reads them."""
+    shown = [
+        f"00:00:00,{int(1000 * start):03} --> 00:00:00,{int(1000 * start) + 300:03}" for start, _ in SUBTITLES
+    ]
+    lines = [f"{n}\n{shown[n]}\n{words} ({language})\n" for n, (_, words) in enumerate(SUBTITLES)]
+    text.write_text("\n".join(lines), encoding="utf-8")
+    with av.open(str(text)) as source:
+        stream = output.add_stream_from_template(source.streams.subtitles[0])
+        stream.metadata["language"] = language
+        packets = [packet for packet in source.demux() if packet.size]
+    for packet in packets:
+        packet.stream = stream
+    return packets
+
+
 @dataclass
 class SoundTrack:
     """What a reading finds of a sound track; times in seconds from the start of the file."""
@@ -332,6 +367,8 @@ class Reading:
     language: str | None
     title: str | None
     chapters: list[tuple[Fraction, str]]
+    subtitles: list[tuple[str | None, list[tuple[Fraction, str]]]]
+    """Language of each track, and time and text of each line."""
 
 
 def read(path: Path) -> Reading:
@@ -342,8 +379,8 @@ def read(path: Path) -> Reading:
         for packet in container.demux(*container.streams.video, *container.streams.audio):
             if packet.size:
                 packets[packet.stream_index].append(packet)
-        starts = [first_time(packets[index]) for index in packets]
-        begin = max(Fraction(0), min(start for start in starts if start is not None))
+        begins = [first_time(packets[index]) for index in packets]
+        begin = max(Fraction(0), min(start for start in begins if start is not None))
         times, end, frames = pictures_of(path, packets[video.index], begin)
         title = container.metadata.get("title")
         chapters = [
@@ -366,7 +403,23 @@ def read(path: Path) -> Reading:
         ]
     pictures, alpha = [one[..., :3] for one in shown], [one[..., 3] for one in shown]
     size = (shown[0].shape[1], shown[0].shape[0])
-    return Reading(times, end, size, pictures, alpha, sounds, known(language), title, chapters)
+    subtitles = subtitles_of(path, begin)
+    return Reading(times, end, size, pictures, alpha, sounds, known(language), title, chapters, subtitles)
+
+
+def subtitles_of(path: Path, begin: Fraction) -> list[tuple[str | None, list[tuple[Fraction, str]]]]:
+    found: dict[int, tuple[str | None, list[tuple[Fraction, str]]]] = {}
+    with av.open(str(path)) as container:
+        for stream in container.streams.subtitles:
+            found[stream.index] = (known(stream.metadata.get("language")), [])
+        if not found:
+            return []
+        for packet in container.demux(*container.streams.subtitles):
+            words = bytes(packet)[2:] if ".mp4" in path.suffix else bytes(packet)  # mov_text states a length
+            if words:
+                line = (packet.pts * packet.time_base - begin, words.decode("utf-8"))
+                found[packet.stream_index][1].append(line)
+    return list(found.values())
 
 
 def known(language: str | None) -> str | None:
@@ -466,6 +519,7 @@ def test_video_comes_out_as_it_went_in(source: Source, tmp_path: Path) -> None:
     check_pictures(before, after, out.suffix, result)
     check_sounds(before, after, out.suffix, result.notes)
     check_labels(before, after, result.notes)
+    check_subtitles(before, after, result.notes)
     if shutil.which("ffprobe"):
         check_with_ffprobe(out, len(before.times), before.size)
 
@@ -532,6 +586,16 @@ def check_labels(before: Reading, after: Reading, notes: list[str]) -> None:
             assert is_same or f"the {word} of sound track {number}" in said
 
 
+def check_subtitles(before: Reading, after: Reading, notes: list[str]) -> None:
+    if len(after.subtitles) != len(before.subtitles):
+        assert any("subtitle" in note for note in notes), notes
+        return
+    for (old_language, old), (language, new) in zip(before.subtitles, after.subtitles, strict=True):
+        assert language == old_language
+        assert [words for _, words in new] == [words for _, words in old]
+        assert all(abs(a - b) <= Fraction(1, 1000) for (a, _), (b, _) in zip(new, old, strict=True))
+
+
 def check_with_ffprobe(path: Path, frames: int, size: tuple[int, int]) -> None:
     words = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_frames", "-of", "json"]
     words += ["-show_entries", "stream=nb_read_frames,width,height"]
@@ -539,3 +603,84 @@ def check_with_ffprobe(path: Path, frames: int, size: tuple[int, int]) -> None:
     assert done.stderr == ""
     stream = json.loads(done.stdout)["streams"][0]
     assert (int(stream["nb_read_frames"]), stream["width"], stream["height"]) == (frames, *size)
+
+
+SEEN_BY_FFMPEG = [
+    source for source in SOURCES if not source.interlaced and "a" not in source.form.removeprefix("gray")
+]
+"""FFmpeg's own program neither deinterlaces nor lays what is transparent on white."""
+
+
+def seen_params() -> list[Any]:
+    marks = {True: [pytest.mark.slow], False: []}
+    return [pytest.param(source, id=source.name, marks=marks[source.slow]) for source in SEEN_BY_FFMPEG]
+
+
+@pytest.mark.skipif(
+    not shutil.which("ffmpeg") or not shutil.which("ffprobe"), reason="needs ffmpeg and ffprobe"
+)
+@pytest.mark.parametrize("source", seen_params())
+@pytest.mark.thinned(5)
+def test_the_program_ffmpeg_sees_the_same_in_both(source: Source, tmp_path: Path) -> None:
+    path, out = tmp_path / f"source{source.suffix}", tmp_path / f"out{source.end}"
+    make(source, path)
+    result = translate_video(Identity(), path, out, "a2b", film=AS_IT_IS)
+    before, after = probed(path), probed(out)
+    assert len(after.times) == len(before.times) == len(source.times)
+    assert max(abs(a - b) for a, b in zip(after.times, before.times, strict=True)) <= 0.0011
+    assert abs(after.first - max(0.0, before.first)) <= 0.0011, (before.first, after.first)
+    for word, old, new in (
+        ("sound track", before.sounds, after.sounds),
+        ("subtitle", before.subtitles, after.subtitles),
+    ):
+        assert new == old or any(word in note for note in result.notes), (old, new, result.notes)
+    if source.aspect is None:  # with pixels that are not square ffmpeg's raw pictures are of another shape
+        old, new = raw_pictures(path), raw_pictures(out)
+        assert new.shape == old.shape and np.abs(new - old).mean() < 4
+
+
+@dataclass
+class Probed:
+    """What ffprobe says of a file; seconds."""
+
+    times: list[float]
+    """Of pictures, from the first of them."""
+    first: float
+    """Of the first picture, from the start of the file's earliest track."""
+    sounds: list[tuple[str, int, str | None]]
+    """Codec, channels and language of each sound track."""
+    subtitles: list[str | None]
+    """Language of each track of subtitles."""
+
+
+def probed(path: Path) -> Probed:
+    words = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_format", "-show_frames"]
+    shown = ["-select_streams", "v:0", "-show_entries", "frame=best_effort_timestamp_time"]
+    streams = json.loads(subprocess.run([*words[:-1], str(path)], capture_output=True, check=True).stdout)
+    frames = json.loads(
+        subprocess.run([*words[:5], *shown, str(path)], capture_output=True, check=True).stdout
+    )
+    times = [float(frame["best_effort_timestamp_time"]) for frame in frames["frames"]]
+    of_kind: dict[str, list[Any]] = {"audio": [], "subtitle": [], "video": []}
+    for stream in streams["streams"]:
+        of_kind.setdefault(stream["codec_type"], []).append(stream)
+    known_language = [
+        [known(one.get("tags", {}).get("language")) for one in of_kind[k]] for k in ("audio", "subtitle")
+    ]
+    starts = [
+        float(s.get("start_time", 0)) for s in streams["streams"] if s["codec_type"] in ("audio", "video")
+    ]
+    sounds = [
+        (one["codec_name"], one["channels"], language)
+        for one, language in zip(of_kind["audio"], known_language[0], strict=True)
+    ]
+    return Probed([t - times[0] for t in times], times[0] - max(0.0, min(starts)), sounds, known_language[1])
+
+
+def raw_pictures(path: Path) -> np.ndarray:
+    """All pictures as the program shows them, turned upright: one row of floats."""
+    words = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "v:0", "-vsync", "passthrough"]
+    done = subprocess.run(
+        [*words, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True
+    )
+    return np.frombuffer(done.stdout, np.uint8).astype(float)
