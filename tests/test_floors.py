@@ -28,6 +28,7 @@ GROUND = [
     "progress",
     "online",
     "image_formats",
+    "image_files",
     "engine_names",
     "precision",
     "parsing",

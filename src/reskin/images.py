@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageCms, TiffImagePlugin
 
 from reskin.errors import ImageError, ShapeError
+from reskin.image_files import opened_header
 from reskin.image_formats import FORMATS, kind_of
 from reskin.storage import commit
 from reskin.threads import Budget
@@ -100,7 +101,7 @@ def picture_size(path: Path | str) -> tuple[int, int]:
     path = Path(path)
     _check_is_file(path)
     try:
-        with Image.open(path, formats=FORMATS) as opened:
+        with opened_header(path) as opened:
             _check_size(path, opened.size)
             orientation = opened.getexif().get(_ORIENTATION_TAG)
             width, height = opened.size
@@ -146,7 +147,7 @@ def _decoded(path: Path) -> Iterator[tuple[Picture, Picture | None]]:
     _check_is_file(path)
     with ExitStack() as held:
         try:
-            with Image.open(path, formats=FORMATS) as opened:
+            with opened_header(path) as opened:
                 _check_size(path, opened.size)
                 _say_if_several(path, opened)
                 held.enter_context(DECODING.take(opened.width * opened.height))
@@ -288,6 +289,8 @@ def _unreadable(path: Path, error: Exception) -> ImageError:
         return ImageError(f"{path} has too many pixels ({error})", "Make it smaller first.")
     if isinstance(error, PermissionError):
         return ImageError(f"{path} may not be read ({error.strerror})", "Check its permissions.")
+    if isinstance(error, OSError) and error.filename and error.strerror:  # of opening it, not of its content
+        return ImageError(f"{path} cannot be read ({error.strerror})", "Copy it again or remove it.")
     if isinstance(error, Image.UnidentifiedImageError):
         kind = kind_of(path)
         what = f"is a {kind} file" if kind else "is not a picture that can be read"

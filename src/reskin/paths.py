@@ -24,10 +24,18 @@ FOLLOW_VARIABLE = "RESKIN_FOLLOW_LINKS"
 MOST_BYTES = 1 << 30
 """A file of settings or state that is larger than this is none of ours."""
 
+MOST_DIGEST_BYTES = 1 << 36
+"""A larger file is no weights, archive or picture: its digest would take minutes before anyone says so."""
+
+MOST_HOLE = 1 << 30
+"""Bytes that a file may state and not hold, where they are more than half of it: the rest of a download that
+was broken off, or a trap."""
+
 MOST_DEEP = 256
 """Folders within each other; what goes through deeper ones would run into the interpreter's limit."""
 
 _MOST_NAME_BYTES = 255
+_MOST_HOLES = 100_000
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _PLAIN = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -153,22 +161,65 @@ def check_own(root: Path, names: dict[str, Literal["file", "folder"]]) -> None:
 def open_plain(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) -> int:
     """Open a plain file; the descriptor. Pipes and devices are refused and never waited for.
 
+    So is a file most of which is not on the disk (`MOST_HOLE`): reading it would give zeros for hours.
+
     Args:
         path: its name.
         flags: as for `os.open`; nothing is cut off before the file is known to be plain.
         follow: follow a link at the end of the path, as for a file that the user named.
 
     Raises:
-        OSError: it is a link or no plain file, or the system refuses.
+        OSError: it is a link, no plain file or not all there, or the system refuses.
     """
     assert not flags & os.O_TRUNC, "a file is looked at before it is cut"
     if not follow and os.path.islink(path):
         raise OSError(errno.ELOOP, "it is a link, which is not followed", str(path))
     descriptor = os.open(path, flags | _PLAIN | (0 if follow else _NO_FOLLOW), 0o666)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+    fault = _fault_of(descriptor)
+    if fault is None:
         return descriptor
     os.close(descriptor)
-    raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    raise OSError(errno.EINVAL, fault, str(path))
+
+
+def _fault_of(descriptor: int) -> str | None:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        return "it is no plain file"
+    if status.st_size > MOST_HOLE:
+        missing = _missing_bytes(descriptor, status.st_size)
+        if missing > max(MOST_HOLE, status.st_size // 2):
+            return f"{missing / 1e9:.0f} GB of it are not there: it was not copied or downloaded whole"
+    return None
+
+
+def _missing_bytes(descriptor: int, size: int) -> int:
+    """Bytes that a file states and the disk does not hold; 0 where no one can say."""
+    if not hasattr(os, "SEEK_HOLE"):
+        return 0
+    missing, end = 0, 0
+    try:
+        for _ in range(_MOST_HOLES):
+            start = os.lseek(descriptor, end, os.SEEK_HOLE)
+            if start >= size:
+                break
+            end = _next_data(descriptor, start, size)
+            missing += end - start
+            if end >= size:
+                break
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    except OSError:
+        return 0  # this disk does not know of holes
+    return missing
+
+
+def _next_data(descriptor: int, start: int, size: int) -> int:
+    try:
+        return os.lseek(descriptor, start, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return size  # nothing follows
 
 
 def read_plain(path: Path, *, follow: bool = False, most_bytes: int = MOST_BYTES) -> bytes:

@@ -20,11 +20,10 @@ from typing import IO, Any
 
 from reskin.errors import DataError, ReskinError, RunError, SettingsError, StorageError
 from reskin.holders import Holder, holder  # noqa: F401 - asked for beside `lock`
-from reskin.paths import MOST_BYTES, make_folder, open_plain, read_plain
+from reskin.paths import MOST_BYTES, MOST_DIGEST_BYTES, make_folder, open_plain, read_plain
 from reskin.renames import tell
 
 TEMPORARY_SUFFIX = ".part"
-
 _TEMPORARY = re.compile(r"\.([0-9]+)-([0-9a-f]{0,4})[0-9a-f]*(?:-packets)?\.part")
 _OLD_SECONDS = 86_400.0
 _log = logging.getLogger("reskin")
@@ -136,14 +135,11 @@ def storage_error(path: Path, error: OSError) -> ReskinError:
     """The one-line error for a write to `path` that the system refused."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         free = free_bytes(path.parent) / 1e6
-        return StorageError(
-            f"no space left to write {path} ({free:.0f} MB free)",
-            "Nothing that was there before is lost: free some space and run the same command again.",
-        )
+        fix = "Nothing that was there before is lost: free some space and run the same command again."
+        return StorageError(f"no space left to write {path} ({free:.0f} MB free)", fix)
     if error.errno in (errno.ELOOP, errno.EINVAL) and error.filename:
-        return StorageError(
-            f"{error.filename} is not written to: {error.strerror}", "Remove it, and run the command again."
-        )
+        what = f"{error.filename} is not written to: {error.strerror}"
+        return StorageError(what, "Remove it, and run the command again.")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return StorageError(f"{path} may not be written ({error.strerror})", "Choose another --out.")
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
@@ -354,13 +350,11 @@ def read_json(path: Path, *, follow: bool = False, most_bytes: int = MOST_BYTES)
     except FileNotFoundError:
         raise SettingsError(f"no file {path}", "Check the name.") from None
     except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be read ({error.strerror})", "Check the file and its permissions."
-        ) from None
+        what = f"{path} cannot be read ({error.strerror})"
+        raise SettingsError(what, "Check the file and its permissions.") from None
     except (ValueError, RecursionError) as error:
-        raise SettingsError(
-            f"{path} is not readable JSON ({error})", "Correct or replace the file."
-        ) from None
+        what = f"{path} is not readable JSON ({error})"
+        raise SettingsError(what, "Correct or replace the file.") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path} holds no JSON object", 'It must look like {"key": value, ...}.')
     return values
@@ -376,19 +370,24 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
         temporary.write_bytes(to_json(values, indent=2) + b"\n")
 
 
-def file_digest(path: Path) -> str:
+def file_digest(path: Path, *, most_bytes: float = MOST_DIGEST_BYTES) -> str:
     """The SHA-256 of a plain file's bytes, in hexadecimal.
 
     Raises:
-        DataError: the file cannot be read, or is no plain file.
+        DataError: the file cannot be read, is no plain file, not all there, or larger than `most_bytes`.
     """
     try:
         with open(open_plain(path, follow=True), "rb") as file:
+            if os.fstat(file.fileno()).st_size > most_bytes:
+                raise OSError(errno.EFBIG, f"it is larger than {most_bytes / 1e9:.0f} GB")
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror})", "Check the name and its permissions."
-        ) from None
+        fix = (
+            "Copy it again or remove it."
+            if error.errno in (errno.EINVAL, errno.EFBIG)
+            else "Check the name and its permissions."
+        )
+        raise DataError(f"{path} cannot be read ({error.strerror})", fix) from None
 
 
 _HOLDER = re.compile(rb"process [0-9]+ on [^\n]{0,300}")

@@ -610,6 +610,9 @@ SEEN_BY_FFMPEG = [
 ]
 """FFmpeg's own program neither deinterlaces nor lays what is transparent on white."""
 
+UNTIMED = ("avi_mpeg4_reordered", "avi_h264_reordered", "mpg_mpeg2_mp2")
+"""Sources for some of whose frames ffprobe itself gives no time."""
+
 
 def seen_params() -> list[Any]:
     marks = {True: [pytest.mark.slow], False: []}
@@ -627,13 +630,17 @@ def test_the_program_ffmpeg_sees_the_same_in_both(source: Source, tmp_path: Path
     result = translate_video(Identity(), path, out, "a2b", film=AS_IT_IS)
     before, after = probed(path), probed(out)
     assert len(after.times) == len(before.times) == len(source.times)
-    assert max(abs(a - b) for a, b in zip(after.times, before.times, strict=True)) <= 0.0011
-    assert abs(after.first - max(0.0, before.first)) <= 0.0011, (before.first, after.first)
-    for word, old, new in (
-        ("sound track", before.sounds, after.sounds),
-        ("subtitle", before.subtitles, after.subtitles),
-    ):
-        assert new == old or any(word in note for note in result.notes), (old, new, result.notes)
+    if source.name not in UNTIMED:
+        assert max(abs(a - b) for a, b in zip(after.times, before.times, strict=True)) <= 0.0011
+        assert abs(after.first - max(0.0, before.first)) <= 0.0011, (before.first, after.first)
+    said = " ".join(result.notes)
+    assert [sound[0] for sound in after.sounds] == [
+        sound[0] for sound in before.sounds
+    ] or "sound re-" in said
+    assert [sound[1:] for sound in after.sounds] == [
+        sound[1:] for sound in before.sounds
+    ] or "sound tr" in said
+    assert after.subtitles == before.subtitles or "subtitle" in said, (before.subtitles, after.subtitles)
     if source.aspect is None:  # with pixels that are not square ffmpeg's raw pictures are of another shape
         old, new = raw_pictures(path), raw_pictures(out)
         assert new.shape == old.shape and np.abs(new - old).mean() < 4
@@ -660,7 +667,7 @@ def probed(path: Path) -> Probed:
     frames = json.loads(
         subprocess.run([*words[:5], *shown, str(path)], capture_output=True, check=True).stdout
     )
-    times = [float(frame["best_effort_timestamp_time"]) for frame in frames["frames"]]
+    times = [float(frame.get("best_effort_timestamp_time", "nan")) for frame in frames["frames"]]
     of_kind: dict[str, list[Any]] = {"audio": [], "subtitle": [], "video": []}
     for stream in streams["streams"]:
         of_kind.setdefault(stream["codec_type"], []).append(stream)

@@ -209,7 +209,7 @@ def test_a_checkpoint_of_somebody_else_is_not_called_damaged(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("builtins.open", refuse)  # permissions do not stop a test that root runs
+    monkeypatch.setattr(checkpoint, "open_plain", refuse)  # permissions do not stop a test that root runs
     for call in (checkpoint.load, checkpoint.shapes):
         with pytest.raises(RunError, match="may not be read") as error:
             call(path)

@@ -6,11 +6,10 @@ import logging
 import unicodedata
 from pathlib import Path
 
-from PIL import Image
-
 from reskin.data.cache import Source
 from reskin.data.folders import list_images, split_folder, split_images
 from reskin.errors import DataError
+from reskin.image_files import opened_header
 from reskin.types import Domain, Split
 
 _LOOKED_AT = 50
@@ -73,7 +72,7 @@ def check_side_by_side(files: list[Path]) -> None:
     step = max(1, len(files) // _LOOKED_AT)
     for path in files[::step]:
         try:
-            with Image.open(path) as opened:
+            with opened_header(path) as opened:
                 width, height = opened.size
         except Exception as error:  # decoders raise a dozen kinds; reading the pictures says what is wrong
             _log.debug("%s is not looked at: %s", path, error)

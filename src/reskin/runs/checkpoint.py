@@ -20,6 +20,7 @@ from torch import Tensor
 
 from reskin.errors import CheckpointError, RunError
 from reskin.methods.base import Method
+from reskin.paths import open_plain, reason_of
 from reskin.runs.ema import Ema
 from reskin.storage import commit
 
@@ -201,8 +202,8 @@ def _tensors(path: Path, names: list[str]) -> dict[str, Tensor]:
 def _reading(path: Path) -> Iterator[None]:
     """Whatever reading a file can end in becomes one line."""
     try:
-        with open(path, "rb"):  # safetensors says "No such file" of one that may not be read
-            pass
+        # safetensors says "No such file" of one that may not be read, and waits for a pipe
+        os.close(open_plain(path, follow=True))
         yield
     except PermissionError as error:
         raise RunError(  # no CheckpointError: the file may be sound, so nothing is passed over
@@ -211,7 +212,7 @@ def _reading(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise CheckpointError(f"no checkpoint {path}", "Check the name.") from None
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged ({error})", _FIX) from None
+        raise CheckpointError(f"{path} is damaged ({reason_of(error)})", _FIX) from None
 
 
 def _group(name: str) -> str:

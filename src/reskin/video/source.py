@@ -21,6 +21,7 @@ from reskin.errors import (
     ReskinError,
     VideoError,
 )
+from reskin.paths import open_plain
 from reskin.video.info import VideoInfo
 from reskin.video.packets import remember_packets
 from reskin.video.pixels import Placement, colour_note, has_alpha, placement, says_alpha
@@ -86,6 +87,12 @@ def check_is_file(path: Path) -> None:
         raise NotAVideoError(f"{path} is a pipe or device", "Save the video to a file first.")
     if status.st_size == 0:
         raise NotAVideoError(f"{path} is empty (0 bytes)", "Copy or record it again.")
+    try:
+        os.close(open_plain(path, follow=True))
+    except PermissionError:
+        raise VideoError(f"{path} may not be read", "Check the permissions of the file.") from None
+    except OSError as error:
+        raise NotAVideoError(f"{path} cannot be read ({error.strerror})", "Copy it again.") from None
 
 
 def open_container(path: Path) -> Any:

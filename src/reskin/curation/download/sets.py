@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reskin.curation.download.catalog import StandardSet
-from reskin.curation.download.unpack import sync_disk, unpack_pictures
+from reskin.curation.download.unpack import check_is_archive, sync_disk, unpack_pictures
 from reskin.data.folders import list_images
 from reskin.errors import DataError, RunError
 from reskin.fetching import Source, cache_folder, fetch
@@ -84,6 +84,7 @@ def download_set(
                 fetch(_source(wanted), kept, report=report)
         else:
             kept = archive
+            check_is_archive(kept)  # before the digest of a file that may be anything
         digest, size = file_digest(kept), kept.stat().st_size
         is_new = _check_pin(wanted, cache / PINS_NAME, digest, kept, is_ours=archive is None)
         try:

@@ -19,7 +19,7 @@ from typing import IO
 from reskin.curation.download.tar import BLOCK, check_tar, is_tar, open_tar
 from reskin.errors import DataError, StorageError
 from reskin.image_formats import is_image_name
-from reskin.paths import make_folder
+from reskin.paths import make_folder, open_plain
 from reskin.progress import Report
 from reskin.storage import free_bytes, storage_error
 
@@ -180,26 +180,34 @@ def _lift_single_folder(folder: Path) -> None:
         lifted.rmdir()
 
 
-@contextmanager
-def _members(archive: Path) -> Iterator[Iterator[_Member]]:
-    """The entries of an archive, one after the other; what its decoder complains of becomes a DataError."""
+def check_is_archive(archive: Path) -> bytes:
+    """The first bytes of a zip or tar archive.
+
+    Raises:
+        DataError: it is neither, no plain file, not all there, or cannot be read.
+    """
     try:
-        with open(archive, "rb") as file:
+        with open(open_plain(archive, follow=True), "rb") as file:
             head = file.read(BLOCK)
     except OSError as error:
         raise DataError(f"{archive} cannot be read ({error.strerror})", "Check the name.") from None
+    if head[:2] != b"PK" and not is_tar(head):
+        raise DataError(f"{archive} is neither a .zip nor a .tar.gz", "Give the archive of a standard set.")
+    return head
+
+
+@contextmanager
+def _members(archive: Path) -> Iterator[Iterator[_Member]]:
+    """The entries of an archive, one after the other; what its decoder complains of becomes a DataError."""
+    head = check_is_archive(archive)
     try:
         if head[:2] == b"PK":
             with zipfile.ZipFile(archive) as opened:
                 yield _zip_members(opened)
-        elif is_tar(head):
+        else:
             check_tar(archive, most_members=MOST_MEMBERS)
             with open_tar(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tape:
                 yield _tar_members(tape)
-        else:
-            raise DataError(
-                f"{archive} is neither a .zip nor a .tar.gz", "Give the archive of a standard set."
-            )
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,

@@ -38,6 +38,7 @@ from reskin.data.manifest import (
     write_manifest,
 )
 from reskin.errors import DataError, ImageError
+from reskin.image_files import MOST_FILE_BYTES
 from reskin.images import opened_image, write_image
 from reskin.parsing import parse
 from reskin.paths import inside
@@ -133,7 +134,7 @@ def prepare_images(
 def _digest(path: Path) -> str:
     """The digest of a file, empty where it cannot be read: why is said when it is decoded."""
     try:
-        return file_digest(path)
+        return file_digest(path, most_bytes=MOST_FILE_BYTES)
     except DataError as error:
         _log.debug("no digest: %s", error)
         return ""

@@ -15,6 +15,7 @@ from reskin.config import Settings
 from reskin.data.folders import list_images
 from reskin.data.manifest import Manifest, Number, first_fault, read_manifest
 from reskin.errors import DataError, VideoError
+from reskin.paths import MOST_DIGEST_BYTES
 from reskin.storage import file_digest, read_json, remove_leftovers, write_json
 
 STATE = ".prepare"
@@ -57,11 +58,14 @@ def fingerprints(videos: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def _fingerprint(video: Path) -> dict[str, Any]:
-    from reskin.video.source import check_is_file
+    from reskin.video.source import check_is_file, open_container
 
     try:
         check_is_file(video)  # before it is opened: a pipe would wait for ever
-        return {"name": video.name, "sha256": file_digest(video), "size_bytes": video.stat().st_size}
+        size = video.stat().st_size
+        if size > MOST_DIGEST_BYTES:  # as a film may be; what is none is not read for hours
+            open_container(video).close()
+        return {"name": video.name, "sha256": file_digest(video, most_bytes=size), "size_bytes": size}
     except (VideoError, DataError) as error:
         _log.debug("%s has no digest: %s", video, error)
         return {"name": video.name, "sha256": "", "size_bytes": 0}

@@ -25,6 +25,7 @@ from reskin.data.folders import natural_key
 from reskin.data.layout import Layout
 from reskin.data.manifest import ADOPTED, FrameRecord, Manifest
 from reskin.errors import DataError
+from reskin.image_files import MOST_FILE_BYTES
 from reskin.storage import file_digest, lock
 from reskin.types import Split
 
@@ -107,7 +108,7 @@ def _in_order(root: Path, manifest: Manifest) -> Manifest:
 
     def key(number: int) -> tuple[object, ...]:
         file = manifest.frames[number].file
-        digest = file_digest(root / file) if often[names[number]] > 1 else ""
+        digest = file_digest(root / file, most_bytes=MOST_FILE_BYTES) if often[names[number]] > 1 else ""
         return natural_key(names[number]), layout.domain_of(file) or "", digest, file
 
     order = sorted(range(len(names)), key=key)
