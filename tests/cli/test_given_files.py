@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from reskin import images, threads
 from reskin.cli.main import main
 from reskin.curation.balance import attributes
 from reskin.images import write_image
 from reskin.runs.imports import generators
+from reskin.threads import Budget
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of POSIX")
 
@@ -56,3 +60,41 @@ def test_a_table_or_model_without_end_is_refused(
     for command in ("balance", "import"):
         assert main(commands(tmp_path, str(tmp_path / "large"))[command]) == 2
         assert "is larger than" in capsys.readouterr().err
+
+
+class Counted(Budget):
+    """A budget that remembers the most that was held, and how often something was taken."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(total)
+        self.most, self.times = 0, 0
+
+    @contextmanager
+    def take(self, amount: int) -> Iterator[None]:
+        with super().take(amount):
+            self.most, self.times = max(self.most, self.used), self.times + 1
+            yield
+
+
+@pytest.mark.parametrize("command", ["images", "screen", "balance", "inspect", "train"])
+def test_commands_hold_a_bounded_number_of_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Files of a few kB can hold large pictures: threads share what may be decoded at once, counted in px."""
+    for number in range(8):
+        write_image(tmp_path / "a" / f"{number}.png", np.full((32, 40, 3), 30 * number, np.uint8))
+        write_image(tmp_path / "b" / f"{number}.png", np.full((32, 40, 3), 20 * number, np.uint8))
+    a, out = str(tmp_path / "a"), str(tmp_path / "out")
+    size = ["--load-size", "32", "--crop-size", "28", "--steps", "1", "--device", "cpu"]
+    words = {
+        "images": ["prepare", "images", a, "--out", out],
+        "screen": ["screen", a],
+        "balance": ["balance", a, "--by", "brightness", "--above", "0.5", "--ratio", "1:1"],
+        "inspect": ["inspect", a, "--out", f"{out}.html"],
+        "train": ["train", "grade", "--a", a, "--b", str(tmp_path / "b"), "--out", out, *size],
+    }
+    budget = Counted(2 * 32 * 40)
+    monkeypatch.setattr(images, "DECODING", budget)
+    monkeypatch.setattr(threads, "num_cores", lambda: 8)
+    assert main(words[command]) == 0
+    assert budget.times >= 8 and budget.most <= budget.total and budget.used == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,8 @@ _ALIKE = 0.5
 """Rows two apart differ by at most this share of that step."""
 _ROWS_ON_END = 3
 """Rows of one field, on end, that must show it: six px of height."""
+_MARGIN_ROWS = 2 * _ROWS_ON_END
+"""Rows of one field beyond those that are looked at which their result may depend on."""
 _FEWEST_PX = 8
 """Combed px of one field that make a cell of 16 x 16 px part of it."""
 _MOST_SHIFT = 1 / 16
@@ -22,6 +26,9 @@ _MENDED = 0.5
 """What is left of the step where the fields are shifted onto each other, at most."""
 _MOST_CELLS = 96
 """Cells of a picture that are looked at closely, spread over it."""
+_BAND_ROWS = 128
+"""Rows of one field that are looked at together, a multiple of half a cell: of a large picture, the wide
+numbers of all rows would take more memory than the picture."""
 
 
 def combed_share(image: Picture) -> float:
@@ -40,12 +47,12 @@ def combed_share(image: Picture) -> float:
     """
     import cv2
 
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[: len(image) // 2 * 2].astype(np.float32)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[: len(image) // 2 * 2]
     height, width = grey.shape
     if height < 2 * _CELL_PX or width < 2 * _CELL_PX:
         return 0.0
     even, odd = grey[0::2], grey[1::2]
-    counts = _in_cells(_candidates(even, odd))
+    counts = np.concatenate([_in_cells(band) for band in _bands(even, odd)])
     found = np.argwhere(counts >= _FEWEST_PX)
     if not len(found):
         return 0.0
@@ -53,6 +60,15 @@ def combed_share(image: Picture) -> float:
     steps = _Steps(even, odd, most_shift=max(16, round(width * _MOST_SHIFT)))
     is_mended = [steps.is_mended(int(row), int(column)) for row, column in chosen]
     return float(np.mean(is_mended)) * len(found) / counts.size
+
+
+def _bands(even: Picture, odd: Picture) -> Iterator[NDArray[np.uint8]]:
+    """The candidates of all rows, some rows at a time."""
+    for start in range(0, len(even), _BAND_ROWS):
+        above = min(start, _MARGIN_ROWS)
+        rows = slice(start - above, start + _BAND_ROWS + _MARGIN_ROWS)
+        found = _candidates(even[rows].astype(np.float32), odd[rows].astype(np.float32))
+        yield found[above : above + _BAND_ROWS]
 
 
 def _candidates(even: NDArray[np.float32], odd: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -83,9 +99,8 @@ def _in_cells(marks: NDArray[np.uint8]) -> NDArray[np.int64]:
 class _Steps:
     """The step between the fields about a cell, as they are and with one of them shifted sideways."""
 
-    def __init__(self, even: NDArray[np.float32], odd: NDArray[np.float32], *, most_shift: int) -> None:
-        self._between = (even + np.concatenate([even[1:], even[-1:]])) / 2  # what an odd row should be
-        self._odd, self._most = odd, most_shift
+    def __init__(self, even: Picture, odd: Picture, *, most_shift: int) -> None:
+        self._even, self._odd, self._most = even, odd, most_shift
 
     def is_mended(self, row: int, column: int) -> bool:
         """Whether a shift makes most of the step vanish."""
@@ -93,18 +108,23 @@ class _Steps:
         rows = slice(row * _CELL_PX // 2, (row + 1) * _CELL_PX // 2)
         left = max(0, column * _CELL_PX - _CELL_PX)
         right = min(width, (column + 2) * _CELL_PX)
-        mine = self._odd[rows, left:right]
-        before = self._step(mine, rows, left)
+        mine = self._odd[rows, left:right].astype(np.float32)
+        upper = self._even[rows].astype(np.float32)
+        lower = self._even[rows.start + 1 : rows.stop + 1].astype(np.float32)
+        between = (upper + np.concatenate([lower, upper[len(lower) :]])) / 2  # what an odd row should be
+        before = self._step(mine, between, left)
         # As far as there is room on both sides: what moved fits after a shift in one direction, a texture
         # that repeats fits after one in either.
         farthest = min(self._most, left, width - right)
         forth, back = (
             min(
-                (self._step(mine, rows, left + sign * shift) for shift in range(1, farthest + 1)), default=0.0
+                (self._step(mine, between, left + sign * shift) for shift in range(1, farthest + 1)),
+                default=0.0,
             )
             for sign in (1, -1)
         )
         return min(forth, back) < _MENDED * before <= max(forth, back)
 
-    def _step(self, mine: NDArray[np.float32], rows: slice, start: int) -> float:
-        return float(np.abs(mine - self._between[rows, start : start + mine.shape[1]]).mean())
+    @staticmethod
+    def _step(mine: NDArray[np.float32], between: NDArray[np.float32], start: int) -> float:
+        return float(np.abs(mine - between[:, start : start + mine.shape[1]]).mean())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from reskin.curation import combing
 from reskin.curation.combing import combed_share
 from reskin.curation.screen.bars import BARS, bars_share, find_bars
 from reskin.curation.screen.blur import BLUR, view_sharpness
@@ -284,6 +286,27 @@ def test_fine_textures_are_not_combed() -> None:
         assert {name: combed_share(spoil(in_grey(one))) for name, one in textures.items()} == dict.fromkeys(
             textures, 0.0
         )
+
+
+def test_combing_is_the_same_in_bands_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = np.kron(np.random.default_rng(3).integers(0, 256, (14, 8)), np.ones((24, 24)))[:317]
+    image = interlaced(in_grey(first), in_grey(np.roll(first, 7, axis=1)))
+    shares = set()
+    for rows in (1 << 20, 128, 16, 8):
+        monkeypatch.setattr(combing, "_BAND_ROWS", rows)
+        shares.add(combed_share(image))
+    assert len(shares) == 1 and shares.pop() > 0.2
+
+
+def test_a_large_picture_is_looked_at_in_little_memory() -> None:
+    """Pictures of a few kB can have 100 million pixels."""
+    image = np.random.default_rng(0).integers(0, 256, (2400, 1000, 3), dtype=np.uint8)
+    PictureView(image[:64])
+    tracemalloc.start()
+    PictureView(image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2400 * 1000
 
 
 def test_tiny_and_odd_pictures_have_a_score_of_combing() -> None:
