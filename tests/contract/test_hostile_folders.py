@@ -96,7 +96,7 @@ def commands(base: Path) -> dict[str, dict[str, Words]]:
             "screen-apply": ["screen", a, b, "--apply"],
             "screen-undo": ["screen", a, "--undo"],
             "split": ["split", a, "--again", "--by", "random", "--seed", "3"],
-            "balance": ["balance", a, "--by", "brightness", "--ratio", "1:1"],
+            "balance": ["balance", a, "--by", "brightness", "--above", "0.5", "--ratio", "1:1"],
             "balance-undo": ["balance", a, "--undo"],
             "inspect": ["inspect", a, b, "--out", f"{new}.html"],
             "images": ["prepare", "images", pictures, "--out", a, "--ratio", "2:1"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -260,8 +262,43 @@ class Kept:
         for make in makers:
             make(self.base)
         shutil.copytree(self.base, self.kept)
+        self._names = sorted(path.relative_to(self.kept).as_posix() for path in self.kept.rglob("*"))
+        self._stamps: dict[str, tuple[int, ...]] = {}
+        shutil.rmtree(self.base)
+        self.renew()
 
     def renew(self) -> None:
-        """Undo what the last case has done."""
-        shutil.rmtree(self.base)
-        shutil.copytree(self.kept, self.base)
+        """Undo what the last case has done; what was not touched since the last time stays."""
+        if self.base.is_symlink() or not self.base.is_dir():
+            _remove(self.base)
+            self.base.mkdir()
+        for folder, folders, files in os.walk(self.base):
+            for name in [*folders, *files]:
+                path = Path(folder, name)
+                if self._stamps.get(path.relative_to(self.base).as_posix()) != _stamp(path):
+                    _remove(path)
+            folders[:] = [name for name in folders if os.path.lexists(Path(folder, name))]
+        for name in self._names:
+            path, kept = self.base / name, self.kept / name
+            if not os.path.lexists(path):
+                if kept.is_dir():
+                    path.mkdir()
+                else:
+                    shutil.copy2(kept, path)
+                self._stamps[name] = _stamp(path)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written to, replaced or linked to; of a folder only its permissions."""
+    status = path.lstat()
+    if stat.S_ISDIR(status.st_mode):
+        return (status.st_mode,)
+    changes = (status.st_mtime_ns, status.st_ctime_ns, status.st_nlink)
+    return (status.st_mode, status.st_ino, status.st_size, *changes)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

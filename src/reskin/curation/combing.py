@@ -47,7 +47,9 @@ def combed_share(image: Picture) -> float:
     """
     import cv2
 
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[: len(image) // 2 * 2]
+    grey: Picture = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[: len(image) // 2 * 2].astype(
+        np.uint8, copy=False
+    )
     height, width = grey.shape
     if height < 2 * _CELL_PX or width < 2 * _CELL_PX:
         return 0.0
