@@ -10,10 +10,10 @@ from PIL import Image
 
 from reskin.cli.main import main
 from reskin.errors import CheckpointError, DataError, SettingsError
+from reskin.evaluation.label_pairs import LabelFiles, find_label_pairs, part_pairs
 from reskin.evaluation.palettes import PALETTES, find_palette, read_labels, resize_labels
 from reskin.evaluation.segmenter import (
     Pair,
-    find_label_pairs,
     load_segmenter,
     save_segmenter,
     train_segmenter,
@@ -142,3 +142,42 @@ def test_too_few_pairs(tmp_path: Path) -> None:
     write_image(tmp_path / "empty" / "other.png", np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(DataError, match="0 photos"):
         find_label_pairs(tmp_path / "photos", tmp_path / "empty")
+
+
+def test_photos_of_a_held_out_split_are_not_learnt_from(tmp_path: Path) -> None:
+    """Photos and labels in folders of splits, where the same names come again."""
+    for number, split in enumerate(("train", "val", "test")):
+        write_squares(tmp_path / split, 5, number)
+        for kind in ("photos", "labels"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            (tmp_path / split / kind).rename(tmp_path / kind / split)
+    pairs = find_label_pairs(tmp_path / "photos", tmp_path / "labels")
+    assert len(pairs) == 15
+    assert all(
+        pair.labels == tmp_path / "labels" / pair.photo.relative_to(tmp_path / "photos") for pair in pairs
+    )
+    training, held_out = part_pairs(pairs)
+    assert {pair.photo.parent.name for pair in training} == {"train"} and len(training) == 5
+    assert {pair.photo.parent.name for pair in held_out} == {"test"} and len(held_out) == 5
+    (tmp_path / "photos" / "test").rename(tmp_path / "aside")
+    held_out = part_pairs(find_label_pairs(tmp_path / "photos", tmp_path / "labels"))[1]
+    assert {pair.photo.parent.name for pair in held_out} == {"val"}
+    for split in ("train", "val"):
+        (tmp_path / "photos" / split).rename(tmp_path / "photos" / f"{split}Photos")
+    with pytest.raises(DataError, match="by its name is held out"):
+        find_label_pairs(tmp_path / "photos", tmp_path / "labels")
+    with pytest.raises(DataError, match="several labels called 00"):
+        find_label_pairs(tmp_path / "aside", tmp_path / "labels")
+    with pytest.raises(DataError, match="are held out"):
+        part_pairs([pair for pair in pairs if pair.split != "train"])
+
+
+def test_labels_beside_and_below_their_photos(tmp_path: Path) -> None:
+    write_squares(tmp_path, 5, 0)
+    (tmp_path / "labels").rename(tmp_path / "photos" / "labels")
+    pairs = find_label_pairs(tmp_path / "photos", tmp_path / "photos" / "labels")
+    assert [pair.photo.parent.name for pair in pairs] == ["photos"] * 5
+    assert part_pairs(pairs)[1] == [pairs[4]]
+    files = LabelFiles(tmp_path / "photos" / "labels")
+    assert files.find(Path("anywhere/03.jpg")) == tmp_path / "photos/labels/03.png" and len(files) == 5
+    assert files.find(Path("anywhere/99.jpg")) is None

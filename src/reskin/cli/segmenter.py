@@ -23,7 +23,7 @@ class Arguments(Settings):
     """
 
     photos: Path
-    """Folder of photos."""
+    """Folder of photos; of one with train, val and test the first is learnt from."""
     labels: Path
     """Folder of their labels: PNG files of the same names, of class ids or of the palette's colours."""
     palette: str
@@ -31,7 +31,7 @@ class Arguments(Settings):
     out: Path
     """The folder that it is written into."""
     test_photos: Path | None = None
-    """Photos to measure it with; without them every fifth pair is held out."""
+    """Photos to measure it with; without them those of the split test or val, or else every fifth pair."""
     test_labels: Path | None = None
     """Their labels."""
     training: SegmenterConfig = SegmenterConfig()
@@ -45,21 +45,18 @@ def run(words: list[str]) -> int:
         raise SettingsError("`reskin segmenter` wants to know what to do", f"Type: {COMMAND} --help.")
     arguments = parse(Arguments, words[1:], command=COMMAND)
 
+    from reskin.evaluation.label_pairs import find_label_pairs, part_pairs, training_pairs
     from reskin.evaluation.palettes import find_palette
-    from reskin.evaluation.segmenter import (
-        HELD_OUT_EVERY,
-        find_label_pairs,
-        save_segmenter,
-        train_segmenter,
-    )
+    from reskin.evaluation.segmenter import save_segmenter, train_segmenter
     from reskin.progress import Progress
 
     palette = find_palette(arguments.palette)
     if (arguments.test_photos is None) != (arguments.test_labels is None):
         raise SettingsError("a test set is photos and labels", "Give --test-photos and --test-labels.")
-    training = find_label_pairs(arguments.photos, arguments.labels)
+    pairs = find_label_pairs(arguments.photos, arguments.labels)
     if arguments.test_photos is not None and arguments.test_labels is not None:
         held_out = find_label_pairs(arguments.test_photos, arguments.test_labels)
+        training = training_pairs(pairs)
         shared = {pair.photo.resolve() for pair in training} & {pair.photo.resolve() for pair in held_out}
         if shared:
             raise SettingsError(
@@ -67,8 +64,7 @@ def run(words: list[str]) -> int:
                 "Give other --test-photos, or none.",
             )
     else:
-        held_out = training[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
-        training = [pair for number, pair in enumerate(training) if (number + 1) % HELD_OUT_EVERY]
+        training, held_out = part_pairs(pairs)
     progress = Progress("steps")
     segmenter = train_segmenter(training, held_out, palette, arguments.training, report=progress)
     progress.end()

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reskin.data.folders import list_images
 from reskin.errors import DataError, SettingsError
+from reskin.evaluation.label_pairs import LabelFiles
 from reskin.evaluation.palettes import Labels, Palette, find_palette, read_labels, resize_labels
 from reskin.evaluation.scores import Score
 from reskin.evaluation.segmenter import Segmenter, load_segmenter
@@ -62,7 +62,7 @@ class LabelMeasure:
         self.direction, self.palette = direction, find_palette(request.palette)
         self.makes_photos = direction[0] == request.domain
         self.segmenter: Segmenter | None = None
-        self.truths: dict[str, Path] = {}
+        self.truths: LabelFiles | None = None
         self._each: list[NDArray[np.int64]] = []
         if self.makes_photos and request.segmenter is not None:
             self.segmenter = load_segmenter(request.segmenter)
@@ -72,12 +72,12 @@ class LabelMeasure:
                     f"Give --palette {self.segmenter.palette.name}, or a segmenter of {self.palette.name}.",
                 )
         elif not self.makes_photos and request.labels is not None:
-            self.truths = _by_name(request.labels)
+            self.truths = _label_files(request.labels)
 
     @property
     def is_measured(self) -> bool:
         """Whether what this direction needs was given."""
-        return self.segmenter is not None or bool(self.truths)
+        return self.segmenter is not None or self.truths is not None
 
     def add(self, sources: Sequence[tuple[Path, Picture]], outputs: Sequence[Picture]) -> None:
         """Take in translations.
@@ -103,11 +103,12 @@ class LabelMeasure:
     def _truth(self, path: Path, source: Picture) -> Labels:
         if self.makes_photos:
             return self.palette.decode(source)
-        if path.stem not in self.truths:
+        found = self.truths.find(path) if self.truths is not None else None
+        if found is None:
             raise DataError(
                 f"the photo {path} has no labels", "Give --labels a folder with labels of every photo."
             )
-        return read_labels(self.truths[path.stem], self.palette)
+        return read_labels(found, self.palette)
 
     def scores(self) -> dict[str, Score]:
         """The three numbers of this direction, and the segmenter's own."""
@@ -164,13 +165,13 @@ def _spreads(each: Sequence[NDArray[np.int64]]) -> dict[str, float | None]:
     return dict(zip(_PARTS, np.std(rows, axis=0, ddof=1).tolist(), strict=True))
 
 
-def _by_name(folder: Path) -> dict[str, Path]:
+def _label_files(folder: Path) -> LabelFiles:
     """Label files by the name of their photo.
 
     Raises:
         DataError: the folder holds none.
     """
-    found = {path.stem: path for path in list_images(folder) if path.suffix.lower() == ".png"}
+    found = LabelFiles(folder)
     if not found:
         raise DataError(f"no label file (PNG) in {folder}", "Give the folder of the photos' labels.")
     return found

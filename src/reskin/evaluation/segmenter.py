@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from reskin.data.folders import list_images
 from reskin.errors import CheckpointError, DataError
+from reskin.evaluation.label_pairs import Pair
 from reskin.evaluation.palettes import Labels, Palette, find_palette, read_labels, resize_labels
 from reskin.evaluation.pictures import resized
 from reskin.evaluation.segmenter_config import SegmenterConfig
@@ -28,23 +28,7 @@ from reskin.networks.fcn import Fcn
 from reskin.progress import Report
 from reskin.storage import commit, file_digest, read_json, write_json
 
-HELD_OUT_EVERY = 5
-"""Without a test set, every fifth pair is held out."""
-
 FEWEST_PAIRS = 4
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A photo and its labels.
-
-    Attributes:
-        photo: the file.
-        labels: the file.
-    """
-
-    photo: Path
-    labels: Path
 
 
 @dataclass
@@ -88,22 +72,6 @@ class Segmenter:
             f"segmenter of ours ({self.digest}, {self.size} px), which itself gets {own.pixel_accuracy:.3f}/"
             f"{own.class_accuracy:.3f}/{own.iou:.3f} on {self.held_out} held-out real photos"
         )
-
-
-def find_label_pairs(photos: Path, labels: Path) -> list[Pair]:
-    """Photos and labels of the same file name, whatever its ending.
-
-    Raises:
-        DataError: a folder is missing, or fewer than two names agree.
-    """
-    known = {path.stem: path for path in list_images(labels) if path.suffix.lower() == ".png"}
-    pairs = [Pair(path, known[path.stem]) for path in list_images(photos) if path.stem in known]
-    if len(pairs) < 2:
-        raise DataError(
-            f"{len(pairs)} photos of {photos} have labels of the same name in {labels}",
-            "Labels are PNG files that are called like their photos.",
-        )
-    return pairs
 
 
 def train_segmenter(
