@@ -1,7 +1,7 @@
 """A picture's file as its decoder sees it: a plain file of bounded size, and a bounded number of reads.
 
-A decoder believes what a file says of itself. One that is told of a chunk behind a thousand gigabytes of
-nothing, or that looks for a mark byte by byte, would be busy for hours.
+A decoder believes what a file says of itself. One that is to read a chunk of a thousand gigabytes, or that
+looks for a mark byte by byte, would be busy for hours.
 """
 
 from __future__ import annotations
