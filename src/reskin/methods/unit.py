@@ -87,7 +87,8 @@ class UNIT(Method):
 
     The defaults are the authors' networks for cats and tigers. For streets and seasons their code has others
     (no norm outside the residual blocks, dropout in them, discriminators of three scales), which are not
-    offered. Its KL term is of codes with their noise: 0.4 higher, with the same expected gradient.
+    offered; the preset munit_repo is nearest to them. Its KL term is of codes with their noise: 0.4 higher,
+    with the same expected gradient.
 
     After few steps light and dark areas may be swapped: only the cycle-consistency loss binds tones of the
     domains, and without it they were turned over on small drawn worlds. Why else is an open question.

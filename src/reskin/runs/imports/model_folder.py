@@ -106,7 +106,10 @@ def _check_cut(found: ImportedGenerator, file: Path, direction: Direction) -> No
             "Type --direction a2b; which domain is called A is yours to choose.",
         )
     if found.settings["norm"] != "instance":
-        raise CheckpointError(f"{file} is a generator of CUT with batch norm", "Only instance norm is known.")
+        raise CheckpointError(
+            f"{file} is a generator of CUT with batch norm, and only instance norm is known",
+            "Train it there with --normG instance, CUT's default, or translate with that repository.",
+        )
 
 
 def _import_style(file: Path, out: Path, direction: Direction) -> dict[str, Any]:
