@@ -23,12 +23,13 @@ from pathlib import Path
 from benchmarks.learning_curves import curve_lines, learning_curve, trained_with
 
 from reskin.data.folders import list_images
+from reskin.evaluation.label_pairs import find_label_pairs
 from reskin.evaluation.labelled import LabelRequest
 from reskin.evaluation.palettes import Palette, find_palette, read_labels, resize_labels
 from reskin.evaluation.pictures import resized
 from reskin.evaluation.published import published_rows
 from reskin.evaluation.request import Request
-from reskin.evaluation.segmenter import find_label_pairs, load_segmenter, save_segmenter, train_segmenter
+from reskin.evaluation.segmenter import load_segmenter, save_segmenter, train_segmenter
 from reskin.evaluation.segmenter_config import SegmenterConfig
 from reskin.images import read_image, write_image
 from reskin.methods import find_trained
