@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,7 +23,13 @@ from reskin.curation.thumbnails import folder_id
 
 SHOWN = {
     *("home-light-1280", "run-light-1280", "train-light-1280", "jobs-dark-1280", "run-dark-360"),
-    *("curate-light-1280", "curate-dark-360"),
+    *(
+        "curate-light-1280",
+        "curate-dark-360",
+        "data-light-1280",
+        "translate-light-1280",
+        "compare-light-1280",
+    ),
 }
 """Pictures that the document shows."""
 ALL = Path("build/studio-shots")
@@ -34,6 +41,7 @@ def main(out: Path) -> None:
         root = Path(folder) / "films"
         root.mkdir()
         draw_footage(root, count=40)
+        _train(root)
         server = Server(root)
         program = os.environ.get("RESKIN_CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
@@ -49,17 +57,27 @@ def _visit(browser: Browser, server: Server, out: Path) -> None:
     page.set_default_timeout(180_000)
     page.goto(server.link)
     page.wait_for_url(f"{server.base}/")
-    run = page.eval_on_selector("[data-run]", "one => one.dataset.run")
+    ids = {
+        name: folder_id(server.root, server.root / name)
+        for name in ("runs/film-game", "runs/castle", "runs/look", "data/film", "studies/looks")
+    }
     page.goto(f"{server.base}/train")
     page.wait_for_selector("#train")
-    job = _order(page)
+    _preview(page, f"{server.base}/translate?run={ids['runs/look']}")
+    job = _order(page, server.base)
     for name, address in {
         "home": "/",
-        "run": f"/runs/{run}",
-        "curate": f"/curate/{folder_id(Path(), Path('data/film'))}",
+        "run": f"/runs/{ids['runs/film-game']}",
+        "curate": f"/curate/{ids['data/film']}",
         "train": "/train",
         "jobs": "/jobs",
         "job": f"/jobs/{job}",
+        "data": "/data",
+        "dataset": f"/data/{ids['data/film']}?tool=inspect",
+        "translate": f"/translate?run={ids['runs/look']}",
+        "compare": f"/compare?show={ids['runs/film-game']}&show={ids['runs/castle']}",
+        "study": f"/studies/{ids['studies/looks']}",
+        "doctor": "/doctor",
     }.items():
         for scheme in ("light", "dark"):
             for width in (1280, 360):
@@ -67,15 +85,43 @@ def _visit(browser: Browser, server: Server, out: Path) -> None:
                 page.emulate_media(color_scheme=scheme)
                 page.goto(server.base + address)
                 page.wait_for_timeout(1500)
-                if name == "train":
-                    _choose(page)
-                if name == "curate":
-                    _curate(page)
+                if name in _PREPARED:
+                    _PREPARED[name](page)
                 is_whole = width == 360 and name != "curate"  # of that page the part with the keys
                 _write(page.screenshot(full_page=is_whole), f"{name}-{scheme}-{width}", out)
     page.goto(f"{server.base}/jobs")
     page.click("[data-act=stop]")
     page.wait_for_selector("[data-state=stopped]")
+
+
+def _train(root: Path) -> None:
+    """A small run that can translate."""
+    data = "--a data/film --b data/game --out runs/look --crop-size 32 --load-size 32 --device cpu"
+    words = f"train cyclegan {data} --width 8 --blocks 1 --steps 300 --sample-every 150"
+    subprocess.run([sys.executable, "-m", "reskin", *words.split()], cwd=root, check=True)
+
+
+def _preview(page: Page, address: str) -> None:
+    """Two settings of one moment, side by side."""
+    page.goto(address)
+    page.select_option("#clip", label="footage/film.mp4")
+    page.fill("#v-steady", "off 0.8")
+    page.click("#preview:not([disabled])")
+    page.wait_for_selector("#preview-films:not([hidden])")
+
+
+def _show_preview(page: Page) -> None:
+    page.wait_for_selector("#preview-films:not([hidden]) video")
+    page.locator("#preview-films").scroll_into_view_if_needed()
+    page.wait_for_timeout(1000)
+
+
+def _plan(page: Page) -> None:
+    """What a preparation would take."""
+    page.check("[name=chosen] >> nth=0")
+    page.fill("#f-size", "128")
+    page.click("#try:not([disabled])")
+    page.wait_for_selector("#takes:not([hidden])")
 
 
 def _curate(page: Page) -> None:
@@ -93,8 +139,9 @@ def _curate(page: Page) -> None:
     page.wait_for_timeout(1000)
 
 
-def _order(page: Page) -> str:
+def _order(page: Page, base: str) -> str:
     """A training that runs while the pictures are taken; the id of its job."""
+    page.goto(f"{base}/train")
     _choose(page)
     settings: dict[str, Any] = {"crop_size": 32, "load_size": 32, "width": 4, "blocks": 1, "steps": 100_000}
     for name, value in settings.items():
@@ -112,6 +159,10 @@ def _choose(page: Page) -> None:
     for domain, folder in (("a", "film"), ("b", "game")):
         page.select_option(f"#{domain}", label=f"data/{folder} (40)")
     page.wait_for_function("() => document.getElementById('command').textContent.length > 2")
+
+
+_PREPARED = {"train": _choose, "curate": _curate, "data": _plan, "translate": _show_preview}
+"""What is done on a page before its picture is taken."""
 
 
 def _write(content: bytes, name: str, out: Path) -> None:

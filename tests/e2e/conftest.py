@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from tests.e2e.rater_case import Served
 from tests.support.finished_run import make_run, picture
 
 from reskin.images import write_image
+from reskin.storage import write_json
+from reskin.video.writer import VideoWriter
 
 WAIT = 180_000
 """Milliseconds: other work may keep the machine busy."""
@@ -63,8 +66,26 @@ class Server:
         self.process.stdout.close()
 
 
+def draw_clip(path: Path, learnt: float, rate: int = 25, *, seconds: int = 4) -> None:
+    """A film with something that moves, in the look of A (0) or B (1)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, size=(160, 96), frame_rate=Fraction(rate)) as writer:
+        for number in range(seconds * rate):
+            frame = np.array(picture(number // rate, 160, learnt, False)[:96])
+            frame[10:20, number % 140 : number % 140 + 10] = 255
+            writer.write(frame, Fraction(number, rate))
+
+
+def draw_study(root: Path) -> None:
+    """A study of which nothing is trained yet."""
+    (root / "cells" / "cut-1" / "0").mkdir(parents=True)
+    rows = [{"label": "cut", "folder": "cut-1"}, {"label": "cyclegan", "folder": "cyclegan-1"}]
+    facts = {"rows": rows, "seeds": 2, "length": {"steps": 10}, "a": "data/film", "b": "data/game"}
+    write_json(root / "study.json", facts)
+
+
 def draw_footage(root: Path, *, count: int = 12) -> None:
-    """Two datasets and two runs."""
+    """Two datasets, two runs, two clips and a study."""
     for name, is_b in (("film", False), ("game", True)):
         folder = root / "data" / name
         folder.mkdir(parents=True)
@@ -72,6 +93,9 @@ def draw_footage(root: Path, *, count: int = 12) -> None:
             write_image(folder / f"{number:03d}.png", np.asarray(picture(number, 64, 0.0, is_b)))
     make_run(root / "runs" / "film-game", steps=400, grids=4, edge=64)
     make_run(root / "runs" / "castle", steps=200, grids=2, edge=64)
+    for name, learnt in (("film", 0.0), ("game", 1.0)):
+        draw_clip(root / "footage" / f"{name}.mp4", learnt, seconds=1)
+    draw_study(root / "studies" / "looks")
 
 
 @pytest.fixture

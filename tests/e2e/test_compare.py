@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from tests.support.finished_run import picture
+from tests.e2e.conftest import draw_clip
 
-from reskin.video.writer import VideoWriter
+from reskin.curation.thumbnails import folder_id
 
 pytestmark = pytest.mark.e2e
 
@@ -30,23 +27,12 @@ PLAYED = """async () => {
 }"""
 
 
-def draw_clip(path: Path, learnt: float, rate: int) -> None:
-    """Four seconds."""
-    path.parent.mkdir(exist_ok=True)
-    with VideoWriter(path, size=(160, 96), frame_rate=Fraction(rate)) as writer:
-        for number in range(4 * rate):
-            frame = np.array(picture(number // rate, 160, learnt, False)[:96])
-            frame[10:20, number % 140 : number % 140 + 10] = 255
-            writer.write(frame, Fraction(number, rate))
-
-
 def test_films_stay_together_step_and_wipe(page: Any, server: Any) -> None:
-    draw_clip(server.root / "footage" / "film.mp4", 0.0, 25)
-    draw_clip(server.root / "films" / "castle.mp4", 1.0, 25)
+    names = ("footage/long.mp4", "films/castle.mp4")
+    for number, name in enumerate(names):
+        draw_clip(server.root / name, float(number))
+    clips = [folder_id(server.root, server.root / name) for name in names]
     page.wait_for_timeout(2500)  # the folder is looked through every two seconds
-    page.goto(f"{server.base}/data")
-    page.wait_for_selector("[name=chosen]")
-    clips = page.eval_on_selector_all("[name=chosen]", "all => all.map((one) => one.value)")
     page.goto(f"{server.base}/compare?" + "&".join(f"show={clip}" for clip in clips))
     page.wait_for_selector("#films:not([hidden]) video")
     apart, before, after = page.evaluate(PLAYED)

@@ -12,22 +12,62 @@ import pytest
 from tests.support.finished_run import make_run
 
 from reskin.curation.thumbnails import folder_id
+from reskin.web.studio.jobs import Jobs, NewJob
+from reskin.web.studio.state import StateFolder
 
 pytestmark = pytest.mark.e2e
 
 LOOKS = [("light", "en"), ("dark", "en"), ("light", "zh-TW")]
 
 
-def addresses(page: Any) -> list[str]:
-    run = page.eval_on_selector("[data-run]", "one => one.dataset.run")
-    film = folder_id(Path(), Path("data/film"))
-    return ["/", f"/runs/{run}", "/curate", f"/curate/{film}", "/train", "/jobs", "/nothing", "/login"]
+def addresses(server: Any) -> list[str]:
+    """Every page, and those of one run, dataset, job and study."""
+    of = {
+        name: folder_id(server.root, server.root / name)
+        for name in ("runs/film-game", "runs/castle", "data/film", "footage/film.mp4", "footage/game.mp4")
+    }
+    runs = f"show={of['runs/film-game']}&show={of['runs/castle']}"
+    films = f"show={of['footage/film.mp4']}&show={of['footage/game.mp4']}"
+    study = folder_id(server.root, server.root / "studies" / "looks")
+    job = next((server.root / ".reskin" / "jobs").iterdir()).name
+    return [
+        *("/", f"/runs/{of['runs/film-game']}", "/train", "/curate", f"/curate/{of['data/film']}"),
+        *("/data", f"/data/{of['data/film']}", f"/data/{of['data/film']}?tool=inspect"),
+        *("/compare", f"/compare?{runs}", f"/compare?{films}", f"/studies/{study}"),
+        *("/translate", "/jobs", f"/jobs/{job}", "/doctor", "/nothing", "/login"),
+    ]
+
+
+def open_all(page: Any, base: str) -> None:
+    """Wait until methods and commands have been read; until then their pages load again and again."""
+    open_train(page, base)
+    page.goto(f"{base}/data")
+    page.wait_for_selector("#tool")
+
+
+def make_job(page: Any, server: Any) -> None:
+    """A command that is refused, so that there is a job that has ended."""
+    state = StateFolder(server.root)
+    Jobs(state).add(NewJob("screen", "data/film", ("screen", "data/film", "--no-such-option"), "light"))
+    page.goto(f"{server.base}/jobs")
+    page.wait_for_selector("[data-state=refused]")
 
 
 def open_train(page: Any, base: str) -> None:
     page.goto(f"{base}/train")
     page.wait_for_selector("#train")
 
+
+ENGLISH = """() => {
+  const walker = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT), found = [];
+  for (let one = walker.nextNode(); one; one = walker.nextNode()) {
+    const at = one.parentElement, text = one.data.trim();
+    if (!text || at.closest('[lang=en], script, kbd, .u-wrap, a[href^="/runs"], a[href^="/data/"]')) continue;
+    if (/[a-z]{3,} [a-z]{2,}/i.test(text) && !/[\u4e00-\u9fff]/.test(text)) found.push(text.slice(0, 80));
+  }
+  return found;
+}"""
+"""Text on a page that is in another language, without being marked as English."""
 
 SMALL_TARGETS = """() => [...document.querySelectorAll('button, a, select, input, summary')]
   .filter((one) => one.offsetParent && !one.closest('.skip'))
@@ -36,22 +76,31 @@ SMALL_TARGETS = """() => [...document.querySelectorAll('button, a, select, input
   .filter(([, box]) => box.width && (box.width < 24 || box.height < 24)).map(([text]) => text)"""
 
 
-@pytest.mark.parametrize(("scheme", "language"), LOOKS)
-def test_every_page_in_every_look(page: Any, server: Any, scheme: str, language: str) -> None:
+def in_look(page: Any, server: Any, scheme: str, language: str, width: int) -> None:
     page.emulate_media(color_scheme=scheme)
     page.context.add_cookies([{"name": "reskin-language", "value": language, "url": server.base}])
-    open_train(page, server.base)  # the methods are read
+    page.set_viewport_size({"width": width, "height": 800})
+
+
+def open_page(page: Any, address: str) -> None:
+    page.goto(address)
+    page.wait_for_selector("h1")
+    page.wait_for_load_state("networkidle") if "/login" not in address else page.wait_for_timeout(400)
+
+
+@pytest.mark.parametrize(("scheme", "language"), LOOKS)
+def test_every_page_in_every_look(page: Any, server: Any, scheme: str, language: str) -> None:
+    make_job(page, server)
+    open_all(page, server.base)
     for width in (1280, 360):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.goto(server.base)
-        for address in addresses(page):
-            page.goto(server.base + address)
-            page.wait_for_selector("h1")
-            page.wait_for_timeout(400)
+        in_look(page, server, scheme, language, width)
+        for address in addresses(server):
+            open_page(page, server.base + address)
             assert page.evaluate("() => document.documentElement.scrollWidth") <= width, address
             assert page.evaluate(SMALL_TARGETS) == [], address
             assert page.eval_on_selector("html", "one => one.lang") == language
-            page.goto(server.base)
+            if language != "en" and address != "/login":
+                assert page.evaluate(ENGLISH) == [], address
     gone = [text for text in page.complaints if "404" not in text]
     assert gone == []
     assert {url.split("/")[2] for url in page.requested if not url.startswith(("data:", "blob:"))} == {
@@ -66,18 +115,15 @@ def test_axe_finds_nothing(page: Any, server: Any) -> None:
     assert source.exists(), "no axe: `make e2e` fetches it"
     rules = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
     run = f"async () => (await axe.run(document, {{runOnly: {rules}}})).violations"
-    open_train(page, server.base)
-    page.goto(server.base)
-    for address in addresses(page):
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            page.goto(server.base + address)
-            page.wait_for_selector("h1")
-            page.wait_for_timeout(400)
+    make_job(page, server)
+    open_all(page, server.base)
+    for look in (("light", "en", 1280), ("dark", "en", 360), ("light", "zh-TW", 360)):
+        in_look(page, server, *look)
+        for address in addresses(server):
+            open_page(page, server.base + address)
             page.evaluate(source.read_text(encoding="utf-8") + "; null")
             found = [(one["id"], one["nodes"][0]["html"]) for one in page.evaluate(run)]
-            assert found == [], (address, scheme)
-            page.goto(server.base)
+            assert found == [], (address, look)
 
 
 def fill(page: Any, name: str, **settings: str) -> None:
@@ -191,11 +237,10 @@ def test_nine_tabs_load_alike(page: Any, server: Any) -> None:
 
 
 def test_memory_of_the_server(page: Any, server: Any) -> None:
-    open_train(page, server.base)
-    page.goto(server.base)
-    for address in addresses(page):
-        page.goto(server.base + address)
-        page.goto(server.base)
+    make_job(page, server)
+    open_all(page, server.base)
+    for address in addresses(server):
+        open_page(page, server.base + address)
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     assert int(status.partition("VmRSS:")[2].split()[0]) < 120_000
 
