@@ -9,7 +9,7 @@ NUMBERS := tests/methods tests/networks tests/losses tests/training $(addprefix 
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table two-people real real-films docs size study-demo study-figures exposures e2e studio-shots parity setup lock bench-stripes video-table bench-film
+.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table two-people real real-films docs size study-demo study-figures exposures e2e studio-shots studio-figures parity setup lock bench-stripes video-table bench-film
 
 setup: $(READY)
 
@@ -61,7 +61,7 @@ fix: $(READY)        ## format, and mend what the linter can
 	$(BIN)/ruff format src tests benchmarks
 
 slow: $(READY)       ## tests that learn or fuzz
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m "slow and not e2e"
 
 bench: $(READY)      ## speed on this machine, written as JSON
 	$(BIN)/python benchmarks/bench.py --out build/bench.json
@@ -104,14 +104,18 @@ exposures: $(READY)  ## how long Chromium shows 200 pictures of a study, seven m
 	$(BIN)/python -m pip install $(QUIET) -c constraints.txt "playwright>=1.55"
 	RESKIN_FULL=1 $(BIN)/python -m pytest -q -s -m e2e tests/e2e/test_exposures.py
 
-e2e: $(READY)        ## the studio in a real Chromium (apt-get install chromium); installs playwright, fetches axe
+e2e: $(READY)        ## the studio in a real Chromium (apt-get install chromium); SET="e2e and not slow": the short ones
 	$(BIN)/python -m pip install $(QUIET) -c constraints.txt "playwright>=1.55"
 	$(BIN)/python -m benchmarks.axe build/axe.min.js
-	$(BIN)/python -m pytest -q -m e2e tests/e2e
+	$(BIN)/python -m pytest -q -m "$(or $(SET),e2e)" tests/e2e
 
 studio-shots: $(READY)  ## pictures of the studio's pages on drawn footage → docs/studio
 	$(BIN)/python -m pip install $(QUIET) -c constraints.txt "playwright>=1.55"
 	$(BIN)/python -m benchmarks.studio_shots docs/studio
+
+studio-figures: $(READY)  ## what the studio costs: CPU, memory, 1,000 and 100,000 pictures, as a table
+	$(BIN)/python -m pip install $(QUIET) -c constraints.txt "playwright>=1.55"
+	$(BIN)/python -m benchmarks.studio_figures
 
 real-films: $(READY) ## make on six pairs of real clips → docs/results/real_films.md and sheets in build/real-films
 	$(BIN)/python -m benchmarks.real_films
