@@ -18,6 +18,7 @@ import pytest
 from tests.e2e.conftest import Server, draw_clip
 
 from reskin.curation.thumbnails import folder_id
+from reskin.data.manifest import read_manifest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -64,10 +65,12 @@ def prepare(page: Any, server: Any, name: str, commands: list[str]) -> None:
     page.fill("#f-every", "5")
     page.click("#try:not([disabled])")
     page.wait_for_selector("#takes:not([hidden])")
-    assert page.text_content("#takes dd") == "20"
+    planned = page.text_content("#takes dd")
     order(page, commands)
     page.wait_for_url("**/jobs/*")
     wait_done(page, server.base)
+    manifest = read_manifest(server.root / "data" / name)
+    assert manifest is not None and str(len(manifest.frames)) == planned
 
 
 def inspect(page: Any, server: Any, commands: list[str]) -> None:

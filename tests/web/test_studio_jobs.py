@@ -9,6 +9,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.finished_run import make_run
 from tests.web.studio_case import Case
 
 from reskin.errors import RunError
@@ -325,6 +327,28 @@ def test_a_folder_that_is_gone_is_said_and_comes_back(case: Case) -> None:
     case.studio.scan.forget()
     away.rename(case.root)
     assert case.client.get("/api/live").json()["gone"] is False and "data/film" in case.client.get("/").text
+
+
+def test_a_terminal_that_trains_holds_the_device(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_run(case.root / "runs" / "one", steps=20, grids=1, edge=8)
+    started: list[str] = []
+    monkeypatch.setattr(case.studio.jobs, "_start", lambda job: started.append(job.title))
+    case.studio.jobs.add(new("first"))
+    case.studio.jobs.add(NewJob("screen", "pictures", ("--version",), "light"))
+    case.studio.jobs.add(NewJob("train", "other", ("--version",), "cuda-1"))
+    here = f"process {os.getpid()} on {socket.gethostname()}"
+    (made / ".lock").write_text(here)
+    case.studio.tick()
+    assert sorted(started) == ["other", "pictures"]
+    waiting = {each["title"]: each["waits_for"] for each in case.client.get("/api/live").json()["jobs"]}
+    assert waiting == {"first": "runs/one", "pictures": "", "other": ""}
+    (made / ".lock").write_text(here.replace(socket.gethostname(), "elsewhere"))
+    case.studio.tick()
+    assert started.count("first") == 1
+    (made / ".lock").write_text(here)
+    monkeypatch.setattr(case.studio.jobs, "children", lambda: {os.getsid(0)})  # a job of ours trains it
+    case.studio.tick()
+    assert started.count("first") == 2
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,15 +226,24 @@ class Jobs:
             shutil.rmtree(self.folder(job), ignore_errors=True)
             self._ended.pop(job.id, None)
 
-    def start_next(self) -> None:
-        """Start the first job of each lane in which nothing runs."""
+    def children(self) -> set[int]:
+        """Numbers of the processes that the jobs underway have started."""
+        begun = [_read(self.folder(job) / "begun.json") for job in self.all() if job.state in UNDERWAY]
+        return {each["child"] for each in begun if isinstance(each.get("child"), int)}
+
+    def start_next(self, held: Container[str] = ()) -> None:
+        """Start the first job of each lane in which nothing runs.
+
+        Args:
+            held: lanes whose device something else uses.
+        """
         with self._turn:
             if self.is_paused:
                 return
             jobs = self.all()
             busy = {job.lane for job in jobs if job.state in UNDERWAY}
             for job in jobs:
-                if job.state == "waiting" and job.lane not in busy:
+                if job.state == "waiting" and job.lane not in busy and job.lane not in held:
                     busy.add(job.lane)
                     self._start(job)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,3 +29,15 @@ def identity(process: int) -> str:
 def is_same(process: object, known: object) -> bool:
     """Whether the process with this number is there and is the one whose `identity` was `known`."""
     return isinstance(process, int) and process > 0 and bool(known) and identity(process) == known
+
+
+def session_of(process: int) -> int:
+    """The process that leads the session of another, which is the command where a job has started it.
+
+    Where there are no sessions, or it has ended: the process itself.
+    """
+    if sys.platform == "win32":
+        return process
+    with suppress(OSError):
+        return os.getsid(process)
+    return process

@@ -61,6 +61,7 @@ class RunCard:
         name: relative to the studio's folder.
         method: name of the method, "?" where it is not known.
         a, b: folders of the domains, as the settings say.
+        device: on which it trains, as the settings say.
         step: the last step that was logged.
         steps: length of the run; None: not known.
         newest: step of the newest sample grid; None: there is none.
@@ -75,6 +76,7 @@ class RunCard:
     method: str = "?"
     a: str = ""
     b: str = ""
+    device: str = ""
     step: int = 0
     steps: int | None = None
     newest: int | None = None
@@ -250,6 +252,7 @@ def _card(name: str, path: Path, shown: str, by: Holder | None) -> RunCard:
         method=str(config.get("method", "?")),
         a=str(data.get("a", "")),
         b=str(data.get("b", "")),
+        device=str(_part(_part(config, "settings"), "train").get("device", "")),
         step=_last_step(files.losses),
         steps=steps if type(steps) is int and steps > 0 else None,
         newest=max(grids, default=None),

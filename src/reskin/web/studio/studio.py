@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from reskin.web.studio.jobs import UNDERWAY, Job, Jobs, NewJob
 from reskin.web.studio.live import LossTail
 from reskin.web.studio.methods import Checker, Methods, Tools
 from reskin.web.studio.orders import DEVICE_LANE, Orders, typed
+from reskin.web.studio.processes import session_of
 from reskin.web.studio.progress_lines import tail
 from reskin.web.studio.scan import RunCard, Scan
 from reskin.web.studio.state import StateFolder
@@ -68,8 +70,10 @@ class Studio:
         """
         runs = self.scan.look().runs
         jobs = [job_facts(job) for job in self.jobs.all()]
+        held = self.held() if any(facts["state"] == "waiting" for facts in jobs) else {}
         for facts in jobs:  # a run has a page once its folder is there
             facts["run"] = facts["run"] if facts["run"] in runs else ""
+            facts["waits_for"] = held.get(facts.pop("lane"), "") if facts["state"] == "waiting" else ""
         found: dict[str, Any] = {"paused": self.jobs.is_paused, "jobs": jobs}
         if run and (folder := self.scan.run(run)):
             found["run"] = self.run_facts(run, folder)
@@ -203,9 +207,19 @@ class Studio:
         """Queue the demonstration on drawn footage."""
         return self.jobs.add(NewJob("demo", "demo", ("demo", "--out", "demo"), DEVICE_LANE))
 
+    def held(self) -> dict[str, str]:
+        """Lanes whose device a terminal of this machine trains on, with the name of the run."""
+        ours, found = self.jobs.children(), {}
+        for card in self.scan.cards():
+            by = card.holder
+            if by and by.host == socket.gethostname() and session_of(by.process) not in ours:
+                found[_lane(["--device", card.device])] = card.name
+        return found
+
     def tick(self) -> None:
         """What is done twice a second: start what may start, let go of what rests."""
-        self.jobs.start_next()
+        is_waiting = any(job.state == "waiting" for job in self.jobs.all())
+        self.jobs.start_next(self.held() if is_waiting else ())
         self.checker.rest()
         self.curation.rest()
 
@@ -220,6 +234,7 @@ def job_facts(job: Job) -> dict[str, Any]:
         "command": typed(job.words),
         "state": job.state,
         "run": job.run,
+        "lane": job.lane,
         "made": job.made,
         "began": job.began,
         "ended": job.ended,

@@ -35,6 +35,7 @@ function buttons(job, isShort) {
 function facts(job) {
   const parts = [];
   if (job.state === "stopping") parts.push(t("finishing the step and saving"));
+  if (job.waits_for) parts.push(t("waits: a terminal trains {run} on this device", { run: job.waits_for }));
   if (job.stage) parts.push(job.stage);
   if (job.what && job.done !== null) parts.push(`${whole(job.done)}${job.total === null ? "" : ` / ${whole(job.total)}`} ${job.what}`);
   if (job.state === "running" && job.left !== null) parts.push(t("{time} left", { time: span(job.left) }));
