@@ -59,4 +59,7 @@ def test_a_hundred_thousand_open_and_scroll_like_a_thousand(page: Any, server: A
     opened(page, addresses["large"])
     million = min(opened(page, addresses["large"]) for _ in range(3))
     assert page.text_content("#count-all") == "1,000,000"
+    page.focus("#grid")
+    page.keyboard.press("End")  # taller than what browsers draw
+    page.wait_for_function("() => document.getElementById('chosen').textContent.startsWith('1,000,000 of')")
     assert million <= 3 * best["small"], (million, turns)

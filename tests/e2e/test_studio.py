@@ -186,6 +186,8 @@ def test_from_the_form_to_a_run_that_survives_the_server(page: Any, server: Any)
 
 
 def test_a_link_opens_one_browser_and_nothing_opens_without(chromium: Any, page: Any, server: Any) -> None:
+    page.goto(f"{server.base}/login")  # as after a first request without the cookie
+    page.wait_for_url(f"{server.base}/")
     context = chromium.new_context()
     stranger = context.new_page()
     stranger.goto(server.link)

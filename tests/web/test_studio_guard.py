@@ -173,6 +173,8 @@ def forge(full: Case, *, each: int) -> int:
         answer = stranger.request(verb, path, headers=headers, content="{}", follow_redirects=False)
         assert answer.status_code in wanted, (verb, path, headers)
         assert HEADERS.items() <= dict(answer.headers).items()
+        # With no-referrer a form of ours would be sent with Origin: null.
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert "access-control-allow-origin" not in answer.headers and "server" not in answer.headers
         assert str(full.root) not in answer.text and KEY not in answer.text and "Traceback" not in answer.text
         count += 1

@@ -28,7 +28,7 @@ function buttons(job, isShort) {
   if (job.state === "running") return [button(job, "stop", job.kind === "train" ? t("Stop and save") : t("Stop"))];
   if (job.state === "stopping") return [button(job, "stop-now", t("Stop at once, unsaved"))];
   if (isShort) return [];
-  const goesOn = job.kind === "train" && ["stopped", "died", "failed"].includes(job.state);
+  const goesOn = ["train", "translate"].includes(job.kind) && ["stopped", "died", "failed"].includes(job.state);
   return [button(job, "again", goesOn ? t("Go on") : t("Again")), button(job, "remove", t("Remove from the list"))];
 }
 
