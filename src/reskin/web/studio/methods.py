@@ -22,7 +22,8 @@ from reskin.version import __version__
 from reskin.web.studio.runner import command
 from reskin.web.studio.state import StateFolder
 
-ASK_SECONDS = 120.0
+ASK_SECONDS = 300.0
+"""How long a child process may take: machines are busy at times."""
 IDLE_SECONDS = 120.0
 """How long a process that checks settings is kept without a question."""
 
