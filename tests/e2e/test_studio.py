@@ -185,6 +185,24 @@ def test_from_the_form_to_a_run_that_survives_the_server(page: Any, server: Any)
     assert page.complaints == [] or all("ERR_CONNECTION" in text for text in page.complaints)
 
 
+def test_style_pictures_are_chosen_by_their_small_versions(page: Any, server: Any) -> None:
+    open_all(page, server.base)
+    page.goto(f"{server.base}/translate")
+    page.select_option(".pick-set", label="data/game (12)")
+    page.wait_for_function("() => document.querySelectorAll('.pick img').length === 12")
+    for number in (2, 0):
+        page.click(f".pick >> nth={number}")
+    says = "document.getElementById('command').textContent"
+    page.wait_for_function(f"() => {says}.includes('--style data/game/002.png data/game/000.png')")
+    assert page.get_attribute(".pick >> nth=0", "aria-pressed") == "true"
+    page.click(".pick >> nth=2")
+    page.wait_for_function(f"() => {says}.includes('--style data/game/000.png') && !{says}.includes('002')")
+    page.click(".field:has(.pick-set) .reset")
+    page.wait_for_function(f"() => !{says}.includes('--style')")
+    assert page.get_attribute(".pick >> nth=0", "aria-pressed") == "false"
+    assert page.complaints == []
+
+
 def test_a_link_opens_one_browser_and_nothing_opens_without(chromium: Any, page: Any, server: Any) -> None:
     page.goto(f"{server.base}/login")  # as after a first request without the cookie
     page.wait_for_url(f"{server.base}/")

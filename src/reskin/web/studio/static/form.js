@@ -45,7 +45,7 @@ export function onSetting(changed, atOnce) {
       const input = button.closest(".field").querySelector("[name]");
       input.value = input.dataset.default;
       input.dispatchEvent(new Event("change"));
-      input.focus();
+      (input.type === "hidden" ? button.closest(".field").querySelector("select") : input).focus();
       atOnce();
     });
   }
