@@ -1,8 +1,8 @@
 // Pictures of a dataset as values of a setting: chosen by their small versions.
-import { make, showError, t } from "./dom.js";
+import { get, make, Refused, showError, t } from "./dom.js";
 import { Pictures } from "./curate-data.js";
 
-const MOST = 60, TRIES = 30;
+const MOST = 60, TRIES = 120;
 
 class Picker {
   constructor(field) {
@@ -23,17 +23,20 @@ class Picker {
     this.draw();
     if (!set) return;
     const pictures = new Pictures(set, () => this.draw());
-    for (let turn = 0; turn < TRIES && this.set.value === set; turn += 1) {
-      try {
-        await pictures.load({ sort: "position", way: "up", show: "all" });
-        this.pictures = pictures;
-        this.fill(set);
-        return;
-      } catch (error) {  // it may be being read just now
-        showError(this.said, error);
+    try {
+      for (let turn = 0; turn < TRIES && this.set.value === set; turn += 1) {
+        const found = await get(`/api/sets/${set}/changes`);
+        if (found.fault) throw new Refused(400, found.fault);
+        if (found.total) {
+          await pictures.load({ sort: "position", way: "up", show: "all" });
+          this.pictures = pictures;
+          this.fill(set);
+          return;
+        }
+        this.said.textContent = t("The dataset has changed; it is being read.");
         await new Promise((done) => setTimeout(done, 1000));
       }
-    }
+    } catch (error) { showError(this.said, error); }
   }
 
   fill(set) {
