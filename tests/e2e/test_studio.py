@@ -69,6 +69,12 @@ ENGLISH = """() => {
 }"""
 """Text on a page that is in another language, without being marked as English."""
 
+IN_SIGHT = """() => {
+  const box = document.querySelector('.rail [aria-current]')?.getBoundingClientRect();
+  return !box || box.left >= 0 && box.right <= innerWidth;
+}"""
+"""Whether the link of this page, in the rail that is longer than a phone, can be seen."""
+
 SMALL_TARGETS = """() => [...document.querySelectorAll('button, a, select, input, summary')]
   .filter((one) => one.offsetParent && !one.closest('.skip'))
   .filter((one) => !one.matches('.skip, p a, span a, .hidden-text'))
@@ -98,6 +104,7 @@ def test_every_page_in_every_look(page: Any, server: Any, scheme: str, language:
             open_page(page, server.base + address)
             assert page.evaluate("() => document.documentElement.scrollWidth") <= width, address
             assert page.evaluate(SMALL_TARGETS) == [], address
+            assert page.evaluate(IN_SIGHT), address
             assert page.eval_on_selector("html", "one => one.lang") == language
             if language != "en" and address != "/login":
                 assert page.evaluate(ENGLISH) == [], address

@@ -48,7 +48,7 @@ export function jobRow(job, { isShort = false } = {}) {
   const isUnderway = ["running", "stopping"].includes(job.state);
   const title = isShort || $("jobs")?.closest("[data-job]") ? make("b", {}, job.title) : make("b", {}, make("a", { href: `/jobs/${job.id}` }, job.title));
   const row = make("li", { "data-row": job.id, "data-state": job.state },
-    make("div", { class: "job-head" }, title, make("span", { class: `state ${job.state}` }, t(job.state)), make("span", { class: "facts" }, facts(job))));
+    make("div", { class: "job-head" }, title, make("span", { class: `state ${job.state}` }, t(job.state)), make("span", { class: "soft", lang: "en" }, job.kind), make("span", { class: "facts" }, facts(job))));
   if (isUnderway) {
     const bar = make("progress", { max: "1", "aria-label": job.title });
     if (job.total) bar.value = job.done / job.total;

@@ -46,6 +46,18 @@ function showPreviews(found) {
   new Players($("preview-films"), [{ source: `/media/clips/${wanted[0].clip}`, title: t("as filmed"), offset: wanted[0].start }, ...films].slice(0, 7));
 }
 
+// The name follows run and film until somebody types another one.
+let ours = $("name")?.value;
+function named() {
+  if ($("name").value !== ours) return;
+  const clip = $("clip").selectedOptions[0].textContent, run = $("run").selectedOptions[0].textContent.replace(/ \(.*$/, "");
+  const plain = `${run.split("/").at(-1)}-${clip.split("/").at(-1).replace(/\.[^.]+$/, "")}`.slice(0, 70).replace(/[^A-Za-z0-9_ .-]/g, "-").replace(/^[ .-]+|[ .-]+$/g, "") || "film";
+  const taken = new Set([...$("clip").options].map((one) => one.textContent));
+  let name = plain;
+  for (let number = 2; taken.has(`films/${name}.mp4`); number += 1) name = `${plain}-${number}`;
+  ours = $("name").value = name;
+}
+
 function showSource() {
   const video = $("source");
   video.hidden = false;
@@ -54,6 +66,7 @@ function showSource() {
 
 if ($("tool")) {
   onSetting(soon, check);
+  for (const id of ["run", "clip"]) $(id).addEventListener("input", named);
   for (const id of ["run", "clip", "name"]) $(id).addEventListener("input", soon);
   for (const one of document.querySelectorAll("[data-vary]")) one.addEventListener("input", soon);
   $("tool").addEventListener("submit", order);
@@ -69,6 +82,7 @@ if ($("tool")) {
     const at = Number($("start").value.replace(",", "."));
     if (at >= 0 && $("source").duration) { $("source").currentTime = at; $("start-at").value = String(1000 * at / $("source").duration); }
   });
+  named();
   showSource();
   wanted = JSON.parse(sessionStorage.getItem("previews") ?? "[]");
   check();
