@@ -9,7 +9,7 @@ NUMBERS := tests/methods tests/networks tests/losses tests/training $(addprefix 
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table two-people real real-films docs size study-demo study-figures exposures e2e studio-shots studio-figures parity setup lock bench-stripes video-table bench-film
+.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods toy-table paper-tables style-table two-people real real-films docs size study-demo study-figures exposures unit-tones e2e studio-shots studio-figures parity setup lock bench-stripes video-table bench-film
 
 setup: $(READY)
 
@@ -96,6 +96,9 @@ real: $(READY)       ## on a machine with CUDA: METHODS="cyclegan cut" on SET=ho
 
 study-demo: $(READY) ## a blind study on drawn worlds with simulated raters → build/study-demo
 	$(BIN)/python -m benchmarks.study_demo
+
+unit-tones: $(READY) ## why UNIT may swap light and dark, on drawn worlds → docs/results/unit_tones.md
+	$(BIN)/python -m benchmarks.unit_tones
 
 study-figures: $(READY) ## do the statistics of blind studies hold in simulation → docs/results/blind_study.md
 	$(BIN)/python -m benchmarks.study_figures

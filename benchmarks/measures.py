@@ -1,6 +1,6 @@
 """What measures cost: KID and SWD of 1,000 images at 256 px, and FID's statistics of 10,000 cached features.
 
-python -m benchmarks.measures [--images 1000] [--features 10000] [--out FILE]
+python -m benchmarks.measures [--images 1000] [--features 10000] [--threads 2] [--out FILE]
 
 SqueezeNet has random weights: they cost the same as trained ones. Parts take turns, so that what else a
 shared machine does falls on all of them alike, and seconds of CPU time are what counts there.
@@ -9,6 +9,7 @@ shared machine does falls on all of them alike, and seconds of CPU time are what
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,7 @@ def measure(images: int, features: int) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "parts_of_both_sets": rows,
         "kid_and_swd_cpu_seconds": round(new, 2),
+        "kid_and_swd_wall_seconds": round(sum(clock.wall.values()) - clock.wall["statistics"], 2),
         "kid_and_swd_two_core_seconds": round(new / 2, 2),
         "kid_and_swd_target_seconds": KID_AND_SWD_SECONDS,
         "statistics_two_core_seconds": round(clock.cpu["statistics"] / 2, 2),
@@ -109,13 +111,19 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--features", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/measures_2cores.json"))
+    parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(given.threads)
     found = measure(given.images, given.features)
-    found["command"] = f"python -m benchmarks.measures --images {given.images} --features {given.features}"
+    found["command"] = (
+        f"python -m benchmarks.measures --images {given.images} --features {given.features} "
+        f"--threads {given.threads}"
+    )
+    found["load"] = round(os.getloadavg()[0], 1)
     found["note"] = (
-        "one thread on a shared machine, parts in turns; both sets of images are new to the cache; two-core "
-        "seconds are half of the CPU time of one thread, as if both cores were used equally well"
+        "parts in turns; both sets of images are new to the cache; two-core seconds are half of CPU time, "
+        "as if both cores were free and used equally well; with a load above the number of cores, wall "
+        "seconds say little"
     )
     write_json(given.out, found)
     print(given.out.read_text(encoding="utf-8"))

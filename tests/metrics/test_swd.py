@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from reskin.errors import ShapeError
@@ -26,6 +27,26 @@ def test_pyramid_adds_up_to_the_picture(size: tuple[int, int]) -> None:
     for level in reversed(levels):
         small = level + enlarge(small, level.shape[-2], level.shape[-1])
     torch.testing.assert_close(small, images)
+
+
+def test_pyramid_is_that_of_the_kernel_of_burt_and_adelson() -> None:
+    """By convolutions with the 5 x 5 kernel, as the definition says; between pixels stand zeros."""
+    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    kernel = torch.outer(row, row).expand(3, 1, 5, 5)
+
+    def convolved(images: Tensor, stride: int) -> Tensor:
+        padded = F.pad(images, (2, 2, 2, 2), mode="reflect")
+        return F.conv2d(padded, kernel, stride=stride, groups=3)
+
+    for height, width in ((64, 64), (33, 57), (47, 130), (96, 35)):
+        images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        small = convolved(images, 2)
+        zeros = torch.zeros(2, 3, 2 * small.shape[2], 2 * small.shape[3])
+        zeros[..., ::2, ::2] = 4 * small
+        expected = images - convolved(zeros, 1)[..., :height, :width]
+        first, second = laplacian_pyramid(images)[:2]
+        assert torch.allclose(first, expected, atol=1e-6)
+        assert second.shape == small.shape
 
 
 def test_pyramid_sizes_and_flat_pictures() -> None:

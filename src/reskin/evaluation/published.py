@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _CYCLEGAN = "CycleGAN, ICCV 2017, arXiv 1703.10593"
-_PIX2PIX = "pix2pix, CVPR 2017, arXiv 1611.07004"
+_PIX2PIX = "pix2pix, CVPR 2017, arXiv 1611.07004v3"
 _RECYCLE = "Recycle-GAN, ECCV 2018, arXiv 1808.05174"
 _MUNIT = "MUNIT, ECCV 2018, arXiv 1804.04732"
 _CUT = "CUT, ECCV 2020, arXiv 2007.15651"
@@ -27,7 +27,8 @@ class Published:
             Names that no metric here has: `fooled` (share taken for real by people), `preferred` (over the
             paper's own method), `fcn_normalised` (FCN-score as a share of that of real images).
         spreads: the paper's own ± of some of them.
-        is_checked: whether the number was read in the paper itself; otherwise in what others quote.
+        is_checked: whether the number was read in the text of the source itself; otherwise in what others
+            quote.
     """
 
     table: str
@@ -62,7 +63,8 @@ def _viper(condition: str, method: str, numbers: tuple[float, ...]) -> Published
     values = {"label_pixel_b2a": pixel, "label_class_b2a": per_class, "label_iou_b2a": iou}
     shares = {name: round(value / 100, 4) for name, value in values.items()}
     source = f"{_RECYCLE}, Tables 2 and 3"
-    return Published(f"viper_{condition}", method, source, shares | {"fcn_normalised_a2b": normalised})
+    values = shares | {"fcn_normalised_a2b": normalised}
+    return Published(f"viper_{condition}", method, source, values, is_checked=False)
 
 
 _CONDITIONS = ("day", "sunset", "rain", "snow", "night", "all")
@@ -118,7 +120,7 @@ PUBLISHED: tuple[Published, ...] = (
         )
     ),
     *(
-        _fcn("cityscapes_pix2pix", method, f"{_PIX2PIX}, Table 1", photo, labels)
+        _fcn("cityscapes_pix2pix", method, f"{_PIX2PIX}, Tables 1 and 6", photo, labels)
         for method, photo, labels in (
             ("L1", ".42/.15/.11", ".86/.42/.35"),
             ("GAN", ".22/.05/.01", ""),
@@ -130,8 +132,8 @@ PUBLISHED: tuple[Published, ...] = (
     ),
     _fcn(
         "cityscapes",
-        "CycleGAN, the authors' PyTorch code",
-        "a re-run that an issue of junyanz/pytorch-CycleGAN-and-pix2pix reports",
+        "a re-run of the authors' PyTorch code, which does not say of which method",
+        "issue 424 of junyanz/pytorch-CycleGAN-and-pix2pix",
         ".537/.136/.089",
     ),
     *(

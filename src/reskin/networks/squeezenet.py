@@ -85,6 +85,8 @@ class SqueezeNet(nn.Module):
         """
         check_input(images, channels=3, multiple=1, smallest=32)
         values, found = (images.float() / 2 + 0.5 - self.mean) / self.deviation, []
+        # Channels last: pooling, which is a third of the time on a CPU, is vectorised over channels.
+        values = values.contiguous(memory_format=torch.channels_last)
         for index, layer in enumerate(self.features):
             values = layer(values)
             if index in TAPS:
