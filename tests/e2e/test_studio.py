@@ -276,3 +276,33 @@ def test_the_server_ends_on_a_signal(server: Any) -> None:
     server.process.send_signal(signal.SIGINT)
     assert server.process.wait(60) == 0
     assert not (server.root / ".reskin" / "running.json").exists()
+
+
+def test_a_file_is_sent_in_pieces_and_goes_on_after_a_cut(page: Any, server: Any) -> None:
+    open_all(page, server.base)
+    content = os.urandom(1 << 20) * 10
+    path = server.root.parent / "large.mp4"
+    path.write_bytes(content)
+    cuts: list[str] = []
+
+    def cut(route: Any) -> None:
+        if "at=4194304" in route.request.url and len(cuts) < 2:
+            cuts.append(route.request.url)
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/api/uploads/*", cut)
+    page.set_input_files("#files", str(path))
+    page.wait_for_selector('.choices label:has-text("footage/large.mp4")')
+    assert len(cuts) == 2
+    assert (server.root / "footage" / "large.mp4").read_bytes() == content
+    assert list((server.root / ".reskin" / "uploads").rglob("part")) == []
+    page.click('.own[data-name="footage/large.mp4"] [data-own=rename]')
+    page.fill("#rename-to", "other")
+    page.keyboard.press("Enter")
+    page.wait_for_selector('.choices label:has-text("footage/other.mp4")')
+    page.click('.own[data-name="footage/other.mp4"] [data-own=trash]')
+    page.click("[data-restore]")
+    page.wait_for_selector('.choices label:has-text("footage/other.mp4")')
+    assert (server.root / "footage" / "other.mp4").read_bytes() == content
