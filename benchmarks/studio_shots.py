@@ -1,4 +1,4 @@
-"""Pictures of the studio's pages, for docs/studio.md: python -m benchmarks.studio_shots docs/studio
+"""Pictures of the studio's pages, for docs/studio.md: python -m benchmarks.studio_shots FOLDER [PAGE ...]
 
 A studio is served on a drawn folder; Chromium (RESKIN_CHROMIUM names another one) opens each page at 1280 and
 360 px, light and dark. Those of the document are written small, with few colours; all others go to build/.
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ SHOWN = {
 ALL = Path("build/studio-shots")
 
 
-def main(out: Path) -> None:
-    """Take all pictures."""
+def main(out: Path, wanted: Sequence[str]) -> None:
+    """Take the pictures of the pages that are wanted; of all, where none is named."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         root = Path(folder) / "films"
         root.mkdir()
@@ -46,13 +47,13 @@ def main(out: Path) -> None:
         program = os.environ.get("RESKIN_CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         try:
-            _visit(browser, server, out)
+            _visit(browser, server, out, wanted)
         finally:
             browser.close()
             server.end()
 
 
-def _visit(browser: Browser, server: Server, out: Path) -> None:
+def _visit(browser: Browser, server: Server, out: Path, wanted: Sequence[str]) -> None:
     page = browser.new_context().new_page()
     page.set_default_timeout(180_000)
     page.goto(server.link)
@@ -79,6 +80,8 @@ def _visit(browser: Browser, server: Server, out: Path) -> None:
         "study": f"/studies/{ids['studies/looks']}",
         "doctor": "/doctor",
     }.items():
+        if wanted and name not in wanted:
+            continue
         for scheme in ("light", "dark"):
             for width in (1280, 360):
                 page.set_viewport_size({"width": width, "height": 800})
@@ -87,6 +90,8 @@ def _visit(browser: Browser, server: Server, out: Path) -> None:
                 page.wait_for_timeout(1500)
                 if name in _PREPARED:
                     _PREPARED[name](page)
+                if name != "translate":  # of that page the films
+                    page.evaluate("() => scrollTo(0, 0)")
                 is_whole = width == 360 and name != "curate"  # of that page the part with the keys
                 _write(page.screenshot(full_page=is_whole), f"{name}-{scheme}-{width}", out)
     page.goto(f"{server.base}/jobs")
@@ -97,7 +102,7 @@ def _visit(browser: Browser, server: Server, out: Path) -> None:
 def _train(root: Path) -> None:
     """A small run that can translate."""
     data = "--a data/film --b data/game --out runs/look --crop-size 32 --load-size 32 --device cpu"
-    words = f"train cyclegan {data} --width 8 --blocks 1 --steps 300 --sample-every 150"
+    words = f"train cyclegan {data} --width 8 --blocks 1 --steps 200 --sample-every 100"
     subprocess.run([sys.executable, "-m", "reskin", *words.split()], cwd=root, check=True)
 
 
@@ -174,4 +179,4 @@ def _write(content: bytes, name: str, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -59,7 +59,7 @@ export function jobRow(job, { isShort = false } = {}) {
   if (!isShort && !document.body.dataset.job) {
     row.append(make("details", {}, make("summary", {}, t("Command")), make("pre", { class: "line", tabindex: "0" }, make("code", { lang: "en" }, job.command))));
   }
-  const links = job.run && job.state !== "waiting" ? [make("a", { class: "button", href: `/runs/${job.run}` }, t("Look at the run"))] : [];
+  const links = job.run && job.state !== "waiting" ? [make("a", { class: "button quiet", href: `/runs/${job.run}` }, t("Look at the run"))] : [];
   row.append(make("p", { class: "row" }, ...links, ...buttons(job, isShort)));
   return row;
 }
