@@ -71,7 +71,7 @@ def coverage(studies: int) -> str:
     rows = [
         "## Intervals of a share",
         "",
-        f"How often 95 % intervals held the true share, of {studies:,} studies each (limits: 93 and 98.5 %).",
+        f"How often 95 % intervals held the true share, of {studies:,} studies each (limits: 93 to 98.5 %).",
         "A binomial interval, which takes answers as independent, is what papers usually print.",
         "",
         "| raters x items (each sees) | true share | SDs of raters, items | two-way clustered "
