@@ -91,4 +91,6 @@ def test_the_page_holds_what_was_trained() -> None:
     )
     assert "- **Recycle-GAN** against CycleGAN: E1 +0, +0 %; PSNR +0.0, -1.0 dB" in text
     assert "equivariance** against" not in text and "--seeds 2 --seconds 30" in text
+    assert "**30 seconds are a small budget.**" in text
+    assert "a small budget" not in page(lines, seeds=2, seconds=video_table.SHORT_SECONDS)
     assert video_table.CROP % 32 == 0  # what five downsamplings of a predictor need

@@ -201,7 +201,7 @@ def translate_pictures(
         left_out = [(work.todo[number].path, reason) for number, reason in sorted(work.left_out)]
         left_out += [(path, f"{path}: {reason}") for path, reason in passed_over.items()]
         notes = [] if shard is None else [record.finish_shard(jobs, len(left_out))]
-        if faces is not None:
+        if faces is not None and work.translated:
             notes += [f"faces: translated in {faces.shown} of {work.translated} new pictures"]
     return FolderResult(work.translated, skipped, left_out, time.monotonic() - started, notes)
 
