@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reskin.cli import doctor
 from reskin.cli.main import COMMANDS, KINDS, main
 from reskin.images import write_image
 
@@ -210,3 +211,27 @@ def test_the_overview_lists_every_command(capsys: pytest.CaptureFixture[str]) ->
     for command in COMMANDS:
         assert f"  {command}" in printed
     assert len(printed.splitlines()) <= 40
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps the folder that a process works in")
+def test_a_folder_that_is_gone_while_one_works_in_it(
+    sides: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert doctor.disk().state == "WARN" and "is gone" in doctor.disk().text
+    error = said(capsys, ["prepare", "images", str(sides[0]), "--out", "new"])
+    assert "in which this was typed is gone" in error and "Go to" in error
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_doctor_in_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> float:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(doctor, "_megabytes_a_second", refuse)
+    assert doctor.disk().state == "WARN" and "Permission denied" in doctor.disk().text

@@ -131,7 +131,7 @@ def torn(base: Path, known: list[dict[str, Any]]) -> list[str]:
                 json.loads(content)
             elif name.startswith(".reskin-film-") and name.endswith(".segment"):
                 load_tensors(content)  # what a translation goes on with; gone when it has ended
-            elif name.endswith(".png"):
+            elif name.endswith((".png", ".jpg")):
                 read_image(base / name)
             elif not name.endswith(".jsonl"):
                 raise ValueError("neither old nor new")

@@ -167,20 +167,28 @@ def video() -> Finding:
 
 def disk() -> Finding:
     """Room and speed of the disk of this folder."""
-    free = shutil.disk_usage(Path.cwd()).free / 1e9
-    block = os.urandom(32 << 20)
-    with tempfile.NamedTemporaryFile(dir=Path.cwd()) as file:
-        began = time.perf_counter()
-        file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
-        speed = len(block) / (time.perf_counter() - began) / 1e6
+    try:
+        free = shutil.disk_usage(Path.cwd()).free / 1e9
+        speed = _megabytes_a_second(Path.cwd())
+    except OSError as error:
+        text = f"this folder is gone, or nothing can be written into it ({error.strerror})"
+        return Finding("disk", "WARN", text, "Go to another folder, or use --out elsewhere.")
     text = f"{free:.0f} GB free here, written at {speed:.0f} MB/s"
     if free < 5:
         return Finding(
             "disk", "WARN", text, "A run takes 0.5 to 2 GB: free some space, or use --out elsewhere."
         )
     return Finding("disk", "OK", text)
+
+
+def _megabytes_a_second(folder: Path) -> float:
+    block = os.urandom(32 << 20)
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        began = time.perf_counter()
+        file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+        return len(block) / (time.perf_counter() - began) / 1e6
 
 
 def memory() -> Finding:

@@ -104,8 +104,7 @@ def main(words: list[str] | None = None) -> int:
             code = done.code if isinstance(done.code, int) else 0
             raise
         except OSError as fault:  # of a name that is too long, a folder that may not be entered, and the like
-            name = f"{fault.filename}: " if fault.filename else ""
-            error = StorageError(f"{name}{fault.strerror or fault}", "Check the name and its permissions.")
+            error = _of_the_system(fault)
             code = error.exit_code
             _say_error(error)
         except RecursionError:
@@ -135,6 +134,16 @@ def _run(words: list[str]) -> int:
     run = _command(words[0])
     silence_libtiff()
     return int(run(words[1:]))
+
+
+def _of_the_system(fault: OSError) -> StorageError:
+    try:
+        os.getcwd()
+    except OSError:  # then no relative name means anything
+        what = "the folder in which this was typed is gone: it was moved or removed"
+        return StorageError(what, "Go to a folder that is there, and run the same command again.")
+    name = f"{fault.filename}: " if fault.filename else ""
+    return StorageError(f"{name}{fault.strerror or fault}", "Check the name and its permissions.")
 
 
 def _say_error(error: ReskinError) -> None:
