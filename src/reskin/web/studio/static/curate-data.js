@@ -2,7 +2,7 @@
 import { get, post, Refused } from "./dom.js";
 
 export const NONE = 0, KEEP = 1, DROP = 2, NAMES = ["none", "keep", "drop"];
-const MOST_THUMBNAILS = 4000, PACK = 96, MOST_LISTED = 2000;
+const MOST_THUMBNAILS = 4000, PACK = 240, MOST_LISTED = 2000;
 
 function framed(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
@@ -28,6 +28,7 @@ export class Pictures {
     this.wanted = [];
     this.sort = "";
     this.fetching = false;
+    this.latency = 200;  // ms that an answer takes
     this.spread = null;
   }
 
@@ -71,6 +72,7 @@ export class Pictures {
   async pump() {
     if (this.fetching || !this.wanted.length) return;
     this.fetching = true;
+    const begun = performance.now();
     const asked = this.wanted.slice(0, PACK);
     this.wanted = this.wanted.slice(PACK);
     try {
@@ -80,6 +82,7 @@ export class Pictures {
       this.changed([], error);
     } finally {
       this.fetching = false;
+      this.latency += (performance.now() - begun - this.latency) / 3;
     }
     this.pump();
   }

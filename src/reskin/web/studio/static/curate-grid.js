@@ -2,7 +2,7 @@
 import { make, t, whole } from "./dom.js";
 import { DROP, KEEP } from "./curate-data.js";
 
-const GAP = 8, TALLEST = 12e6, MOST_CELLS = 150;
+const GAP = 8, TALLEST = 12e6, MOST_CELLS = 150, FAST = 480;
 
 export class Grid {
   constructor(element, pictures, moved) {
@@ -17,6 +17,7 @@ export class Grid {
     this.anchor = 0;
     this.isAll = false;
     this.isDrawing = false;
+    this.lastTop = this.lastAt = 0;
     element.addEventListener("scroll", () => this.soon(), { passive: true });
     new ResizeObserver(() => this.resize()).observe(element);
   }
@@ -78,8 +79,23 @@ export class Grid {
     }
     if (this.at < first || this.at >= last) this.element.removeAttribute("aria-activedescendant");
     else this.element.setAttribute("aria-activedescendant", `cell-${this.at}`);
-    const ahead = [...numbers.subarray(last, last + (last - first))];
-    this.pictures.want([...shown, ...ahead]);
+    this.want(top, view, first, last, shown);
+  }
+
+  // While one scrolls fast, what is on the screen has gone before its thumbnails are there: those come first
+  // that will be on it when an answer arrives.
+  want(top, view, first, last, shown) {
+    const now = performance.now(), lead = (top - this.lastTop) / Math.max(1, now - this.lastAt) * 1.5 * this.pictures.latency;
+    const isFast = now - this.lastAt < 400 && Math.abs(lead) > view / 2, numbers = this.pictures.numbers;
+    this.lastTop = top;
+    this.lastAt = now;
+    if (!isFast) {
+      this.pictures.want([...shown, ...numbers.subarray(last, last + (last - first))]);
+      return;
+    }
+    const at = Math.max(0, Math.min(this.count - 1, Math.floor((top + lead) / this.row) * this.columns));
+    const next = lead > 0 ? [...numbers.subarray(at, at + FAST)] : [...numbers.subarray(Math.max(0, at - FAST), at + (last - first))].reverse();
+    this.pictures.want([...next, ...shown]);
   }
 
   made(position) {
