@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tests.support.small import tiny
+from torch import Tensor
 
 from reskin.cli.options import parse
 from reskin.cli.translate import Arguments, run
 from reskin.errors import SettingsError
+from reskin.images import write_image
+from reskin.inference.engine import Engine
+from reskin.methods.grade import GradeMethod
 from reskin.methods.translator import Translator
 from reskin.progress import silent
-from reskin.translation.film import FilmOptions
+from reskin.translation.film import Film, FilmOptions
+from reskin.types import Direction
 from reskin.video.encoding import Encoding
 from reskin.workflows.translate import FilmSettings, translate_any
 
@@ -68,3 +75,30 @@ def test_the_memory_arrives_where_the_device_is_chosen(tmp_path: Path) -> None:
     (tmp_path / "in.png").write_bytes(b"")
     with pytest.raises(SettingsError, match=r"^--memory 4\. Give a size such as 4GB or 500MB\.$"):
         run([str(tmp_path / "run"), str(tmp_path / "in.png"), str(tmp_path / "out.png"), "--memory", "4"])
+
+
+class Negative(Translator):
+    """Gives the negative."""
+
+    def generate(self, images: Tensor, direction: Direction) -> Tensor:
+        return -images
+
+
+@pytest.mark.parametrize(("name", "said"), [("new.mp4", "a single video"), ("new.png", "a single picture")])
+def test_a_folder_does_not_become_a_file(tmp_path: Path, name: str, said: str) -> None:
+    write_image(tmp_path / "pictures" / "0.png", np.zeros((32, 32, 3), np.uint8))
+    with pytest.raises(
+        SettingsError, match=rf"names {said}\. Give the name of a folder, such as new,"
+    ) as raised:
+        translate_any(Negative(), tmp_path / "pictures", tmp_path / name, "a2b", report=silent)
+    assert raised.value.exit_code == 2 and not (tmp_path / name).exists()
+    (tmp_path / name).mkdir()  # a folder that is there may be called anything
+    translate_any(Negative(), tmp_path / "pictures", tmp_path / name, "a2b", report=silent, overwrite=True)
+    assert (tmp_path / name / "0.png").is_file()
+
+
+def test_a_grade_refuses_a_work_size_that_it_would_not_use() -> None:
+    film = Film(Engine(tiny(GradeMethod), "a2b"), FilmOptions(work_size=64), [])
+    with pytest.raises(SettingsError, match=r"--work-size 64 for a model that grades.*\. Leave it out"):
+        film.check_work_size(640, 360, "a.mp4")
+    Film(Engine(tiny(GradeMethod), "a2b"), FilmOptions(work_size="full"), []).check_work_size(64, 36, "a.mp4")

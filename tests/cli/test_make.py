@@ -13,6 +13,7 @@ import pytest
 import reskin
 from reskin.cli.main import main
 from reskin.errors import CodecError, RunError, SettingsError
+from reskin.images import write_image
 from reskin.video.probe import probe
 from reskin.video.reader import VideoReader
 from reskin.video.writer import VideoWriter
@@ -144,6 +145,45 @@ def test_a_long_budget_is_shared_and_a_short_one_is_the_grades() -> None:
     assert lengths(["cyclegan"], None, 7) == {"cyclegan": {"steps": 7}}
 
 
+def test_texture_has_its_share_and_is_refused_beside_cyclegan() -> None:
+    def names(asked: str, minutes: float | None, *, texture: bool | None) -> list[str]:
+        return choose_methods(asked, minutes, is_gpu=False, texture=texture)
+
+    assert names("auto", 14, texture=None) == names("auto", 600, texture=False)[:1] == ["grade"]
+    assert names("auto", 15, texture=None) == names("grade", None, texture=True) == ["grade", "grade_texture"]
+    assert names("auto", 600, texture=None) == ["grade", "grade_texture", "cyclegan"]
+    assert names("grade_texture", 1, texture=None) == ["grade", "grade_texture"]
+    assert names("grade", 600, texture=None) == ["grade"] and names("cyclegan", 9, texture=None) == [
+        "cyclegan"
+    ]
+    for asked, texture in (("cyclegan", True), ("grade_texture", False)):
+        with pytest.raises(SettingsError, match="Leave one of them out"):
+            names(asked, 6, texture=texture)
+    shared = lengths(["grade", "grade_texture", "cyclegan"], 100.0, None)
+    assert sum(one["minutes"] for one in shared.values()) == pytest.approx(100)
+    assert list(shared) == ["grade", "grade_texture", "cyclegan"]
+    assert shared["cyclegan"]["minutes"] > shared["grade"]["minutes"] > shared["grade_texture"]["minutes"] > 0
+    assert lengths(["grade", "grade_texture"], 600.0, None) == {
+        "grade": {"minutes": 10.0},
+        "grade_texture": {"minutes": 10.0},
+    }
+
+
+@pytest.mark.sweep
+def test_make_with_texture_goes_on_and_keeps_the_film_whole(made: Path, tmp_path: Path) -> None:
+    words = command(made)
+    words[words.index("--out") + 1] = str(tmp_path / "out")
+    words += ["--method", "grade_texture"]
+    assert main(words) == 0
+    out = tmp_path / "out"
+    assert json.loads((out / "choice.json").read_text())["method"] == "grade_texture"
+    assert times(out / "translated.mp4") == times(made / "film.mp4")
+    kept = [out / "translated.mp4", *(out / "run" / "checkpoints").iterdir()]
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    assert main(words) == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+
+
 def test_what_was_chosen_is_kept_with_its_reason(made: Path) -> None:
     choice = json.loads((made / "out" / "choice.json").read_text())
     assert choice["method"] in ("grade", "reinhard") and choice["steps"] == {"grade": 2}
@@ -177,6 +217,32 @@ def test_a_clip_that_shows_no_film_is_refused_before_anything_begins(
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert said in error and "clip.mp4" in error
     assert not (out / "make.json").exists() and not (out / "data").exists()
+
+
+@pytest.mark.parametrize("where", ["source", "like"])
+def test_one_frame_is_no_footage_to_learn_from(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    film, one, out = str(made / "film.mp4"), str(still(tmp_path / "one.mp4", 1, 90)), tmp_path / "out"
+    words = ["make", one, "--like", film] if where == "source" else ["make", film, "--like", one]
+    assert main([*words, "--clip", film, "--out", str(out), "--steps", "1", "--device", "cpu"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.count("\n") == 0 and "one.mp4 holds a single frame. Give a longer film" in error
+    assert not (out / "make.json").exists() and not (out / "data").exists()
+
+
+@pytest.mark.parametrize("where", ["source", "like", "clip"])
+def test_a_picture_is_no_film(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    write_image(tmp_path / "one.png", np.full((32, 48, 3), 90, np.uint8))
+    given = dict.fromkeys(("source", "like", "clip"), str(made / "film.mp4"))
+    given |= {where: str(tmp_path / "one.png")}
+    words = ["make", given["source"], "--like", given["like"], "--clip", given["clip"]]
+    assert main([*words, "--out", str(tmp_path / "out"), "--steps", "1", "--device", "cpu"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.count("\n") == 0 and "one.png is a single picture. Give a video or a folder" in error
+    assert not (tmp_path / "out" / "make.json").exists()
 
 
 def test_footage_that_is_black_all_over_has_no_look(

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from reskin.errors import SettingsError
 from reskin.methods.simgan import SimGAN, SimGANConfig, local_loss
+from reskin.networks.history_buffer import HistoryBuffer
 from reskin.networks.image_pool import ImagePool
-from reskin.networks.refiner import HistoryBuffer
 from reskin.parsing import parse
 from reskin.runs.settings import sort_settings
 from reskin.types import Batch, Step

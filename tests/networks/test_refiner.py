@@ -9,7 +9,8 @@ from tests.support.small import count
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError, ShapeError
-from reskin.networks.refiner import HistoryBuffer, local_discriminator, refiner
+from reskin.networks.history_buffer import HistoryBuffer
+from reskin.networks.refiner import local_discriminator, refiner
 
 
 def seen_by(network: nn.Module, side: int) -> int:

@@ -13,7 +13,7 @@ from reskin.errors import SettingsError
 from reskin.inference.engine import Engine
 from reskin.methods.translator import Stream, Translator
 from reskin.networks.bilateral_grid import GradeGenerator
-from reskin.translation.film import AS_IT_IS, RIM_PX, Film, FilmOptions, Frames, put_inside
+from reskin.translation.film import AS_IT_IS, RIM_PX, Film, FilmOptions, Frames, put_inside, seen_share
 from reskin.types import Direction
 from reskin.video.survey import Shot
 
@@ -167,3 +167,22 @@ def test_nothing_is_put_around_a_frame_without_borders() -> None:
 def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(SettingsError):
         FilmOptions(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("level", "share"), [(0, 0.0), (5, 0.0), (10, 0.5), (15, 1.0), (120, 1.0), (245, 0.5), (255, 0.0)]
+)
+def test_black_and_white_frames_show_nothing(level: int, share: float) -> None:
+    frame = np.full((64, 64, 3), level, np.uint8)
+    assert seen_share(frame) == pytest.approx(share)
+    frame[28:36, 4:60] = 255 if level < 128 else 0  # titles: 11 % of the frame
+    assert seen_share(frame) == pytest.approx(share)
+
+
+def test_titles_on_black_stay_as_they_are_and_pictures_are_graded() -> None:
+    titles, shown = np.zeros((72, 96, 3), np.uint8), textured() // 2 + 20
+    titles[30:34, 20:90] = 200
+    film = Film(Engine(Darker(), "a2b"), FilmOptions(), [Shot(0), Shot(3)])
+    made = through(film, *[titles] * 3, *[shown] * 2)
+    assert all(np.array_equal(frame, titles) for frame in made[:3])
+    assert all(np.abs(frame.astype(int) - shown).mean() > 5 for frame in made[3:])

@@ -104,6 +104,9 @@ def test_a_preview_from_the_start_equals_the_start_of_the_film(
     [
         ({"start": 9.0}, r"ends after 4 s, before --start 9\. Give a --start below 4"),
         ({"start": 1.0, "seconds": 0.01}, r"single frame\. Give more --seconds"),
+        ({"start": 3.95, "seconds": 3.0}, r"single frame\. Give an earlier --start"),
+        ({"start": 3.95}, r"single frame\. Give an earlier --start"),
+        ({"start": 4.0, "seconds": 3.0}, r"ends after 4 s, before --start 4\. Give a --start below 4"),
         ({"work_size": 49}, r"--work-size 49 is more than .* 48 px\. Give --work-size full, or 48 or less"),
     ],
 )

@@ -22,7 +22,14 @@ from reskin.translation.clips import translate_video
 from reskin.translation.film import Film, FilmOptions
 from reskin.video.reader import VideoReader
 from reskin.video.writer import VideoWriter
-from reskin.workflows.make_choice import Candidate, choose_candidate, model_of
+from reskin.workflows.make_choice import (
+    Candidate,
+    _in_words,
+    _worth_it,
+    choose_candidate,
+    grade_for,
+    model_of,
+)
 
 
 def picture(seed: int, low: int, high: int) -> np.ndarray:
@@ -169,6 +176,52 @@ def test_a_share_of_the_change_is_kept(strength: float, wanted: int) -> None:
     film = Film(Engine(model, "a2b"), FilmOptions(steady=0.0, strength=strength), [])
     made = film.single(np.full((40, 40, 3), 100, np.uint8))
     assert set(made.ravel().tolist()) == {wanted}
+
+
+@pytest.mark.usefixtures("unscored")
+def test_texture_is_learnt_on_the_grade_and_chosen_where_it_pays(
+    tmp_path: Path, runs: dict[str, Path], domains: dict[str, str]
+) -> None:
+    from reskin.training.start import train_run
+
+    with pytest.MonkeyPatch.context() as patch:  # the grade changes nothing yet, and this looks less alike
+        patch.setattr("reskin.workflows.make_choice.STRENGTHS", (1.0, 0.4))
+        settings = grade_for(tmp_path / "run", runs["grade"], domains, device="cpu")
+        assert settings == {"grade": str(runs["grade"]), "grade_step": 1}
+        small = {"width": 2, "disc_width": 2, "blocks": 0, "steps": 1, "grade_width": 2, "device": "cpu"}
+        run = train_run("grade_texture", out=tmp_path / "run", **domains, **settings, **small)
+        again = grade_for(run, tmp_path / "gone", domains, device="cpu")
+        assert again == {**settings, "grade_width": 2}
+        both = {**runs, "grade_texture": run}
+        chosen = chosen_of(tmp_path, both, domains)
+        said = json.loads((tmp_path / "choice.json").read_text())
+        assert chosen.method != "grade_texture" and "grade_texture" in said["why"]
+        assert {"grade_texture", "grade_texture at strength 0.4"} <= set(said["measured"])
+        alone = chosen_of(tmp_path / "alone", {"grade_texture": run}, domains, is_open=False)
+        assert alone.method == "grade_texture"
+
+
+@pytest.mark.parametrize(("distance", "is_taken"), [(9.4, True), (9.6, False)])
+def test_texture_must_bring_the_film_so_much_nearer(distance: float, is_taken: bool) -> None:
+    found = {name: Closeness(30, 1, 0) for name in ("input", "target", "reinhard")}
+    found |= {"grade": Closeness(10, 1, 0), "grade_texture": Closeness(distance, 1, 0)}
+    candidates = {name: Candidate(name) for name in ("grade", "grade_texture", "reinhard")}
+    assert ("grade_texture" in _worth_it(found, candidates)) == is_taken
+    found["grade"] = found["reinhard"] = Closeness(10, 0.1, 0)  # nothing else will do
+    found["target"] = found["input"] = Closeness(10, 1, 0)
+    found["reinhard"] = Closeness(10, 0.5, 0, 9)
+    assert "grade_texture" in _worth_it(found, candidates)
+
+
+def test_why_texture_or_another_method_was_passed_over_is_said() -> None:
+    found = {name: Closeness(30, 1, 0) for name in ("input", "target", "reinhard")}
+    found |= {"grade": Closeness(10, 1, 0), "grade_texture": Closeness(9.9, 1, 0)}
+    found |= {"cyclegan": Closeness(5, 0.4, 0), "grade_texture at strength 0.7": Closeness(12, 1, 0)}
+    why = _in_words("grade: nearest", Candidate("grade"), found)
+    assert why == (
+        "grade: nearest; cyclegan: distance 5.0, but it keeps 0.40 of the structure (0.95 is wanted); "
+        "grade_texture: distance 9.9, which is not 5% nearer"
+    )
 
 
 def test_what_flickers_is_not_sound() -> None:

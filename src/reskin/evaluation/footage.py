@@ -117,10 +117,21 @@ def fitted_reinhard(a: Path | str, b: Path | str) -> Reinhard:
 
 def is_sound(found: Mapping[str, Closeness], name: str) -> bool:
     """Whether this candidate keeps the structure of its input, clips little and keeps still what is still."""
+    return not faults(found, name)
+
+
+def faults(found: Mapping[str, Closeness], name: str) -> list[str]:
+    """What is wrong with a candidate, each in a few words; empty where it is sound."""
     most_clipped = CLIPPED_POINTS + max(found[of].clipped for of in ("input", "target", "reinhard"))
-    one = found[name]
-    keeps = one.structure >= KEPT_SHARE * found["reinhard"].structure
-    return keeps and one.clipped <= most_clipped and one.noise <= MOST_NOISE
+    one, least = found[name], KEPT_SHARE * found["reinhard"].structure
+    said = []
+    if one.structure < least:
+        said.append(f"it keeps {one.structure:.2f} of the structure ({least:.2f} is wanted)")
+    if one.clipped > most_clipped:
+        said.append(f"it clips {one.clipped:.0f} % of the pixels")
+    if one.noise > MOST_NOISE:
+        said.append(f"it makes fine noise {one.noise:.1f} times as strong")
+    return said
 
 
 def choose(found: Mapping[str, Closeness], candidates: Sequence[str]) -> tuple[str, str]:

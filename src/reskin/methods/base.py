@@ -49,6 +49,9 @@ class Method(Translator):
         defaults: settings of data and training that its paper has instead of the general defaults.
         advice: for a kind of trouble in training, what to do with its own settings: "lower cycle_weight".
             The word before the setting is lower, higher, fewer or another.
+        parts_from: setting that names a run folder, to the part that is taken over from the part of the same
+            name there when training begins; it has a second setting, with `_step` behind the name, for the
+            checkpoint. The method keeps such a part as it is.
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
@@ -59,6 +62,7 @@ class Method(Translator):
     same_every_step: bool = True
     defaults: ClassVar[Mapping[str, Any]] = {}
     advice: ClassVar[Mapping[Trouble, tuple[str, ...]]] = {}
+    parts_from: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, config: MethodConfig) -> None:
         super().__init__()
@@ -147,8 +151,7 @@ class Method(Translator):
             total.backward()
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         average_over_processes(gradients)
-        norm = torch.nn.utils.get_total_norm(gradients)
-        self._check(terms | {f"gradient of {name}": norm}, optimizer)
+        self._check(terms | {f"gradient of {name}": torch.nn.utils.get_total_norm(gradients)}, optimizer)
         optimizer.step()
         torch.clear_autocast_cache()  # it may hold the weights as they were before
 

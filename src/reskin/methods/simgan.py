@@ -18,10 +18,11 @@ from reskin.losses.adversarial import adversarial_discriminator, adversarial_gen
 from reskin.losses.reconstruction import l1
 from reskin.methods.base import Adversary, Method, MethodConfig, Preset, frozen
 from reskin.networks.blocks import Norm, Upsample
+from reskin.networks.history_buffer import HistoryBuffer
 from reskin.networks.image_pool import ImagePool
 from reskin.networks.init import initialise
 from reskin.networks.patchgan import patch_discriminator
-from reskin.networks.refiner import HistoryBuffer, local_discriminator, refiner
+from reskin.networks.refiner import local_discriminator, refiner
 from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.together import together
 from reskin.precision import at_least_float32

@@ -24,6 +24,7 @@ from reskin.runs.settings import RunSettings, gather_settings
 from reskin.storage import free_bytes, lock
 from reskin.training.estimate import Estimate, estimate, steps_in
 from reskin.training.loop import seed_step, train
+from reskin.training.parts import read_parts, take_over
 from reskin.training.pretrained import load_features
 from reskin.types import Domain, Split
 
@@ -162,6 +163,8 @@ def _train(
     facts, other = cpu_facts(compute.device), ""
     if before is not None:
         facts, other = go_on_as_before(as_group(before.get("resolved")), compute.device)
+    # Once there is a checkpoint it holds them, whatever became of the runs that they come from.
+    parts = {} if RunFolder(out).list_checkpoints() else read_parts(settings)
     batches = _open(settings, out, compute, processes)
     run = Run(out, settings, {}, processes.rank)
     cost = None
@@ -178,6 +181,7 @@ def _train(
     }
     check_unchanged(out, settings, run.resolved, allow_change=allow_change)
     method = build(settings, compute)
+    take_over(method, parts)
     weights = sum(p.numel() * p.element_size() for p in method.parameters())
     check_space(out, 3 * weights, config.keep)
     run.describe(
@@ -301,6 +305,8 @@ def plan_run(
 def plan_settings(chosen: RunSettings, out: Path | str) -> Plan:
     """As `plan_run`, with settings that are gathered already."""
     compute = choose_compute(chosen.train.device, chosen.train.precision)
+    if not RunFolder(Path(out)).list_checkpoints():
+        read_parts(chosen)
     batches = _open(chosen, Path(out), compute, Processes(0, 1))
     epoch_steps = _epoch_steps(batches, chosen.train.batch)
     cost = _estimate(chosen, batches, compute, epoch_steps)

@@ -4,7 +4,8 @@ Borders are cut, the frame is brought to the scale that the model learnt at, tra
 agreement with
 the frame before, enlarged along the edges of the frame itself, and the borders are put back untouched. A
 model
-that grades (`reskin.methods.grade`) needs none of that: its coefficients are smoothed over time instead.
+that grades (`reskin.methods.grade`) needs none of that: its coefficients are smoothed over time instead. One
+that draws texture on a grade does both: it grades at full size and draws at the scale that it learnt at.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from reskin.networks.grid_slicing import grade_picture
 from reskin.translation.face_film import CutFace, FaceSetting, FaceWork
 from reskin.translation.face_plan import DEFAULT_CROP_PX, FaceOptions, PlacedFace
 from reskin.translation.stabilise import STRENGTH, Stabiliser
+from reskin.translation.texture import Textured, texture_engine, textured
 from reskin.types import Bars, Direction, Domain
 from reskin.video.deinterlace import Deinterlace
 from reskin.video.encoding import Encoding
@@ -44,6 +46,10 @@ into."""
 
 GRADE_SHARE = 0.12
 """Share of a new frame's coefficients in the running mean of a grade."""
+
+_BLACK_LEVELS, _SEEN_LEVELS = 5.0, 15.0
+"""A frame is black, and stays so, where all but an eighth of it is up to so many levels; it shows something
+from so many on. The same counts for white."""
 
 _MODEL, _STABILISER, _GRADE = "model.", "stabiliser.", "grade."
 
@@ -58,7 +64,7 @@ class FilmOptions:
         work_size: shorter edge at which the model sees a frame, px; "full" for the frame's own; None for that
             of its training, and full where that is not known.
         detail: share of what the model draws anew (texture, shapes) that is kept when its translation is
-            enlarged; None for 0, and for 1 where faces are translated.
+            enlarged; None for 0, and for 1 where faces are translated or texture is drawn on a grade.
         steady: strength of the stabiliser, 0 (off) to 1.
         strength: share of the change that is kept, 0 (the input) to 1: every pixel of the output lies so far
             on the way from that of the input to the translated one.
@@ -184,6 +190,7 @@ class Film:
         self._stabiliser = Stabiliser(options.steady)
         self._smoothed: Grade | None = None
         self._faces: FaceWork | None = None
+        self._texturer = texture_engine(engine) if isinstance(engine.model, Textured) else None
         self.mask_at: Callable[[int], NDArray[np.uint8]] | None = None
         self._translated_shot = self._finished_shot = -1
 
@@ -237,7 +244,8 @@ class Film:
         return max(0, bisect_right(self._starts, number) - 1)
 
     def check_work_size(self, width: int, height: int, name: str) -> None:
-        """Refuse frames that are smaller than what the model is to see (SettingsError).
+        """Refuse frames that are smaller than what the model is to see (SettingsError), and a work size for a
+        model that has none.
 
         Args:
             width: of a frame, px.
@@ -245,7 +253,11 @@ class Film:
             name: of the film, for the error.
         """
         edge = min(width, height)
-        is_whole = self.is_grading or self.options.faces is not None
+        is_grading_alone = self.is_grading and not self._texturer
+        if is_grading_alone and isinstance(self.options.work_size, int) and self.options.faces is None:
+            what = f"--work-size {self.options.work_size} for a model that grades frames at their own size"
+            raise SettingsError(what, "Leave it out.")
+        is_whole = is_grading_alone or self.options.faces is not None
         if is_whole or not isinstance(self.work_size, int) or self.work_size <= edge:
             return
         fix = f"Give --work-size full, or {edge} or less."
@@ -280,6 +292,9 @@ class Film:
             return frames
         if isinstance(model, Grader):
             frames.grades = [self._grade(model, picture) for picture in frames.small]
+            if self._texturer is not None:
+                graded = [grade_picture(*pair) for pair in zip(frames.small, frames.grades, strict=True)]
+                frames.made = [self._texturer.translate(picture[None])[0] for picture in graded]
             return frames
         for _, run in groupby(zip(frames.numbers, frames.small, strict=True), key=self._alike):
             numbers, pictures = zip(*run, strict=True)
@@ -301,7 +316,10 @@ class Film:
             if frames.masks:
                 share = frames.masks[offset].astype(np.float32) / np.float32(255)
                 result = blend(picture, result, share)
-            frames.result.append(towards(picture, result, self.options.strength))
+            strength = self.options.strength
+            if frames.grades:
+                strength *= seen_share(frames.small[offset])
+            frames.result.append(towards(picture, result, strength))
         return frames
 
     def _finished(self, frames: Frames, offset: int, shot: int) -> Picture:
@@ -312,6 +330,8 @@ class Film:
         inside = self._inside(picture, shot)
         if frames.grades:
             made = grade_picture(picture[inside], self._smooth(frames.grades[offset]))
+            if frames.made:
+                made = self._textured(made, frames.small[offset], frames.made[offset])
         else:
             made = self._enlarged(picture[inside], frames.small[offset], frames.made[offset])
         return put_inside(picture, made, inside, bars)
@@ -362,7 +382,7 @@ class Film:
     def _seen_by_the_model(self, picture: Picture) -> Picture:
         import cv2
 
-        if isinstance(self.engine.model, Grader):
+        if self.is_grading and self._texturer is None:
             size = (LOOK_PX, LOOK_PX)
         else:
             edge = min(picture.shape[:2])
@@ -389,6 +409,11 @@ class Film:
         self._smoothed = grade
         return grade
 
+    def _textured(self, graded: Picture, small: Picture, texture: Picture) -> Picture:
+        model, share = self.engine.model, 1.0 if self.options.detail is None else self.options.detail
+        assert isinstance(model, Textured), "only that has a texture"
+        return textured(graded, self._stabiliser.step(small, texture), share * model.most)
+
     def _enlarged(self, picture: Picture, small: Picture, made: Picture) -> Picture:
         made = self._stabiliser.step(small, made)
         if small.shape == picture.shape:
@@ -411,6 +436,19 @@ def towards(source: Picture, made: Picture, strength: float) -> Picture:
     if strength == 1:
         return made
     return np.asarray(cv2.addWeighted(made, strength, source, 1 - strength, 0), np.uint8)
+
+
+def seen_share(picture: Picture) -> float:
+    """How far a frame shows anything, from 0 for black, white and titles on them to 1.
+
+    A grade has not learnt from such frames and would lift their black; in between lie a few levels of a fade.
+
+    Args:
+        picture: (H, W, 3) uint8, without borders; small will do.
+    """
+    brightness = picture.mean(axis=2)
+    high, low = (float(np.percentile(brightness, share)) for share in (87.5, 12.5))
+    return float(np.clip((min(high, 255 - low) - _BLACK_LEVELS) / (_SEEN_LEVELS - _BLACK_LEVELS), 0, 1))
 
 
 def put_inside(picture: Picture, made: Picture, inside: tuple[slice, slice], bars: Bars) -> Picture:

@@ -50,7 +50,7 @@ def part_of_film(reader: VideoReader, options: FilmOptions) -> Part:
     last = len(times)
     if options.seconds is not None:
         last = max(first + 1, bisect_left(times, max(start, times[first]) + _exact(options.seconds)))
-    _check_more_than_one(reader, last - first, options)
+    _check_more_than_one(reader, last - first, options, is_at_end=last == len(times))
     return Part(range(first, last), times[first], times[last] if last < len(times) else reader.end())
 
 
@@ -59,11 +59,14 @@ def _exact(seconds: float) -> Fraction:
     return Fraction(seconds).limit_denominator(1_000_000)
 
 
-def _check_more_than_one(reader: VideoReader, frames: int, options: FilmOptions) -> None:
+def _check_more_than_one(
+    reader: VideoReader, frames: int, options: FilmOptions, *, is_at_end: bool = True
+) -> None:
     if frames != 1 or not (options.steady > 0 or options.has_bars):
         return
     if options.is_part:
-        raise NoFramesError(f"this part of {reader.path} is a single frame", "Give more --seconds.")
+        fix = "Give an earlier --start." if is_at_end else "Give more --seconds."
+        raise NoFramesError(f"this part of {reader.path} is a single frame", fix)
     raise NoFramesError(
         f"{reader.path} holds a single frame", "Save it as a picture, such as a .png, and translate that."
     )

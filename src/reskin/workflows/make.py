@@ -20,9 +20,9 @@ from reskin.parsing import Spelled, parse, parse_flat
 from reskin.paths import inside
 from reskin.progress import Report, in_words, silent
 from reskin.storage import read_json, write_json
-from reskin.workflows.make_choice import choose_candidate, model_of
+from reskin.workflows.make_choice import choose_candidate, grade_for, model_of
 from reskin.workflows.make_frames import prepare_set
-from reskin.workflows.make_settings import choose_methods, choose_settings, lengths, short_edge
+from reskin.workflows.make_settings import TEXTURE, choose_methods, choose_settings, lengths, short_edge
 
 if TYPE_CHECKING:
     from reskin.device import Compute
@@ -60,10 +60,13 @@ class MakeConfig(Settings):
     """Training time (30 by default); turned into steps once, so that going on stays exact."""
     steps: Annotated[int | None, BASIC] = Field(default=None, ge=1)
     """Training steps, instead of minutes."""
-    method: Annotated[Literal["auto", "grade", "cyclegan"], BASIC] = "auto"
-    """What is trained. grade changes colour, tone and light and keeps every shape; cyclegan draws textures
-    anew and
-    wants hours; auto decides by the time there is and, with enough of it, by held-out frames of both."""
+    method: Annotated[Literal["auto", "grade", "grade_texture", "cyclegan"], BASIC] = "auto"
+    """What is trained. grade changes colour, tone and light and keeps every shape; grade_texture draws fine
+    texture of a bounded strength on that; cyclegan draws everything anew and wants hours; auto decides by the
+    time there is and, with enough of it, by held-out frames of all."""
+    texture: Annotated[bool | None, BASIC] = None
+    """Try texture on the grade; it is used where held-out frames are nearer with it. By default with 15
+    minutes or more."""
     seed: int = Field(default=0, ge=0)
     """Everything random follows from it."""
     device: Annotated[str, BASIC] = "auto"
@@ -104,7 +107,8 @@ def make(
         like: videos that have the wanted look, or a folder of pictures.
         out: folder for everything that is made. Its make.json holds the plan, by which a later call goes on.
         report: called with how far each part is.
-        settings: the other fields of `MakeConfig`: clip, minutes, steps, seed, device.
+        settings: the other fields of `MakeConfig`: clip, minutes, steps, method, texture, seed,
+            device.
 
     Returns:
         Where everything is.
@@ -137,12 +141,15 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
 
     runs = {method: _run_of(out, plan, method) for method in plan["methods"]}
     for method, run in runs.items():
-        train_run(method, out=run, **{**domains, **plan["methods"][method], "device": config.device})
+        train = {**domains, **plan["methods"][method], "device": config.device}
+        if method == TEXTURE:
+            train |= grade_for(run, runs["grade"], domains, device=config.device)
+        train_run(method, out=run, **train)
 
     _begin(3)
     chosen = choose_candidate(
         out,
-        runs,
+        {TEXTURE: runs[TEXTURE]} if config.method == TEXTURE else runs,
         domains,
         device=config.device,
         is_open=config.method == "auto",
@@ -205,6 +212,7 @@ def read_plan(config: MakeConfig) -> dict[str, Any]:
         "steps": config.steps,
         "seed": config.seed,
         "method": config.method,
+        "texture": config.texture,
     }
     from reskin.device import choose_compute
 
@@ -258,13 +266,14 @@ def _unusual(plan: dict[str, Any]) -> list[str]:
     from reskin.methods import find
     from reskin.runs.settings import TrainConfig
 
-    if not set(plan["methods"]) <= {"grade", "cyclegan"}:
+    methods = list(plan["methods"])
+    if not set(methods) <= {"grade", TEXTURE, "cyclegan"} or (TEXTURE in methods and methods[0] != "grade"):
         return ["methods"]
     wrong = [] if 1 <= plan["short_side"] <= MOST_SHORT_SIDE else ["short_side"]
     for method, train in plan["methods"].items():
         groups = (find(method).Config, DataConfig, TrainConfig)
         known = {name for group in groups for name in (*group.model_fields, *group.renamed)}
-        wrong += sorted(set(train) - (known - {"a", "b", "device"}))  # those are the user's to name
+        wrong += sorted(set(train) - (known - {"a", "b", "device", "grade"}))  # those are the user's to name
     return wrong
 
 
@@ -274,10 +283,13 @@ def choose_plan(config: MakeConfig, compute: Compute) -> dict[str, Any]:
     footage = [shape for _, given in _domains(config) for shape in _shapes(given)]
     edge = short_edge(min(min(width, height) for width, height, _ in footage), is_gpu=is_gpu)
     minutes = None if config.steps is not None else config.minutes or DEFAULT_MINUTES
-    names = choose_methods(config.method, minutes, is_gpu=is_gpu)
+    names = choose_methods(config.method, minutes, is_gpu=is_gpu, texture=config.texture)
+    has_pictures = any(path.is_dir() for path in (*config.source, *config.like))
     spent = lengths(names, minutes, config.steps)
     methods = {
-        name: choose_settings(name, edge, is_gpu=is_gpu) | spent[name] | {"seed": config.seed}
+        name: choose_settings(name, edge, is_gpu=is_gpu, has_pictures=has_pictures)
+        | spent[name]
+        | {"seed": config.seed}
         for name in names
     }
     clip = config.clip or config.source[0]
@@ -286,6 +298,7 @@ def choose_plan(config: MakeConfig, compute: Compute) -> dict[str, Any]:
     plan |= {"clip": str(clip), "translated": _result_name(clip)}
     width, height, frames = _shapes((clip,))[0]
     for _, given in _domains(config):
+        _check_more_than_one_frame(given)
         _check_shows_something(given)
     check_end(clip, config.out / plan["translated"])
     seconds = max(_frame_seconds(name, methods[name], edge, (width, height), compute) for name in names)
@@ -304,6 +317,8 @@ def _described(name: str, train: dict[str, Any]) -> str:
     length = f"{steps} steps" if steps else f"{in_words(60 * train['minutes'])} of training"
     if name == "grade":
         return f"grade, which keeps every shape: {length}"
+    if name == TEXTURE:
+        return f"texture on the grade: {length}"
     size = f"pictures of {train['crop_size']} px, batch {train['batch']}"
     return f"CycleGAN, width {train['width']}, {train['blocks']} blocks, {size}: {length}"
 
@@ -326,6 +341,22 @@ def check_end(clip: Path, target: Path) -> None:
         part_of_film(reader, FilmOptions())
     _check_shows_something([clip])
     check_can_write(clip, target)
+
+
+def _check_more_than_one_frame(given: Sequence[Path]) -> None:
+    """Refuse (NoFramesError) films that are one frame together: none would be left to judge by."""
+    from reskin.errors import NoFramesError
+    from reskin.video.reader import VideoReader
+
+    if any(path.is_dir() for path in given):
+        return
+    frames = 0
+    for path in given:
+        with VideoReader(path) as reader:
+            frames += len(reader.times())
+        if frames > 1:
+            return
+    raise NoFramesError(f"{given[0]} holds a single frame", "Give a longer film, or a folder of pictures.")
 
 
 def _check_shows_something(given: Sequence[Path]) -> None:

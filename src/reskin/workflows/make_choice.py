@@ -1,31 +1,39 @@
 """Which of what `make` has trained translates: held-out frames of both domains decide.
 
-Candidates are the checkpoints of every method, the grade at several strengths as well, and colour transfer,
-which costs no training. So what is made is never farther from the target, on frames that nothing learnt from,
-than colour transfer is, unless that makes a still picture flicker.
+Candidates are the checkpoints of the grade, the last one of texture on the grade and of CycleGAN, and colour
+transfer, which costs no training; all but CycleGAN at several strengths. So what is made is never farther
+from the target, on frames that nothing learnt from, than colour transfer is, unless that makes a still
+picture flicker.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reskin.images import Picture
 from reskin.storage import read_json, write_json
+from reskin.workflows.make_settings import TEXTURE
 
 if TYPE_CHECKING:
     from reskin.evaluation.footage import Closeness
     from reskin.methods.translator import Translator
 
 STRENGTHS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
-"""Strengths at which a grade is tried. What draws anew is tried at full strength alone: half of it is two
-pictures in one."""
+"""Strengths at which a grade is tried, with texture or without. What draws anew is tried at full strength
+alone: half of it is two pictures in one."""
+
+TEXTURE_GAIN = 0.05
+"""Share by which texture must bring a film nearer than the grade alone: it may draw what nobody asked for."""
 
 TRANSFER = "reinhard"
 """Name of colour transfer in choice.json."""
+
+FADING = ("grade", TEXTURE, TRANSFER)
+"""What is tried at several strengths."""
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +102,7 @@ def choose_candidate(
     ways = {candidate.name: change for candidate, change in changes.items() if candidate.name != TRANSFER}
     found = compare_footage(domains["a"], domains["b"], ways)
     candidates = {candidate.name: candidate for candidate in changes}
-    name, why = choose(found, list(candidates))
+    name, why = choose(found, _worth_it(found, candidates))
     why = _in_words(why, candidates[name], found)
     _log.info("%s", f"method    {why}")
     measured = {of: closeness.to_dict() for of, closeness in found.items()}
@@ -102,6 +110,41 @@ def choose_candidate(
     facts = {"method": chosen.method, "step": chosen.step, "strength": chosen.strength, "name": name}
     write_json(path, {**facts, "why": why, "steps": steps, "measured": measured})
     return chosen
+
+
+def _worth_it(found: Mapping[str, Closeness], candidates: Mapping[str, Candidate]) -> list[str]:
+    """Names of the candidates, without those of texture that are not so much nearer than all others."""
+    from reskin.evaluation.footage import is_sound
+
+    others = [name for name, candidate in candidates.items() if candidate.method != TEXTURE]
+    nearest = min((found[name].distance for name in others if is_sound(found, name)), default=None)
+    if nearest is None:
+        return list(candidates)
+    most = (1 - TEXTURE_GAIN) * nearest
+    return others + [name for name in candidates if name not in others and found[name].distance <= most]
+
+
+def grade_for(run: Path, grade: Path, domains: Mapping[str, str], *, device: str) -> dict[str, Any]:
+    """Settings by which texture is trained on the checkpoint of a grade that is nearest to the target.
+
+    Args:
+        run: folder of the run of texture; one that was begun goes on with the checkpoint that it has.
+        grade: run folder of the grade.
+        domains: the datasets of "a" and "b".
+        device: where to compute.
+    """
+    from reskin.evaluation.footage import choose, compare_footage
+    from reskin.runs.folder import RunFolder
+
+    if RunFolder(run).list_checkpoints():
+        begun = RunFolder(run).read_config()["settings"]["method"]
+        return {name: begun.get(name) for name in ("grade", "grade_step", "grade_width")}
+    steps = [int(path.stem) for path in RunFolder(grade).list_checkpoints()]
+    changes = {
+        str(step): _change(Candidate("grade", step), {"grade": grade}, domains, device) for step in steps
+    }
+    name, _ = choose(compare_footage(domains["a"], domains["b"], changes), list(changes))
+    return {"grade": str(grade), "grade_step": int(name)}
 
 
 def model_of(
@@ -135,27 +178,30 @@ def _changes(
     runs: Mapping[str, Path], domains: Mapping[str, str], *, device: str, is_open: bool, is_film: bool
 ) -> Iterator[tuple[Candidate, Callable[[Picture], Picture]]]:
     """The candidates, each with what it makes of a frame."""
-    from reskin.inference.engine import Engine
     from reskin.runs.folder import RunFolder
+
+    candidates = []
+    for method, run in runs.items():
+        trained = [int(path.stem) for path in RunFolder(run).list_checkpoints()]
+        steps = trained if method == "grade" else trained[-1:]
+        candidates += [Candidate(method, None if step == trained[-1] else step) for step in steps]
+    candidates += [Candidate(TRANSFER)] * is_open
+    for candidate in candidates:
+        change = _once(_change(candidate, runs, domains, device))
+        for strength in STRENGTHS if is_film and candidate.method in FADING else (1.0,):
+            yield replace(candidate, strength=strength), _kept(change, strength)
+
+
+def _change(
+    candidate: Candidate, runs: Mapping[str, Path], domains: Mapping[str, str], device: str
+) -> Callable[[Picture], Picture]:
+    """What a candidate makes of a frame at full strength."""
+    from reskin.inference.engine import Engine
     from reskin.translation.film import Film, FilmOptions
 
     options = FilmOptions(steady=0.0, has_bars=False)
-    for method, run in runs.items():
-        trained = [int(path.stem) for path in RunFolder(run).list_checkpoints()]
-        for step in trained if method == "grade" else trained[-1:]:
-            candidate = Candidate(method, None if step == trained[-1] else step)
-            model = model_of(candidate, runs, domains, device=device)
-            change = _once(Film(Engine(model, "a2b"), options, []).single)
-            for strength in STRENGTHS if method == "grade" and is_film else (1.0,):
-                yield Candidate(method, candidate.step, strength), _kept(change, strength)
-    if is_open:
-        change = _once(
-            Film(
-                Engine(model_of(Candidate(TRANSFER), runs, domains, device=device), "a2b"), options, []
-            ).single
-        )
-        for strength in STRENGTHS if is_film else (1.0,):
-            yield Candidate(TRANSFER, None, strength), _kept(change, strength)
+    engine = Engine(model_of(candidate, runs, domains, device=device), "a2b")
+    return Film(engine, options, []).single
 
 
 def _once(change: Callable[[Picture], Picture]) -> Callable[[Picture], Picture]:
@@ -178,13 +224,30 @@ def _kept(change: Callable[[Picture], Picture], strength: float) -> Callable[[Pi
 
 
 def _in_words(why: str, chosen: Candidate, found: Mapping[str, Closeness]) -> str:
-    """The reason, with what it means where nothing that was trained is taken whole."""
+    """The reason, with what it means where nothing that was trained is taken whole, and what became of the
+    other methods that were trained."""
     transfer, taken = found[TRANSFER], found[chosen.name]
     if chosen.method == TRANSFER:
-        why = why.replace(TRANSFER, "colour transfer", 1)
-        return f"{why}; no trained model was as near on held-out frames"
-    if transfer.distance < taken.distance:
-        return f"{why}; colour transfer is nearer, but makes fine noise {transfer.noise:.1f} times as strong"
-    if chosen.step is not None:
-        return f"{why}; later steps were not nearer on held-out frames"
-    return why
+        why = (
+            why.replace(TRANSFER, "colour transfer", 1) + "; no trained model was as near on held-out frames"
+        )
+    elif transfer.distance < taken.distance:
+        why += f"; colour transfer is nearer, but makes fine noise {transfer.noise:.1f} times as strong"
+    elif chosen.step is not None:
+        why += "; later steps were not nearer on held-out frames"
+    others = sorted({name.split()[0] for name in found} - {chosen.method, TRANSFER, "input", "target"})
+    return "; ".join([why, *(_passed_over(method, chosen, found) for method in others)])
+
+
+def _passed_over(method: str, chosen: Candidate, found: Mapping[str, Closeness]) -> str:
+    """Why a method that was trained is not taken: how near the best of it is, or why none of it will do."""
+    from reskin.evaluation.footage import faults, is_sound
+
+    all_of_it = [name for name in found if name.split()[0] == method]
+    sound = [name for name in all_of_it if is_sound(found, name)]
+    best = min(sound or all_of_it, key=lambda name: found[name].distance)
+    distance = f"{best}: distance {found[best].distance:.1f}"
+    if not sound:
+        return f"{distance}, but {' and '.join(faults(found, best))}"
+    is_nearer = method == TEXTURE and found[best].distance < found[chosen.name].distance
+    return f"{distance}, which is not {TEXTURE_GAIN:.0%} nearer" if is_nearer else distance

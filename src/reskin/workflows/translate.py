@@ -195,7 +195,8 @@ def translate_any(
             `cluster` where the films of a folder are translated instead.
 
     Raises:
-        SettingsError: there is no source, or an option that only a video has is given for pictures.
+        SettingsError: there is no source, an option that only a video has is given for pictures, or a folder
+            would be written under the name of a video or picture.
         ReskinError: as the three functions.
     """
     from reskin.data.folders import holds_films
@@ -204,6 +205,8 @@ def translate_any(
     if not source.exists():
         raise SettingsError(f"no file or folder {source}", "Check the name.")
     made: FolderResult | VideoResult | None = None
+    if source.is_dir():
+        _check_names_a_folder(source, out)
     are_films = source.is_dir() and holds_films(source)
     is_video = not source.is_dir() and not is_image_name(source)
     film: FilmSettings = options.pop("film", None) or FilmSettings()
@@ -271,6 +274,17 @@ def _translate_picture(
 
     engine = Engine(model, direction, options.pop("compute", None), options.pop("rendering", None))
     translate_faces(PictureFaces(engine, film), source, out, report=report, **options)
+
+
+def _check_names_a_folder(source: Path, out: Path) -> None:
+    """Refuse (SettingsError) the name of a film, or of a picture, for what becomes of a folder."""
+    from reskin.image_formats import is_image_name
+    from reskin.video.probe import is_video_name
+
+    if out.is_dir() or not (is_video_name(out) or is_image_name(out)):
+        return
+    what = f"{source} is a folder, and {out} names a single {'video' if is_video_name(out) else 'picture'}"
+    raise SettingsError(what, f"Give the name of a folder, such as {out.stem}, or translate one file.")
 
 
 def _has_pictures(source: Path, out: Path, made: Made | None, options: dict[str, Any]) -> bool:
