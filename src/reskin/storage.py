@@ -141,7 +141,8 @@ def storage_error(path: Path, error: OSError) -> ReskinError:
         what = f"{error.filename} is not written to: {error.strerror}"
         return StorageError(what, "Remove it, and run the command again.")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return StorageError(f"{path} may not be written ({error.strerror})", "Choose another --out.")
+        fix = "Check the permissions there, or choose another folder to write into."
+        return StorageError(f"{path} may not be written ({error.strerror})", fix)
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
         path = next((each for each in (path, *path.parents) if each.is_file()), path)
         return StorageError(f"{path} is in the way: it is no folder", "Give another name.")

@@ -66,6 +66,7 @@ class Folders(Kept):
         for name in ("secret.json", "secret.jsonl", "secret.txt"):
             (self.outside / name).write_text(json.dumps({"step": 1, "losses": {SECRET: 1.0}, SECRET: SECRET}))
         self.listing = contents(self.outside)
+        self.sound: dict[str, str] = {}
 
     def secret(self, like: str) -> Path:
         """The file outside that is most like one of this name."""
@@ -268,6 +269,11 @@ def leaks(folders: Folders) -> str:
         content = path.read_bytes()
         if kept.is_file() and kept.read_bytes() == content:
             continue
+        name = str(path.relative_to(folders.base))
+        if (
+            folders.sound.get(name) == hashlib.sha256(content).hexdigest()
+        ):  # it may have that colour by itself
+            continue
         if SECRET.encode() in content:
             return path.name
         if path.suffix == ".png" and len(content) > 300 and is_secret(path):
@@ -308,6 +314,7 @@ def replaced(
     words = commands(folders.base)[folder][command]
     folders.renew()
     assert main(list(words)) in (0, 3)  # sound as it is: else nothing below says anything
+    folders.sound = contents(folders.base)
     wrong = []
     cases = [(name, kind) for name in files_of(folders.kept / folder) for kind in KINDS]
     for name, kind in random.Random(0).sample(cases, min(most, len(cases))):

@@ -161,3 +161,14 @@ def test_rows_of_other_sizes_and_numbers_share_one_grid(run: RunFolder) -> None:
     assert all(line == row for line in grid[8:, :, 0].tolist())
     facts = json.loads(path.with_suffix(".json").read_text())
     assert (facts["columns"], facts["size"]) == (2, [6, 8])
+
+
+def test_settings_that_may_not_be_read_are_not_called_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(RunError, match="from a backup"):
+        RunFolder(tmp_path).read_config()
+    monkeypatch.setattr("os.access", lambda *_: False)  # permissions do not stop a test that root runs
+    with pytest.raises(RunError, match="Ask its owner"):
+        RunFolder(tmp_path).read_config()

@@ -140,7 +140,13 @@ class RunFolder:
         try:
             return of_today(read_json(self.config))
         except SettingsError as error:
-            raise RunError(error.what, "Take the file from a backup, or train again.") from None
+            is_readable = os.access(self.config, os.R_OK)  # one that may not be read may be sound
+            fix = (
+                "Take the file from a backup, or train again."
+                if is_readable
+                else "Ask its owner to let you read it."
+            )
+            raise RunError(error.what, fix) from None
 
     def write_config(self, values: dict[str, Any]) -> None:
         """Write config.json, unless it holds these values already."""

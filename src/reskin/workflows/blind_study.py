@@ -26,6 +26,7 @@ from reskin.evaluation.blind_study.plan import (
     read_plan,
 )
 from reskin.parsing import Spelled
+from reskin.paths import inside
 from reskin.progress import Report, silent
 from reskin.spread import spread
 from reskin.storage import lock, read_json, write_json
@@ -133,6 +134,8 @@ class _Maker:
         from reskin.video.writer import VideoWriter
 
         path = self.target(name)
+        # what a stopped command has left is read again: a link there would bring in another picture
+        inside(self.config.folder, path.relative_to(self.config.folder).as_posix(), writes=True)
         self.made.append(path)
         self.done += 1
         if not path.exists() and self.is_video:
