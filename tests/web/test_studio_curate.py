@@ -26,6 +26,7 @@ from reskin.curation.thumbnails import Thumbnail, ThumbnailKeeper, Thumbnails, p
 from reskin.data.manifest import read_manifest, write_manifest
 from reskin.image_formats import is_image_name
 from reskin.images import write_image
+from reskin.web.studio import curate_query
 from reskin.web.studio.curate_index import build_index, main, screen_words
 from reskin.web.studio.curate_pictures import ENDED, begun_by, make_thumbnail
 from reskin.web.studio.curate_sets import CuratedSet
@@ -85,6 +86,20 @@ def test_filters_are_those_worked_out_by_hand(case: Case, film: CuratedSet) -> N
     assert verdicts_of(ask(case, film, "order").content)[:4] == [2, 2, 1, 0]
     bins = framed(ask(case, film, "order", sort="blur").content)[0]
     assert sum(bins["bins"]) == COUNT and bins["low"] == 0.025 and bins["high"] == 1
+
+
+def test_the_same_order_is_worked_out_once_and_anew_after_a_verdict(
+    case: Case, film: CuratedSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    real = curate_query._database
+    monkeypatch.setattr(curate_query, "_database", lambda one: asked.append(1) or real(one))
+    first = ask(case, film, "order", sort="blur").content
+    assert ask(case, film, "order", sort="blur").content == first and len(asked) == 1
+    send(case, film, "decisions", verdict="drop", numbers=[2])
+    then = ask(case, film, "order", sort="blur").content
+    assert len(asked) == 2 and sum(verdicts_of(then)) > sum(verdicts_of(first))
+    assert ask(case, film, "order", sort="blur", way="down").content != then
 
 
 def test_orders_that_there_are_not_are_refused(case: Case, film: CuratedSet) -> None:

@@ -83,6 +83,7 @@ class CuratedSet:
         self.files = files
         self.verdicts = Verdicts(files.verdicts, files.name)
         self.fault: dict[str, str] | None = None
+        self.last_order: tuple[object, bytes] = (None, b"")
         self._turn = threading.Lock()
         self._reading: threading.Thread | None = None
         self._read_at = -AGAIN_SECONDS
