@@ -76,24 +76,22 @@ def test_stages_run_at_the_same_time() -> None:
 
 def test_any_number_of_stages_passes_every_item_on() -> None:
     for count in range(5):
-        for main in range(max(1, count)):
-            written: list[int] = []
-            adds = [lambda number, by=by: number + 10**by for by in range(count)]
-            pipeline(range(7), *adds, sink=written.append, ahead=1, main=main)
-            assert written == [number + sum(10**by for by in range(count)) for number in range(7)]
+        written: list[int] = []
+        adds = [lambda number, by=by: number + 10**by for by in range(count)]
+        pipeline(range(7), *adds, sink=written.append, ahead=1)
+        assert written == [number + sum(10**by for by in range(count)) for number in range(7)]
 
 
 def note(seen: dict[int, threading.Thread], at: int) -> None:
     seen[at] = threading.current_thread()
 
 
-def test_the_chosen_stage_is_the_one_in_the_callers_thread() -> None:
-    for main in range(3):
-        seen: dict[int, threading.Thread] = {}
-        stages = [lambda _, at=at, seen=seen: note(seen, at) for at in range(3)]
-        pipeline([0], *stages, sink=lambda _: None, main=main)
-        assert [at for at, thread in seen.items() if thread is threading.current_thread()] == [main]
-        assert len(set(seen.values())) == 3
+def test_the_first_stage_is_the_one_in_the_callers_thread() -> None:
+    seen: dict[int, threading.Thread] = {}
+    stages = [lambda _, at=at: note(seen, at) for at in range(3)]
+    pipeline([0], *stages, sink=lambda _: None)
+    assert [at for at, thread in seen.items() if thread is threading.current_thread()] == [0]
+    assert len(set(seen.values())) == 3
 
 
 @pytest.mark.parametrize("slowest", ["work", "write"])
@@ -193,3 +191,18 @@ def test_ctrl_c_arrives_while_the_work_waits(stuck: str) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     assert stopped.is_set()
+
+
+def test_the_part_that_works_longest_is_known() -> None:
+    """By what is done, not by the clock: only the stage takes time."""
+    clock = [0.0]
+
+    def stage(number: int) -> int:
+        clock[0] += 4
+        return number
+
+    busy: list[float] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reskin.inference.pipeline.time.perf_counter", lambda: clock[0])
+        pipeline(range(3), stage, sink=lambda _: None, ahead=1, busy=busy)
+    assert len(busy) == 3 and busy[1] == 12 == max(busy)

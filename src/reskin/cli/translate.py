@@ -316,5 +316,6 @@ def _finish_video(result: VideoResult, source: Path, out: Path) -> int:
             f"{source} is damaged: its {result.frames} sound frames were translated",
             f"They are in {out}; give an undamaged file for the rest.",
         )
-    say(f"done: {out} ({result.frames} frames in {in_words(result.seconds)})")
+    bound = f": {result.bound}" if result.bound else ""
+    say(f"done: {out} ({result.frames} frames in {in_words(result.seconds)}{bound})")
     return 0

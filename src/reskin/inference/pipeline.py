@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 
@@ -13,46 +15,54 @@ def pipeline(
     *stages: Callable[[Any], Any],
     sink: Callable[[Any], object],
     ahead: int = 4,
-    main: int = 0,
     stopped: threading.Event | None = None,
+    busy: list[float] | None = None,
 ) -> None:
     """Send each item of `source` through all stages into `sink`, in order; all of them work at the same time.
 
-    Source, sink and stages have a thread each, but for one stage that stays in the caller's thread, where
-    Ctrl-C arrives. The first exception of any of them stops all of them and is the one raised; every thread
-    has ended by then.
+    Source, sink and stages have a thread each, but for the first stage (without any, the sink): it stays in
+    the caller's thread, where Ctrl-C arrives. The first exception of any of them stops all of them and is the
+    one raised; every thread has ended by then.
 
     Args:
         source: read from in a thread of its own.
         stages: each is called with what the one before returned.
         sink: takes what the last stage returned.
         ahead: how many items may wait in front of each stage and of the sink; 1 or more.
-        main: number of the stage, from 0, that runs in the caller's thread; a network belongs there. Without
-            stages it is the sink.
         stopped: set as soon as something has failed, for a source that waits for something.
+        busy: becomes the seconds that the source, each stage and the sink have worked, without their waiting
+            for each other; the largest says what bounds the whole.
 
     >>> squares = []
     >>> pipeline(range(4), lambda number: number * number, str, sink=squares.append)
     >>> squares
     ['0', '1', '4', '9']
     """
-    assert 0 <= main < max(1, len(stages)), f"no stage {main} of {len(stages)}"
     lines: list[_Line] = [_Line(ahead) for _ in range(len(stages) + 1)]
     failures: list[BaseException] = []
+    worked = [0.0] * (len(stages) + 2)
+
+    def timed(part: int, act: Callable[..., Any], *given: Any) -> Any:
+        begun = time.perf_counter()
+        try:
+            return act(*given)
+        finally:
+            worked[part] += time.perf_counter() - begun
 
     def read() -> None:
-        for item in source:
+        items = iter(source)
+        while (item := timed(0, next, items, lines)) is not lines:  # which is no item of the source
             lines[0].put(item)
         lines[0].end()
 
     def write() -> None:
         for result in lines[-1]:
-            sink(result)
+            timed(-1, sink, result)
 
-    def work(stage: Callable[[Any], Any], before: _Line, after: _Line) -> None:
-        for item in before:
-            after.put(stage(item))
-        after.end()
+    def work(number: int) -> None:
+        for item in lines[number]:
+            lines[number + 1].put(timed(number + 1, stages[number], item))
+        lines[number + 1].end()
 
     def run(part: Callable[[], None]) -> None:
         try:
@@ -66,14 +76,16 @@ def pipeline(
             if stopped is not None:
                 stopped.set()
 
-    parts = [lambda i=i: work(stages[i], lines[i], lines[i + 1]) for i in range(len(stages))] + [write]
-    own = parts.pop(main)
+    parts: list[Callable[[], None]] = [partial(work, number) for number in range(len(stages))] + [write]
+    own = parts.pop(0)
     threads = [threading.Thread(target=run, args=(part,), daemon=True) for part in (read, *parts)]
     for thread in threads:
         thread.start()
     run(own)
     while any(thread.is_alive() for thread in threads):
         run(lambda: _join(threads))  # a Ctrl-C in here stops the stages, and is raised below
+    if busy is not None:
+        busy[:] = worked
     if failures:
         raise failures[0]
 

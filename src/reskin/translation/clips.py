@@ -46,6 +46,9 @@ _WAITING_PIXELS = 16_000_000
 """Pixels that may wait before the model (3 bytes each) and behind it (6); never fewer than two batches."""
 
 
+_PARTS = ("decoding", "making frames smaller", "the model", "what follows the model", "encoding")
+"""What works at the same time on a film, in the order of the stages."""
+
 _END = Frames([], [], [])
 """Follows the last frames where some wait for those to come."""
 
@@ -59,12 +62,14 @@ class VideoResult:
         seconds: what it took.
         notes: what the user should know about the output, such as sound that had to be converted.
         damaged: parts of the source that could not be read; they are not in the output.
+        bound: frames a second, and what the others waited for, in words; empty where nothing was left to do.
     """
 
     frames: int
     seconds: float
     notes: list[str]
     damaged: list[str]
+    bound: str = ""
 
 
 def translate_video(  # noqa: PLR0913 - each is a choice of the caller
@@ -136,7 +141,8 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
             assert facts is not None, "noted before the film got its name"
             job.clear()
         took = time.monotonic() - started
-        return VideoResult(facts["frames"], took, list(facts["notes"]), list(facts["damaged"]))
+        told = facts.get("bound", "")  # versions before noted none
+        return VideoResult(facts["frames"], took, list(facts["notes"]), list(facts["damaged"]), told)
 
 
 def _settle(film: Film, reader: VideoReader, part: Part, out: Path) -> None:
@@ -196,11 +202,13 @@ class _Translation:
 
     Attributes:
         done: frames translated, by earlier processes too.
+        bound: frames a second, and what the others waited for, in words.
     """
 
     def __init__(self, film: Film, reader: VideoReader, part: Part, writer: VideoWriter, job: Job) -> None:
         self.film, self.reader, self.part, self.writer, self.job = film, reader, part, writer, job
         self.done = self._first_frame = self._segments = 0
+        self.bound = ""
         # VP9 keeps transparency beside its packets, where no file but the video itself can hold it.
         self._can_resume = film.engine.can_resume and not writer.has_alpha
         is_averaged = film.options.looks_ahead and film.options.faces is None and not film.is_grading
@@ -233,7 +241,12 @@ class _Translation:
     def _keep_finished(self, faces: FilmFaces | None, status: os.stat_result) -> None:
         notes = [*self.reader.notes, *self.writer.notes]
         notes += [faces.note(self.done)] if faces is not None else []
-        facts = {"frames": self.done, "notes": notes, "damaged": list(self.reader.damaged)}
+        facts = {
+            "frames": self.done,
+            "notes": notes,
+            "damaged": list(self.reader.damaged),
+            "bound": self.bound,
+        }
         self.job.keep_finished(facts, status)
 
     def run(self, report: Report, batch: int | None) -> None:
@@ -255,7 +268,10 @@ class _Translation:
         batches = _batches(self._read(), size, self.part.start)
         if self._around is not None:
             batches = chain(batches, [_END])
-        pipeline(batches, self.film.shrink, translate, self._finish, sink=self._write, ahead=ahead)
+        before, begun, busy = self.done, time.perf_counter(), [0.0]
+        stages = (self.film.shrink, translate, self._finish)
+        pipeline(batches, *stages, sink=self._write, ahead=ahead, busy=busy)
+        self.bound = _speed(self.done - before, busy, time.perf_counter() - begun)
 
     def _read(self) -> Iterator[Frame]:
         if self.part.numbers is not None:
@@ -284,6 +300,19 @@ class _Translation:
                 if self._can_resume:
                     self.job.save(self._segments, segment, frames.state)
                 self._segments += 1
+
+
+def _speed(frames: int, busy: list[float], seconds: float) -> str:
+    """Frames a second, and which part worked longest of the `seconds` that all took together.
+
+    >>> _speed(24, [1.0, 0.5, 7.2, 1.0, 2.0], 8.0)
+    '3 frames a second, the model at work for 90 % of the time'
+    """
+    if not frames or seconds <= 0:
+        return ""
+    longest, part = max(zip(busy, _PARTS, strict=True))
+    percent = min(100, round(100 * longest / seconds))
+    return f"{frames / seconds:.3g} frames a second, {part} at work for {percent} % of the time"
 
 
 def _batches(frames: Iterable[Frame], size: int, start: Fraction) -> Iterator[Frames]:

@@ -248,6 +248,8 @@ def _finished_in(facts: dict[str, Any]) -> dict[str, Any] | None:
     if not isinstance(values, dict) or not isinstance(values.get("frames"), int):
         return None
     texts = [values.get("notes"), values.get("damaged")]
+    if not isinstance(values.get("bound", ""), str):
+        return None
     is_sound = all(isinstance(one, list) and all(isinstance(text, str) for text in one) for one in texts)
     return values if is_sound else None
 
