@@ -1,7 +1,8 @@
-"""An hour of film with a variable frame rate: pictures and sound do not drift apart."""
+"""An hour of film with a variable frame rate: nothing drifts, and memory does not grow with the length."""
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from reskin.methods.translator import Translator
 from reskin.translation.clips import translate_video
-from reskin.translation.film import AS_IT_IS
+from reskin.translation.film import AS_IT_IS, FilmOptions
 from reskin.types import Direction
 from reskin.video.reader import VideoReader
 from reskin.video.writer import Sound, VideoWriter
@@ -31,14 +32,17 @@ class Negative(Translator):
         return -images
 
 
-def draw(path: Path, *, seconds: float) -> list[Fraction]:
-    """A tiny film with steps drawn from `STEPS`; the time of each frame, and its end."""
+def draw(
+    path: Path, *, seconds: float, steps: tuple[Fraction, ...] = STEPS, has_sound: bool = True
+) -> list[Fraction]:
+    """A tiny film with steps drawn from `steps`; the time of each frame, and its end."""
     chance, times = np.random.default_rng(0), [Fraction(0)]
     while times[-1] < seconds:
-        times.append(times[-1] + STEPS[chance.integers(len(STEPS))])
+        times.append(times[-1] + steps[chance.integers(len(steps))])
     tone = np.sin(np.arange(int(8000 * times[-1])) / 20, dtype=np.float32)[:, None]
     rate = Fraction(len(times) - 1) / times[-1]
-    with VideoWriter(path, size=(32, 32), frame_rate=rate, sound=Sound(0.3 * tone, 8000)) as writer:
+    sound = Sound(0.3 * tone, 8000) if has_sound else None
+    with VideoWriter(path, size=(32, 32), frame_rate=rate, sound=sound) as writer:
         for number, time in enumerate(times[:-1]):
             writer.write(np.full((32, 32, 3), 40 + number % 160, np.uint8), time)
         writer.ends_at(times[-1])
@@ -68,3 +72,22 @@ def test_an_hour_of_variable_frame_rate_does_not_drift(tmp_path: Path) -> None:
     assert max(abs(one - two) for one, two in zip(made, wanted, strict=True)) < frame
     apart = {path: length_of(path, "video") - length_of(path, "audio") for path in (source, out)}
     assert abs(apart[out] - apart[source]) <= frame
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    source = tmp_path / "in.mp4"
+    draw(source, seconds=320, steps=(Fraction(1, 25),), has_sound=False)
+    seen = [(0, 0.0)]
+
+    def note(done: int, total: int | None, /, what: str = "", unit: str = "") -> None:
+        if what == "frames" and done >= seen[-1][0] + 100:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            seen.append((done, pages * 4096 / 1e6))
+
+    film = FilmOptions(work_size="full", steady=0.8, has_bars=False)
+    translate_video(Negative(), source, tmp_path / "out.mp4", "a2b", film=film, report=note, batch=4)
+    frames, megabytes = np.array([pair for pair in seen if pair[0] >= 2000]).T
+    assert len(frames) > 30
+    slope = 1000 * float(np.polyfit(frames, megabytes, 1)[0])
+    assert slope < 1.0, f"{slope:.2f} MB for 1,000 frames, {megabytes[0]:.0f} to {megabytes[-1]:.0f} MB"

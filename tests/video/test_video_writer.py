@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -318,3 +319,22 @@ def test_times_of_decoding_are_made_where_the_encoder_gives_none(
         packets = list(spool.packets(stream, ticks, 10, end=10 * len(order), sums_up=False))
         assert [packet.pts for packet in packets] == [10 * pts for pts in order]
         assert [packet.dts for packet in packets] == [10 * dts for dts in wanted]
+
+
+def test_an_encoder_goes_with_its_segment(tmp_path: Path) -> None:
+    """Its frames are many megabytes, and nobody knows when Python next looks for garbage."""
+
+    def open_files() -> int:
+        return sum(isinstance(one, av.container.OutputContainer) for one in gc.get_objects())
+
+    gc.collect()
+    before = open_files()
+    gc.disable()
+    try:
+        with VideoWriter(tmp_path / "a.mp4", size=(16, 16), frame_rate=RATE) as writer:
+            for number in range(6):
+                writer.write(BLACK, number / RATE)
+                writer.end_segment(number)
+            assert open_files() - before == 2  # the file, and what encodes the segment that has begun
+    finally:
+        gc.enable()

@@ -91,7 +91,7 @@ class VideoWriter:
         self._until: Fraction | None = None
         self._end: Fraction | None = None
         self._check()
-        self._stack = ExitStack()
+        self._stack, self._scratch = ExitStack(), ExitStack()
         self._open = False
         self._segment_frame = self._segment_packet = 0
 
@@ -136,6 +136,7 @@ class VideoWriter:
         )
         rate = self.frame_rate.limit_denominator(1 << 20)
         self._stream = add_pictures(self._output, self._codec, rate, self.size, self._encoding)
+        self._stack.enter_context(self._scratch)
         self._new_encoder()
         form = self._stream.pix_fmt
         if form == "yuv444p":
@@ -225,9 +226,10 @@ class VideoWriter:
         """An encoder of its own for each segment; that of the file itself only states what they have in
         common."""
         suffix = self.path.suffix.lower()
-        self._scratch = av.open(io.BytesIO(), "w", format=FORMATS[suffix])
+        self._scratch.close()  # streams and container hold each other: else the encoder would stay
+        scratch = self._scratch.enter_context(av.open(io.BytesIO(), "w", format=FORMATS[suffix]))
         rate = self.frame_rate.limit_denominator(1 << 20)
-        self._encoder = add_pictures(self._scratch, self._codec, rate, self.size, self._encoding)
+        self._encoder = add_pictures(scratch, self._codec, rate, self.size, self._encoding)
 
     def ends_at(self, end: Fraction | None) -> None:
         """Say when the last frame ceases to be shown, in seconds; None or no call: one frame's length on."""
