@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,13 @@ from reskin.inference.rendering import Rendering, check_mask, mask_path, read_ma
 from reskin.methods.translator import Translator
 from reskin.progress import Report, silent
 from reskin.storage import watched
-from reskin.translation.face_pictures import PictureFaces
 from reskin.translation.record import Job, Record
 from reskin.translation.shards import Shard, listing_of
 from reskin.translation.targets import check_folders
 from reskin.types import Direction
+
+if TYPE_CHECKING:  # its detectors and films are not needed where no faces are asked for
+    from reskin.translation.face_pictures import PictureFaces
 
 _AHEAD = 2
 """Pictures that may wait before and behind the model: a picture can take 300 MB."""
@@ -183,8 +186,7 @@ def translate_pictures(
         RunError: another process works on the shard.
     """
     started = time.monotonic()
-    faces = engine if isinstance(engine, PictureFaces) else None
-    engine = engine.engine if isinstance(engine, PictureFaces) else engine
+    faces, engine = (None, engine) if isinstance(engine, Engine) else (engine, engine.engine)
     source, out = Path(source), Path(out)
     check_folders(source, out)
     jobs, passed_over = _jobs(source, out)
