@@ -170,7 +170,7 @@ def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "share"), [(0, 0.0), (5, 0.0), (10, 0.5), (15, 1.0), (120, 1.0), (245, 0.5), (255, 0.0)]
+    ("level", "share"), [(0, 0.0), (5, 0.0), (11, 0.4), (20, 1.0), (120, 1.0), (244, 0.4), (255, 0.0)]
 )
 def test_black_and_white_frames_show_nothing(level: int, share: float) -> None:
     frame = np.full((64, 64, 3), level, np.uint8)

@@ -47,7 +47,7 @@ into."""
 GRADE_SHARE = 0.12
 """Share of a new frame's coefficients in the running mean of a grade."""
 
-_BLACK_LEVELS, _SEEN_LEVELS = 5.0, 15.0
+_BLACK_LEVELS, _SEEN_LEVELS = 5.0, 20.0
 """A frame is black, and stays so, where all but an eighth of it is up to so many levels; it shows something
 from so many on. The same counts for white."""
 
