@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,17 @@ def test_run_again_it_does_nothing_twice(made: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in kept}
     assert main(command(made)) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == before
+
+
+def test_a_folder_that_was_moved_goes_on(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "out", tmp_path / "moved")
+    kept = {path: path.read_bytes() for path in (tmp_path / "moved" / "run" / "checkpoints").iterdir()}
+    words = command(made)
+    words[words.index("--out") + 1] = str(tmp_path / "moved")
+    assert main(words) == 0
+    assert {path: path.read_bytes() for path in kept} == kept
+    words[words.index("--steps") + 1] = "3"
+    assert main(words) == 2  # what make.json says still counts
 
 
 def test_the_device_of_a_second_run_counts(

@@ -300,6 +300,16 @@ def begun_with(folder: Path) -> dict[str, Any] | None:
     return files.read_config()
 
 
+def has_other_data(folder: Path, a: str, b: str) -> bool:
+    """Whether a run has learnt from folders of other names, as after a move of all of them.
+
+    Raises:
+        RunError: its config.json cannot be read.
+    """
+    data = as_group(as_group((begun_with(folder) or {}).get("settings")).get("data"))
+    return any(name in data and data[name] != path for name, path in (("a", a), ("b", b)))
+
+
 def _present_names(before: dict[str, Any], settings: RunSettings, steps: int) -> dict[str, Any]:
     """The settings a run was begun with under the names they have today."""
     groups = {"method": settings.method, "data": settings.data, "train": settings.train}
