@@ -61,7 +61,7 @@ def paper_case(text: str) -> Case:
 
 def demo_case() -> Case:
     """What `reskin demo` trains on a CPU."""
-    train = choose_settings(96, is_gpu=False)["train"]
+    train = choose_settings("cyclegan", 96, is_gpu=False)
     settings = {name: value for name, value in train.items() if name in CycleGANConfig.model_fields}
     return Case("demo", train["crop_size"], train["batch"], settings, rounds=12)
 

@@ -289,7 +289,9 @@ def choose_plan(config: MakeConfig, compute: Compute) -> dict[str, Any]:
     has_pictures = any(path.is_dir() for path in (*config.source, *config.like))
     spent = lengths(names, minutes, config.steps)
     methods = {
-        name: choose_settings(name, edge, is_gpu=is_gpu, has_pictures=has_pictures)
+        name: choose_settings(
+            name, edge, is_gpu=is_gpu, has_pictures=has_pictures, minutes=spent[name].get("minutes")
+        )
         | spent[name]
         | {"seed": config.seed}
         for name in names

@@ -21,6 +21,11 @@ TEXTURE_LEAST_MINUTES = 15.0
 """From this budget on texture is tried as well, unless that is said otherwise: the grade has all that it can
 use then."""
 
+STEADY_LEAST_MINUTES = 10.0
+"""From this length on CycleGAN learns with the equivariance loss: at equal time its films were steadier and
+nearer to the truth after a few hundred steps (docs/results/video.md), not yet after some dozens. A tenth of
+it on a GPU."""
+
 TEXTURE_SHARE, TEXTURE_MINUTES = 0.3, 10.0
 """Share of the budget, beside CycleGAN of the grade's, that texture takes, and the most it can use."""
 
@@ -85,17 +90,24 @@ def lengths(methods: list[str], minutes: float | None, steps: int | None) -> dic
 
 
 def choose_settings(
-    method: str, short_edge: int, *, is_gpu: bool, has_pictures: bool = False
+    method: str,
+    short_edge: int,
+    *,
+    is_gpu: bool,
+    has_pictures: bool = False,
+    minutes: float | None = None,
 ) -> dict[str, Any]:
     """Training settings of a method for frames whose shorter edge is `short_edge` px.
 
     CycleGAN takes the paper's networks at 256 px on a GPU, and the small ones of docs/decisions/0004-make.md
-    on
-    a CPU. The grade sees whole frames, small and squeezed to a square; texture is learnt on whole frames as
-    they are or, where a folder of pictures of any size `has_pictures`, brought to one width.
+    on a CPU; of the `minutes` that it has depends whether it learns with the equivariance loss. The grade
+    sees whole frames, small and squeezed to a square; texture is learnt on whole frames as they are or, where
+    a folder of pictures of any size `has_pictures`, brought to one width.
 
     >>> [choose_settings("cyclegan", 160, is_gpu=gpu)["crop_size"] for gpu in (True, False)]
     [160, 96]
+    >>> choose_settings("cyclegan", 160, is_gpu=False, minutes=30.0)["equivariance_weight"]
+    5.0
     """
     if method == "grade":
         load = max(32, min(128, short_edge)) // 4 * 4
@@ -109,6 +121,8 @@ def choose_settings(
     crop = max(32, min(256 if is_gpu else 96, short_edge // 16 * 16))
     train: dict[str, Any] = {"preprocess": "crop", "crop_size": crop, "load_size": crop, "batch": 4}
     train |= {"upsample": "nearest"}
+    if minutes is not None and minutes >= (STEADY_LEAST_MINUTES / 10 if is_gpu else STEADY_LEAST_MINUTES):
+        train["equivariance_weight"] = 5.0
     if is_gpu:
         return train | {"width": 64, "blocks": 9, "ema": 0.999, "sample_every": 500}
     train |= {"width": 24, "blocks": 4, "ema": 0.995, "sample_every": 100}
