@@ -57,12 +57,16 @@ def choose_methods(
         raise SettingsError(f"--method {asked} with {flag}", "Leave one of them out.")
     if asked not in ("auto", "grade"):
         return [asked]
-    least = TEXTURE_LEAST_MINUTES / 10 if is_gpu else TEXTURE_LEAST_MINUTES
+    on_cpu = 0.0 if minutes is None else _minutes_on_cpu(minutes, is_gpu=is_gpu)
     if texture is None:
-        texture = asked == "auto" and minutes is not None and minutes >= least
-    is_short = minutes is None or minutes <= (SHORT_MINUTES / 10 if is_gpu else SHORT_MINUTES)
-    has_cyclegan = asked == "auto" and not is_short
+        texture = asked == "auto" and on_cpu >= TEXTURE_LEAST_MINUTES
+    has_cyclegan = asked == "auto" and on_cpu > SHORT_MINUTES
     return ["grade"] + [TEXTURE] * texture + ["cyclegan"] * has_cyclegan
+
+
+def _minutes_on_cpu(minutes: float, *, is_gpu: bool) -> float:
+    """What takes a GPU so many minutes takes a CPU ten times as long, or longer."""
+    return 10 * minutes if is_gpu else minutes
 
 
 def lengths(methods: list[str], minutes: float | None, steps: int | None) -> dict[str, dict[str, Any]]:
@@ -121,7 +125,7 @@ def choose_settings(
     crop = max(32, min(256 if is_gpu else 96, short_edge // 16 * 16))
     train: dict[str, Any] = {"preprocess": "crop", "crop_size": crop, "load_size": crop, "batch": 4}
     train |= {"upsample": "nearest"}
-    if minutes is not None and minutes >= (STEADY_LEAST_MINUTES / 10 if is_gpu else STEADY_LEAST_MINUTES):
+    if minutes is not None and _minutes_on_cpu(minutes, is_gpu=is_gpu) >= STEADY_LEAST_MINUTES:
         train["equivariance_weight"] = 5.0
     if is_gpu:
         return train | {"width": 64, "blocks": 9, "ema": 0.999, "sample_every": 500}

@@ -254,9 +254,11 @@ def translate_any(
 
 def _painter(engine: Engine, film: FilmSettings, wanted: FaceOptions | None) -> Engine | PictureFaces:
     """What translates pictures: the model, or the model on the faces in them."""
+    if wanted is None:
+        return engine
     from reskin.translation.face_pictures import PictureFaces
 
-    return engine if wanted is None else PictureFaces(engine, film.options(wanted))
+    return PictureFaces(engine, film.options(wanted))
 
 
 def _translate_picture(
