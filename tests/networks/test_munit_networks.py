@@ -13,7 +13,9 @@ from torch import nn
 from reskin.errors import SettingsError, ShapeError
 from reskin.networks.invariant_features import InvariantFeatures
 from reskin.networks.multiscale import MultiscaleDiscriminator
-from reskin.networks.munit import ContentEncoder, Decoder, MirroredDownsampling, StyledDecoder, StyleEncoder
+from reskin.networks.munit import ContentEncoder, MirroredDownsampling
+from reskin.networks.shared_latent import Decoder
+from reskin.networks.style_code import StyledDecoder, StyleEncoder
 from reskin.networks.vgg import read_vgg
 
 

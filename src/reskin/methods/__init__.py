@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from reskin.methods.translator import Translator
 
 
-SHARED = ("base", "contrastive", "cycle", "description", "masked", "searching", "styled", "translator")
+SHARED = (
+    "autoencoding",
+    "base",
+    "contrastive",
+    "cycle",
+    "description",
+    "masked",
+    "searching",
+    "styled",
+    "translator",
+)
 """Modules that methods are made of and that are none themselves."""
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from reskin.errors import SettingsError
 from reskin.networks.blocks import check_input
-from reskin.networks.munit import MirroredDownsampling
+from reskin.networks.munit import MirroredDownsampling, check_sizes
 
 
 class MultiscaleDiscriminator(nn.Module):
@@ -34,11 +33,7 @@ class MultiscaleDiscriminator(nn.Module):
 
     def __init__(self, width: int = 64, layers: int = 4, scales: int = 3) -> None:
         super().__init__()
-        if min(width, layers, scales) < 1:
-            raise SettingsError(
-                f"a discriminator of width {width} with {layers} layers at {scales} scales",
-                "Use at least 1 for each of them.",
-            )
+        check_sizes(width, layers, scales)
         self.scales = nn.ModuleList(_one_scale(width, layers) for _ in range(scales))
         # Beyond the edge nothing is counted, so an even picture stays even.
         self.halve = nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False)

@@ -1,4 +1,4 @@
-"""The networks of MUNIT: what a picture shows, how it looks, and a picture from both.
+"""The networks of MUNIT and UNIT: what a picture shows, and a picture from that; style_code.py has the rest.
 
 Huang et al., "Multimodal Unsupervised Image-to-Image Translation", ECCV 2018,
 https://arxiv.org/abs/1804.04732. All edges are mirrored.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from reskin.errors import SettingsError, ShapeError
-from reskin.networks.adain import LayerNorm, StyledBlock
+from reskin.errors import SettingsError
+from reskin.networks.adain import LayerNorm
 from reskin.networks.blocks import MirroredConv2d, bounded, check_input, mirrored
 from reskin.networks.normalization import InstanceNorm2d
 from reskin.networks.residual import ResidualBlock
-from reskin.precision import at_least_float32
 
 
 class MirroredDownsampling(nn.Conv2d):
@@ -47,11 +46,7 @@ class ContentEncoder(nn.Module):
     def __init__(self, width: int = 64, blocks: int = 4) -> None:
         super().__init__()
         check_sizes(width, blocks)
-        layers: list[nn.Module] = [
-            MirroredConv2d(3, width, 7),
-            InstanceNorm2d(width),
-            nn.ReLU(inplace=True),
-        ]
+        layers: list[nn.Module] = [MirroredConv2d(3, width, 7), InstanceNorm2d(width), nn.ReLU(inplace=True)]
         for now in (width, 2 * width):
             layers += [MirroredDownsampling(now, 2 * now), InstanceNorm2d(2 * now), nn.ReLU(inplace=True)]
         layers += [ResidualBlock(4 * width, norm="instance", has_dropout=False) for _ in range(blocks)]
@@ -74,43 +69,6 @@ class ContentEncoder(nn.Module):
         return self.layers(images)
 
 
-class StyleEncoder(nn.Module):
-    """How a picture looks, in a few numbers; no norm, for it would take out what is asked for.
-
-    Args:
-        width: channels after the first layer.
-        style_size: numbers in a style code.
-
-    >>> import torch
-    >>> StyleEncoder(4, 8)(torch.zeros(2, 3, 16, 24)).shape
-    torch.Size([2, 8])
-    """
-
-    def __init__(self, width: int = 64, style_size: int = 8) -> None:
-        super().__init__()
-        check_sizes(width, style_size)
-        layers: list[nn.Module] = [MirroredConv2d(3, width, 7), nn.ReLU(inplace=True)]
-        for now, then in ((1, 2), (2, 4), (4, 4), (4, 4)):
-            layers += [MirroredDownsampling(now * width, then * width), nn.ReLU(inplace=True)]
-        layers += [nn.AdaptiveAvgPool2d(1), nn.Conv2d(4 * width, style_size, 1), nn.Flatten()]
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """The styles of a batch.
-
-        Args:
-            images: (N, 3, H, W) in [-1, 1]; H and W at least 16.
-
-        Returns:
-            (N, style_size), float32.
-
-        Raises:
-            ShapeError: another number of channels, or a height or width that is too small.
-        """
-        check_input(images, channels=3, multiple=1, smallest=16)
-        return at_least_float32(self.layers(images))
-
-
 class Enlarger(nn.Module):
     """The second half of a decoder: from the code's size, twice doubled, to a picture.
 
@@ -129,75 +87,6 @@ class Enlarger(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(N, 4 * width, H, W) to pictures (N, 3, 4 * H, 4 * W), float32, in [-1, 1]."""
         return bounded(self.layers(features))
-
-
-class Decoder(nn.Module):
-    """A picture from a content code alone, as in the UNIT that MUNIT's authors published.
-
-    Args:
-        width: a quarter of the code's channels.
-        blocks: residual blocks at the code's size.
-    """
-
-    def __init__(self, width: int = 64, blocks: int = 4) -> None:
-        super().__init__()
-        check_sizes(width, blocks)
-        self.blocks = nn.Sequential(
-            *(ResidualBlock(4 * width, norm="instance", has_dropout=False) for _ in range(blocks))
-        )
-        self.enlarger = Enlarger(width)
-
-    def forward(self, content: Tensor) -> Tensor:
-        """(N, 4 * width, H, W), H and W at least 2, to pictures (N, 3, 4 * H, 4 * W) in [-1, 1]."""
-        return self.enlarger(self.blocks(content))
-
-
-class StyledDecoder(nn.Module):
-    """A picture from a content code and a style, which reaches it through AdaIN only.
-
-    Args:
-        width: a quarter of the code's channels.
-        blocks: residual blocks at the code's size, two AdaIN in each.
-        style_size: numbers in a style code.
-        mlp_width: channels of the two hidden layers that make AdaIN's numbers from a style.
-    """
-
-    def __init__(
-        self, width: int = 64, blocks: int = 4, *, style_size: int = 8, mlp_width: int = 256
-    ) -> None:
-        super().__init__()
-        check_sizes(width, blocks, style_size, mlp_width)
-        self.blocks = nn.ModuleList(StyledBlock(4 * width) for _ in range(blocks))
-        self.enlarger = Enlarger(width)
-        self.mlp = nn.Sequential(
-            nn.Linear(style_size, mlp_width),
-            nn.ReLU(inplace=True),
-            nn.Linear(mlp_width, mlp_width),
-            nn.ReLU(inplace=True),
-            nn.Linear(mlp_width, blocks * 2 * 2 * 4 * width),
-        )
-
-    def forward(self, content: Tensor, style: Tensor) -> Tensor:
-        """Draw the content in a style.
-
-        Args:
-            content: (N, 4 * width, H, W), H and W at least 2.
-            style: (N, style_size), one for each content.
-
-        Returns:
-            (N, 3, 4 * H, 4 * W), float32, in [-1, 1].
-
-        Raises:
-            ShapeError: there are not as many styles as contents.
-        """
-        if len(content) != len(style):
-            raise ShapeError(f"{len(content)} contents and {len(style)} styles", "Give as many of each.")
-        # (N, blocks, AdaIN in the block, shift and scale, channels)
-        looks = self.mlp(style).unflatten(1, (len(self.blocks), 2, 2, -1))
-        features = content
-        for block, look in zip(self.blocks, looks.unbind(1), strict=True):
-            features = block(features, look)
-        return self.enlarger(features)
 
 
 def check_sizes(*sizes: int) -> None:

@@ -1,7 +1,7 @@
 """The networks of UNIT, whose middle two domains share.
 
 Liu et al., "Unsupervised Image-to-Image Translation Networks", NeurIPS 2017,
-https://arxiv.org/abs/1703.00848. Beyond the edges lie zeros.
+https://arxiv.org/abs/1703.00848. Beyond the edges lie zeros, but for `Decoder`, where edges are mirrored.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from reskin.networks.blocks import bounded, check_input
-from reskin.networks.munit import check_sizes
+from reskin.networks.munit import Enlarger, check_sizes
 from reskin.networks.normalization import InstanceNorm2d
+from reskin.networks.residual import ResidualBlock
 
 SLOPE = 0.01
 """Of the leaky ReLUs, below 0."""
@@ -144,3 +145,24 @@ class DownsamplingDiscriminator(nn.Module):
         """
         check_input(images, channels=3, multiple=1, smallest=1)
         return [self.layers(images)]
+
+
+class Decoder(nn.Module):
+    """A picture from a content code alone, as in the UNIT that MUNIT's authors published.
+
+    Args:
+        width: a quarter of the code's channels.
+        blocks: residual blocks at the code's size.
+    """
+
+    def __init__(self, width: int = 64, blocks: int = 4) -> None:
+        super().__init__()
+        check_sizes(width, blocks)
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(4 * width, norm="instance", has_dropout=False) for _ in range(blocks))
+        )
+        self.enlarger = Enlarger(width)
+
+    def forward(self, content: Tensor) -> Tensor:
+        """(N, 4 * width, H, W), H and W at least 2, to pictures (N, 3, 4 * H, 4 * W) in [-1, 1]."""
+        return self.enlarger(self.blocks(content))
