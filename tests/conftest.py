@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,15 @@ PACKAGE = Path(__file__).parents[1] / "src"
 # pytest compiles the asserts of 170 files: 15 s in each process, unless __pycache__ keeps them.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+with suppress(ModuleNotFoundError):  # `make gpu` does without it
+    from hypothesis import HealthCheck, settings
+
+    # Drawn examples are the same in every run, and a busy machine, on which one takes long, is no fault.
+    settings.register_profile(
+        "reskin", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("reskin")
 
 
 class OnlyWithExamples:

@@ -412,7 +412,7 @@ def seeds() -> list[bytes]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(seeds()),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=12),

@@ -73,7 +73,7 @@ def test_other_shapes_and_types_are_refused(image: Picture) -> None:
         phash(image)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     base=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=12),
     flips=st.lists(st.tuples(st.integers(0, 11), st.sets(st.integers(0, 63), max_size=14)), max_size=20),

@@ -45,7 +45,7 @@ def turned(angle: float, scale: float, x: float, y: float) -> Matrix:
     return np.array([[c, -s, x], [s, c, y]])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(-3, 3), st.floats(0.1, 10), st.floats(-500, 500), st.floats(-500, 500), st.integers(0, 99))
 def test_a_similarity_is_found_again(angle: float, scale: float, x: float, y: float, seed: int) -> None:
     wanted = turned(angle, scale, x, y)

@@ -74,6 +74,8 @@ def test_the_parts_of_a_translation_are_at_hand() -> None:
         foreground = method.masks(images, "b2a")
         torch.testing.assert_close(foreground, masks[:, :9].sum(1, keepdim=True))
         assert not foreground.equal(method.masks(images, "a2b"))
+        both = method.translate_with_masks(images, "b2a")
+        assert both[0].equal(picture) and both[1].equal(foreground)
     method.directions = ("a2b",)
     with pytest.raises(SettingsError, match="does not translate b2a"):
         method.masks(images, "b2a")

@@ -51,7 +51,8 @@ class Engine:
         rendering: styles and masks; by default neither.
 
     Attributes:
-        used: what computes, once it is settled; what remembers earlier frames is computed by PyTorch.
+        used: what computes, once it is settled; what remembers earlier frames, or saves masks, is computed by
+            PyTorch.
         expected: how many pictures will come, for `auto`, where nobody calls `settle`.
 
     Raises:
@@ -83,9 +84,10 @@ class Engine:
         self._asked: str | None = None
         self._settled = Settled(self.used)
         self.is_settled = self.compute.engine == "torch"
-        if self.remembers and not self.is_settled:
+        if not self.is_settled and (self.remembers or self.rendering.saves_masks):
             self.asked()
-            self.stay_with_torch("it remembers the frames before")
+            reason = "it remembers the frames before" if self.remembers else "its masks are saved too"
+            self.stay_with_torch(reason)
 
     def stay_with_torch(self, reason: str) -> None:
         """Have PyTorch compute, whatever was asked for; where another engine was, the reason is logged."""
@@ -313,13 +315,14 @@ class Engine:
         height, width = images.shape[-2:]
         pictures = pad_to_multiple(images, self._multiple(height, width))
         with self.compute.autocast():
-            made = [
-                self._checked(look, pictures) for look in self._looks(pictures, settled, is_video=is_video)
-            ]
             if self.rendering.saves_masks:
                 assert isinstance(self.model, Masked), "check_rendering lets no other model pass"
-                masks = self.model.masks(pictures, self.direction)
-                made.append(masks.float().expand_as(pictures) * 2 - 1)
+                assert self.rendering.styles is None, "no model has both styles and masks"
+                look, masks = self.model.translate_with_masks(pictures, self.direction)
+                made = [self._checked(look, pictures), masks.float().expand_as(pictures) * 2 - 1]
+            else:
+                looks = self._looks(pictures, settled, is_video=is_video)
+                made = [self._checked(look, pictures) for look in looks]
         return [crop_to(part.float(), height, width) for part in made]
 
     def _looks(self, pictures: Tensor, settled: Settled, *, is_video: bool) -> Tensor | list[Tensor]:

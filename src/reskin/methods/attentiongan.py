@@ -221,11 +221,9 @@ class AttentionGAN(Masked, Method):
         self.check_direction(direction)
         return (self.gen_a2b if direction == "a2b" else self.gen_b2a)(images)
 
-    def generate(self, images: Tensor, direction: Direction) -> Tensor:
-        return self.attend(images, direction).picture.clamp(-1, 1)  # the contents of version 1 may go beyond
-
-    def masks(self, images: Tensor, direction: Direction) -> Tensor:
-        return 1 - self.attend(images, direction).background
+    def generate_with_masks(self, images: Tensor, direction: Direction) -> tuple[Tensor, Tensor]:
+        made = self.attend(images, direction)
+        return made.picture.clamp(-1, 1), 1 - made.background  # the contents of version 1 may go beyond
 
 
 def _variation(mask: Tensor) -> Tensor:

@@ -28,8 +28,33 @@ class Masked(Translator):
     """A translator that knows where it changes an image; a method inherits it before `Method`."""
 
     @abstractmethod
+    def generate_with_masks(self, images: Tensor, direction: Direction) -> tuple[Tensor, Tensor]:
+        """Translations and where they change the images, of one pass through the network.
+
+        Args:
+            images: as in `Translator.translate`.
+            direction: one that is offered.
+
+        Returns:
+            Images as `Translator.translate` gives them; masks (N, 1, H, W), 1 where the look changes,
+            0 where it does not.
+        """
+
+    def generate(self, images: Tensor, direction: Direction) -> Tensor:
+        return self.generate_with_masks(images, direction)[0]
+
+    def translate_with_masks(self, images: Tensor, direction: Direction) -> tuple[Tensor, Tensor]:
+        """As `generate_with_masks`.
+
+        Raises:
+            SettingsError: the direction is not offered.
+        """
+        self.check_direction(direction)
+        return self.generate_with_masks(images, direction)
+
     def masks(self, images: Tensor, direction: Direction) -> Tensor:
-        """Where the look changes: (N, 1, H, W) in [0, 1] for images as in `Translator.translate`."""
+        """The masks of `translate_with_masks`."""
+        return self.translate_with_masks(images, direction)[1]
 
 
 def missed(background: Tensor, mask: Tensor) -> Tensor:

@@ -27,6 +27,8 @@ SIZE = (160, 96)
 TRAINING_FRAMES = 1440
 CLIP_FRAMES = 144
 SCENE_FRAMES = 36
+METHOD = "cyclegan"
+"""What learns: drawn worlds are simple enough for it to learn textures in minutes."""
 TITLES = {
     "input": "film (input)",
     "reinhard": "Reinhard colour transfer",
@@ -104,7 +106,7 @@ def run_demo(config: DemoConfig, report: Report | None = None) -> Shown:
             minutes=None if config.steps else config.minutes,
             steps=config.steps,
             seed=config.seed,
-            method="cyclegan",  # drawn worlds are simple enough for it to learn textures in minutes
+            method=METHOD,
         ),
         report,
     )

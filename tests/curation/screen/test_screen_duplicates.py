@@ -60,7 +60,7 @@ candidates = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(candidates, max_size=25), st.integers(0, 12))
 def test_no_two_that_stay_are_near_and_all_that_go_have_a_twin(many: list[Candidate], distance: int) -> None:
     twins = find_duplicates(many, distance)
