@@ -25,6 +25,8 @@ from reskin.inference.engines.backend import NotExportableError, Used, undisturb
 from reskin.inference.engines.look import Look
 from reskin.inference.engines.measured import difference
 from reskin.inference.engines.remembered import engine_folder
+from reskin.inference.rendering import Rendering
+from reskin.methods.masked import Masked
 from reskin.methods.translator import Stream, Translator
 from reskin.translation.folders import translate_folder
 from reskin.translation.job import earlier_engine, open_job
@@ -221,6 +223,22 @@ def test_what_remembers_frames_stays_with_pytorch(clock: Clock, quick: Quick) ->
 
     engine = Engine(Remembering(clock), "a2b", AUTO)
     assert engine.is_settled and engine.used.engine == "torch"
+
+
+def test_masks_that_are_saved_are_computed_with_the_picture_by_pytorch(
+    clock: Clock, quick: Quick, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Half(Masked, Negative):
+        def generate_with_masks(self, images: Tensor, direction: Direction) -> tuple[Tensor, Tensor]:
+            return Negative.generate(self, images, direction), torch.full_like(images[:, :1], 0.5)
+
+    caplog.set_level(logging.INFO, logger="reskin")
+    rendering = Rendering(saves_masks=True)
+    engine = Engine(Half(clock), "a2b", replace(AUTO, engine="openvino"), rendering)
+    assert engine.is_settled and engine.used.engine == "torch" and not quick.built
+    assert "not by openvino: its masks are saved too" in caplog.text
+    picture, mask = engine.translate_parts(np.full((1, 8, 8, 3), 155, np.uint8))
+    assert (picture == 100).all() and (mask == 128).all() and clock.now == 10
 
 
 def test_the_identity_names_the_engine_and_torch_keeps_the_one_it_had(clock: Clock, quick: Quick) -> None:
