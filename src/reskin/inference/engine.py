@@ -318,7 +318,7 @@ class Engine:
             if self.rendering.saves_masks:
                 assert isinstance(self.model, Masked), "check_rendering lets no other model pass"
                 assert self.rendering.styles is None, "no model has both styles and masks"
-                look, masks = self.model.translate_with_masks(pictures, self.direction)
+                look, masks = self.model.generate_with_masks(pictures, self.direction)
                 made = [self._checked(look, pictures), masks.float().expand_as(pictures) * 2 - 1]
             else:
                 looks = self._looks(pictures, settled, is_video=is_video)

@@ -212,17 +212,8 @@ class AttentionGAN(Masked, Method):
         """The discriminator loss on real and pooled fake pictures."""
         return adversarial_discriminator(self.config.adversarial, *together(disc, real, fake))
 
-    def attend(self, images: Tensor, direction: Direction) -> Attended:
-        """Translations with the contents and masks they were put together from; `images` as in `translate`.
-
-        Raises:
-            SettingsError: the direction is not offered.
-        """
-        self.check_direction(direction)
-        return (self.gen_a2b if direction == "a2b" else self.gen_b2a)(images)
-
     def generate_with_masks(self, images: Tensor, direction: Direction) -> tuple[Tensor, Tensor]:
-        made = self.attend(images, direction)
+        made: Attended = (self.gen_a2b if direction == "a2b" else self.gen_b2a)(images)
         return made.picture.clamp(-1, 1), 1 - made.background  # the contents of version 1 may go beyond
 
 

@@ -43,19 +43,6 @@ class Masked(Translator):
     def generate(self, images: Tensor, direction: Direction) -> Tensor:
         return self.generate_with_masks(images, direction)[0]
 
-    def translate_with_masks(self, images: Tensor, direction: Direction) -> tuple[Tensor, Tensor]:
-        """As `generate_with_masks`.
-
-        Raises:
-            SettingsError: the direction is not offered.
-        """
-        self.check_direction(direction)
-        return self.generate_with_masks(images, direction)
-
-    def masks(self, images: Tensor, direction: Direction) -> Tensor:
-        """The masks of `translate_with_masks`."""
-        return self.translate_with_masks(images, direction)[1]
-
 
 def missed(background: Tensor, mask: Tensor) -> Tensor:
     """Cross-entropy of where the look changes against a given mask, mean over pixels.
