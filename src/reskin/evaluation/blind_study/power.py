@@ -35,6 +35,7 @@ class Spread:
         return Spread(self.raters / 2, self.items / 2)
 
 
+@cache  # a search for a difference or for raters asks again and again for the same means
 def variances(mean: float, spread: Spread) -> tuple[float, float, float]:
     """Variance of a 0-or-1 answer by raters, by items, and the rest, at this mean over both.
 
@@ -47,8 +48,7 @@ def variances(mean: float, spread: Spread) -> tuple[float, float, float]:
     nodes, weights = _nodes()
     together = math.hypot(spread.raters, spread.items)
     low, high = -30.0, 30.0
-    for _ in range(200):
-        middle = (low + high) / 2
+    while low < (middle := (low + high) / 2) < high:  # until no number lies between
         at_middle = float((weights * _expit(middle + together * nodes)).sum())
         low, high = (middle, high) if at_middle < mean else (low, middle)
     grid = _expit(low + spread.raters * nodes[:, None] + spread.items * nodes[None, :])
