@@ -45,6 +45,8 @@ def functions_in(text: str, file: str = "") -> list[Function]:
 
     def walk(node: ast.AST, within: str) -> None:
         for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                continue  # most of a file, and no function lies in one
             name = f"{within}{child.name}" if hasattr(child, "name") else ""
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (child.end_lineno or child.lineno) - child.lineno + 1 - docstring_lines(child)
@@ -53,6 +55,14 @@ def functions_in(text: str, file: str = "") -> list[Function]:
 
     walk(ast.parse(text), "")
     return found
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """What lies below a node, but for expressions, which are most of a file and hold no statement."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield child
+            yield from statements(child)
 
 
 def docstring_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -67,7 +77,7 @@ def nesting(node: ast.AST) -> int:
     """How many blocks lie within each other below `node`, functions and classes of its own left out."""
     deepest = 0
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, SCOPES):
+        if isinstance(child, (*SCOPES, ast.expr)):
             continue
         is_elif = isinstance(node, ast.If) and isinstance(child, ast.If) and [child] == node.orelse
         deepest = max(deepest, nesting(child) + (isinstance(child, BLOCKS) and not is_elif))
@@ -85,7 +95,7 @@ def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def imports_in(text: str, modules: set[str]) -> set[str]:
     """Those of `modules` that a file imports, at its top or inside of functions."""
     found = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in statements(ast.parse(text)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:

@@ -6,6 +6,7 @@ And how the tests are found and shared among processes, so that this takes littl
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -78,7 +79,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave modules and test items, which stay until the end, out of every later search for garbage."""
+    """Leave modules and test items, which stay until the end, out of every later search for garbage.
+
+    And let torch's fifty loggers hand on what they say: pytest listens at the root, and for each part of each
+    test anew at every logger that hands on nothing.
+    """
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("torch") and isinstance(logger, logging.Logger):
+            logger.propagate = True
     gc.collect()
     gc.freeze()
     gc.enable()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from benchmarks.size import statements
 
 PACKAGE = Path(__file__).parents[1] / "src" / "reskin"
 GROUND = [
@@ -68,7 +69,7 @@ def imports(file: Path) -> list[str]:
 
 
 def imports_in(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "reskin":
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("reskin."):

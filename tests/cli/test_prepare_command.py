@@ -46,7 +46,7 @@ def test_frames(film: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize("words", [["frames", "--every", "20"], ["clips", "--length", "5"]])
 @pytest.mark.parametrize("has_good", [True, False])
-@pytest.mark.thinned(2)
+@pytest.mark.thinned(4)
 def test_why_a_video_is_left_out_is_said_once(
     film: str,
     tmp_path: Path,

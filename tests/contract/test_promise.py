@@ -623,7 +623,7 @@ def seen_params() -> list[Any]:
     not shutil.which("ffmpeg") or not shutil.which("ffprobe"), reason="needs ffmpeg and ffprobe"
 )
 @pytest.mark.parametrize("source", seen_params())
-@pytest.mark.thinned(5)
+@pytest.mark.thinned(15)
 def test_the_program_ffmpeg_sees_the_same_in_both(source: Source, tmp_path: Path) -> None:
     path, out = tmp_path / f"source{source.suffix}", tmp_path / f"out{source.end}"
     make(source, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,19 +77,19 @@ def allowed() -> re.Pattern[str]:
     return re.compile("|".join(rf"(?<!\w){re.escape(phrase)}(?!\w)" for phrase in ALLOWED), re.IGNORECASE)
 
 
-def prose_of(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def prose_of(nodes: Sequence[ast.AST]) -> Iterator[tuple[int, str]]:
     """Every string that holds a blank, and every part of an f-string: docstrings, help, errors, logs."""
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(tree):
+    parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in nodes:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
         if id(node) in parts or " " in node.value:
             yield node.lineno, node.value
 
 
-def names_of(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def names_of(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
     """Public classes, functions, parameters and fields as words with blanks; flags follow from fields."""
-    for node in ast.walk(tree):
+    for node in nodes:
         names: list[str] = []
         if isinstance(node, ast.ClassDef):
             fields = (item.target for item in node.body if isinstance(item, ast.AnnAssign))
@@ -109,7 +109,8 @@ def package_texts() -> tuple[list[Text], list[Text]]:
     prose: list[Text] = []
     names: list[Text] = []
     for file in sorted(PACKAGE.rglob("*.py")):
-        where, tree = file.relative_to(ROOT).as_posix(), ast.parse(file.read_text(encoding="utf-8"))
+        where = file.relative_to(ROOT).as_posix()
+        tree = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
         prose += [Text(where, line, text) for line, text in prose_of(tree)]
         names += [Text(where, line, name) for line, name in names_of(tree)]
     return prose, names
@@ -176,7 +177,7 @@ def test_the_words_come_from_the_glossary() -> None:
     ],
 )
 def test_a_word_is_found_wherever_people_read_it(code: str, word: str) -> None:
-    texts = (Text("x.py", line, text) for line, text in prose_of(ast.parse(code)))
+    texts = (Text("x.py", line, text) for line, text in prose_of(list(ast.walk(ast.parse(code)))))
     (hit,) = found(texts)
     assert f": {word}: " in hit
 
@@ -188,4 +189,9 @@ def test_what_is_allowed_does_not_hide_its_neighbours() -> None:
 
 def test_names_are_read_word_by_word() -> None:
     code = "class SideBalance:\n    a_side: int\n\ndef side_of(place): ...\n\ndef _side(told): ..."
-    assert [name for _, name in names_of(ast.parse(code))] == ["Side Balance", "a side", "side of", "place"]
+    assert [name for _, name in names_of(ast.walk(ast.parse(code)))] == [
+        "Side Balance",
+        "a side",
+        "side of",
+        "place",
+    ]

@@ -59,6 +59,7 @@ def test_the_grade_is_taken_over_and_stays_as_it_is(tmp_path: Path, pictures: Pa
     assert not other.gen_a2b.head.bias.equal(model.gen_a2b.head.bias)
 
 
+@pytest.mark.sweep
 def test_a_run_that_is_gone_on_with_needs_the_grade_no_more(tmp_path: Path, pictures: Path) -> None:
     grade_in(tmp_path / "grade")
     given = settings(pictures, grade=tmp_path / "grade", save_every=1)

@@ -39,6 +39,7 @@ def people(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[Pictur
     return found
 
 
+@pytest.mark.sweep
 def test_one_of_two_people_is_translated(tmp_path: Path, people: list[list[Picture]]) -> None:
     man, woman = people
     anna, source, out = tmp_path / "anna.png", tmp_path / "in.mkv", tmp_path / "out.mkv"
@@ -55,6 +56,7 @@ def test_one_of_two_people_is_translated(tmp_path: Path, people: list[list[Pictu
         assert changed[:, 320:].any() and not changed[:, :320].any()
 
 
+@pytest.mark.sweep
 def test_a_picture_of_two_people(tmp_path: Path, people: list[list[Picture]]) -> None:
     man, woman = people
     both, ben, other = tmp_path / "both.png", tmp_path / "ben.png", tmp_path / "other.png"

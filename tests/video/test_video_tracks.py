@@ -99,7 +99,7 @@ SOUNDS = [
 
 @pytest.mark.parametrize(("codec", "suffix", "rate", "layout", "new_rate", "channels"), SOUNDS)
 @pytest.mark.parametrize("target", [".mp4", ".webm"])
-@pytest.mark.thinned(4)
+@pytest.mark.thinned(12)
 def test_sound_without_layout_or_at_odd_rates_is_kept(
     codec: str,
     suffix: str,

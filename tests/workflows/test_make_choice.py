@@ -179,6 +179,7 @@ def test_a_share_of_the_change_is_kept(strength: float, wanted: int) -> None:
 
 
 @pytest.mark.usefixtures("unscored")
+@pytest.mark.sweep
 def test_texture_is_learnt_on_the_grade_and_chosen_where_it_pays(
     tmp_path: Path, runs: dict[str, Path], domains: dict[str, str]
 ) -> None:

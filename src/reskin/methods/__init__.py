@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 from typing import TYPE_CHECKING
 
 from reskin.errors import SettingsError
@@ -34,7 +35,14 @@ SHARED = (
 
 def names() -> list[str]:
     """The names of all methods, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED)
+    return list(_names_in(tuple(__path__)))
+
+
+@cache
+def _names_in(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """Each setting of each command asks, and the files of a package stay what they are."""
+    found = (module.name for module in pkgutil.iter_modules(folders))
+    return tuple(sorted(name for name in found if name not in SHARED))
 
 
 def trained_names() -> list[str]:

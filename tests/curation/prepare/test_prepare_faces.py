@@ -198,6 +198,7 @@ def test_words_can_be_said_later_and_stay(clips: list[Path], made: Path) -> None
     assert prepare_faces(clips, made, config()).consent == "asked"
 
 
+@pytest.mark.sweep
 def test_a_removed_picture_is_made_again(clips: list[Path], whole: Path, made: Path) -> None:
     list_images(made)[3].unlink()
     prepare_faces(clips, made, config())

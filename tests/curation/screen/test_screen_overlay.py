@@ -72,6 +72,7 @@ def test_clean_footage_of_many_scenes_or_one_has_none(look: Literal["film", "gam
     assert look_for(film(look, scenes=1)).score == 0
 
 
+@pytest.mark.sweep
 def test_a_still_camera_is_not_judged() -> None:
     wall = film()[0]
     pictures = []
