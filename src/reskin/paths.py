@@ -13,6 +13,8 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +35,9 @@ was broken off, or a trap."""
 
 MOST_DEEP = 256
 """Folders within each other; what goes through deeper ones would run into the interpreter's limit."""
+
+_OPENED = Path("/proc/self/fd")
+"""Names of what this process has open, on Linux; other systems have no names that are no UTF-8."""
 
 _MOST_NAME_BYTES = 255
 _MOST_HOLES = 100_000
@@ -220,6 +225,36 @@ def _next_data(descriptor: int, start: int, size: int) -> int:
         if error.errno != errno.ENXIO:
             raise
         return size  # nothing follows
+
+
+@contextmanager
+def in_utf8(path: Path) -> Iterator[Path]:
+    """A name of a file for libraries that take no other than UTF-8; one that is UTF-8 stays what it is.
+
+    safetensors refuses others, torch does where it maps a file, and OpenCV ends the process.
+
+    Args:
+        path: of a file that is there; the name that is given holds inside the block.
+
+    Raises:
+        OSError: it has another name and cannot be opened.
+    """
+    if not _OPENED.is_dir() or _is_utf8(path):
+        yield path
+        return
+    descriptor = open_plain(path, follow=True)
+    try:
+        yield _OPENED / str(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        os.fsencode(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def read_plain(path: Path, *, follow: bool = False, most_bytes: int = MOST_BYTES) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -67,6 +68,24 @@ def test_what_does_not_fit_is_made_in_stripes_and_is_the_same(monkeypatch: pytes
         assert error <= 4 * 10 ** (-120 / 10)
     striped.run(picture[..., :32, :32])
     assert len(calls) == 2, "a small picture fits"
+
+
+def test_stripes_are_said_once_with_the_memory_that_they_take(caplog: pytest.LogCaptureFixture) -> None:
+    model = CycleGAN(CycleGANConfig(width=4, blocks=1)).eval()
+    whole = bytes_per_pixel(lambda pictures: model.translate(pictures, "a2b"), CPU)
+    with torch.inference_mode():
+        cut = bytes_per_pixel(lambda pictures: model.translate(pictures, "a2b"), CPU, striped=model)
+    assert cut < whole / 2
+    picture, needed = torch.zeros(1, 3, 192, 256), cut * 192 * 256
+    caplog.set_level(logging.INFO, logger="reskin")
+    for memory, level in ((int(needed * 1.1), logging.INFO), (int(needed * 0.9), logging.WARNING)):
+        caplog.clear()
+        engine = Engine(model, "a2b", Compute(CPU, "fp32", memory))
+        for _ in range(2):
+            engine.run(picture)
+        (said,) = caplog.records
+        assert said.levelno == level and said.getMessage().startswith("256x192: ")
+        assert f"about {needed / 1e6:.0f} MB" in said.getMessage()
 
 
 def test_where_there_is_much_room_nothing_is_measured() -> None:

@@ -20,7 +20,7 @@ from reskin.evaluation.features import FEATURES_EDGE_PX, squeezenet_file
 from reskin.evaluation.pictures import square
 from reskin.images import Picture, to_tensor
 from reskin.networks.squeezenet import DEVIATION, MEAN, SqueezeNet, read_squeezenet
-from reskin.paths import read_plain, reason_of
+from reskin.paths import in_utf8, read_plain, reason_of
 from reskin.storage import file_digest
 from reskin.unknown import unknown
 
@@ -169,7 +169,8 @@ def _onnx(path: Path) -> Callable[[Tensor], Tensor]:
     import cv2
 
     try:
-        network = cv2.dnn.readNetFromONNX(str(path))
+        with in_utf8(path) as name:
+            network = cv2.dnn.readNetFromONNX(str(name))
     except cv2.error as error:
         raise WeightsError(
             f"{path} holds no network that can be read ({_first_line(error)})", "Give a classifier as ONNX."

@@ -24,6 +24,7 @@ from reskin.metrics.fid import clean_resize
 from reskin.networks import inception
 from reskin.networks.inception import read_inception
 from reskin.networks.squeezenet import read_squeezenet
+from reskin.paths import in_utf8
 from reskin.storage import commit, file_digest
 from reskin.weights import FOLDER_VARIABLE, find_weights, local_weights
 
@@ -94,7 +95,8 @@ class FeatureCache:
         self._is_new = False
         if folder is not None and self._file.is_file():
             try:
-                self._known = load_file(self._file)
+                with in_utf8(self._file) as name:
+                    self._known = load_file(name)
             except Exception:  # a damaged cache may raise anything, and is only computed again
                 self._known = {}
 

@@ -25,6 +25,7 @@ from reskin.evaluation.segmenter_config import SegmenterConfig
 from reskin.images import Picture, read_image, to_tensor
 from reskin.metrics.segmentation import IGNORED, ConfusionMatrix, SegmentationScores
 from reskin.networks.fcn import Fcn
+from reskin.paths import in_utf8
 from reskin.progress import Report
 from reskin.storage import commit, file_digest, read_json, write_json
 
@@ -182,7 +183,8 @@ def load_segmenter(folder: Path) -> Segmenter:
         network = Fcn(len(palette), width=int(facts["width"]))
         if file_digest(path) != facts["weights_sha256"]:
             raise CheckpointError(f"{path} is not the file that segmenter.json describes", fix)
-        network.load_state_dict(load_file(path))
+        with in_utf8(path) as name:
+            network.load_state_dict(load_file(name))
         own = SegmentationScores(**facts["own"], of_classes=())
         held_out, size = int(facts["held_out"]), int(facts["size"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

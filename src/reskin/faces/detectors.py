@@ -17,6 +17,7 @@ import numpy as np
 from reskin.errors import WeightsError
 from reskin.framing import DetectorName
 from reskin.images import Picture
+from reskin.paths import read_plain
 from reskin.storage import file_digest
 from reskin.weights import find_weights, local_weights
 
@@ -129,9 +130,11 @@ class YuNetDetector:
 
         self.name = f"yunet {file_digest(weights)[:8]}"
         try:
+            # As bytes: OpenCV ends the process at a name that is no UTF-8.
+            network = np.frombuffer(read_plain(weights, follow=True), np.uint8)
             with _quiet():
                 self._net = cv2.FaceDetectorYN.create(
-                    str(weights), "", (320, 320), _LEAST_SCORE, _OVERLAP, _MOST_FACES
+                    "onnx", network, np.empty(0, np.uint8), (320, 320), _LEAST_SCORE, _OVERLAP, _MOST_FACES
                 )
         except cv2.error as error:
             raise WeightsError(f"OpenCV cannot load {weights} ({error.err})", "Get the file again.") from None

@@ -20,7 +20,7 @@ from reskin.config import Settings
 from reskin.device import Compute, choose_compute
 from reskin.errors import ImageError, NotFiniteError, ShapeError
 from reskin.images import bytes_to_floats, to_image
-from reskin.inference.budget import MOST_BYTES_PER_PIXEL, bytes_per_pixel, room
+from reskin.inference.budget import MOST_BYTES_PER_PIXEL, bytes_per_pixel, room, stripes_in_words
 from reskin.inference.engines.backend import Used
 from reskin.inference.engines.look import Look
 from reskin.inference.engines.settle import Settled, Subject, by_torch, check_engine, settle
@@ -79,6 +79,7 @@ class Engine:
         self._least_striped: int | None = None  # pixels for which the memory was too little
         self._most_whole = 0  # pixels that are known to fit
         self._bytes_per_pixel: float | None = None
+        self._has_said_stripes = False
         self.expected: float = 1
         self.used = by_torch(self.compute)
         self._asked: str | None = None
@@ -285,8 +286,23 @@ class Engine:
             self._least_striped = pixels
             if self.compute.device.type == "cuda":
                 torch.cuda.empty_cache()
+        self._say_stripes(len(images), *images.shape[-2:])
         with striped(self.model):
             return self._made(images, Settled(by_torch(self.compute)), is_video=is_video)
+
+    def _say_stripes(self, number: int, height: int, width: int) -> None:
+        """Say once that pictures are made in stripes, and whether the memory will do."""
+        if self._has_said_stripes:
+            return
+        self._has_said_stripes = True
+        with self.compute.autocast():
+            each = bytes_per_pixel(self._looked_once, self.compute.device, striped=self.model)
+        free = room(self.compute.device, self.compute.memory)
+        needed = number * height * width * each
+        said, is_short = stripes_in_words(
+            (width, height), needed, free, is_allowed=self.compute.memory is not None
+        )
+        _log.log(logging.WARNING if is_short else logging.INFO, "%s", said)
 
     def _fits(self, pixels: int) -> bool:
         """Whether the maps of so many pixels are expected to fit the memory; asked once for a size."""

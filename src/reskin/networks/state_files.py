@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from reskin.errors import WeightsError
+from reskin.paths import in_utf8
 
 
 def read_tensors(path: Path, *, of: str, fix: str) -> dict[str, Tensor]:
@@ -27,7 +28,10 @@ def read_tensors(path: Path, *, of: str, fix: str) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of what is refused below in any case
             is_safe = path.suffix.lower() == ".safetensors"
-            state = load_file(path) if is_safe else torch.load(path, map_location="cpu", weights_only=True)
+            with in_utf8(path) as name:
+                state = (
+                    load_file(name) if is_safe else torch.load(name, map_location="cpu", weights_only=True)
+                )
     except Exception as error:  # a damaged file can raise anything, from EOFError to UnicodeDecodeError
         raise _none(path, of, f"it cannot be read: {type(error).__name__}", fix) from None
     if not isinstance(state, dict) or not all(isinstance(each, Tensor) for each in state.values()):

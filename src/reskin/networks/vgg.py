@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from reskin.errors import SettingsError, WeightsError
 from reskin.networks.blocks import MirroredConv2d, check_input
 from reskin.networks.features import Convention, FeatureNetwork
+from reskin.paths import in_utf8
 
 Pooling = Literal["max", "average"]
 """How a block of layers halves the picture: the largest of four values, or their mean."""
@@ -262,13 +263,13 @@ def _load(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"there are no weights at {path}", f"Correct the path, or {_where(*ADDRESSES)}.")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings():
+        with in_utf8(path) as name, warnings.catch_warnings():
+            if path.suffix == ".safetensors":
+                return load_file(name)
             warnings.simplefilter("ignore")  # torch warns of what is refused below in any case
             # Of a file that is mapped, only the layers that are used are ever read.
             is_mapped = zipfile.is_zipfile(path)
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
+            state = torch.load(name, map_location="cpu", weights_only=True, mmap=is_mapped)
     except Exception as error:  # a damaged file can raise anything, from EOFError to UnicodeDecodeError
         raise _no_vgg(path, f"it cannot be read as tensors ({type(error).__name__})") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):

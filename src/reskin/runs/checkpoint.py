@@ -20,7 +20,7 @@ from torch import Tensor
 
 from reskin.errors import CheckpointError, RunError
 from reskin.methods.base import Method
-from reskin.paths import open_plain, reason_of
+from reskin.paths import in_utf8, open_plain, reason_of
 from reskin.runs.ema import Ema
 from reskin.storage import commit
 
@@ -156,7 +156,7 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
     Raises:
         CheckpointError, RunError: as `load`.
     """
-    with _reading(path), safe_open(path, framework="pt") as file:
+    with _opened(path) as file:
         return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
 
 
@@ -179,7 +179,7 @@ class _Header:
 
 def _header(path: Path) -> tuple[_Header, list[str]]:
     """The header of a checkpoint and the names of its tensors."""
-    with _reading(path), safe_open(path, framework="pt") as file:
+    with _opened(path) as file:
         metadata, names = file.metadata() or {}, list(file.keys())
         if metadata.get("format") == "1":
             text = metadata.get("facts", "{}")
@@ -194,17 +194,18 @@ def _header(path: Path) -> tuple[_Header, list[str]]:
 
 
 def _tensors(path: Path, names: list[str]) -> dict[str, Tensor]:
-    with _reading(path), safe_open(path, framework="pt") as file:
+    with _opened(path) as file:
         return {name: file.get_tensor(name) for name in names}
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Whatever reading a file can end in becomes one line."""
+def _opened(path: Path) -> Iterator[Any]:
+    """The tensors of a file; whatever reading it can end in becomes one line."""
     try:
         # safetensors says "No such file" of one that may not be read, and waits for a pipe
         os.close(open_plain(path, follow=True))
-        yield
+        with in_utf8(path) as name, safe_open(name, framework="pt") as file:
+            yield file
     except PermissionError as error:
         raise RunError(  # no CheckpointError: the file may be sound, so nothing is passed over
             f"{path} may not be read ({error.strerror})", f"Ask its owner to let you: chmod a+r {path}."

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from reskin.config import BASIC, Settings
-from reskin.errors import DataError, SettingsError
+from reskin.errors import DataError, SettingsError, printable
 from reskin.evaluation.blind_study.design import Kind
 from reskin.evaluation.blind_study.plan import (
     CHECK_ITEMS,
@@ -224,7 +224,7 @@ def _pad(maker: _Maker, draft: dict[str, Any]) -> None:
 
 
 def _condition_names(config: StudyConfig) -> list[str]:
-    names = _distinct([path.resolve() for path in config.runs])
+    names = [printable(name) for name in _distinct([path.resolve() for path in config.runs])]
     if len(names) < 2 and config.kind != "real-or-fake":
         raise SettingsError("a preference needs two runs or more", "Give them: --runs runs/one runs/two")
     if len(names) > 12:
@@ -448,7 +448,7 @@ def _plan(maker: _Maker) -> StudyPlan:
     from reskin.storage import file_digest
 
     config = maker.config
-    items = [path.relative_to(config.a).as_posix() for path in maker.inputs]
+    items = [printable(path.relative_to(config.a).as_posix()) for path in maker.inputs]
     return StudyPlan(
         kind=config.kind,
         question=config.question,

@@ -32,7 +32,7 @@ TOLERANCE_MS = 34
 """An exposure that is further off than this, hidden or out of focus is marked, and shown again at the end."""
 
 Question = Literal["realism", "faithfulness", "identity", "steadiness"]
-Name = Annotated[str, Field(min_length=1, max_length=255)]
+Name = Annotated[str, Field(min_length=1, max_length=30_000)]
 
 
 class Rules(Settings):

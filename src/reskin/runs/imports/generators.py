@@ -25,7 +25,7 @@ from reskin.errors import CheckpointError
 from reskin.networks.cut import CutGenerator
 from reskin.networks.resnet import ResnetGenerator
 from reskin.networks.unet import UnetGenerator
-from reskin.paths import open_plain
+from reskin.paths import in_utf8, open_plain
 from reskin.storage import file_digest
 
 _WANTED = "Give a generator such as latest_net_G_A.pth or latest_net_G.pth."
@@ -130,7 +130,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if _is_safetensors(path):
             from safetensors.torch import load_file
 
-            found: object = load_file(path)
+            with in_utf8(path) as name:
+                found: object = load_file(name)
         else:
             _check_archive(path)
             with warnings.catch_warnings():
