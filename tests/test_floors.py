@@ -22,6 +22,7 @@ GROUND = [
     "holders",
     "renames",
     "storage",
+    "databases",
     "version",
     "threads",
     "spread",

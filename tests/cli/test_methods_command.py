@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 
 import pytest
+import torch
 
 from reskin.cli.main import main
 from reskin.methods import find, names
+from reskin.methods.base import Method
 
 
 def page(name: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -35,3 +40,22 @@ def test_the_table_names_every_method(capsys: pytest.CaptureFixture[str]) -> Non
     said = capsys.readouterr().out
     for name in names():
         assert re.search(rf"^{name} ", said, re.MULTILINE)
+
+
+@pytest.mark.sweep
+def test_counting_weights_draws_none_and_loads_no_compiler() -> None:
+    """The studio asks for all methods when it starts: torch's compiler took a third of the time."""
+    code = (
+        "import sys, json\nfrom reskin.cli.methods import size\n"
+        "from reskin.methods import find, trained_names\n"
+        "sizes = {name: size(find(name)) for name in trained_names()}\n"
+        "print(json.dumps([sizes, 'torch._dynamo' in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    sizes, has_compiler = json.loads(done.stdout)
+    assert not has_compiler
+    with torch.device("meta"):
+        for name, count in sizes.items():
+            method = find(name)
+            assert issubclass(method, Method)
+            assert count == sum(parameter.numel() for parameter in method(method.Config()).parameters()), name

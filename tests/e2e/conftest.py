@@ -25,17 +25,21 @@ WAIT = 180_000
 """Milliseconds: other work may keep the machine busy."""
 
 
+def chromium_program() -> str:
+    """The browser's program; RESKIN_CHROMIUM names another one."""
+    known = (shutil.which(name) for name in ("chromium", "chromium-browser"))
+    program = os.environ.get("RESKIN_CHROMIUM") or next(filter(None, known), None)
+    assert program, "no Chromium: apt-get install chromium, or set RESKIN_CHROMIUM"
+    return program
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """The browser; RESKIN_CHROMIUM names another one."""
+    """The browser."""
     from playwright.sync_api import sync_playwright
 
-    program = (
-        os.environ.get("RESKIN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    )
-    assert program, "no Chromium: apt-get install chromium, or set RESKIN_CHROMIUM"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium_program(), args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -74,6 +74,9 @@ def grow_index(root: Path, folder: Path, count: int) -> None:
             " SELECT i, i, CAST('train/m' || i AS BLOB), 'train/m' || i, 'train', 0, '' FROM n",
             (count,),
         )
+        database.execute(
+            "UPDATE about SET value = json_set(value, '$.total', ?) WHERE name = 'facts'", (count,)
+        )
 
 
 def opened(page: Any, address: str, until: str = SHOWN) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.e2e.conftest import draw_clip
 from tests.support.finished_run import make_run, picture
 from tests.web.studio_server import PATIENCE, Asker, memory
 
@@ -153,10 +154,86 @@ def test_a_training_that_is_stopped_at_any_moment_ends_in_the_same_bits(footage:
     assert_same_as_uninterrupted(footage, (*training("runs/alone", 40), "--save-every", "1"))
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+def test_a_film_that_is_stopped_goes_on_and_ends_in_the_same_bits(footage: Path) -> None:
+    """What the page calls Go on does so: the parts of the film that are made are not made again."""
+    state = StateFolder(footage)
+    state.make()
+    jobs = Jobs(state)
+    clip = footage / "footage" / "clip.mp4"
+    draw_clip(clip, 0.0, seconds=24)
+    done = subprocess.run(
+        [sys.executable, "-m", "reskin", *training("runs/one", 1)],
+        cwd=footage,
+        check=False,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+    def translation(name: str) -> NewJob:
+        words = ("translate", "runs/one", "footage/clip.mp4", f"films/{name}.mp4", "--work-size", "32")
+        return NewJob("translate", name, words, "device", makes=(f"films/{name}.mp4",))
+
+    job = jobs.add(translation("stopped"))
+    jobs.start_next()
+    wait_until(lambda: frames_of(state, job) > 200)  # a part lasts five seconds, 125 frames
+    jobs.stop(job)
+    wait_until(lambda: ended(jobs, job))
+    stopped = jobs.find(job.id)
+    assert stopped is not None and (stopped.state, stopped.code) == ("stopped", 143)
+    assert not (footage / "films" / "stopped.mp4").exists()
+    again, alone = jobs.again(stopped), jobs.add(translation("alone"))
+    for each in (again, alone):
+        jobs.start_next()
+        wait_until(lambda each=each: ended(jobs, each))  # type: ignore[misc]
+    found = [jobs.find(each.id) for each in (again, alone)]
+    assert [each and (each.state, each.code) for each in found] == [("done", 0)] * 2
+    one, other = (footage / "films" / f"{name}.mp4" for name in ("stopped", "alone"))
+    assert one.read_bytes() == other.read_bytes()
+    first = first_frame_of(state, again)
+    assert first > 100, first  # it went on, and did not begin anew
+
+
+def ended(jobs: Jobs, job: Any) -> bool:
+    found = jobs.find(job.id)
+    return found is not None and found.state not in ("waiting", "running", "stopping")
+
+
+def counts_of(state: StateFolder, job: Any) -> list[int]:
+    """How many frames the command said were done, each time that it said so."""
+    path = state.jobs / job.id / "progress.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [row["done"] for row in rows if row["kind"] == "count" and row["what"] == "frames"]
+
+
+def frames_of(state: StateFolder, job: Any) -> int:
+    return max(counts_of(state, job), default=0)
+
+
+def first_frame_of(state: StateFolder, job: Any) -> int:
+    """The first count of a command after its begin."""
+    return next((count for count in counts_of(state, job) if count), 0)
+
+
 def training_of(state: StateFolder, job: Any) -> bool:
     """Whether the command says that it has made a step."""
     lines = (state.jobs / job.id / "progress.jsonl").read_text().splitlines()
     return any('"steps"' in line for line in lines) or bool((state.jobs / job.id / "end.json").exists())
+
+
+def bare_start() -> float:
+    """CPU seconds of a process that imports the packages of the web and nothing else; the best of three."""
+    packages = "starlette.applications, uvicorn.protocols.http.h11_impl, jinja2, sqlite3"
+    spent = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run([sys.executable, "-c", f"import {packages}"], check=True)
+        after = os.times()
+        spent.append(
+            after.children_user - before.children_user + after.children_system - before.children_system
+        )
+    return min(spent)
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
@@ -179,11 +256,13 @@ def wait_for(server: Asker, id: str, states: set[str]) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="reads /proc")
 def test_a_studio_starts_light_and_stays_so(footage: Path, studio: list[Asker]) -> None:
-    """Its address within 1.5 CPU-seconds; thousands of questions cost neither memory nor descriptors."""
+    """Its address costs little more than its imports; thousands of questions no memory and no descriptors."""
     make_run(footage / "runs" / "one", steps=20, grids=1, edge=8)
     server = Asker(footage)
     studio.append(server)
-    assert server.cpu_seconds <= 1.5
+    # The bar is 1.5 CPU seconds where the packages alone take 0.25; a slower processor takes longer for both.
+    bare = bare_start()
+    assert server.cpu_seconds <= 6 * bare, (server.cpu_seconds, bare)
     end = time.monotonic() + PATIENCE
     while "are being read" in server.ask("GET", "/train").read().decode() and time.monotonic() < end:
         time.sleep(0.5)

@@ -159,6 +159,15 @@ def in_flags(settings: Mapping[str, Any]) -> str:
 def size(method: type[Method]) -> int:
     """Weights in all networks of a method with its default settings."""
     import torch
+    from torch.overrides import TorchFunctionMode
 
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in method(method.Config()).parameters())
+    # Values are neither drawn, worked out nor trained: each would load torch's compiler, 1.5 CPU seconds.
+    class Undrawn(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if getattr(func, "__name__", "") in ("normal_", "uniform_", "normalize", "log"):
+                return args[0] if args else kwargs["tensor"]
+            return func(*args, **(kwargs or {}))
+
+    untrained = type(method.__name__, (method,), {"add_optimizer": lambda *_, **__: None})
+    with torch.device("meta"), Undrawn():
+        return sum(parameter.numel() for parameter in untrained(method.Config()).parameters())

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from reskin.databases import keep_journal
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -120,7 +122,7 @@ class Thumbnails:
         )
         try:
             # What is lost with the power is made anew.
-            found.execute("PRAGMA journal_mode=WAL")
+            keep_journal(found, self.path)
             found.execute("PRAGMA synchronous=OFF")
             found.execute(_TABLE)
             found.execute("SELECT file, stamp, picture, fault FROM thumbnail LIMIT 1").fetchall()

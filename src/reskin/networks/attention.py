@@ -132,6 +132,8 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """The weight, its largest singular value now near 1; in evaluation u stays as it is."""
+        if weight.is_meta:  # a network without memory, of which only the sizes are asked
+            return weight
         # Written as sums, which autocast leaves in float32: a rough norm would scale the whole layer.
         matrix = weight.transpose(0, self.dim).flatten(1)
         with torch.no_grad():

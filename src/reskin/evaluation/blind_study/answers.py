@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from reskin.databases import keep_journal
 from reskin.errors import RunError, StorageError
 from reskin.paths import inside
 
@@ -98,7 +99,7 @@ class AnswerStore:
         self._turn = threading.Lock()
         try:
             self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-            self._base.execute("PRAGMA journal_mode=WAL")
+            keep_journal(self._base, path)
             self._base.execute("PRAGMA synchronous=FULL")
             self._base.executescript(_TABLES)
         except sqlite3.DatabaseError as error:

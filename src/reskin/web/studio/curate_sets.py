@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from reskin.errors import DataError
 from reskin.storage import storage_error
 from reskin.web.studio.curate_pictures import Makers
 from reskin.web.studio.curate_store import Verdicts
+from reskin.web.studio.scan import SETTLED_NS
 from reskin.web.studio.state import StateFolder
 
 AGAIN_SECONDS = 3.0
@@ -27,26 +29,54 @@ MOST_FOLDERS = 500
 DEEPEST = 2
 
 
-def stamp_of_set(folder: Path) -> list[Any]:
-    """What changes when pictures of a dataset come or go, or its manifest is written."""
+Listed = dict[Path, tuple[int, list[str]]]
+"""Folder to when it was changed and the names of the folders in it."""
+
+
+def stamp_of_set(folder: Path, listed: Listed | None = None) -> list[Any]:
+    """What changes when pictures of a dataset come or go, or its manifest is written.
+
+    Args:
+        folder: the dataset.
+        listed: what an earlier call found; a folder that has not changed is not listed again, since there may
+            be 100,000 pictures in it.
+    """
     found: list[Any] = []
     with suppress(OSError):
         manifest = (folder / "manifest.json").stat()
         found.append([manifest.st_mtime_ns, manifest.st_size, manifest.st_ino])
-    for here, inside, _ in os.walk(folder):
-        parts = Path(here).relative_to(folder).parts
-        inside[:] = (
-            sorted(name for name in inside if not name.startswith(".")) if len(parts) < DEEPEST else []
-        )
+    for parts, changed in _visited(folder, (), {} if listed is None else listed):
         # A folder with a manifest changes whenever a command takes its lock.
         if parts or len(found) == 0:
-            with suppress(OSError):
-                found.append(
-                    [os.fsencode("/".join(parts)).decode("utf-8", "replace"), os.stat(here).st_mtime_ns]
-                )
+            found.append([os.fsencode("/".join(parts)).decode("utf-8", "replace"), changed])
         if len(found) > MOST_FOLDERS:
             break
     return found
+
+
+def _visited(folder: Path, parts: tuple[str, ...], listed: Listed) -> Iterator[tuple[tuple[str, ...], int]]:
+    """The folders of a dataset, from the outermost, and when they were changed; links are not followed."""
+    with suppress(OSError):
+        changed = os.stat(folder).st_mtime_ns
+        yield parts, changed
+        if len(parts) == DEEPEST:
+            return
+        known = listed.get(folder)
+        if known is None or known[0] != changed:
+            known = changed, _folders_in(folder)
+            if time.time_ns() - changed > SETTLED_NS:
+                listed[folder] = known
+        for name in known[1]:
+            yield from _visited(folder / name, (*parts, name), listed)
+
+
+def _folders_in(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+        )
 
 
 @dataclass(frozen=True)
@@ -88,6 +118,7 @@ class CuratedSet:
         self._reading: threading.Thread | None = None
         self._read_at = -AGAIN_SECONDS
         self._failed: list[Any] | None = None
+        self._listed: Listed = {}
         self._thumbnails: Thumbnails | None = None
         self._facts: tuple[str, dict[str, Any]] = ("", {})
 
@@ -114,7 +145,7 @@ class CuratedSet:
                 return
             if time.monotonic() - self._read_at < AGAIN_SECONDS:
                 return
-            stamp = json.loads(json.dumps(stamp_of_set(self.files.folder)))
+            stamp = json.loads(json.dumps(stamp_of_set(self.files.folder, self._listed)))
             if stamp in (self._known_stamp(), self._failed):
                 return
             self._read_at = time.monotonic()

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from reskin.databases import keep_journal
 from reskin.errors import ReskinError, RunError, SettingsError, StorageError
 
 NONE, KEEP, DROP = 0, 1, 2
@@ -260,7 +261,7 @@ class Verdicts:
             self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            found.execute("PRAGMA journal_mode=WAL")
+            keep_journal(found, self.path)
             found.execute("PRAGMA synchronous=FULL")
             if self.most_pages:
                 found.execute(f"PRAGMA max_page_count={self.most_pages}")

@@ -204,11 +204,10 @@ class Jobs:
                 self._order([name for name in self.order() if name != job.id])
                 return
             begun = _read(folder / "begun.json")
-            if is_same(begun.get("runner"), begun.get("runner_is")):
-                with suppress(ProcessLookupError):
-                    os.kill(begun["runner"], _TERMINATE)
-            elif is_same(begun.get("child"), begun.get("child_is")):
-                ask_to_stop(begun["child"])
+            for process in ("runner", "child"):  # the runner hands it on; it may have been killed
+                if is_same(begun.get(process), begun.get(f"{process}_is")):
+                    ask_to_stop(begun[process])
+                    return
 
     def again(self, job: Job) -> Job:
         """The same command as a new job; commands that resume go on from where they were."""
@@ -332,7 +331,6 @@ def _state(folder: Path, begun: dict[str, Any], progress: Progress) -> tuple[Sta
 
 
 _STATES: dict[int, State] = {0: "done", 2: "refused", 3: "partly", 130: "stopped", STOPPED: "stopped"}
-_TERMINATE = 15
 _DETACHED: dict[str, Any] = (
     {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
     if sys.platform == "win32"

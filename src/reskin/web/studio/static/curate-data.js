@@ -30,6 +30,7 @@ export class Pictures {
     this.fetching = false;
     this.latency = 200;  // ms that an answer takes
     this.spread = null;
+    this.turn = 0;
   }
 
   async load(asked) {
@@ -91,18 +92,16 @@ export class Pictures {
     const { head, at } = framed(buffer);
     let from = at;
     for (const one of head.pictures) {
-      const before = this.known.get(one.n);
-      if (before?.url) URL.revokeObjectURL(before.url);
-      one.url = one.size ? URL.createObjectURL(new Blob([new Uint8Array(buffer, from, one.size)], { type: "image/jpeg" })) : "";
+      one.jpeg = one.size ? new Uint8Array(buffer, from, one.size) : null;
+      one.turn = this.turn += 1;
       one.again = Date.now() + 400;
       from += one.size;
       this.known.delete(one.n);
       this.known.set(one.n, one);
     }
-    for (const number of asked) if (!this.known.has(number)) this.known.set(number, { n: number, name: "", out: [], state: "gone", url: "" });
-    for (const [number, one] of this.known) {
+    for (const number of asked) if (!this.known.has(number)) this.known.set(number, { n: number, name: "", out: [], state: "gone", jpeg: null });
+    for (const number of this.known.keys()) {
       if (this.known.size <= MOST_THUMBNAILS) break;
-      if (one.url) URL.revokeObjectURL(one.url);
       this.known.delete(number);
     }
     this.changed(asked, null);
@@ -115,10 +114,18 @@ function bits(numbers) {
   for (const number of numbers) { if (number < low) low = number; if (number > high) high = number; }
   const packed = new Uint8Array((high - low >> 3) + 1);
   for (const number of numbers) packed[number - low >> 3] |= 1 << (number - low & 7);
-  let text = "";
-  for (let i = 0; i < packed.length; i += 8192) text += String.fromCharCode(...packed.subarray(i, i + 8192));
-  return { from: low, bits: btoa(text) };
+  return { from: low, bits: base64(packed) };
 }
+
+function base64(content) {
+  let text = "";
+  for (let i = 0; i < content.length; i += 8192) text += String.fromCharCode(...content.subarray(i, i + 8192));
+  return btoa(text);
+}
+
+// The address of a thumbnail, made when it is shown: an object URL costs two calls to another process of the
+// browser, which took a third of all time while one scrolled.
+export function address(one) { return `data:image/jpeg;base64,${base64(one.jpeg)}`; }
 
 export class Changes {
   // A queue that outlives the page: a change is taken out of it after the server has said that it is kept.

@@ -1,6 +1,6 @@
 // The grid: only what is on the screen is in the page; the keys move through all of it.
 import { make, t, whole } from "./dom.js";
-import { DROP, KEEP } from "./curate-data.js";
+import { address, DROP, KEEP } from "./curate-data.js";
 
 const GAP = 8, TALLEST = 12e6, MOST_CELLS = 150, FAST = 480;
 
@@ -100,7 +100,7 @@ export class Grid {
 
   made(position) {
     const cell = make("div", { class: "cell", role: "option", id: `cell-${position}` },
-      make("img", { alt: "", draggable: "false" }), make("span", { class: "why" }), make("span", { class: "mark", "aria-hidden": "true" }));
+      make("img", { alt: "", draggable: "false", hidden: true }), make("span", { class: "why" }), make("span", { class: "mark", "aria-hidden": "true" }));
     cell.style.width = cell.style.height = `${this.cell}px`;
     cell.dataset.position = position;
     this.cells.set(position, cell);
@@ -112,21 +112,25 @@ export class Grid {
     const number = this.pictures.numbers[position], one = this.pictures.known.get(number), verdict = this.pictures.verdict(number);
     const [first, last] = this.range;
     const isIn = position >= first && position <= last, state = one?.state ?? "waiting";
-    const facts = `${number} ${verdict} ${isIn} ${position === this.at} ${one?.url} ${state} ${this.count} ${one?.out?.length}`;
+    const facts = `${number} ${verdict} ${isIn} ${position === this.at} ${one?.turn} ${state} ${this.count} ${one?.out?.length}`;
     if (cell.facts === facts) return;
     cell.facts = facts;
     const said = verdict === KEEP ? t("kept") : verdict === DROP ? t("dropped") : one?.out?.length ? t("left out") : "";
     cell.className = ["cell", isIn && "chosen", position === this.at && "at", verdict === KEEP && "is-kept", verdict === DROP && "is-dropped",
-      one?.out?.length && verdict !== KEEP && "is-out", !one?.url && "blank"].filter(Boolean).join(" ");
+      one?.out?.length && verdict !== KEEP && "is-out", !one?.jpeg && "blank"].filter(Boolean).join(" ");
     cell.setAttribute("aria-selected", String(isIn));
     cell.setAttribute("aria-posinset", String(position + 1));
     cell.setAttribute("aria-setsize", String(this.count));
     cell.setAttribute("aria-label", [one?.name || t("Picture {number}", { number: whole(position + 1) }), said].filter(Boolean).join(", "));
     cell.title = one?.name ?? "";
     const [image, why, mark] = cell.children;
-    if (one?.url) { if (image.src !== one.url) image.src = one.url; } else image.removeAttribute("src");
-    image.hidden = !one?.url;
-    why.textContent = one && !one.url && state !== "waiting" ? (state === "gone" ? t("not there any more") : state) : "";
+    const shows = one?.jpeg ? one.turn : 0;
+    if (cell.shows !== shows) {
+      cell.shows = shows;
+      if (shows) image.src = address(one); else image.removeAttribute("src");
+      image.hidden = !shows;
+    }
+    why.textContent = one && !one.jpeg && state !== "waiting" ? (state === "gone" ? t("not there any more") : state) : "";
     mark.textContent = verdict === KEEP ? "✓" : verdict === DROP ? "✕" : one?.out?.length ? "–" : "";
   }
 

@@ -1,6 +1,6 @@
 // One picture, large: what is known of it, and the source that it is from.
 import { $, get, make, showError, t } from "./dom.js";
-import { DROP, KEEP } from "./curate-data.js";
+import { address, DROP, KEEP } from "./curate-data.js";
 
 function shown(value) { return Number.isInteger(value) ? String(value) : value.toPrecision(3); }
 
@@ -96,8 +96,8 @@ export class Large {
 
   small() {
     const known = this.pictures.known.get(this.number);
-    if (known?.url && $("large-image").src !== known.url) $("large-image").src = known.url;
-    else $("large-trouble").textContent = known && !known.url && known.state !== "waiting" ? known.state : t("This picture cannot be shown.");
+    if (known?.jpeg && $("large-image").src !== address(known)) $("large-image").src = address(known);
+    else $("large-trouble").textContent = known && !known.jpeg && known.state !== "waiting" ? known.state : t("This picture cannot be shown.");
   }
 
   zoom() {

@@ -1,6 +1,6 @@
 // Pictures of a dataset as values of a setting: chosen by their small versions.
 import { get, make, Refused, showError, t } from "./dom.js";
-import { Pictures } from "./curate-data.js";
+import { address, Pictures } from "./curate-data.js";
 
 const MOST = 60, TRIES = 120;
 
@@ -68,7 +68,7 @@ class Picker {
       if (!one || one.state === "waiting") { isWaiting = true; continue; }
       if (button.title === one.name && button.firstChild) continue;
       button.title = one.name;
-      button.replaceChildren(one.url ? make("img", { src: one.url, alt: one.name }) : one.name);
+      button.replaceChildren(one.jpeg ? make("img", { src: address(one), alt: one.name }) : one.name);
     }
     clearTimeout(this.timer);
     if (isWaiting) this.timer = setTimeout(() => this.pictures?.want(this.numbers), 500);

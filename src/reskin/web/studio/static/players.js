@@ -1,7 +1,20 @@
 // Films with one clock: the first is the master, the others follow by speed and, when far off, by a jump.
 import { make, t } from "./dom.js";
+import { frameTimes } from "./frame-times.js";
 
-const AHEAD = 0.1, SOFT = 0.05, USUAL = 1 / 25;
+const AHEAD = 0.1, SOFT = 0.05, USUAL = 1 / 25, EDGE = 1e-4;
+
+// The number of the last frame that begins at a time or before it.
+function before(times, at) {
+  let low = 0, high = times.length;
+  while (low < high) { const middle = (low + high) >> 1; if (times[middle] <= at) low = middle + 1; else high = middle; }
+  return low - 1;
+}
+
+function isOneOf(times, at) {
+  const number = Math.max(0, before(times, at));
+  return [times[number], times[number + 1] ?? times[number]].some((one) => Math.abs(one - at) < 2e-3);
+}
 
 export class Players {
   // films: [{ source, title, offset }], offset: where in the file the time zero of all lies, in seconds
@@ -9,6 +22,7 @@ export class Players {
     this.box = box;
     this.stage = box.querySelector(".stage");
     this.rate = 1;
+    this.at = 0;
     this.frames = new Map();
     this.panes = films.map((film, number) => this.#pane(film, number));
     this.stage.replaceChildren(...this.panes.map((pane) => pane.figure));
@@ -26,20 +40,22 @@ export class Players {
     video.muted = true;
     const said = make("p", { class: "bad", hidden: true }, t("This browser cannot play this film. Its translation plays once it is made."));
     const figure = make("figure", { class: "pane" }, make("figcaption", {}, `${number + 1} · ${film.title}`), video, said);
-    const pane = { figure, video, offset: film.offset ?? 0, title: film.title, isLost: false };
+    const pane = { figure, video, offset: film.offset ?? 0, title: film.title, isLost: false, times: null };
+    const moveHere = () => { if (video.paused && video.readyState) this.#move(pane, this.at ?? this.time()); };
+    frameTimes(film.source).then((times) => { pane.times = times; moveHere(); });
     video.addEventListener("error", () => {
       pane.isLost = true;
       said.hidden = false;
       if (this.master === pane) this.master = this.panes.find((one) => !one.isLost) ?? pane;
     });
-    video.addEventListener("loadedmetadata", () => { if (video.paused) this.#move(pane, this.time()); });
+    video.addEventListener("loadedmetadata", moveHere);
     if (video.requestVideoFrameCallback) {
-      let before = null;
+      let last = null;
       const seen = (_, facts) => {
-        // How long a frame is shown, from two that follow each other: the shortest that was seen.
-        const apart = before === null ? 0 : facts.mediaTime - before;
-        before = facts.mediaTime;
-        pane.shown = facts.mediaTime;
+        // How long a frame is shown where the file does not say it: the shortest step that was seen while it played.
+        const apart = last === null || video.paused || video.seeking ? 0 : facts.mediaTime - last;
+        last = facts.mediaTime;
+        if (pane.times && !isOneOf(pane.times, facts.mediaTime)) pane.times = null; // a table that this browser reads otherwise
         if (apart > 0.004) this.frames.set(pane, Math.min(this.frames.get(pane) ?? 1, apart));
         video.requestVideoFrameCallback(seen);
       };
@@ -48,7 +64,20 @@ export class Players {
     return pane;
   }
 
-  frame(pane = this.master) { const known = this.frames.get(pane); return known && known < 0.2 ? known : USUAL; }
+  // Seconds that a frame is shown, on average.
+  frame(pane = this.master) {
+    const { times } = pane, known = this.frames.get(pane);
+    if (times && times.length > 1) return (times.at(-1) - times[0]) / (times.length - 1);
+    return known && known < 0.2 ? known : USUAL;
+  }
+
+  // The frame that is shown at a time of a film, or one so many before or after it: when it begins and ends.
+  span(pane, at, later = 0) {
+    const { times } = pane, frame = this.frame(pane);
+    if (!times) { const first = (Math.floor(at / frame + 1e-3) + later) * frame; return [first, first + frame]; }
+    const number = Math.max(0, Math.min(times.length - 1, before(times, at + EDGE) + later));
+    return [times[number], times[number + 1] ?? times[number] + frame];
+  }
 
   time() { return Math.max(0, this.master.video.currentTime - this.master.offset); }
 
@@ -59,9 +88,9 @@ export class Players {
 
   // In the middle of its own frame: films of different rates would otherwise be moved to and fro at its edges.
   #move(pane, time) {
-    const frame = this.frame(pane), at = pane.offset + time;
-    const wanted = Math.min((Math.floor(at / frame + 1e-3) + 0.5) * frame, Math.max(0, (pane.video.duration || 1e9) - frame / 2));
-    if (Math.abs(pane.video.currentTime - wanted) > frame / 4) pane.video.currentTime = wanted;
+    const [begins, ends] = this.span(pane, pane.offset + time), middle = (begins + ends) / 2;
+    const wanted = Math.max(0, Math.min(middle, (pane.video.duration || 1e9) - (ends - begins) / 2));
+    if (Math.abs(pane.video.currentTime - wanted) > (ends - begins) / 4) pane.video.currentTime = wanted;
   }
 
   seek(time) {
@@ -117,7 +146,8 @@ export class Players {
 
   step(frames) {
     if (!this.master.video.paused) this.pause();
-    this.seek((Math.round((this.at ?? this.time()) / this.frame() - 0.5) + frames + 0.5) * this.frame());
+    const at = this.master.offset + (this.at ?? this.time()), [begins, ends] = this.span(this.master, at, frames);
+    this.seek((begins + ends) / 2 - this.master.offset);
   }
 
   setRate(rate) { this.rate = rate; for (const pane of this.panes) pane.video.playbackRate = rate; }
