@@ -30,7 +30,7 @@ async function head(source) {
 }
 
 function header(view, at) {
-  const kind = String.fromCharCode(...[4, 5, 6, 7].map((place) => view.getUint8(at + place))), size = view.getUint32(at);
+  const kind = String.fromCharCode(...[4, 5, 6, 7].map((step) => view.getUint8(at + step))), size = view.getUint32(at);
   return size === 1 ? { kind, size: Number(view.getBigUint64(at + 8)), inner: at + 16 } : { kind, size, inner: at + 8 };
 }
 
