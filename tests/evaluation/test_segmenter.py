@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +11,20 @@ import pytest
 from PIL import Image
 
 from reskin.cli.main import main
-from reskin.errors import CheckpointError, DataError, SettingsError
+from reskin.errors import CheckpointError, DataError, ReskinError, SettingsError
 from reskin.evaluation.label_pairs import LabelFiles, find_label_pairs, part_pairs
 from reskin.evaluation.palettes import PALETTES, find_palette, read_labels, resize_labels
 from reskin.evaluation.segmenter import (
     Pair,
+    Segmenter,
     load_segmenter,
     save_segmenter,
     train_segmenter,
 )
 from reskin.evaluation.segmenter_config import SegmenterConfig
 from reskin.images import read_image, write_image
-from reskin.metrics.segmentation import IGNORED, ConfusionMatrix
+from reskin.metrics.segmentation import IGNORED, ConfusionMatrix, SegmentationScores
+from reskin.networks.fcn import Fcn
 from reskin.worlds.materials import CLASSES
 
 
@@ -119,6 +123,45 @@ def test_segmenter_learns_and_comes_back_from_its_folder(tmp_path: Path) -> None
     (tmp_path / "seg" / "segmenter.safetensors").write_bytes(b"no more")
     with pytest.raises(CheckpointError, match="segmenter train"):
         load_segmenter(tmp_path / "seg")
+
+
+HOSTILE = [
+    ("width", 10**9),
+    ("width", 100_000),
+    ("width", -1),
+    ("width", "x"),
+    ("size", 10**9),
+    ("size", -5),
+    ("size", None),
+    ("own", None),
+    ("held_out", []),
+    ("palette", [1]),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), HOSTILE, ids=str)
+def test_a_folder_that_asks_for_another_network_is_one_line(tmp_path: Path, name: str, value: object) -> None:
+    own = SegmentationScores(1.0, 1.0, 1.0, (), 9)
+    palette = PALETTES["street"]
+    save_segmenter(tmp_path, Segmenter(Fcn(len(palette), width=2), palette, 32, own, 1), {})
+    assert load_segmenter(tmp_path).size == 32
+    facts = json.loads((tmp_path / "segmenter.json").read_text())
+    (tmp_path / "segmenter.json").write_text(json.dumps(facts | {name: value}))
+    with pytest.raises(ReskinError) as caught:
+        load_segmenter(tmp_path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_weights_that_are_none_are_one_line_though_their_digest_fits(tmp_path: Path) -> None:
+    own = SegmentationScores(1.0, 1.0, 1.0, (), 9)
+    palette = PALETTES["street"]
+    save_segmenter(tmp_path, Segmenter(Fcn(len(palette), width=2), palette, 32, own, 1), {})
+    facts = json.loads((tmp_path / "segmenter.json").read_text())
+    (tmp_path / "segmenter.safetensors").write_bytes(b"no more")
+    digest = hashlib.sha256(b"no more").hexdigest()
+    (tmp_path / "segmenter.json").write_text(json.dumps(facts | {"weights_sha256": digest}))
+    with pytest.raises(CheckpointError, match="holds no sound segmenter"):
+        load_segmenter(tmp_path)
 
 
 def test_segmenter_train_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,29 @@ def test_what_is_transparent_lies_on_white_and_a_note_says_so(
     assert len(reader.notes) == 1 and "laid on white" in reader.notes[0]
 
 
+def test_pixels_whose_shape_changes_on_the_way_are_said(tmp_path: Path) -> None:
+    def part(shape: Fraction, began: int) -> bytes:
+        piece = io.BytesIO()
+        with av.open(piece, "w", format="mpegts") as output:
+            stream = output.add_stream("libx264", rate=25, width=96, height=64)
+            stream.pix_fmt, stream.codec_context.sample_aspect_ratio = "yuv420p", shape
+            for number in range(10):
+                frame = av.VideoFrame.from_ndarray(disc(96, 64), "rgb24")
+                frame.pts, frame.time_base = number + began, Fraction(1, 25)
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+        return piece.getvalue()
+
+    path, wide, square = tmp_path / "change.ts", Fraction(4, 3), Fraction(1)
+    for second, count in ((square, 1), (wide, 0)):
+        path.write_bytes(part(wide, 0) + part(second, 10))
+        reader = VideoReader(path)
+        assert len(list(reader)) == 20 and reader.info.width == 128
+        assert len(reader.notes) == count and all("shape of the pixels" in note for note in reader.notes)
+        by_number = VideoReader(path)
+        assert len(list(by_number.frames_at([2, 18]))) == 2 and by_number.notes == reader.notes
+
+
 def disc(width: int, height: int) -> np.ndarray:
     rows, columns = np.mgrid[:height, :width]
     inside = (columns - width / 2) ** 2 + (rows - height / 2) ** 2 < 20**2

@@ -203,6 +203,19 @@ def test_layouts_are_those_that_players_know(codec: str, layout: str, wanted: st
         assert speakers_of(written.streams.audio[0].codec_context).layout == wanted
 
 
+@pytest.mark.parametrize(("count", "target", "kept"), [(9, ".mp4", 0), (9, ".mkv", 9), (10, ".webm", 6)])
+def test_speakers_that_nobody_knows(count: int, target: str, kept: int, tmp_path: Path) -> None:
+    source, out = tmp_path / "source.mov", tmp_path / f"out{target}"
+    with av.open(str(source), "w") as output:
+        mux_all(output, add_pictures(output), [add_sound(output, "pcm_s16le", 48000, f"{count} channels")])
+    notes = copy(source, out).notes
+    with av.open(str(out)) as written:
+        found = [stream.codec_context.layout.nb_channels for stream in written.streams.audio]
+        assert found == ([kept] if kept else []) and len(list(written.decode(video=0))) == 25
+    assert any("nothing says where its 9 speakers stand" in note for note in notes) == (kept == 0)
+    assert check_can_write(source, out) == notes
+
+
 def test_channels_that_are_lost_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, out = tmp_path / "source.mkv", tmp_path / "out.mp4"
     with av.open(str(source), "w") as output:

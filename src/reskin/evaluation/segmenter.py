@@ -21,7 +21,7 @@ from reskin.errors import CheckpointError, DataError
 from reskin.evaluation.label_pairs import Pair
 from reskin.evaluation.palettes import Labels, Palette, find_palette, read_labels, resize_labels
 from reskin.evaluation.pictures import resized
-from reskin.evaluation.segmenter_config import SegmenterConfig
+from reskin.evaluation.segmenter_config import LEAST_EDGE, MOST_EDGE, SegmenterConfig
 from reskin.images import Picture, read_image, to_tensor
 from reskin.metrics.segmentation import IGNORED, ConfusionMatrix, SegmentationScores
 from reskin.networks.fcn import Fcn
@@ -174,22 +174,27 @@ def load_segmenter(folder: Path) -> Segmenter:
         SettingsError: no segmenter.json in the folder, or a palette that is not known.
         CheckpointError: the weights are damaged, or not those of the description.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     facts, path = read_json(folder / "segmenter.json"), folder / "segmenter.safetensors"
     fix = "Train it again with `reskin segmenter train`."
     try:
         palette = find_palette(str(facts["palette"]))
-        network = Fcn(len(palette), width=int(facts["width"]))
+        held_out, size = int(facts["held_out"]), int(facts["size"])
+        if not LEAST_EDGE <= size <= MOST_EDGE:
+            raise ValueError(f"its size is {size} px")
+        with torch.device("meta"):  # whatever width is asked for, memory is that of the file
+            network = Fcn(len(palette), width=int(facts["width"]))
         if file_digest(path) != facts["weights_sha256"]:
             raise CheckpointError(f"{path} is not the file that segmenter.json describes", fix)
         with in_utf8(path) as name:
-            network.load_state_dict(load_file(name))
+            network.load_state_dict(load_file(name), assign=True)
         own = SegmentationScores(**facts["own"], of_classes=())
-        held_out, size = int(facts["held_out"]), int(facts["size"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{folder} holds no sound segmenter ({error})", fix) from None
-    network.eval().requires_grad_(False)
+    except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{folder} holds no sound segmenter ({why})", fix) from None
+    network.float().eval().requires_grad_(False)
     return Segmenter(network, palette, size, own, held_out, facts["weights_sha256"][:8])
 
 

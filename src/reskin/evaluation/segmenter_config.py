@@ -8,11 +8,14 @@ from pydantic import Field
 
 from reskin.config import BASIC, Settings
 
+LEAST_EDGE, MOST_EDGE = 32, 2048
+"""Of the shorter edge at which a segmenter sees photos, px."""
+
 
 class SegmenterConfig(Settings):
     """How the segmenter is trained."""
 
-    size: Annotated[int, BASIC] = Field(default=128, ge=32)
+    size: Annotated[int, BASIC] = Field(default=128, ge=LEAST_EDGE, le=MOST_EDGE)
     """Shorter edge in px that photos are brought to, in training and when it measures."""
     crop: int = Field(default=96, ge=32)
     """Edge in px of the random crops it learns from; no larger than size."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, pairwise
@@ -34,6 +34,7 @@ from reskin.video.source import (
 from reskin.video.table import Key, Numbers, PacketTable
 
 _CHECK_EVERY = 64
+_FIRST_SHAPE = "the shape of the pixels changes within the file: all pictures are shown as the first one"
 _ON_WHITE = "transparent parts of the pictures are laid on white: transparency is not kept"
 _COMBED = "interlaced pictures: read as stored, so that moving edges are combed (--deinterlace off)"
 _LATE = "some pictures are marked as interlaced, the first is not: read as stored (--deinterlace on)"
@@ -101,6 +102,7 @@ class VideoReader:
         self._damage = Damage()
         self._table: PacketTable | None = None
         self._converter = Converter()
+        self._pixels: Fraction | None = None
 
     @property
     def damaged(self) -> list[str]:
@@ -209,10 +211,20 @@ class VideoReader:
         context = decoder_of(stream)
         for number, packet in enumerate(read_packets(container, [stream], damage)):
             self.decoded_packets += 1
-            yield from decode(context, packet, number, order.failed)
-        yield from drain(context)
+            yield from self._looked_at(decode(context, packet, number, order.failed), context)
+        yield from self._looked_at(drain(context), context)
         if not self._scan()[0].is_counted:
             yield from self._rescued(set(order.outstanding()))
+
+    def _looked_at(self, pictures: Iterable[Any], context: Any) -> Iterator[Any]:
+        """The pictures, with a note if the shape of pixels changes: the decoder does not say at which."""
+        for picture in pictures:
+            shape = context.sample_aspect_ratio
+            if shape and shape != self._pixels:
+                if self._pixels:
+                    self._note(_FIRST_SHAPE)
+                self._pixels = shape
+            yield picture
 
     def _note_cut(self, container: Any, stream: Any, damage: Damage) -> None:
         stated, times = stated_end(container, stream), self.times()
@@ -389,7 +401,7 @@ class VideoReader:
         last = table.packets if table.is_counted else max(table.last_packet(index) for index in group)
         for number, packet in packets:
             self.decoded_packets += 1
-            for picture in decode(context, packet, number, failed):
+            for picture in self._looked_at(decode(context, packet, number, failed), context):
                 yield from _numbered(picture, numbers, missing)
             if number >= last or not missing:
                 break

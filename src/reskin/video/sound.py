@@ -123,6 +123,7 @@ class EncodedTrack:
         rate, channels = _nearest_rate(codec, sample_rate), speakers.count
         self._damaged = 0
         chosen = _layout_for(codec, rate, speakers.layout, channels)
+        _check_mixing(speakers, chosen)
         self.stream = output.add_stream(codec, rate=rate)
         context = self.stream.codec_context
         context.layout = chosen
@@ -163,6 +164,17 @@ class EncodedTrack:
         """See `Track`."""
         if self._damaged:
             yield f"{self._damaged} damaged sound packets of the source left out"
+
+
+def _check_mixing(speakers: Speakers, layout: str) -> None:
+    """Refuse sound that FFmpeg cannot mix, such as of 9 speakers whose positions are not stated."""
+    silence = av.AudioFrame(format="s16", layout=speakers.layout, samples=16)
+    silence.sample_rate = 48_000
+    try:
+        av.AudioResampler(format="s16", layout=layout).resample(silence)
+    except av.error.FFmpegError:
+        what = f"nothing says where its {speakers.count} speakers stand"
+        raise VideoError(what, "Write .mkv, which keeps the channels as they are.") from None
 
 
 def _nearest_rate(codec: str, rate: int) -> int:
