@@ -348,6 +348,9 @@ def mistyped(
 ) -> list[str]:
     """Each value in the JSON files of a folder replaced by each of `VALUES`, or `most` of these cases."""
     words = commands(folders.base)[folder][command]
+    folders.renew()
+    assert main(list(words)) in (0, 3)
+    folders.sound = contents(folders.base)
     wrong = []
     cases = [
         (name, spot, value)

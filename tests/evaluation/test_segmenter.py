@@ -134,6 +134,7 @@ HOSTILE = [
     ("size", -5),
     ("size", None),
     ("own", None),
+    ("own", {"pixel_accuracy": None, "class_accuracy": 1, "iou": 1, "pixels": 1}),
     ("held_out", []),
     ("palette", [1]),
 ]

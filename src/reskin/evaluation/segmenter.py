@@ -190,8 +190,9 @@ def load_segmenter(folder: Path) -> Segmenter:
             raise CheckpointError(f"{path} is not the file that segmenter.json describes", fix)
         with in_utf8(path) as name:
             network.load_state_dict(load_file(name), assign=True)
-        own = SegmentationScores(**facts["own"], of_classes=())
-    except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
+        shares = {name: float(facts["own"][name]) for name in ("pixel_accuracy", "class_accuracy", "iou")}
+        own = SegmentationScores(**shares, of_classes=(), pixels=int(facts["own"]["pixels"]))
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError, OSError, SafetensorError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{folder} holds no sound segmenter ({why})", fix) from None
     network.float().eval().requires_grad_(False)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from reskin.errors import RunError
 from reskin.evaluation.evaluate import evaluate_request
 from reskin.evaluation.request import Request
 from reskin.images import read_image, to_tensor, write_image
@@ -19,7 +20,9 @@ from reskin.storage import write_json
 from reskin.types import Direction
 from reskin.video.reader import VideoReader
 from reskin.workflows.study import extremes, moving
+from reskin.workflows.study.extremes import extreme_rows
 from reskin.workflows.study.report import write_study_report
+from reskin.workflows.study.table import read_table
 
 
 class Brighter(Translator):
@@ -150,3 +153,39 @@ def test_the_page_holds_films_tiles_sliders_and_what_can_be_said(data: Path) -> 
     for path in folder.glob("cells/*/0/*.mp4"):
         path.unlink()
     assert "are no footage" in write_study_report(folder).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seeds", 10**30),
+        ("seeds", 0),
+        ("length", {"steps": None}),
+        ("length", []),
+        ("a", None),
+        ("rows", [{"label": "x", "folder": "../../outside"}]),
+        ("rows", [{"label": "x", "folder": "/etc"}]),
+        ("rows", [{"label": 3, "folder": "x"}]),
+        ("rows", [None]),
+    ],
+    ids=str,
+)
+def test_a_study_that_was_changed_is_one_line(tmp_path: Path, name: str, value: object) -> None:
+    sound = {"a": "a", "b": "b", "seeds": 1, "length": {"steps": 2}, "rows": [{"label": "x", "folder": "x"}]}
+    write_json(tmp_path / "study.json", sound)
+    assert read_table(tmp_path).labels == ["x"]
+    write_json(tmp_path / "study.json", sound | {name: value})
+    with pytest.raises(RunError, match="holds no study"):
+        read_table(tmp_path)
+
+
+def test_scores_of_another_kind_count_as_missing(tmp_path: Path) -> None:
+    sound = {"a": "a", "b": "b", "seeds": 3, "length": {"steps": 2}, "rows": [{"label": "x", "folder": "x"}]}
+    write_json(tmp_path / "study.json", sound)
+    score = {"value": 2.0, "better": "lower", "metric": "swd", "direction": "a2b", "subject": "output"}
+    for seed, scores in enumerate(({"swd": score}, {"swd": None}, [])):
+        cell = {"scores": {"last": {"scores": scores}}}
+        write_json(tmp_path / "cells" / "x" / str(seed) / "cell.json", cell)
+    table = read_table(tmp_path)
+    assert table.cells["last"]["x"]["swd"].seeds == (2.0,)
+    assert extreme_rows([("x", tmp_path / "cells" / "x" / str(seed)) for seed in range(3)]) == []

@@ -22,6 +22,7 @@ from reskin.pages.scores import digits, images_of
 from reskin.pages.study import ExtremeRow, Tile
 from reskin.storage import read_json, write_json
 from reskin.types import Direction, Domain
+from reskin.workflows.study.table import scores_of
 
 COUNT, EDGE_PX = 3, 128
 """Worst and best images of each measure, and the edge at which they are shown."""
@@ -93,8 +94,8 @@ def extreme_rows(cells: Sequence[tuple[str, Path]]) -> list[ExtremeRow]:
     rows = []
     for label, folder in cells:
         try:
-            last = read_json(folder / "cell.json").get("scores", {}).get("last", {}).get("scores", {})
-        except (ReskinError, AttributeError):
+            last = scores_of(read_json(folder / "cell.json"), "last")
+        except ReskinError:
             continue
         for name, score in last.items():
             chosen = extremes_of(score)

@@ -10,6 +10,7 @@ from reskin.evaluation.published import published_rows
 from reskin.pages.charts import Chart, loss_chart, prepare
 from reskin.pages.shell import write_page
 from reskin.pages.study import StudyPage, study_page
+from reskin.paths import inside
 from reskin.runs.folder import RunFolder
 from reskin.runs.record import read_run
 from reskin.workflows.study.extremes import extreme_rows
@@ -36,11 +37,15 @@ def write_study_report(folder: Path, *, published: str | None = None) -> Path:
 
     Raises:
         RunError: the folder holds no study.
+        DataError: a link in it leads out of it.
         StorageError: the disk refuses the write.
     """
     table = read_table(folder)
     known = published_rows(published) if published else []
-    rows = [(str(row["label"]), folder / "cells" / str(row["folder"])) for row in table.facts["rows"]]
+    rows = [
+        (str(row["label"]), inside(folder, f"cells/{row['folder']}", kind="folder"))
+        for row in table.facts["rows"]
+    ]
     first = [(label, path / "0") for label, path in rows]
     page = StudyPage(
         title=folder.absolute().name,

@@ -7,15 +7,48 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from reskin.errors import ReskinError, RunError
 from reskin.pages.intervals import mean_interval
 from reskin.pages.scores import images_of, value_of
+from reskin.paths import inside, relative_fault
+from reskin.runs.run import as_group
 from reskin.significance import CONFIDENCE, holm, t_interval, welch
 from reskin.storage import read_json
 
 COSTS = {"seconds": "seconds of training", "steps": "steps", "weights": "weights", "memory_bytes": "memory"}
+
+
+MOST_SEEDS = 1000
+"""A study that states more was not made by `reskin compare`."""
+
+
+def _below(folder: str) -> str:
+    if fault := relative_fault(folder):
+        raise ValueError(fault)
+    return folder
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    label: str
+    folder: Annotated[str, AfterValidator(_below)]
+
+
+class _Facts(BaseModel):
+    """What is read of study.json, which may be somebody else's."""
+
+    model_config = ConfigDict(strict=True)
+
+    a: str
+    b: str
+    seeds: int = Field(ge=1, le=MOST_SEEDS)
+    length: dict[str, FiniteFloat]
+    rows: list[_Row]
 
 
 @dataclass(frozen=True)
@@ -73,15 +106,16 @@ def read_table(folder: Path) -> StudyTable:
     """
     try:
         facts = read_json(folder / "study.json")
-        rows = [(str(row["label"]), str(row["folder"])) for row in facts["rows"]]
-        seeds = range(int(facts["seeds"]))
-    except (ReskinError, KeyError, TypeError, ValueError):
+        checked = _Facts.model_validate(facts)
+    except (ReskinError, ValidationError):
         raise RunError(
             f"{folder} holds no study", "Give the --out of `reskin compare`, or run it first."
         ) from None
     known = {
-        label: [_read_cell(folder / "cells" / name / str(seed) / "cell.json") for seed in seeds]
-        for label, name in rows
+        row.label: [
+            _read_cell(folder, f"cells/{row.folder}/{seed}/cell.json") for seed in range(checked.seeds)
+        ]
+        for row in checked.rows
     }
     columns, notes, references = _columns(known)
     cells = {
@@ -98,11 +132,12 @@ def read_table(folder: Path) -> StudyTable:
         if "scores" not in found
     ]
     costs = {label: _costs(each) for label, each in known.items()}
-    return StudyTable(facts, [label for label, _ in rows], columns, notes, cells, references, costs, missing)
+    return StudyTable(facts, list(known), columns, notes, cells, references, costs, missing)
 
 
-def _read_cell(path: Path) -> dict[str, Any]:
+def _read_cell(folder: Path, name: str) -> dict[str, Any]:
     try:
+        path = inside(folder, name)
         return read_json(path) if path.is_file() else {}
     except ReskinError as error:
         return {"why": str(error)}
@@ -114,9 +149,10 @@ def _why(cell: Mapping[str, Any]) -> str:
     return str(cell.get("why") or ("trained, not measured yet" if "costs" in cell else "not trained yet"))
 
 
-def _scores(cell: Mapping[str, Any], which: str) -> dict[str, Any]:
-    group = cell.get("scores", {}).get(which) if isinstance(cell.get("scores"), dict) else None
-    return group.get("scores", {}) if isinstance(group, dict) else {}
+def scores_of(cell: Mapping[str, Any], which: str) -> dict[str, dict[str, Any]]:
+    """Scores by name of a cell's "last" or "best" checkpoint; what is of another kind is left out."""
+    group = as_group(as_group(as_group(cell.get("scores")).get(which)).get("scores"))
+    return {str(name): score for name, score in group.items() if isinstance(score, dict)}
 
 
 def _columns(
@@ -127,7 +163,7 @@ def _columns(
     notes: dict[str, str] = {}
     references: dict[str, dict[str, float]] = {}
     for cell in itertools.chain.from_iterable(known.values()):
-        for name, score in _scores(cell, "last").items():
+        for name, score in scores_of(cell, "last").items():
             subject = score.get("subject", "output")
             if subject == "output":
                 columns.setdefault(name, str(score.get("better", "")))
@@ -139,7 +175,7 @@ def _columns(
 
 
 def _cell(found: Sequence[Mapping[str, Any]], which: str, column: str) -> TableCell:
-    scores = [_scores(cell, which).get(column) for cell in found]
+    scores = [scores_of(cell, which).get(column) for cell in found]
     values = [value_of(score) for score in scores if score is not None]
     finite = [value for value in values if value is not None]
     why = _reason(found, which, column)
@@ -155,9 +191,9 @@ def _reason(found: Sequence[Mapping[str, Any]], which: str, column: str) -> str:
     for seed, cell in enumerate(found):
         if "scores" not in cell:
             return f"seed {seed}: {_why(cell)}"
-        if which == "best" and not _scores(cell, "best"):
+        if which == "best" and not scores_of(cell, "best"):
             return "no validation split to choose the best checkpoint on"
-        score = _scores(cell, which).get(column)
+        score = scores_of(cell, which).get(column)
         if score is None:
             return "not measured for this method"
         if value_of(score) is None:
