@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.support.drawn_films import shots_film
 from tests.support.saved_run import save_run
 
 from reskin.cli.main import main
+from reskin.images import write_image
 from reskin.video.reader import VideoReader
 
 RAY = {
@@ -59,11 +61,12 @@ def test_what_is_no_address(base: Path, capsys: pytest.CaptureFixture[str], addr
     assert "Give auto, or HOST:PORT" in line
 
 
-def test_ray_is_for_folders_of_films_and_not_for_shards(
+def test_ray_is_for_films_and_not_for_pictures_or_shards(
     base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    film = base / "films" / "a.mp4"
-    line = refused(capsys, "translate", base / "run", film, base / "out.mp4", "--ray", "auto")
+    picture = base / "picture.png"
+    write_image(picture, np.zeros((32, 32, 3), np.uint8))
+    line = refused(capsys, "translate", base / "run", picture, base / "out.png", "--ray", "auto")
     assert "no folder of films" in line
     words = ["translate", base / "run", base / "films", base / "out", "--ray", "auto", "--shard", "1/2"]
     assert "both --shard and --ray" in refused(capsys, *words)
@@ -101,16 +104,67 @@ def workers() -> list[int]:
     ]
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_films_are_those_of_one_process_whichever_workers_are_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def same_frames(one: Path, other: Path) -> int:
+    """How many frames both films hold; all their times and pixels are equal."""
+    with VideoReader(one) as first, VideoReader(other) as second:
+        count = 0
+        for a, b in zip(first, second, strict=True):
+            assert a.time == b.time and np.array_equal(a.image, b.image)
+            count += 1
+    return count
+
+
+@pytest.fixture
+def on_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root / "src"), os.environ.get("PYTHONPATH", "")]))
     for name, value in RAY.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_ray")
+@pytest.mark.filterwarnings("ignore")
+def test_a_long_film_is_parted_and_equals_that_of_one_process(tmp_path: Path) -> None:
+    """Chunks are parted at cuts; workers are killed; the whole film has its sound."""
+    save_run(tmp_path / "run", "cyclegan")
+    film = tmp_path / "film.mp4"
+    shots_film(tmp_path / "films" / "short.mp4", [20, 10])
+    shots_film(film, [37, 45, 29, 41, 33, 46, 38, 44, 27, 40] * 4, seed=3)
+    (tmp_path / "films" / "long.mp4").write_bytes(film.read_bytes())
+    more = ["--device", "cpu", "--precision", "fp32", "--engine", "torch"]
+    killed = threading.Event()
+
+    def kill() -> None:
+        while not killed.is_set():
+            if there := workers():
+                time.sleep(1)  # in the middle of its work
+                killed.set()
+                with suppress(ProcessLookupError):
+                    os.kill(there[-1], signal.SIGKILL)
+            time.sleep(0.05)
+
+    threading.Thread(target=kill, daemon=True).start()
+    run = str(tmp_path / "run")
+    try:
+        assert main(["translate", run, str(film), str(tmp_path / "ray.mp4"), *more, "--ray", "auto"]) == 0
+        folder = [str(tmp_path / name) for name in ("films", "out")]
+        assert main(["translate", run, *folder, *more, "--ray", "auto"]) == 0
+    finally:
+        killed.set()
+    assert main(["translate", run, str(film), str(tmp_path / "alone.mp4"), *more]) == 0
+    assert same_frames(tmp_path / "ray.mp4", tmp_path / "alone.mp4") == 1520
+    assert same_frames(tmp_path / "out" / "long.mp4", tmp_path / "alone.mp4") == 1520
+    assert (tmp_path / "ray.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_ray")
+@pytest.mark.filterwarnings("ignore")
+def test_films_are_those_of_one_process_whichever_workers_are_killed(
+    tmp_path: Path,
+) -> None:
     save_run(tmp_path / "run", "cyclegan")
     for number in range(FILMS):
         shots_film(tmp_path / "films" / f"{number}.mp4", [20, 10], seed=number)
@@ -138,12 +192,6 @@ def test_films_are_those_of_one_process_whichever_workers_are_killed(
     assert killed, f"no worker was seen in {time.monotonic() - began:.0f} s"
     assert main([*words, str(tmp_path / "alone"), *more]) == 0
     for number in range(FILMS):
-        made = []
-        for folder in ("ray", "alone"):
-            with VideoReader(tmp_path / folder / f"{number}.mp4") as reader:
-                made.append(list(reader))
-        assert len(made[0]) == len(made[1]) == 30
-        for one, other in zip(*made, strict=True):
-            assert one.time == other.time and np.array_equal(one.image, other.image)
+        assert same_frames(tmp_path / "ray" / f"{number}.mp4", tmp_path / "alone" / f"{number}.mp4") == 30
     left = {path.name for path in (tmp_path / "ray").iterdir()}
     assert left == {path.name for path in (tmp_path / "alone").iterdir()}

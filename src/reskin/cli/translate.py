@@ -112,8 +112,8 @@ class Arguments(Settings):
     """Of a folder, only the pictures or films of one process of several, such as 3/40: each takes every 40th,
     and the last one to finish writes the record of the whole folder."""
     ray: str | None = None
-    """Translate a folder of films on a Ray cluster, HOST:PORT, or auto for that of this machine or a new one:
-    each film is a task; run, films and results lie on a disk that all machines see."""
+    """Translate a film or a folder of films on a Ray cluster, HOST:PORT, or auto for that of this machine or
+    a new one. Long films are parted at cuts. Run, films and results lie on a disk that all machines see."""
     live: LiveSettings = LiveSettings()
     """What comes through standard input, or from a camera."""
 

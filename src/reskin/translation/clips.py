@@ -7,11 +7,13 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import chain, groupby, islice
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from torch import Tensor
@@ -34,7 +36,7 @@ from reskin.translation.two_sided import TwoSided
 from reskin.types import Direction
 from reskin.video.reader import Frame, VideoReader
 from reskin.video.survey import survey
-from reskin.video.writer import Encoding, VideoWriter, check_can_write, encoding_for
+from reskin.video.writer import VideoWriter, check_can_write, encoding_for
 
 _BATCH_PIXELS = 1_000_000
 """A GPU is given small frames together, up to about this many pixels; larger ones one by one."""
@@ -112,14 +114,80 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
     started = time.monotonic()
     source, out, film = Path(source), Path(out), film or FilmOptions()
     check_target(source, out, overwrite=overwrite or was_finished(out))
+    how: How = {"compute": compute, "batch": batch, "rendering": rendering, "film": film}
+    with open_film(model, source, out, direction, how) as opened:
+        reader, part = opened.reader, opened.part
+        writer = film_writer(opened, out, source=source)
+        if part.numbers is not None:
+            writer.keep_only(part.start, part.end)
+        if (reader.info.duration or 0) > _CHECKED_SECONDS:
+            check_can_write(source, out, film.encoding)  # in seconds, and not after hours
+        with open_job(out, opened.key, opened.computed()) as job:
+            if not job.has_finished(out):
+                check_target(source, out, overwrite=overwrite)
+                Translation(opened, writer, job).make(report)
+            facts = job.finished
+            assert facts is not None, "noted before the film got its name"
+            job.clear()
+        took = time.monotonic() - started
+        told = facts.get("bound", "")  # versions before noted none
+        return VideoResult(facts["frames"], took, list(facts["notes"]), list(facts["damaged"]), told)
+
+
+class How(TypedDict, total=False):
+    """How a film is translated; see `translate_video`."""
+
+    compute: Compute | None
+    batch: int | None
+    rendering: Rendering | None
+    film: FilmOptions | None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A film that is about to be translated.
+
+    Attributes:
+        film: how its frames are treated.
+        reader: of the source.
+        part: which of its frames.
+        faces: what finds them, where those are translated; else None.
+        batch: frames given to the model at once; None for the usual number.
+        key: digest of everything that the encoded pictures depend on.
+    """
+
+    film: Film
+    reader: VideoReader
+    part: Part
+    faces: FilmFaces | None
+    batch: int | None
+    key: str
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a frame depends on those before it in its shot."""
+        return self.film.options.steady > 0 or self.film.engine.remembers
+
+    def computed(self) -> dict[str, str]:
+        """What computes, for who goes on with the film; see `Job.engine`."""
+        return self.film.engine.used.facts() | {"asked": self.film.engine.asked()}
+
+
+@contextmanager
+def open_film(model: Translator, source: Path, out: Path, direction: Direction, how: How) -> Iterator[Opened]:
+    """A film with all that is known before its first frame is translated; what computes is settled.
+
+    Raises:
+        VideoError, SettingsError: as `translate_video`.
+    """
+    batch, film = how.get("batch"), how.get("film") or FilmOptions()
     if batch is not None and batch < 1:
         raise SettingsError(f"a batch of {batch} frames", "Give 1 or more.")
-    engine = Engine(model, direction, compute, rendering)
+    engine = Engine(model, direction, how.get("compute"), how.get("rendering"))
     check_single_look(engine.rendering)
     faces = FilmFaces.open(film.faces) if film.faces is not None else None
     with VideoReader(source, deinterlace=film.deinterlace) as reader:
         part = part_of_film(reader, film)
-        writer = _writer(reader, out, film.encoding, part)
         treated = Film(engine, film, [])
         treated.check_work_size(reader.info.width, reader.info.height, str(reader.path))
         more: list[object] = [batch]
@@ -129,20 +197,8 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
             more += mask.facts()
         if faces is not None:
             more += [*faces.facts(), repr(treated.framing)]
-        if (reader.info.duration or 0) > _CHECKED_SECONDS:
-            check_can_write(source, out, film.encoding)  # in seconds, and not after hours
         _settle(treated, reader, part, out)
-        computed = engine.used.facts() | {"asked": engine.asked()}
-        with open_job(out, _key(engine, film, source, out, more), computed) as job:
-            if not job.has_finished(out):
-                check_target(source, out, overwrite=overwrite)
-                _Translation(treated, reader, part, writer, job).make(faces, report, batch)
-            facts = job.finished
-            assert facts is not None, "noted before the film got its name"
-            job.clear()
-        took = time.monotonic() - started
-        told = facts.get("bound", "")  # versions before noted none
-        return VideoResult(facts["frames"], took, list(facts["notes"]), list(facts["damaged"]), told)
+        yield Opened(treated, reader, part, faces, batch, _key(engine, film, source, out, more))
 
 
 def _settle(film: Film, reader: VideoReader, part: Part, out: Path) -> None:
@@ -170,49 +226,53 @@ def _key(engine: Engine, film: FilmOptions, source: Path, out: Path, more: list[
     return hashlib.sha256(json.dumps(facts).encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def _find_shots(film: Film, reader: VideoReader, part: Part, job: Job) -> None:
+def find_shots(opened: Opened, job: Job) -> None:
     """Have the film cut at its shots, where anything depends on them; a stopped job knows them already."""
-    options = film.options
+    film, options = opened.film, opened.film.options
     if job.shots is None:
-        needs_shots = (
-            options.has_bars or options.steady > 0 or film.engine.remembers or options.faces is not None
-        )
-        part_shots = survey(reader.path, part=part.numbers, has_bars=options.has_bars) if needs_shots else []
-        job.keep_shots(part_shots)
+        needs_shots = options.has_bars or opened.remembers or options.faces is not None
+        path, numbers = opened.reader.path, opened.part.numbers
+        job.keep_shots(survey(path, part=numbers, has_bars=options.has_bars) if needs_shots else [])
     film.cut_at(job.shots or [])
 
 
-def _writer(reader: VideoReader, out: Path, encoding: Encoding, part: Part) -> VideoWriter:
-    info = reader.info
-    writer = VideoWriter(
-        out,
-        size=(info.width, info.height),
-        frame_rate=info.frame_rate,
-        source=reader.path,
-        encoding=encoding_for(reader, out, encoding),
-        start=part.start,
+def film_writer(opened: Opened, path: Path, *, source: Path | None) -> VideoWriter:
+    """What encodes the film, with the sound, subtitles and labels of `source`, or with none."""
+    reader = opened.reader
+    return VideoWriter(
+        path,
+        size=(reader.info.width, reader.info.height),
+        frame_rate=reader.info.frame_rate,
+        source=source,
+        encoding=encoding_for(reader, path, opened.film.options.encoding),
+        start=opened.part.start,
     )
-    if part.numbers is not None:
-        writer.keep_only(part.start, part.end)
-    return writer
 
 
-class _Translation:
+class Translation:
     """The frames of one film on their way from the reader to the writer.
+
+    Args:
+        opened: the film.
+        writer: what encodes it, opened by `make`.
+        job: what is done of it, held.
 
     Attributes:
         done: frames translated, by earlier processes too.
         bound: frames a second, and what the others waited for, in words.
     """
 
-    def __init__(self, film: Film, reader: VideoReader, part: Part, writer: VideoWriter, job: Job) -> None:
-        self.film, self.reader, self.part, self.writer, self.job = film, reader, part, writer, job
+    def __init__(self, opened: Opened, writer: VideoWriter, job: Job) -> None:
+        self.film, self.reader, self.part = opened.film, opened.reader, opened.part
+        self.opened, self.writer, self.job = opened, writer, job
         self.done = self._first_frame = self._segments = 0
         self.bound = ""
         # VP9 keeps transparency beside its packets, where no file but the video itself can hold it.
-        self._can_resume = film.engine.can_resume and not writer.has_alpha
-        is_averaged = film.options.looks_ahead and film.options.faces is None and not film.is_grading
-        self._around = TwoSided(film.shot_of) if is_averaged else None
+        self._can_resume = self.film.engine.can_resume and not writer.has_alpha
+        is_averaged = (
+            self.film.options.looks_ahead and self.film.options.faces is None and not self.film.is_grading
+        )
+        self._around = TwoSided(self.film.shot_of) if is_averaged else None
 
     def take_up(self) -> None:
         """Put what earlier processes have done into the writer."""
@@ -223,19 +283,24 @@ class _Translation:
             self.done += len(segment.times)
             self._first_frame, self._segments = segment.last + 1, self._segments + 1
         if self._segments:
-            self.film.restore(behind, self._first_frame - 1)
-            if self._around is not None:
-                self._around.restore(behind, self._first_frame - 1)
+            self._restore(behind)
 
-    def make(self, faces: FilmFaces | None, report: Report, batch: int | None) -> None:
+    def _restore(self, behind: dict[str, Tensor]) -> None:
+        """Go on with the first frame that is left, with what the stages remembered behind the one before."""
+        self.film.restore(behind, self._first_frame - 1)
+        if self._around is not None:
+            self._around.restore(behind, self._first_frame - 1)
+
+    def make(self, report: Report) -> None:
         """The whole film; what is to be said of it is kept in the job before it gets its name."""
-        _find_shots(self.film, self.reader, self.part, self.job)
+        find_shots(self.opened, self.job)
+        faces = self.opened.faces
         if faces is not None:
             faces.find(self.film, self.reader, self.part.numbers, self.job, report=report)
         keep = partial(self._keep_finished, faces)
         with noted(self.writer.path, keep), self.writer:
             self.take_up()
-            self.run(report, batch)
+            self.run(report)
             self.writer.ends_at(self.part.end)
 
     def _keep_finished(self, faces: FilmFaces | None, status: os.stat_result) -> None:
@@ -249,10 +314,10 @@ class _Translation:
         }
         self.job.keep_finished(facts, status)
 
-    def run(self, report: Report, batch: int | None) -> None:
+    def run(self, report: Report) -> None:
         """Send every frame that is left through the stages."""
         pixels = self.reader.info.width * self.reader.info.height
-        size = batch or _batch_size(self.film.engine, pixels)
+        size = self.opened.batch or _batch_size(self.film.engine, pixels)
         total = self.reader.info.frames if self.part.numbers is None else len(self.part.numbers)
 
         def translate(frames: Frames) -> Frames:
@@ -315,13 +380,15 @@ def _speed(frames: int, busy: list[float], seconds: float) -> str:
     return f"{frames / seconds:.3g} frames a second, {part} at work for {percent} % of the time"
 
 
+def segment_of(time: Fraction, start: Fraction) -> int:
+    """In which span of `SEGMENT_SECONDS` a frame lies that is shown at `time`, both in seconds."""
+    return int((time - start) // SEGMENT_SECONDS)
+
+
 def _batches(frames: Iterable[Frame], size: int, start: Fraction) -> Iterator[Frames]:
     """Frames in groups, none of which lies in two segments."""
 
-    def segment_of(frame: Frame) -> int:
-        return int((frame.time - start) // SEGMENT_SECONDS)
-
-    for _, members in groupby(frames, key=segment_of):
+    for _, members in groupby(frames, key=lambda frame: segment_of(frame.time, start)):
         held: Frames | None = None
         while group := list(islice(members, size)):
             if held is not None:

@@ -34,7 +34,7 @@ SEGMENT_SECONDS = 5
 
 _PREFIX = ".reskin-film-"
 _FACTS = "job.json"
-_STATE = "state."
+_STATE, _KEY = "state.", "key"
 _FINISHED, _STAMP = "finished", "stamp"
 _STALE_SECONDS = 30 * 86_400.0
 
@@ -49,6 +49,7 @@ class Job:
         shots: of the film, None where they have not been looked for.
         finished: what was to be said at the end, where the whole film was about to be renamed to its name.
         engine: what computes, as `Used.facts` gives it, and what was `asked`.
+        is_shared: whether other processes make segments of it, which need what is noted here.
     """
 
     folder: Path
@@ -56,22 +57,38 @@ class Job:
     shots: list[Shot] | None = None
     finished: dict[str, Any] | None = None
     engine: dict[str, str] = field(default_factory=dict)
+    is_shared: bool = False
 
     def take_up(self) -> Iterator[tuple[Segment, dict[str, Tensor]]]:
         """The whole segments in order, each with what the stages remembered behind it."""
+        number = 0
+        while (kept := self.segment(number)) is not None:
+            yield kept
+            number += 1
+
+    def segment(self, number: int) -> tuple[Segment, dict[str, Tensor]] | None:
+        """A whole segment and what the stages remembered behind it.
+
+        None where it is not there, damaged on the disk, or one that a process with other settings wrote here
+        after this one began.
+        """
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        number = 0
-        while (path := self._path(number)).exists():
-            try:
-                tensors = load(_content(path))
-                segment = Segment.from_tensors(tensors)
-            except (SafetensorError, OSError, KeyError, ValueError):
-                break  # damaged on the disk: done anew from here on
-            state = {name: value for name, value in tensors.items() if name.startswith(_STATE)}
-            yield segment, {name.removeprefix(_STATE): value for name, value in state.items()}
-            number += 1
+        try:
+            tensors = load(_content(self._path(number)))
+            segment = Segment.from_tensors(tensors)
+        except (SafetensorError, OSError, KeyError, ValueError):
+            return None
+        # Versions before kept no key with it.
+        if _KEY in tensors and tensors[_KEY].numpy().tobytes() != self.key.encode():
+            return None
+        state = {name: value for name, value in tensors.items() if name.startswith(_STATE)}
+        return segment, {name.removeprefix(_STATE): value for name, value in state.items()}
+
+    def holds(self, number: int) -> bool:
+        """Whether a file of this segment is there."""
+        return self._path(number).exists()
 
     def save(self, number: int, segment: Segment, state: dict[str, Tensor]) -> None:
         """Keep a segment that is whole.
@@ -79,9 +96,11 @@ class Job:
         Raises:
             StorageError: the disk refuses the write.
         """
+        import torch
         from safetensors.torch import save_file
 
         tensors = segment.to_tensors() | {f"{_STATE}{name}": value for name, value in state.items()}
+        tensors[_KEY] = torch.frombuffer(bytearray(self.key.encode()), dtype=torch.uint8)
         with commit(self._path(number)) as temporary:
             save_file(tensors, temporary)
 
@@ -136,7 +155,7 @@ class Job:
     def clear_if_nothing_is_whole(self, out: Path) -> None:
         """Leave nothing where not one segment, no part of a search for faces and not the film is whole."""
         parts = (self._path(0), self._faces_path(0))
-        if not self.has_finished(out) and not any(part.exists() for part in parts):
+        if not (self.is_shared or self.has_finished(out) or any(part.exists() for part in parts)):
             with suppress(OSError):  # moved or removed meanwhile, which the error in flight says
                 self.clear()
 
@@ -212,6 +231,18 @@ def earlier_engine(out: Path, asked: str) -> Used | None:
     return Used.from_facts(engine) if isinstance(engine, dict) and engine.get("asked") == asked else None
 
 
+def shared_job(out: Path, key: str) -> Job:
+    """What is noted of a film that another process holds, so that this one can make segments of it.
+
+    Raises:
+        RunError: that process has ended, or others' settings hold there now.
+    """
+    job = Job(job_folder(out), key)
+    if not _take_facts(job):
+        raise RunError(f"nobody shares out {out} any more", "Run the same command again.")
+    return job
+
+
 @contextmanager
 def _held(folder: Path, out: Path) -> Iterator[None]:
     try:
@@ -229,17 +260,23 @@ def _held(folder: Path, out: Path) -> Iterator[None]:
 
 def _read(folder: Path, key: str) -> Job:
     job = Job(folder, key)
-    try:
-        facts = read_json(folder / _FACTS)
-        rows = [[int(value) for value in row] for row in facts["shots"]]
-    except (SettingsError, KeyError, TypeError, ValueError):
-        facts, rows = {}, []
-    if facts.get("key") == key and all(len(row) == 5 for row in rows):
-        job.shots = [Shot(row[0], _bars(row)) for row in rows]
-        job.finished = _finished_in(facts)
-    else:
+    if not _take_facts(job):
         job.clear()
     return job
+
+
+def _take_facts(job: Job) -> bool:
+    """Read the shots and what was finished; whether they are there and of the same settings."""
+    try:
+        facts = read_json(job.folder / _FACTS)
+        rows = [[int(value) for value in row] for row in facts["shots"]]
+    except (SettingsError, KeyError, TypeError, ValueError):
+        return False
+    if facts.get("key") != job.key or any(len(row) != 5 for row in rows):
+        return False
+    job.shots = [Shot(row[0], _bars(row)) for row in rows]
+    job.finished = _finished_in(facts)
+    return True
 
 
 def _finished_in(facts: dict[str, Any]) -> dict[str, Any] | None:

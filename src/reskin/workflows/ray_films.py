@@ -1,8 +1,8 @@
-"""A folder of films on a Ray cluster (https://docs.ray.io): each film is a task of Ray's.
+"""Films on a Ray cluster (https://docs.ray.io): a short film is one task of Ray's, a long one several.
 
-Ray starts a task again where its process or machine died, and `translate_video` then goes on behind the last
-whole segment of the film, which lies beside its target. So source and target must lie on a disk that all
-machines see, and frames are those of one process.
+Ray starts a task again where its process or machine died, and that goes on behind the last whole segment,
+which lies beside the film's target. So source and target must lie on a disk that all machines see, and frames
+are those of one process.
 """
 
 from __future__ import annotations
@@ -14,20 +14,28 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reskin.errors import RunError, SettingsError
+from reskin.errors import ReskinError, RunError, SettingsError, VideoError
 from reskin.progress import Report
 from reskin.storage import watched
+from reskin.translation.chunks import Chunk, plan_chunks, translate_chunk
+from reskin.translation.clips import How, VideoResult, translate_video
 from reskin.translation.films import FilmWork, film_jobs, make_film
 from reskin.translation.folders import FolderResult, still_to_do
+from reskin.translation.job import was_finished
 from reskin.translation.record import Job, Record
-from reskin.translation.targets import check_folders
+from reskin.translation.targets import check_folders, check_target
+from reskin.types import Direction
+from reskin.video.probe import probe
 
 ANSWER_SECONDS = 10
 """An address that does not answer for so long is refused."""
+
+LONG_SECONDS = 60
+"""Films of a folder that last so long are parted; a single film always is."""
 
 MOST_RETRIES = 20
 """A film whose process died more often than this is left out: most likely it is the film that does it."""
@@ -93,51 +101,178 @@ def translate_films_on_ray(
     return FolderResult(translated, len(jobs) - len(todo), left_out, time.monotonic() - started)
 
 
+def translate_film_on_ray(
+    work: FilmWork, cluster: Cluster, source: Path, out: Path, *, report: Report, overwrite: bool = False
+) -> VideoResult:
+    """Translate one film on a Ray cluster; stopped and run again, it goes on.
+
+    Args:
+        work: model, direction and how the film is treated.
+        cluster: which, and where the same model lies for its machines.
+        source: the film, on a disk that all machines see.
+        out: the film to write, on such a disk.
+        report: called with the number of segments that are done, and then as by `translate_video`.
+        overwrite: replace `out` if it is there.
+
+    Raises:
+        SettingsError: Ray is not installed, nothing answers at the address, or as `translate_video`.
+        VideoError, RunError, StorageError: as `translate_video`.
+    """
+    check_target(source, out, overwrite=overwrite or was_finished(out))
+    notes: list[str] = []
+    with connected(cluster.address) as ray:
+        tasks = _Tasks(ray, work, cluster)
+        plan = plan_chunks(work.model, source, out, work.direction, tasks.how, processes=tasks.processes)
+        if plan.alone:
+            notes.append(f"{source} is one process's work: {plan.alone}")
+        waiting = {tasks.chunk(source, out, one): one for one in plan.chunks}
+        total = sum(len(one.segments) for one in plan.chunks)
+        done = 0
+        while waiting:
+            (ready,), _ = ray.wait(list(waiting), num_returns=1)
+            done += len(waiting.pop(ready).segments)
+            if reason := tasks.failure(ready):
+                notes.append(f"a part was left to one process: {reason}")
+            report(done, total, what="segments")
+    made = translate_video(
+        work.model, source, out, work.direction, report=report, overwrite=overwrite, **tasks.how
+    )
+    return replace(made, notes=[*notes, *made.notes])
+
+
+class _Tasks:
+    """What is asked of a cluster.
+
+    Attributes:
+        how: films are treated.
+        processes: of the cluster, that can work at the same time.
+    """
+
+    def __init__(self, ray: Any, work: FilmWork, cluster: Cluster) -> None:
+        self._ray, self._cluster, self._direction = ray, cluster, work.direction
+        is_gpu = work.compute is not None and work.compute.device.type == "cuda"
+        # A film that a process of another machine still writes is tried again like one whose process died.
+        settings = {"max_retries": MOST_RETRIES, "retry_exceptions": [RunError]}
+        self._task = ray.remote(num_cpus=1, num_gpus=int(is_gpu), **settings)(make_on_ray)
+        self.how = How(compute=work.compute, rendering=work.rendering, film=work.film)
+        self.processes = max(1, int(ray.cluster_resources().get("GPU" if is_gpu else "CPU", 1)))
+
+    def film(self, source: Path, out: Path) -> Any:
+        """A whole film: as `make_film`."""
+        return self._begin("film", source, out)
+
+    def plan(self, source: Path, out: Path) -> Any:
+        """What a long film is parted into."""
+        return self._begin("plan", source, out, processes=self.processes)
+
+    def chunk(self, source: Path, out: Path, chunk: Chunk) -> Any:
+        """One of those parts."""
+        return self._begin("chunk", source, out, chunk=chunk)
+
+    def _begin(self, what: str, source: Path, out: Path, **more: Any) -> Any:
+        asked = Asked(source.absolute(), out.absolute(), self._direction, self.how)
+        return self._task.remote(self._cluster, what, asked, **more)
+
+    def failure(self, ended: Any) -> str:
+        """Why a task failed, "" where it did not."""
+        try:
+            self._ray.get(ended)
+        except (self._ray.exceptions.RayError, ReskinError) as error:
+            return _reason(error)
+        return ""
+
+    def answer(self, ended: Any) -> Any:
+        """What a task gave; the reason where its process died too often."""
+        try:
+            return self._ray.get(ended)
+        except self._ray.exceptions.RayError as error:
+            return False, _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "cause", None) or error  # Ray wraps what a task raised
+    if isinstance(cause, ReskinError):
+        return str(cause)
+    last = (str(error).strip().splitlines() or [type(error).__name__])[-1][:200]
+    return f"its process died {MOST_RETRIES + 1} times ({last})"
+
+
 def _made(
     ray: Any, work: FilmWork, cluster: Cluster, todo: list[Job], record: Record
 ) -> Iterator[tuple[Job, str]]:
-    """The films in the order in which they are done and noted, each with why it is not whole."""
-    is_gpu = work.compute is not None and work.compute.device.type == "cuda"
-    # A film that a process of another machine still writes is tried again like one whose process died.
-    settings = {"max_retries": MOST_RETRIES, "retry_exceptions": [RunError]}
-    task = ray.remote(num_cpus=1, num_gpus=int(is_gpu), **settings)(make_on_ray)
-    options: dict[str, Any] = {
-        "direction": work.direction,
-        "compute": work.compute,
-        "rendering": work.rendering,
-    }
-    options["film"] = work.film
-    running = {
-        task.remote(cluster, job.path.absolute(), record.outputs(job)[0].absolute(), options): job
-        for job in todo
-    }
+    """The films in the order in which they are done and noted, each with why it is not whole.
+
+    Long ones are planned, their chunks translated, and then made of those.
+    """
+    tasks = _Tasks(ray, work, cluster)
+    outs = {job.path: record.outputs(job)[0] for job in todo}
+    running: dict[Any, tuple[str, Job]] = {}
+    left: dict[Path, int] = {}
+    for job in todo:
+        begin, what = (tasks.plan, "plan") if _is_long(job.path) else (tasks.film, "film")
+        running[begin(job.path, outs[job.path])] = what, job
     while running:
-        ready, _ = ray.wait(list(running), num_returns=1)
-        for one in ready:
-            job = running.pop(one)
-            is_made, reason = _answer(ray, one, job)
+        (ready,), _ = ray.wait(list(running), num_returns=1)
+        what, job = running.pop(ready)
+        source, out = job.path, outs[job.path]
+        if what == "film":
+            is_made, reason = tasks.answer(ready)
             if is_made:
                 record.add(job)
                 record.save()
-            yield job, reason
+            yield job, reason if is_made or not reason else _named(job, reason)
+            continue
+        if what == "plan":
+            chunks = [] if tasks.failure(ready) else ray.get(ready).chunks
+            left[source] = len(chunks)
+            running |= {tasks.chunk(source, out, one): ("chunk", job) for one in chunks}
+        else:
+            left[source] -= 1
+        if not left[source]:  # a film whose plan or part failed says why when it is made
+            running[tasks.film(source, out)] = "film", job
 
 
-def _answer(ray: Any, ended: Any, job: Job) -> tuple[bool, str]:
-    """As `make_film`, of a task that has ended."""
+def _named(job: Job, reason: str) -> str:
+    return reason if str(job.path) in reason else f"{job.path}: {reason}"
+
+
+def _is_long(path: Path) -> bool:
+    """Whether a film is worth being parted; one that cannot be read is not."""
     try:
-        is_made, reason = ray.get(ended)
-    except ray.exceptions.RayError as error:
-        last = str(error).strip().splitlines()[-1][:200]
-        return False, f"{job.path}: its process died {MOST_RETRIES + 1} times ({last})"
-    return is_made, reason
+        return (probe(path).duration or 0) >= LONG_SECONDS
+    except VideoError:
+        return False
 
 
-def make_on_ray(cluster: Cluster, source: Path, out: Path, options: dict[str, Any]) -> tuple[bool, str]:
-    """`make_film` in a process of the cluster."""
+@dataclass(frozen=True)
+class Asked:
+    """A film, and what is to become of it.
+
+    Attributes:
+        source: the film.
+        out: the film to write.
+        direction: one of the model's.
+        how: see `translate_video`.
+    """
+
+    source: Path
+    out: Path
+    direction: Direction
+    how: How
+
+
+def make_on_ray(cluster: Cluster, what: str, asked: Asked, **more: Any) -> Any:
+    """A film, its plan or one of its chunks, in a process of the cluster."""
     import torch
 
     torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
-    return make_film(_loaded(cluster), source, out, **options)
+    model = _loaded(cluster)
+    film = asked.source, asked.out, asked.direction
+    if what == "plan":
+        return plan_chunks(model, *film, asked.how, **more)
+    if what == "chunk":
+        return translate_chunk(model, *film, asked.how, **more)
+    return make_film(model, *film, **asked.how)
 
 
 @functools.cache

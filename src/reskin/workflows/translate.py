@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reskin.translation.face_pictures import PictureFaces
     from reskin.translation.face_plan import FaceOptions
     from reskin.translation.film import FilmOptions
+    from reskin.translation.films import FilmWork
     from reskin.translation.folders import FolderResult
     from reskin.translation.made_once import Made
     from reskin.types import Direction
@@ -192,7 +193,7 @@ def translate_any(
         options: of `translate_image`, `translate_folder` or `translate_video`; `film` as `FilmSettings`,
             `faces` as `FaceSettings`; `made` is what killed processes of the same command have made,
             `shard` which part of a folder is this process's,
-            `cluster` where the films of a folder are translated instead.
+            `cluster` where a film, or the films of a folder, are translated instead.
 
     Raises:
         SettingsError: there is no source, an option that only a video has is given for pictures, or a folder
@@ -219,37 +220,60 @@ def translate_any(
     if film.predictor_share is not None:
         _use_predictor(model, film.predictor_share)
     cluster: Cluster | None = options.pop("cluster", None)
-    if cluster is not None and not are_films:
-        raise SettingsError(f"--ray for {source}, which is no folder of films", "Leave it out.")
+    if cluster is not None and not (are_films or is_video):
+        raise SettingsError(f"--ray for {source}, which is no film and no folder of films", "Leave it out.")
     if not source.is_dir() and options.pop("shard", None) is not None:
         raise SettingsError(f"--shard for {source}, which is no folder", "Leave it out.")
-    if are_films:
-        from reskin.translation.films import FilmWork, translate_films
-
-        compute, rendering = options.pop("compute", None), options.pop("rendering", None)
-        work = FilmWork(model, direction, compute, rendering, film.options(wanted))
-        if cluster is not None:
-            from reskin.workflows.ray_films import translate_films_on_ray
-
-            made = translate_films_on_ray(work, cluster, source, out, report=report, **options)
-        else:
-            made = translate_films(work, source, out, report=report, **options)
+    if are_films or is_video:
+        options |= {"report": report, "film": film.options(wanted), "cluster": cluster}
+        made = (_translate_films if are_films else _translate_film)(model, source, out, direction, **options)
     elif source.is_dir():
         from reskin.inference.engine import Engine
         from reskin.translation.folders import translate_pictures
 
         engine = Engine(model, direction, options.pop("compute", None), options.pop("rendering", None))
         made = translate_pictures(_painter(engine, film, wanted), source, out, report=report, **options)
-    elif is_video:
-        from reskin.translation.clips import translate_video
-
-        made = translate_video(
-            model, source, out, direction, report=report, film=film.options(wanted), **options
-        )
     elif not _has_pictures(source, out, made_before, options):
         _translate_picture(model, source, out, direction, film=film.options(wanted), report=report, **options)
     progress.result("pictures" if source.is_dir() else "video" if is_video else "picture", out)
     return made
+
+
+def _translate_films(
+    model: Translator, source: Path, out: Path, direction: Direction, **options: Any
+) -> FolderResult:
+    """Every film of a folder, here or on a cluster."""
+    from reskin.translation.films import translate_films
+
+    cluster: Cluster | None = options.pop("cluster")
+    work = _film_work(model, direction, options)
+    if cluster is None:
+        return translate_films(work, source, out, **options)
+    from reskin.workflows.ray_films import translate_films_on_ray
+
+    return translate_films_on_ray(work, cluster, source, out, **options)
+
+
+def _translate_film(
+    model: Translator, source: Path, out: Path, direction: Direction, **options: Any
+) -> VideoResult:
+    """One film, here or on a cluster."""
+    from reskin.translation.clips import translate_video
+
+    cluster: Cluster | None = options.pop("cluster")
+    if cluster is None:
+        return translate_video(model, source, out, direction, **options)
+    from reskin.workflows.ray_films import translate_film_on_ray
+
+    return translate_film_on_ray(_film_work(model, direction, options), cluster, source, out, **options)
+
+
+def _film_work(model: Translator, direction: Direction, options: dict[str, Any]) -> FilmWork:
+    """What is made of each film, taken out of the options."""
+    from reskin.translation.films import FilmWork
+
+    taken = (options.pop(name, None) for name in ("compute", "rendering", "film"))
+    return FilmWork(model, direction, *taken)
 
 
 def _painter(engine: Engine, film: FilmSettings, wanted: FaceOptions | None) -> Engine | PictureFaces:
