@@ -15,8 +15,10 @@ from reskin.errors import SettingsError
 from reskin.images import write_image
 from reskin.inference.engine import Engine
 from reskin.methods.grade import GradeMethod
+from reskin.methods.grade_texture import GradeTexture
 from reskin.methods.translator import Translator
 from reskin.progress import silent
+from reskin.translation.face_plan import FaceOptions
 from reskin.translation.film import Film, FilmOptions
 from reskin.types import Direction
 from reskin.video.encoding import Encoding
@@ -97,8 +99,24 @@ def test_a_folder_does_not_become_a_file(tmp_path: Path, name: str, said: str) -
     assert (tmp_path / name / "0.png").is_file()
 
 
+@pytest.mark.parametrize("detail", [0.0, 0.5, 1.0])
+def test_detail_is_refused_where_nothing_would_use_it(detail: float) -> None:
+    grade, face = Engine(tiny(GradeMethod), "a2b"), FilmOptions(detail=detail, faces=FaceOptions())
+    with pytest.raises(
+        SettingsError, match=r"--detail [\d.]+ for a model that grades.*\. Leave it out"
+    ) as raised:
+        Film(grade, FilmOptions(detail=detail), []).check_options(640, 360, "a.mp4")
+    assert raised.value.exit_code == 2
+    Film(grade, face, []).check_options(640, 360, "a.mp4")  # faces are enlarged, graded ones too
+    Film(Engine(tiny(GradeTexture), "a2b"), FilmOptions(detail=detail), []).check_options(640, 360, "a.mp4")
+    full = FilmOptions(detail=detail, work_size="full")
+    with pytest.raises(SettingsError, match=r"--detail .* with --work-size full, where nothing is enlarged"):
+        Film(Engine(Negative(), "a2b"), full, []).check_options(640, 360, "a.mp4")
+    Film(Engine(Negative(), "a2b"), FilmOptions(detail=detail), []).check_options(640, 360, "a.mp4")
+
+
 def test_a_grade_refuses_a_work_size_that_it_would_not_use() -> None:
     film = Film(Engine(tiny(GradeMethod), "a2b"), FilmOptions(work_size=64), [])
     with pytest.raises(SettingsError, match=r"--work-size 64 for a model that grades.*\. Leave it out"):
-        film.check_work_size(640, 360, "a.mp4")
-    Film(Engine(tiny(GradeMethod), "a2b"), FilmOptions(work_size="full"), []).check_work_size(64, 36, "a.mp4")
+        film.check_options(640, 360, "a.mp4")
+    Film(Engine(tiny(GradeMethod), "a2b"), FilmOptions(work_size="full"), []).check_options(64, 36, "a.mp4")

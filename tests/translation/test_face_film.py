@@ -19,14 +19,14 @@ from torch import Tensor
 
 from reskin.errors import DataError, SettingsError, WeightsError
 from reskin.faces.alignment import landmark_matrix
-from reskin.faces.blend import face_areas, face_mask
+from reskin.faces.blend import FaceAreas, face_areas, face_mask
 from reskin.faces.smoothing import pose_of
 from reskin.framing import Framing
 from reskin.images import Picture, write_image
 from reskin.methods.translator import Stream, Translator
 from reskin.translation import face_search
 from reskin.translation.clips import VideoResult, translate_video
-from reskin.translation.face_film import CutFace, follow_face, put_face
+from reskin.translation.face_film import CutFace, face_share, follow_face, put_face
 from reskin.translation.face_plan import Cut, FaceOptions, FoundFaces, PlacedFace, SeenFace, plan_faces
 from reskin.translation.film import FilmOptions
 from reskin.types import Direction
@@ -163,13 +163,18 @@ def test_the_mask_ends_at_the_jaw_in_bright_and_dark_films(ground: int, skin: in
     crop = np.full((size, size, 3), ground, np.uint8)
     cv2.ellipse(crop, (48, 48), (22, 38), 0, 0, 360, (skin, skin, skin), -1)
     crop = crop + np.random.default_rng(0).integers(0, 3, crop.shape).astype(np.uint8)
-    mask = follow_face(face_areas(size, 0.25), crop)
+    mask = followed(face_areas(size, 0.25), crop)
     beside = np.zeros((size, size), bool)
     beside[40:56, 16:23] = True
     assert face_mask(size, 0.25)[beside].mean() > 0.6 and mask[beside].mean() < 0.4
     assert mask[30:66, 32:64].min() > 0.9
     assert mask.min() >= 0 and mask.max() <= 1
     assert not np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).any()
+
+
+def followed(areas: FaceAreas, crop: Picture) -> np.ndarray:
+    """The mask of a face as a film uses it."""
+    return follow_face(areas, crop, face_share(areas, crop))
 
 
 def portrait(skin: tuple[int, int, int], ground: tuple[int, int, int]) -> Picture:
@@ -189,7 +194,7 @@ SKINS = pytest.mark.parametrize("skin", [(200, 150, 120), (70, 45, 35)])
 
 @SKINS
 def test_the_mask_goes_down_the_neck_and_leaves_hair_and_ground(skin: tuple[int, int, int]) -> None:
-    mask = follow_face(face_areas(96, 0.25), portrait(skin, (90, 140, 220)))
+    mask = followed(face_areas(96, 0.25), portrait(skin, (90, 140, 220)))
     down_the_neck = mask[76:, 48]
     assert mask[76, 48] > 0.7 and (np.diff(down_the_neck) <= 1e-3).all() and down_the_neck[-1] == 0
     assert np.abs(np.diff(down_the_neck)).max() < 0.12  # no edge
@@ -201,7 +206,7 @@ def test_the_mask_goes_down_the_neck_and_leaves_hair_and_ground(skin: tuple[int,
 def test_a_beard_belongs_to_the_face() -> None:
     crop = portrait((200, 150, 120), (90, 140, 220))
     cv2.ellipse(crop, (48, 68), (16, 14), 0, 0, 360, (40, 30, 25), -1)
-    assert follow_face(face_areas(96, 0.25), crop)[60:74, 42:55].min() > 0.8
+    assert followed(face_areas(96, 0.25), crop)[60:74, 42:55].min() > 0.8
 
 
 @pytest.mark.sweep

@@ -39,11 +39,17 @@ def people(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[Pictur
     return found
 
 
+LIGHTS = {"the same": (1.0, 1.0, 1.0), "dark and warm": (0.6, 0.5, 0.35), "cold": (0.7, 0.9, 1.0)}
+
+
 @pytest.mark.sweep
-def test_one_of_two_people_is_translated(tmp_path: Path, people: list[list[Picture]]) -> None:
+@pytest.mark.parametrize("light", LIGHTS.values(), ids=LIGHTS.keys())
+def test_one_of_two_people_is_translated(
+    tmp_path: Path, people: list[list[Picture]], light: tuple[float, float, float]
+) -> None:
     man, woman = people
     anna, source, out = tmp_path / "anna.png", tmp_path / "in.mkv", tmp_path / "out.mkv"
-    write_image(anna, woman[40])
+    write_image(anna, np.rint(woman[40] * np.array(light)).astype(np.uint8))
     with VideoWriter(source, size=(640, 240), frame_rate=Fraction(30), encoding=Encoding("ffv1")) as writer:
         for number in LEARNT:
             writer.write(np.concatenate([man[number], woman[number]], axis=1), Fraction(number, 30))

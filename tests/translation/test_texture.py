@@ -124,4 +124,4 @@ def test_a_work_size_above_the_frame_is_refused(drawing: GradeTexture) -> None:
     with pytest.raises(
         SettingsError, match=r"--work-size 200 is more than the shorter edge of a\.mp4, 64 px"
     ):
-        film.check_work_size(96, 64, "a.mp4")
+        film.check_options(96, 64, "a.mp4")

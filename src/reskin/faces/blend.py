@@ -1,10 +1,10 @@
 """Putting a translated face back into its frame without a seam: a soft mask, and its border in the frame's
 colours.
 
-The border is matched by a membrane, as in Pérez et al., "Poisson Image Editing", SIGGRAPH 2003: what the
-translation differs by on a ring around the face is continued smoothly inwards and added. It is filled in by
-pulling up and pushing down a pyramid (Gortler et al., "The Lumigraph", SIGGRAPH 1996), which is not the exact
-membrane and costs a hundredth of it.
+The border is matched by a membrane of logarithms, after Pérez et al., "Poisson Image Editing", SIGGRAPH
+2003: the factor by which the translation differs on a ring around the face is continued smoothly inwards. It
+is filled in by pulling up and pushing down a pyramid (Gortler et al., "The Lumigraph", SIGGRAPH 1996), which
+is not the exact membrane and costs a hundredth of it.
 """
 
 from __future__ import annotations
@@ -56,6 +56,14 @@ _SURELY, _NOT_AT_ALL = 2.0, 4.5
 INWARD = 0.65
 """Share of the border's correction that reaches the middle of the face: with 1 the face takes on the light
 of the film, with 0 it keeps that of the model and stands out."""
+
+
+_DARK_LEVELS = np.float32(12)
+"""Levels that are added before ratios are taken, so that the noise of black is no colour."""
+
+_LEAST_SKIN = 0.05
+"""Pixels of skin at the border, as a share of all of the border, from which on skin alone counts; with fewer,
+as of a face in a hood, all of it counts more and more."""
 
 
 @lru_cache(maxsize=8)
@@ -145,28 +153,58 @@ def skin_share(picture: Picture, skin: Plane) -> Plane:
     return np.asarray(np.clip(share, 0, 1), np.float32)
 
 
-def border_correction(source: Picture, made: Picture, mask: Plane) -> Plane:
-    """What to add to a translated face so that it goes over into its source at the border.
+def border_correction(source: Picture, made: Picture, mask: Plane, shown: Plane | None = None) -> Plane:
+    """By what to multiply a translated face so that it goes over into its source at the border.
+
+    Factors, as light multiplies what it falls on: a bright face in a dark film becomes dark with all of its
+    contrast, where a difference in levels would cut off its shadows, and a dark face in a bright film would
+    stay flat.
+
+    A seam is seen where skin goes over into skin, at the neck and the ears; hair and ground end at an edge of
+    their own. So the skin is corrected by what the translation differs by on the skin of the border alone,
+    and what is not skin by all of the border.
 
     Args:
         source: (S, S, 3) uint8, the face as it was cut out.
         made: (S, S, 3) uint8, its translation.
         mask: (S, S), see `face_mask`.
+        shown: (S, S), how much each pixel belongs to the face and its neck, 0 to 1; None where that is not
+            known, and all of the border counts alike.
 
     Returns:
-        (S, S, 3) float32, in levels: the difference on the outer half of the mask's border, continued
-        inwards.
+        (S, S, 3) float32, logarithms of factors, for `corrected`: those by which source and translation
+        differ on the outer half of the mask's border, continued inwards.
 
     Raises:
         ShapeError: the three differ in size.
     """
     if source.shape != made.shape or mask.shape != source.shape[:2]:
         raise ShapeError(f"a face of {source.shape}, its translation of {made.shape}, a mask of {mask.shape}")
-    difference = source.astype(np.float32) - made.astype(np.float32)
-    ring = np.where(mask < 0.5, np.float32(1), np.float32(0)) * (mask > 0)
+    difference = np.log(source + _DARK_LEVELS) - np.log(made + _DARK_LEVELS)
+    outer = np.where(mask < 0.5, np.float32(1), np.float32(0))
+    ring = outer * (mask > 0)
     filled = _filled(difference * ring[..., None], ring)
+    if shown is not None:
+        skin = outer * shown
+        trust = min(1.0, float(skin.sum()) / (_LEAST_SKIN * float(ring.sum()) + 1e-6))
+        share = (np.float32(trust) * shown)[..., None]
+        filled = filled + share * (_filled(difference * skin[..., None], skin) - filled)
     inward = np.clip(2 * mask - 1, 0, 1)[..., None]
     return np.asarray(filled * (1 - np.float32(1 - INWARD) * inward), np.float32)
+
+
+def corrected(made: Picture, correction: Plane) -> Picture:
+    """A translated face in the light of its film.
+
+    Args:
+        made: (S, S, 3) uint8.
+        correction: (S, S, 3), see `border_correction`.
+
+    Returns:
+        (S, S, 3) uint8.
+    """
+    wanted = (made + _DARK_LEVELS) * np.exp(correction) - _DARK_LEVELS
+    return np.asarray(np.clip(np.rint(wanted), 0, 255), np.uint8)
 
 
 def _filled(values: Plane, weights: Plane) -> Plane:

@@ -189,7 +189,7 @@ def open_film(model: Translator, source: Path, out: Path, direction: Direction, 
     with VideoReader(source, deinterlace=film.deinterlace) as reader:
         part = part_of_film(reader, film)
         treated = Film(engine, film, [])
-        treated.check_work_size(reader.info.width, reader.info.height, str(reader.path))
+        treated.check_options(reader.info.width, reader.info.height, str(reader.path))
         more: list[object] = [batch]
         if engine.rendering.mask is not None:
             mask = open_film_mask(engine.rendering.mask, reader, part, engine.rendering.feather)

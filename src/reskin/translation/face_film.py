@@ -20,6 +20,7 @@ from reskin.faces.alignment import Matrix, cut_out
 from reskin.faces.blend import (
     FaceAreas,
     border_correction,
+    corrected,
     face_areas,
     face_mask,
     region_of,
@@ -159,12 +160,14 @@ class FaceWork:
         """The translation in agreement with the frames before and its border with the frame, and its mask."""
         memory = self._memories.setdefault(track, _Memory(Stabiliser(self.setting.steady)))
         made = memory.stabiliser.step(source, made)
-        border, mask = border_correction(source, made, self.mask), follow_face(self.areas, source)
+        shown = face_share(self.areas, source)
+        border = border_correction(source, made, self.mask, shown)
+        mask = follow_face(self.areas, source, shown)
         if memory.border is not None and memory.mask is not None and self.setting.steady > 0:
             border = memory.border + np.float32(BORDER_SHARE) * (border - memory.border)
             mask = memory.mask + np.float32(BORDER_SHARE) * (mask - memory.mask)
         memory.border, memory.mask = border, mask
-        return np.clip(np.rint(made + border), 0, 255).astype(np.uint8), mask
+        return corrected(made, border), mask
 
     def model_state(self) -> dict[str, Tensor]:
         """What a model that remembers has seen of each face, to be called behind `translate`."""
@@ -212,7 +215,18 @@ def _by_track(state: dict[str, Tensor], prefix: str) -> dict[int, dict[str, Tens
     return found
 
 
-def follow_face(areas: FaceAreas, source: Picture) -> Plane:
+def face_share(areas: FaceAreas, source: Picture) -> Plane:
+    """How much each pixel belongs to a face and its neck, (S, S) float32, 0 to 1: its middle, and around it
+    what has the colour of its skin.
+
+    Args:
+        areas: of pictures of this size.
+        source: (S, S, 3) uint8, what was cut out.
+    """
+    return np.maximum(areas.core, areas.reach * skin_share(source, areas.skin))
+
+
+def follow_face(areas: FaceAreas, source: Picture, shown: Plane) -> Plane:
     """A mask of a face and its neck: the middle of the face, and around it what has the colour of its skin.
 
     So hair and ground beside a face stay as they are, and the look ends with the light of the neck and not at
@@ -221,14 +235,14 @@ def follow_face(areas: FaceAreas, source: Picture) -> Plane:
     Args:
         areas: of pictures of this size.
         source: (S, S, 3) uint8, what was cut out.
+        shown: (S, S), see `face_share`.
 
     Returns:
         (S, S) float32, 0 to 1; 0 at the picture's edge.
     """
     size = source.shape[0]
-    wanted = np.maximum(areas.core, areas.reach * skin_share(source, areas.skin))
     radius = max(2, round(MASK_RADIUS * size))
-    followed = guided_filter(source, wanted, radius=radius, epsilon=MASK_EPSILON)
+    followed = guided_filter(source, shown, radius=radius, epsilon=MASK_EPSILON)
     # What is left of the old border far from any edge is the shallow end of a slope: it is made steeper.
     return np.clip((followed - 0.1) / 0.8, 0, 1) * areas.fades
 

@@ -178,12 +178,7 @@ class Film:
             for none; asked for in rising order.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        options: FilmOptions,
-        shots: Sequence[Shot],
-    ) -> None:
+    def __init__(self, engine: Engine, options: FilmOptions, shots: Sequence[Shot]) -> None:
         self.engine, self.options = engine, options
         self.cut_at(shots)
         self.work_size = engine.model.trained_edge if options.work_size is None else options.work_size
@@ -243,20 +238,25 @@ class Film:
         """The number of the shot that a frame belongs to, from 0."""
         return max(0, bisect_right(self._starts, number) - 1)
 
-    def check_work_size(self, width: int, height: int, name: str) -> None:
-        """Refuse frames that are smaller than what the model is to see (SettingsError), and a work size for a
-        model that has none.
+    def check_options(self, width: int, height: int, name: str) -> None:
+        """Refuse frames that are smaller than what the model is to see, and options that this model would not
+        use (SettingsError).
 
         Args:
             width: of a frame, px.
             height: of a frame, px.
             name: of the film, for the error.
         """
-        edge = min(width, height)
+        options, edge = self.options, min(width, height)
         is_grading_alone = self.is_grading and not self._texturer
-        if is_grading_alone and isinstance(self.options.work_size, int) and self.options.faces is None:
-            what = f"--work-size {self.options.work_size} for a model that grades frames at their own size"
-            raise SettingsError(what, "Leave it out.")
+        if is_grading_alone and options.faces is None:
+            for flag, value in (("--work-size", options.work_size), ("--detail", options.detail)):
+                if value not in (None, "full"):
+                    what = f"{flag} {value} for a model that grades frames at their own size"
+                    raise SettingsError(what, "Leave it out.")
+        if options.work_size == "full" and options.detail is not None and not self._texturer:
+            what = f"--detail {options.detail:g} with --work-size full, where nothing is enlarged"
+            raise SettingsError(what, "Leave one of them out.")
         is_whole = is_grading_alone or self.options.faces is not None
         if is_whole or not isinstance(self.work_size, int) or self.work_size <= edge:
             return

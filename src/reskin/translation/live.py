@@ -139,7 +139,7 @@ def translate_live(  # noqa: PLR0913 - each is a choice of the caller
 
     Raises:
         PartialError: whoever read the frames has gone.
-        SettingsError: the model sees larger frames than there are; see `Film.check_work_size`.
+        SettingsError: the model sees larger frames than there are; see `Film.check_options`.
         ReskinError: as `Engine` and as the source of frames.
     """
     engine = Engine(model, direction, compute, rendering)
@@ -177,7 +177,7 @@ class _Live:
         self._cuts = CutFinder()
         self._first = 0.0
         self._faces: LiveFaces | None = None
-        film.check_work_size(*size, "the frames")
+        film.check_options(*size, "the frames")
         mask = film.engine.rendering.mask
         if mask is not None:
             film.mask_at = self._one_mask(size)

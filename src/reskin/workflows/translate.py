@@ -121,7 +121,8 @@ class FaceSettings(Settings):
     """Translate faces only, each cut out as the model learnt them and put back; the rest stays as it is."""
     only: Annotated[str | None, BASIC] = None
     """With --faces, whose: all, largest, or a picture of the person, best a frame of this film; people are
-    distinguished by how their faces look, under the light of one film."""
+    distinguished by how their faces look. Brighter, darker or coloured light changes little; light from
+    another direction, another pose or another day may."""
     face_margin: float | None = Field(default=None, ge=0, le=2)
     """With --faces, room around a face as a share of its height; by default that of the model's training."""
     detector: DetectorName = "auto"
