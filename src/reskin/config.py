@@ -21,8 +21,8 @@ class Settings(BaseModel):
 
     renamed: ClassVar[Mapping[str, str]] = {}
     """Former name of a setting to its name; files of earlier versions still hold the former ones."""
-    renamed_values: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """For a setting, former value to value."""
+    renamed_values: ClassVar[Mapping[str, Mapping[str | bool, Any]]] = {}
+    """For a setting, former value to value; what was a switch may have more than two values today."""
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""

@@ -26,10 +26,14 @@ class Spelled:
     Attributes:
         flag: another name of the flag, without the dashes.
         position: for a word without a flag, its name in the usage line, such as "RUN".
+        alone: value that the flag stands for where no word follows it; such a flag has a --no- form too.
+        negated: value of that form.
     """
 
     flag: str = ""
     position: str = ""
+    alone: str = ""
+    negated: str = ""
 
 
 def parse(kind: type[S], values: dict[str, Any], *, source: str | Mapping[str, str] = "settings") -> S:
@@ -65,7 +69,7 @@ def with_present_names(kind: type[Settings], values: dict[str, Any]) -> dict[str
         key if (new := kind.renamed.get(key, key)) in values else new: value for key, value in values.items()
     }
     for key, former in kind.renamed_values.items():
-        if isinstance(value := named.get(key), str):
+        if isinstance(value := named.get(key), str | bool):
             named[key] = former.get(value, value)
     for key, info in kind.model_fields.items():
         group = group_of(info)
@@ -77,7 +81,7 @@ def with_present_names(kind: type[Settings], values: dict[str, Any]) -> dict[str
 def spelling(name: str, info: FieldInfo) -> str:
     """A field as it is typed: "--cycle-weight", or "RUN" for a word without a flag."""
     for item in info.metadata:
-        if isinstance(item, Spelled):
+        if isinstance(item, Spelled) and (item.position or item.flag):
             return item.position or f"--{item.flag}"
     return f"--{name.replace('_', '-')}"
 

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from reskin.cli.streams import show_text
 from reskin.config import Settings
 from reskin.errors import SettingsError
-from reskin.parsing import FLAGS, group_of, is_basic, parse_flat, spelling
+from reskin.parsing import FLAGS, Spelled, group_of, is_basic, parse_flat, spelling
 from reskin.unknown import unknown
 
 T = TypeVar("T", bound=Settings)
@@ -63,6 +63,11 @@ class Option:
             kinds = [each for each in get_args(kind) if each is not type(None)]
             return kinds[0] if len(kinds) == 1 else kind
         return kind
+
+    @property
+    def switch(self) -> Spelled | None:
+        """What it stands for without a word behind it, where it may be typed so."""
+        return next((item for item in self.info.metadata if isinstance(item, Spelled) and item.alone), None)
 
     @property
     def takes_many(self) -> bool:
@@ -249,6 +254,10 @@ def _parted(words: list[str]) -> tuple[list[str], list[str]]:
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:
     if option.kind is bool:
         parser.add_argument(option.typed, dest=option.name, action=argparse.BooleanOptionalAction)
+    elif option.switch:
+        alone, opposite = option.switch.alone, f"--no-{option.typed.removeprefix('--')}"
+        parser.add_argument(option.typed, dest=option.name, nargs="?", const=alone)
+        parser.add_argument(opposite, dest=option.name, action="store_const", const=option.switch.negated)
     elif option.takes_many:
         parser.add_argument(option.typed, dest=option.name, nargs="*")
     elif get_origin(option.kind) is tuple:

@@ -15,7 +15,7 @@ from reskin.device import Precision
 from reskin.errors import SettingsError
 from reskin.methods import find_trained, trained_names
 from reskin.methods.base import Method, MethodConfig, Preset
-from reskin.parsing import parse
+from reskin.parsing import Spelled, parse
 from reskin.runs.former import FORMER_PRESETS, present_method, without_retired
 from reskin.runs.schedule import epoch_of, linear_multiplier, step_multiplier
 from reskin.storage import read_json
@@ -28,7 +28,7 @@ class TrainConfig(Settings):
     """How long, how often and where; the defaults are the CycleGAN paper's."""
 
     renamed = {"halve_steps": "decay_steps"}
-    renamed_values = {"schedule": {"halving": "step"}}
+    renamed_values = {"schedule": {"halving": "step"}, "compile": {True: "on", False: "off"}}
 
     batch: Annotated[int, BASIC] = Field(default=1, ge=1)
     """Pictures of each domain in a step (of each process, if there are several)."""
@@ -52,8 +52,9 @@ class TrainConfig(Settings):
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     precision: Precision = "auto"
     """fp32, or bf16 (convolutions in bfloat16, the rest in float32); auto: bf16 where it is faster."""
-    compile: bool = False
-    """Compile the networks with torch.compile: minutes at the start, faster steps after."""
+    compile: Annotated[Literal["auto", "on", "off"], Spelled(alone="on", negated="off")] = "off"
+    """Compile the networks with torch.compile: minutes at the start, faster steps after; auto: where a few
+    timed steps say that the run is long enough. `--compile` alone is on."""
     cuda_graph: bool = False
     """Capture the whole step as one CUDA graph: faster at small batches, one GPU only."""
     save_every: int = Field(default=5, ge=1)

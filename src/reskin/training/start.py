@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from reskin.data.batches import Batches, open_batches
 from reskin.data.folders import split_folder
@@ -22,6 +22,7 @@ from reskin.runs.folder import RunFolder
 from reskin.runs.run import Run, as_group, begun_with, check_space, check_unchanged
 from reskin.runs.settings import RunSettings, gather_settings
 from reskin.storage import free_bytes, lock
+from reskin.training.compiling import Decision, check_compiler, decide, recorded
 from reskin.training.estimate import Estimate, estimate, steps_in
 from reskin.training.loop import seed_step, train
 from reskin.training.parts import read_parts, take_over
@@ -168,42 +169,80 @@ def _train(
     batches = _open(settings, out, compute, processes)
     run = Run(out, settings, {}, processes.rank)
     cost = None
-    recorded = _recorded_steps(out, settings)
+    known_steps = _recorded_steps(out, settings)
     epoch_steps = _epoch_steps(batches, config.batch * processes.world)
-    if recorded is None and config.minutes is not None:
-        cost = _estimate(settings, batches, compute, epoch_steps)
+    decision = _decide(
+        settings, before, batches=batches, compute=compute, epoch_steps=epoch_steps, processes=processes
+    )
+    begun = _with_compile(settings, decision.value)
+    if known_steps is None and config.minutes is not None:
+        cost = _estimate(begun, batches, compute, epoch_steps)
     run.resolved = {
-        "steps": recorded or lowest(_length(settings, epoch_steps, cost), compute.device),
+        "steps": known_steps or lowest(_length(settings, epoch_steps, cost), compute.device),
         "epoch_steps": epoch_steps,
         "precision": compute.precision,
+        "compile": decision.value,
         "processes": processes.world,
         **facts,
     }
     check_unchanged(out, settings, run.resolved, allow_change=allow_change)
-    method = build(settings, compute)
+    method = build(begun, compute)
     take_over(method, parts)
     weights = sum(p.numel() * p.element_size() for p in method.parameters())
     check_space(out, 3 * weights, config.keep)
-    run.describe(
-        {
-            **more,
-            "device": compute.describe(),
-            "data": {
-                "pictures": batches.length,
-                "left_out": len(batches.unreadable),
-                "shorter_edge": batches.shorter_edge,
-                "framing": _framings(settings),
-            },
-        }
-    )
+    run.describe({**more, "device": compute.describe(), "data": _data_facts(settings, batches)})
     if other:
         run.log(f"{out} {other}")
+    if decision.why:
+        run.log(decision.why)
     for path, reason in batches.unreadable:
         run.log(f"left out {path}: {reason}")
     epochs = run.steps / epoch_steps
     run.log(f"training {run.steps} steps ({epochs:.3g} epochs) of {config.batch} on {compute.describe()}")
     whole_from = config.falls_from(run.steps) if method.whole_when_rate_falls else None
     train(method, replace(batches, whole_from=whole_from), run, compute)
+
+
+def _decide(
+    settings: RunSettings,
+    before: Mapping[str, Any] | None,
+    *,
+    batches: Batches,
+    compute: Compute,
+    epoch_steps: int,
+    processes: Processes,
+) -> Decision:
+    """Whether the networks are compiled: as asked for, as the run was begun, or as timed steps say."""
+    wanted, minutes = settings.train.compile, settings.train.minutes
+    if wanted == "on":
+        check_compiler(compute.device)
+    if wanted != "auto":
+        return Decision(wanted)
+    if (known := recorded(before or {})) is not None:
+        return known
+    if processes.world > 1:
+        return Decision("off", "not compiled: with several processes it is not tried; give --compile on")
+    steps = _length(settings, epoch_steps, None)
+    graphed = settings.train.cuda_graph
+
+    def make(kind: Literal["on", "off"]) -> Method:
+        return build(_with_compile(settings, kind), compute)
+
+    return decide(make, batches, compute, steps=steps, minutes=minutes, graphed=graphed)
+
+
+def _with_compile(settings: RunSettings, value: Literal["on", "off"]) -> RunSettings:
+    """The settings as if this had been asked for."""
+    return replace(settings, train=settings.train.model_copy(update={"compile": value}))
+
+
+def _data_facts(settings: RunSettings, batches: Batches) -> dict[str, Any]:
+    return {
+        "pictures": batches.length,
+        "left_out": len(batches.unreadable),
+        "shorter_edge": batches.shorter_edge,
+        "framing": _framings(settings),
+    }
 
 
 def _framings(settings: RunSettings) -> dict[str, Any]:
@@ -272,13 +311,15 @@ def _open(settings: RunSettings, out: Path, compute: Compute, processes: Process
 def build(settings: RunSettings, compute: Compute) -> Method:
     """The method with its first weights, drawn from the seed, on its device and ready to learn.
 
+    Its networks are compiled where `compile` is "on"; "auto" is to be settled before.
+
     Raises:
         WeightsError: it needs pretrained weights that are not here.
     """
     seed_step(settings.train.seed, 0, 0)
     method = settings.method_class(settings.method)
     compute.move(method)
-    if settings.train.compile:
+    if settings.train.compile == "on":
         for network in method.children():
             if any(True for _ in network.parameters()):
                 network.compile()
@@ -309,9 +350,18 @@ def plan_settings(chosen: RunSettings, out: Path | str) -> Plan:
         read_parts(chosen)
     batches = _open(chosen, Path(out), compute, Processes(0, 1))
     epoch_steps = _epoch_steps(batches, chosen.train.batch)
-    cost = _estimate(chosen, batches, compute, epoch_steps)
+    decision = _decide(
+        chosen,
+        begun_with(Path(out)),
+        batches=batches,
+        compute=compute,
+        epoch_steps=epoch_steps,
+        processes=Processes(0, 1),
+    )
+    cost = _estimate(_with_compile(chosen, decision.value), batches, compute, epoch_steps)
     plan = Plan(chosen, _length(chosen, epoch_steps, cost), epoch_steps, cost, compute)
     warnings = [f"left out {path}: {reason}" for path, reason in batches.unreadable]
+    warnings += [decision.why] if decision.why else []
     free = free_bytes(Path(out))
     if plan.disk_bytes is not None and plan.disk_bytes > free:
         warnings.append(f"{free / 1e6:.0f} MB are free for {plan.disk_bytes / 1e6:.0f} MB of checkpoints")
