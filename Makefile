@@ -9,7 +9,7 @@ NUMBERS := tests/methods tests/networks tests/losses tests/training $(addprefix 
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods bench-ratios toy-table paper-tables style-table two-people real real-films docs size study-demo study-figures exposures unit-tones e2e studio-shots studio-figures parity setup lock bench-stripes video-table bench-film
+.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods bench-ratios bench-scaling toy-table paper-tables style-table two-people real real-films docs size study-demo study-figures exposures unit-tones e2e studio-shots studio-figures parity setup lock bench-stripes video-table bench-film
 
 setup: $(READY)
 
@@ -68,6 +68,9 @@ bench: $(READY)      ## speed on this machine, written as JSON
 
 bench-ratios: $(READY) ## how many times faster than plain PyTorch: training, pictures, frames
 	$(BIN)/python -m benchmarks.ratios --out build/bench-ratios.json
+
+bench-scaling: $(READY) ## two processes against one: shards and Ray, which is left out where it is not installed
+	$(BIN)/python -m benchmarks.scaling --out build/bench-scaling.json
 
 bench-methods: $(READY)  ## a training step and an output of every method, Gatys too
 	$(BIN)/python benchmarks/methods.py --out build/bench-methods.json
