@@ -11,33 +11,39 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
 import reskin
 from reskin.errors import ReskinError, RunError
-from reskin.storage import from_json, read_json, write_json
+from reskin.holders import holder
+from reskin.storage import from_json, read_json
 from reskin.version import __version__
+from reskin.web.studio.asking import SECONDS, folder_of
 from reskin.web.studio.runner import command
 from reskin.web.studio.state import StateFolder
 
-ASK_SECONDS = 300.0
-"""How long a child process may take: machines are busy at times."""
+AGAIN_SECONDS = 0.2
+"""Between two looks whether a process that a former studio had started has its answer."""
 IDLE_SECONDS = 120.0
 """How long a process that checks settings is kept without a question."""
 
 
 class Known:
-    """What a child process says once for every version of the package, kept in a file.
+    """What a command of ours says once for every version of the package, kept in a file.
+
+    The process that asks it outlives a studio that is killed, and the next one waits for its answer: it takes
+    seconds of a processor.
 
     Args:
         path: where it is kept.
-        ask: the question to the child process.
+        line: the command.
+        folder: where it is started.
     """
 
-    def __init__(self, path: Path, ask: Callable[[], dict[str, Any]]) -> None:
-        self.path, self.ask = path, ask
+    def __init__(self, path: Path, line: Sequence[str], folder: Path) -> None:
+        self.path, self.line, self.folder = path, list(line), folder
         self._turn = threading.Lock()
         self._known: dict[str, Any] = {}
         self._fault = ""
@@ -62,8 +68,12 @@ class Known:
         """
         with self._turn:
             if not self._known:
-                self._known = self._kept() or self._asked()
+                self._known = self.of_interest(self._kept() or self._asked())
             return self._known
+
+    def of_interest(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """Those of the facts that are wanted; all."""
+        return facts
 
     def _kept(self) -> dict[str, Any]:
         try:
@@ -74,9 +84,12 @@ class Known:
         return facts if found.get("of") == _version() and isinstance(facts, dict) else {}
 
     def _asked(self) -> dict[str, Any]:
-        facts = self.ask()
-        write_json(self.path, {"of": _version(), "facts": facts})
-        return facts
+        end = time.monotonic() + SECONDS
+        while holder(folder_of(self.path)) is not None and time.monotonic() < end:
+            time.sleep(AGAIN_SECONDS)
+        words = [str(self.path), _version(), *self.line]
+        asks = [sys.executable, "-P", "-m", "reskin.web.studio.asking", *words]
+        return self._kept() or _answer(asks, self.folder, 2 * SECONDS, name=self.line[-1])
 
 
 class Methods(Known):
@@ -87,11 +100,11 @@ class Methods(Known):
     """
 
     def __init__(self, state: StateFolder) -> None:
-        def ask() -> dict[str, Any]:
-            done = answer_of(["methods", "--json"], state.root)
-            return {name: facts for name, facts in done.items() if "presets" in facts}
+        super().__init__(state.methods, command(["methods", "--json"]), state.root)
 
-        super().__init__(state.methods, ask)
+    def of_interest(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """Those of methods that are trained."""
+        return {name: of for name, of in facts.items() if "pairing" in of}
 
 
 class Tools(Known):
@@ -102,14 +115,11 @@ class Tools(Known):
     """
 
     def __init__(self, state: StateFolder) -> None:
-        def ask() -> dict[str, Any]:
-            return _answer([sys.executable, "-P", "-m", "reskin.cli.forms"], state.root, ASK_SECONDS)
-
-        super().__init__(state.tools, ask)
+        super().__init__(state.tools, [sys.executable, "-P", "-m", "reskin.cli.forms"], state.root)
 
 
 def answer_of(
-    words: Sequence[str], folder: Path, seconds: float = ASK_SECONDS, *, codes: Container[int] = (0,)
+    words: Sequence[str], folder: Path, seconds: float = SECONDS, *, codes: Container[int] = (0,)
 ) -> dict[str, Any]:
     """What one of our commands prints as JSON.
 
@@ -122,11 +132,12 @@ def answer_of(
     Raises:
         RunError: it refused, with its own sentence, or took too long.
     """
-    return _answer(command(list(words)), folder, seconds, codes=codes)
+    return _answer(command(list(words)), folder, seconds, name=words[0], codes=codes)
 
 
-def _answer(line: list[str], folder: Path, seconds: float, *, codes: Container[int] = (0,)) -> dict[str, Any]:
-    name = next((word for word in line[4:] if not word.startswith("-")), "reskin")
+def _answer(
+    line: list[str], folder: Path, seconds: float, *, name: str, codes: Container[int] = (0,)
+) -> dict[str, Any]:
     try:
         done = subprocess.run(  # noqa: S603 - our own command line
             line,
