@@ -108,7 +108,9 @@ def digest(root: Path) -> str:
     found = hashlib.sha256()
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if path.is_file() and not name.startswith((".reskin/methods", ".reskin/tools", ".reskin/thumbs")):
+        if path.is_file() and not name.startswith(
+            (".reskin/methods", ".reskin/tools", ".reskin/thumbs", ".reskin/asking")
+        ):
             found.update(name.encode() + path.read_bytes())
     return found.hexdigest()
 
@@ -219,14 +221,18 @@ def plant(root: Path) -> None:
         (job / "out.txt").write_text(text)
     first = make_run(root / "runs" / "hostile", steps=20, grids=1, edge=16)
     (first / "log.txt").write_text("\n".join(PAYLOADS))
-    with open(first / "health.jsonl", "a", encoding="utf-8") as file:
-        for text in PAYLOADS:
-            row = {"step": 20, "kind": text, "text": text, "advice": text, "is_over": False}
-            file.write(json.dumps(row) + "\n")
     with open(first / "losses.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps({"step": 21, "losses": {text: 0.5 for text in PAYLOADS[:8]}}) + "\n")
     for text in PAYLOADS:
         shutil.copytree(first, root / "runs" / text)
+        add_finding(root / "runs" / text, text)
+    add_finding(first, " ".join(PAYLOADS))
+
+
+def add_finding(run: Path, text: str) -> None:
+    with open(run / "health.jsonl", "a", encoding="utf-8") as file:
+        row = {"step": 20, "kind": "copy", "text": text, "advice": text, "is_over": False}
+        file.write(json.dumps(row) + "\n")
 
 
 def test_sixty_payloads_in_every_place_are_text(page: Any, server: Any) -> None:
@@ -269,4 +275,4 @@ def test_sixty_payloads_in_every_place_are_text(page: Any, server: Any) -> None:
     page.goto(f"{server.base}/runs/{of('runs/hostile')}")
     page.wait_for_selector("#health li")
     assert page.text_content("#log") == "\n".join(PAYLOADS)
-    assert page.locator("#health li").count() == len(PAYLOADS)
+    assert " ".join(PAYLOADS) in page.text_content("#health")
