@@ -15,6 +15,10 @@ _NETWORK = re.compile(
 """File systems whose files other machines may write too; memory that processes share does not reach them."""
 
 
+BESIDE = ("-journal", "-wal", "-shm")
+"""Endings of the files that SQLite keeps beside a database."""
+
+
 def keep_journal(database: sqlite3.Connection, path: Path) -> str:
     """Choose how a database keeps what a killed process had begun: WAL, on a network disk DELETE.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pydantic import Field
 
 from reskin import progress
 from reskin.config import Settings
+from reskin.errors import SettingsError
 from reskin.parsing import parse_flat
 from reskin.progress import Report
 from reskin.storage import read_json, write_json
@@ -113,11 +115,19 @@ def run_demo(config: DemoConfig, report: Report | None = None) -> Shown:
     shown = looks(out, clip)
     scores = compare(shown)
     draw_picture(out / "picture.png", shown)
-    before = read_json(out / "scores.json")["seconds"] if (out / "scores.json").exists() else 0
-    seconds = max(time.monotonic() - began, before)
+    seconds = max(time.monotonic() - began, _seconds_before(out / "scores.json"))
     write_json(out / "scores.json", {**scores, "seconds": round(seconds, 1)})
     write_demo_report(out, made.run, scores)
     return Shown(scores, seconds, made.translated, made.report)
+
+
+def _seconds_before(path: Path) -> float:
+    """What an earlier run of the same demo took; 0 where nothing says so."""
+    try:
+        before = read_json(path).get("seconds")
+    except SettingsError:  # not there, or damaged: it is written anew
+        return 0.0
+    return float(before) if isinstance(before, int | float) and math.isfinite(before) else 0.0
 
 
 def draw_clips(out: Path, seed: int) -> Footage:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.support.blind_study import careful, make_study, take_part
 
 from reskin.cli.main import main
-from reskin.errors import RunError
+from reskin.errors import DataError, RunError
 from reskin.evaluation.blind_study import answers
 from reskin.evaluation.blind_study.answers import Answer, AnswerStore, checked_answer
 from reskin.evaluation.blind_study.design import Trial
@@ -205,6 +208,56 @@ def test_answers_that_are_no_database_are_one_line(
     assert main(["study", "results", str(tmp_path / "study")]) == 2
     error = capsys.readouterr().err
     assert "answers.sqlite cannot be used" in error and len(error.splitlines()) == 1
+
+
+CHANGES = [
+    "UPDATE answers SET shown = 'x'",
+    "UPDATE answers SET shown = '[1e999]'",
+    "UPDATE answers SET rt = 'abc'",
+    "UPDATE answers SET choice = x'ff'",
+    "UPDATE answers SET flags = 'zz'",
+    "UPDATE answers SET trial = trial - 1000",
+    "UPDATE raters SET slot = 999999999",
+    "UPDATE raters SET slot = -1",
+    "UPDATE raters SET slot = 'x'",
+    "UPDATE raters SET began = 'x'",
+    "ALTER TABLE answers RENAME COLUMN choice TO chose",
+    "ALTER TABLE raters ADD COLUMN more TEXT",
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_answers_that_no_rater_gave_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    plan = make_study(tmp_path)
+    store = AnswerStore(tmp_path / "study", create=True)
+    take_part(store, plan, store.invite(1)[0], careful(plan, lambda trial: True))
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "study" / answers.DATABASE)) as base, base:
+        base.execute(change)
+    capsys.readouterr()
+    assert main(["study", "results", str(tmp_path / "study"), "--csv", "--html"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("reskin: ") and "Put back" in line
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and links")
+@pytest.mark.parametrize("end", ["-journal", "-wal", "-shm"])
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_what_sqlite_keeps_beside_the_answers_is_no_pipe_or_link(tmp_path: Path, end: str, kind: str) -> None:
+    plan = make_study(tmp_path)
+    AnswerStore(tmp_path / "study", create=True).close()
+    beside = tmp_path / "study" / f"{answers.DATABASE}{end}"
+    beside.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(beside)
+    else:
+        (tmp_path / "mine").write_text("mine")
+        beside.symlink_to(tmp_path / "mine")
+    with pytest.raises(DataError, match=r"is a link|no plain file"):
+        AnswerStore(tmp_path / "study")
+    assert plan.items and (kind == "pipe" or (tmp_path / "mine").read_text() == "mine")
 
 
 def test_formulas_in_the_csv_are_no_formulas(tmp_path: Path) -> None:

@@ -7,17 +7,20 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from reskin.databases import keep_journal
+from reskin.databases import BESIDE, keep_journal
 from reskin.errors import RunError, StorageError
 from reskin.paths import inside
 
 DATABASE = "answers.sqlite"
+_MOST_TRIALS = 1_000_000
+"""More than any list has."""
+
 ABANDONED_SECONDS = 30 * 60.0
 Choice = Literal["first", "second", "same"]
 
@@ -90,10 +93,13 @@ class AnswerStore:
 
     Raises:
         RunError: there is no database, or it is no database of ours.
+        DataError: a file that belongs to it is a link or no plain file.
     """
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         path = inside(folder, DATABASE, writes=True)
+        for end in BESIDE:  # SQLite would wait for a pipe
+            inside(folder, f"{DATABASE}{end}", writes=True)
         if not create and not path.exists():
             raise RunError(f"nobody was asked yet in {folder}", f"Type: reskin study serve {folder}")
         self._turn = threading.Lock()
@@ -108,6 +114,16 @@ class AnswerStore:
     def close(self) -> None:
         """Let go of the file."""
         self._base.close()
+
+    @contextmanager
+    def _look(self) -> Iterator[sqlite3.Connection]:
+        """Reading, by one thread at a time (RunError: the tables or what is in them is not ours)."""
+        with self._turn:
+            try:
+                yield self._base
+            except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+                what = f"{DATABASE} holds what no rater gave ({error})"
+                raise RunError(what, "Put back a copy of it.") from None
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
@@ -146,19 +162,18 @@ class AnswerStore:
 
     def rater(self, invite: str) -> Rater | None:
         """Who has this invite; None: nobody."""
-        with self._turn:
-            return self._rater(self._base, invite)
+        with self._look() as base:
+            return self._rater(base, invite)
 
     def raters(self) -> list[Rater]:
         """All who were invited."""
-        with self._turn:
-            rows = self._base.execute("SELECT * FROM raters ORDER BY began").fetchall()
-        return [Rater(*row) for row in rows]
+        with self._look() as base:
+            return [_rater(row) for row in base.execute("SELECT * FROM raters ORDER BY began")]
 
     @staticmethod
     def _rater(base: sqlite3.Connection, invite: str) -> Rater | None:
         row = base.execute("SELECT * FROM raters WHERE invite = ?", (invite,)).fetchone()
-        return Rater(*row) if row else None
+        return _rater(row) if row else None
 
     def begin(self, invite: str, language: str, slots: int, *, key: str = "") -> Rater | None:
         """Give a rater the first free slot, or one left for 30 minutes; None where none is free.
@@ -204,8 +219,8 @@ class AnswerStore:
 
     def began_with(self, invite: str, key: str) -> bool:
         """Whether the browser that began this invite sent this key, which must not be empty."""
-        with self._turn:
-            row = self._base.execute("SELECT value FROM facts WHERE name = ?", (f"key {invite}",)).fetchone()
+        with self._look() as base:
+            row = base.execute("SELECT value FROM facts WHERE name = ?", (f"key {invite}",)).fetchone()
         return bool(key and row) and secrets.compare_digest(str(row[0]).encode(), key.encode())
 
     def answer(self, invite: str, given: Answer) -> bool:
@@ -233,12 +248,12 @@ class AnswerStore:
 
     def answers(self, invite: str) -> list[Answer]:
         """A rater's answers in the order of the list."""
-        with self._turn:
-            rows = self._base.execute(
+        with self._look() as base:
+            rows = base.execute(
                 "SELECT trial, nonce, choice, shown, rt, flags FROM answers WHERE invite = ? ORDER BY trial",
                 (invite,),
-            ).fetchall()
-        return [Answer(row[0], row[1], row[2], tuple(json.loads(row[3])), row[4], row[5]) for row in rows]
+            )
+            return [_answer(row) for row in rows]
 
     def finish(self, invite: str) -> None:
         """Note that a rater has answered everything."""
@@ -258,6 +273,29 @@ class AnswerStore:
                 "UPDATE raters SET withdrawn = ?, finished = NULL WHERE invite = ?", (time.time(), invite)
             )
             return True
+
+
+def _rater(row: Sequence[Any]) -> Rater:
+    """A row of the table of raters (ValueError, TypeError: it is none)."""
+    rater = Rater(*row)
+    times = (rater.began, rater.seen, rater.finished, rater.withdrawn, rater.replaced)
+    if not isinstance(rater.invite, str) or not all(_is_time(each) for each in times):
+        raise ValueError("a rater without invite or times")
+    if rater.slot is not None and not (isinstance(rater.slot, int) and rater.slot >= 0):
+        raise ValueError("a slot that is none")
+    return rater
+
+
+def _is_time(value: object) -> bool:
+    return value is None or isinstance(value, int | float)
+
+
+def _answer(row: Sequence[Any]) -> Answer:
+    """A row of the table of answers (ValueError, TypeError: it is none)."""
+    trial, nonce, choice, shown, rt, flags = row
+    sent = {"trial": trial, "nonce": "0" * 16, "choice": choice, "shown": json.loads(shown), "rt": rt}
+    found = checked_answer(sent | {"flags": str(flags).split()}, _MOST_TRIALS)
+    return replace(found, nonce=str(nonce))
 
 
 def _code() -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from reskin.evaluation.blind_study.answers import Answer, AnswerStore
 from reskin.evaluation.blind_study.design import Trial
 from reskin.evaluation.blind_study.plan import StudyPlan
-from reskin.evaluation.blind_study.results import finished_parts, with_repeats
+from reskin.evaluation.blind_study.results import finished_parts, trials_of, with_repeats
 
 _CSV_COLUMNS = (
     *("rater", "finished", "trial", "part", "role", "item", "shown_first", "shown_second", "choice"),
@@ -31,7 +31,7 @@ def answers_csv(plan: StudyPlan, store: AnswerStore) -> str:
     for rater in store.raters():
         if rater.slot is None or rater.withdrawn is not None:
             continue
-        trials = slots[rater.slot]
+        trials = trials_of(slots, rater.slot)
         for number, answer in sorted(with_repeats(trials, store.answers(rater.invite)).items()):
             trial = trials[number]
             is_item = trial.part == "main" and trial.role != "check"

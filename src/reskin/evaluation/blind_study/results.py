@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from reskin.errors import RunError
 from reskin.evaluation.blind_study.answers import Answer, AnswerStore, Rater
 from reskin.evaluation.blind_study.design import Trial
 from reskin.evaluation.blind_study.intervals import Answers, Estimate, difference, holm, share
@@ -141,13 +142,25 @@ class Part:
     excluded: list[str]
 
 
+def trials_of(slots: Sequence[Sequence[Trial]], slot: int) -> Sequence[Trial]:
+    """The list of a rater's slot.
+
+    Raises:
+        RunError: the plan has no such slot.
+    """
+    if not 0 <= slot < len(slots):
+        what = f"a rater has slot {slot}, and the plan has {len(slots)} slots"
+        raise RunError(what, "Put back the plan and the answers of one study.")
+    return slots[slot]
+
+
 def finished_parts(plan: StudyPlan, store: AnswerStore) -> list[Part]:
     """The parts of all who finished and did not have their answers deleted."""
     slots, found = plan.slots(), []
     for rater in store.raters():
         if not rater.finished or rater.withdrawn or rater.slot is None:
             continue
-        trials = slots[rater.slot]
+        trials = trials_of(slots, rater.slot)
         answers = with_repeats(trials, store.answers(rater.invite))
         found.append(Part(rater, trials, answers, reasons(record_of(plan, trials, answers))))
     return found
