@@ -9,7 +9,7 @@ NUMBERS := tests/methods tests/networks tests/losses tests/training $(addprefix 
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods bench-ratios bench-scaling toy-table paper-tables style-table two-people real real-films docs size study-demo study-figures exposures unit-tones e2e studio-shots studio-figures parity setup lock bench-stripes video-table bench-film
+.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods bench-ratios bench-scaling toy-table paper-tables style-table two-people real real-films docs size study-demo study-figures exposures unit-tones e2e studio-shots studio-figures parity setup lock bench-stripes video-table bench-film bench-activations
 
 setup: $(READY)
 
@@ -93,6 +93,9 @@ two-people: $(READY)  ## CycleGAN, Recycle-GAN, vid2vid on two people, equal CPU
 
 video-table: $(READY) ## ways to translate a film on drawn worlds, equal CPU time → docs/results/video.md
 	$(BIN)/python -m benchmarks.video_table $(ARGS)
+
+bench-activations: $(READY)  ## memory and time of a training step with --checkpoint-activations and without
+	$(BIN)/python -m benchmarks.activations --out build/bench-activations.json
 
 bench-film: $(READY) ## what a frame of a film costs, part by part
 	$(BIN)/python -m benchmarks.film --out build/bench-film.json

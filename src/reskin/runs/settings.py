@@ -57,6 +57,9 @@ class TrainConfig(Settings):
     timed steps say that the run is long enough. `--compile` alone is on."""
     cuda_graph: bool = False
     """Capture the whole step as one CUDA graph: faster at small batches, one GPU only."""
+    checkpoint_activations: bool = False
+    """Compute the residual blocks of the generators again for the gradient instead of keeping what they gave:
+    less memory for large crops, a slower step, the same weights."""
     save_every: int = Field(default=5, ge=1)
     """Epochs between checkpoints that are kept; in between, the last state is saved every ten minutes."""
     keep: int = Field(default=3, ge=1)
@@ -76,6 +79,8 @@ class TrainConfig(Settings):
     def _one_length(self) -> Self:
         if self.steps is not None and self.minutes is not None:
             raise ValueError("give steps or minutes, not both")
+        if self.cuda_graph and self.checkpoint_activations:
+            raise ValueError("give cuda_graph or checkpoint_activations, not both")
         if self.decay_epochs is not None and self.decay_epochs > self.epochs:
             raise ValueError(f"decay_epochs ({self.decay_epochs}) is more than epochs ({self.epochs})")
         return self
@@ -109,6 +114,7 @@ FREE_TO_CHANGE = {
     "tensorboard",
     "device",
     "predictor_share",
+    "checkpoint_activations",
 }
 
 

@@ -22,6 +22,7 @@ from reskin.runs.folder import RunFolder
 from reskin.runs.run import Run, as_group, begun_with, check_space, check_unchanged
 from reskin.runs.settings import RunSettings, gather_settings
 from reskin.storage import free_bytes, lock
+from reskin.training.activations import recompute_blocks
 from reskin.training.compiling import Decision, check_compiler, decide, recorded
 from reskin.training.estimate import Estimate, estimate, steps_in
 from reskin.training.loop import seed_step, train
@@ -315,10 +316,13 @@ def build(settings: RunSettings, compute: Compute) -> Method:
 
     Raises:
         WeightsError: it needs pretrained weights that are not here.
+        SettingsError: `checkpoint_activations` for a method without blocks.
     """
     seed_step(settings.train.seed, 0, 0)
     method = settings.method_class(settings.method)
     compute.move(method)
+    if settings.train.checkpoint_activations:
+        recompute_blocks(method)
     if settings.train.compile == "on":
         for network in method.children():
             if any(True for _ in network.parameters()):
