@@ -8,15 +8,33 @@ import subprocess
 import sys
 from pathlib import Path
 
+from reskin.paths import inside
+
 _NETWORK = re.compile(
     r"9p|afpfs|afs|beegfs|ceph|cifs|coda|davfs|fuse\.(?!fuseblk).*|glusterfs|gpfs|lustre|ncpfs|nfs\d?"
     r"|orangefs|smb\d?|smbfs|virtiofs|vboxsf|webdav"
 )
 """File systems whose files other machines may write too; memory that processes share does not reach them."""
 
-
-BESIDE = ("-journal", "-wal", "-shm")
+_BESIDE = ("-journal", "-wal", "-shm")
 """Endings of the files that SQLite keeps beside a database."""
+
+
+def inside_plain(folder: Path, name: str) -> Path:
+    """The path of a database below a folder, to which nothing leads by a link.
+
+    SQLite follows a database that is a link, and waits for a pipe.
+
+    Args:
+        folder: it may be a link itself.
+        name: path below it, with forward slashes.
+
+    Raises:
+        DataError: the database, what SQLite keeps beside it, or a folder on the way is a link or not plain.
+    """
+    for end in _BESIDE:
+        inside(folder, f"{name}{end}", writes=True)
+    return inside(folder, name, writes=True)
 
 
 def keep_journal(database: sqlite3.Connection, path: Path) -> str:

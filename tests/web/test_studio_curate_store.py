@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reskin.errors import RunError, SettingsError, StorageError
+from reskin.errors import DataError, RunError, SettingsError, StorageError
 from reskin.web.studio import curate_store
 from reskin.web.studio.curate_store import DROP, KEEP, NONE, Verdicts, VersionError
 
@@ -188,6 +188,6 @@ def test_names_that_are_no_utf8_have_verdicts(store: Verdicts) -> None:
 def test_a_link_in_its_position_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(b"mine")
     (tmp_path / "a.sqlite").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StorageError, match="is a link"):
+    with pytest.raises(DataError, match="is a link"):
         Verdicts(tmp_path / "a.sqlite", "data/film").changes(0)
     assert (tmp_path / "elsewhere").read_bytes() == b"mine"

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from reskin.databases import keep_journal
+from reskin.databases import inside_plain, keep_journal
+from reskin.errors import ReskinError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +65,12 @@ class Thumbnails:
     """The thumbnails of one dataset; several threads and processes may use the same file.
 
     Args:
-        path: the file; it is made where it is not there, and made anew where it is damaged.
+        path: the file, in a folder of the studio's; it is made where it is not there, and anew where it is
+            damaged.
+
+    Raises:
+        DataError: the file or its folder is a link.
+        sqlite3.Error: the disk refuses.
     """
 
     def __init__(self, path: Path) -> None:
@@ -116,6 +122,7 @@ class Thumbnails:
             return self._connected()
 
     def _connected(self) -> sqlite3.Connection:
+        inside_plain(self.path.parents[1], f"{self.path.parent.name}/{self.path.name}")
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = sqlite3.connect(
             self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
@@ -164,7 +171,7 @@ class ThumbnailKeeper:
 
                 made = jpeg_of(Image.fromarray(picture))
                 store.put(file, Thumbnail(stamp_of(root / file), made))
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, ReskinError) as error:
             _log.debug("no thumbnail of %s is kept: %s", file, error)
 
     def _store(self, root: Path) -> Thumbnails | None:

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from reskin.databases import BESIDE, keep_journal
+from reskin.databases import inside_plain, keep_journal
 from reskin.errors import RunError, StorageError
-from reskin.paths import inside
 
 DATABASE = "answers.sqlite"
 _MOST_TRIALS = 1_000_000
@@ -97,9 +96,7 @@ class AnswerStore:
     """
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
-        path = inside(folder, DATABASE, writes=True)
-        for end in BESIDE:  # SQLite would wait for a pipe
-            inside(folder, f"{DATABASE}{end}", writes=True)
+        path = inside_plain(folder, DATABASE)
         if not create and not path.exists():
             raise RunError(f"nobody was asked yet in {folder}", f"Type: reskin study serve {folder}")
         self._turn = threading.Lock()

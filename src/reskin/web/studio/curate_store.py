@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from reskin.databases import keep_journal
+from reskin.databases import inside_plain, keep_journal
 from reskin.errors import ReskinError, RunError, SettingsError, StorageError
 
 NONE, KEEP, DROP = 0, 1, 2
@@ -254,9 +254,8 @@ class Verdicts:
         if self._database is not None and _identity(self.path) == self._file:
             return self._database
         self.close()
+        inside_plain(self.path.parents[1], f"{self.path.parent.name}/{self.path.name}")
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.path.is_symlink():
-            raise StorageError(f"{self.path.name} is a link", "Remove it.")
         found = sqlite3.connect(
             self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
         )
