@@ -338,3 +338,41 @@ def test_an_encoder_goes_with_its_segment(tmp_path: Path) -> None:
             assert open_files() - before == 2  # the file, and what encodes the segment that has begun
     finally:
         gc.enable()
+
+
+ON_CORES = """
+import hashlib, os, sys
+from fractions import Fraction
+from pathlib import Path
+import av, numpy as np
+cores = sorted(os.sched_getaffinity(0))
+os.sched_setaffinity(0, set(cores if sys.argv[1] == "all" else cores[:1]))
+from reskin.video.writer import Encoding, VideoWriter
+noise = np.random.default_rng(0).integers(0, 40, (240, 352, 3), dtype=np.uint8)
+for codec, end in (("h264", ".mp4"), ("hevc", ".mp4"), ("vp9", ".webm")):
+    path, digest = Path(sys.argv[2], f"film{end}"), hashlib.sha256()
+    with VideoWriter(path, size=(352, 240), frame_rate=Fraction(25), encoding=Encoding(codec)) as writer:
+        for number in range(12):
+            writer.write(np.roll(noise, 7 * number, 1) + 3 * number, Fraction(number, 25))
+    with av.open(str(path)) as made:
+        for packet in made.demux(video=0):
+            digest.update(bytes(packet))
+    print(codec, digest.hexdigest())
+"""
+"""Digests of what each encoder gives, on one core or on all."""
+
+
+@pytest.mark.sweep
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be left out on this system")
+def test_the_bytes_do_not_depend_on_the_number_of_cores(tmp_path: Path) -> None:
+    """A film that is made on two machines, and one that goes on on another, is the same film."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core")
+    found = {}
+    for cores in ("one", "all"):
+        folder = tmp_path / cores
+        folder.mkdir()
+        words = [sys.executable, "-c", ON_CORES, cores, str(folder)]
+        done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120)
+        found[cores] = done.stdout.splitlines()
+    assert found["one"] == found["all"] and len(found["one"]) == 3

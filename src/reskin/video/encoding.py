@@ -36,6 +36,10 @@ _ENCODERS: dict[Codec, str] = {
     "prores": "prores_ks",
     "ffv1": "ffv1",
 }
+_IN_SLICES: tuple[Codec, ...] = ("prores", "ffv1")
+"""Codecs whose bytes are the same with any number of threads."""
+_THREADS = 4
+"""The same on every machine: with others x264, x265 and libvpx make other bytes of the same frames."""
 _DEFAULT_QUALITY = 18
 _SMALLEST_AV1 = 64
 
@@ -162,6 +166,8 @@ def add_pictures(output: Any, codec: Codec, rate: Any, size: tuple[int, int], en
         context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
         context.color_range = 1  # limited
     context.thread_type = "AUTO"
+    if codec not in _IN_SLICES:
+        context.thread_count = _THREADS
     return stream
 
 

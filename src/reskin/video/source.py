@@ -34,6 +34,9 @@ FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg"
 MAX_PIXELS = 2**27
 """A frame larger than this (134 megapixels, four times 8K) is taken for a damaged header."""
 
+_THREADS = 4
+"""Of a decoder, on any machine: a model on the same cores needs the others more."""
+
 _SIGNATURES = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (4, b"wide"), (0, b"\x1a\x45\xdf\xa3"), (8, b"AVI "))
 
 
@@ -152,6 +155,7 @@ def picture_stream(container: Any, path: Path) -> Any:
     if chosen.codec_context is None:
         raise CodecError(f"no decoder for the pictures of {path}", "Convert it to H.264 in .mp4 first.")
     chosen.thread_type = "AUTO"
+    chosen.codec_context.thread_count = _THREADS
     chosen.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     remember_packets(chosen.codec_context)
     return chosen
