@@ -115,9 +115,9 @@ def translate(page: Any, server: Any, commands: list[str]) -> None:
     page.click('.next a:has-text("Translate")')
     page.wait_for_selector("#tool")
     page.select_option("#clip", label="footage/game.mp4")
-    assert page.input_value("#name") == "first-game"
+    page.wait_for_function("() => document.getElementById('name').value === 'first-game'")
     page.select_option("#clip", label="footage/film.mp4")
-    assert page.input_value("#name") == "first-film"
+    page.wait_for_function("() => document.getElementById('name').value === 'first-film'")
     page.fill("#name", "film-as-game")
     page.fill("#v-steady", "off 0.8")
     page.click("#preview:not([disabled])")
