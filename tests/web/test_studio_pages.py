@@ -207,6 +207,46 @@ def test_the_server_imports_no_torch() -> None:
     assert json.loads(found.stdout) == []
 
 
+PAGES_ARE_LIGHT = """
+import json, sys
+from pathlib import Path
+from starlette.testclient import TestClient
+from reskin.web.studio.app import studio_app
+from reskin.web.studio.session import Sessions
+from reskin.web.studio.state import StateFolder
+from reskin.web.studio.studio import Studio
+
+root, base = Path("films"), "http://127.0.0.1:8765"
+state = StateFolder(root.resolve())
+state.make()
+studio, sessions = Studio(state), Sessions(state.secret(), 8765, "k" * 43)
+client = TestClient(studio_app(studio, sessions, 8765), base_url=base)
+headers = {"origin": base, "content-type": "application/json"}
+assert client.post("/login", headers=headers, json={"token": sessions.link()}).status_code == 200
+run, other, study = (studio.scan.id(root.resolve() / name) for name in ("runs/one", "runs/two", "studies/x"))
+pages = ["/", "/data", "/curate", "/train", "/compare", "/translate", "/jobs", "/doctor", "/api/live"]
+pages += [f"/runs/{run}", f"/api/runs/{run}/curves?from=&points=9", f"/studies/{study}"]
+for page in [*pages, f"/compare?show={run}&show={other}"]:
+    assert client.get(page).status_code == 200, page
+print(json.dumps([name for name in ("torch", "av", "cv2") if name in sys.modules]))
+"""
+
+
+def test_no_page_imports_torch(tmp_path: Path) -> None:
+    """The page of a study did: 200 MB more, until the studio ended."""
+    root = tmp_path / "films"
+    for name in ("one", "two"):
+        make_run(root / "runs" / name, steps=20, grids=1, edge=8)
+    (root / "studies" / "x" / "cells" / "cut-1" / "0").mkdir(parents=True)
+    facts = {"rows": [{"label": "cut", "folder": "cut-1"}], "seeds": 1, "length": {"steps": 10}}
+    write_json(root / "studies" / "x" / "study.json", facts | {"a": "a", "b": "b"})
+    done = subprocess.run(
+        [sys.executable, "-c", PAGES_ARE_LIGHT], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
+
+
 def test_a_fault_of_ours_says_a_number_and_no_trace(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any) -> None:
         raise ValueError("of /secret/path")

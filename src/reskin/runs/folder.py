@@ -333,3 +333,8 @@ _LARGEST = 1e300
 def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a run folder, oldest first."""
     return RunFolder(folder).list_checkpoints()
+
+
+def as_group(values: Any) -> dict[str, Any]:
+    """`values` where they are an object, else an empty one: a config.json may hold anything."""
+    return values if isinstance(values, dict) else {}

@@ -19,7 +19,7 @@ from reskin.progress import note
 from reskin.runs import checkpoint
 from reskin.runs.ema import Ema
 from reskin.runs.findings import Finding
-from reskin.runs.folder import RunFolder, finite
+from reskin.runs.folder import RunFolder, as_group, finite
 from reskin.runs.settings import FREE_TO_CHANGE, RunSettings, TrainConfig
 from reskin.storage import free_bytes, remove_leftovers
 from reskin.version import __version__
@@ -326,11 +326,6 @@ def _present_names(before: dict[str, Any], settings: RunSettings, steps: int) ->
 
 def _flat(groups: Any) -> dict[str, Any]:
     return {key: value for group in as_group(groups).values() for key, value in as_group(group).items()}
-
-
-def as_group(values: Any) -> dict[str, Any]:
-    """`values` where they are an object, else an empty one: a config.json may hold anything."""
-    return values if isinstance(values, dict) else {}
 
 
 def check_space(folder: Path, checkpoint_bytes: int, keep: int) -> None:

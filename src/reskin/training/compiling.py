@@ -19,7 +19,7 @@ from reskin.device import Compute
 from reskin.errors import SettingsError
 from reskin.methods.base import Method
 from reskin.progress import in_words
-from reskin.runs.run import as_group
+from reskin.runs.folder import as_group
 from reskin.training.graph import GraphedStep
 from reskin.training.loop import PlainStep, seed_step
 from reskin.types import Step

@@ -18,8 +18,8 @@ from reskin.methods.base import Method
 from reskin.methods.masked import MaskedConfig
 from reskin.processes import Processes, join_processes, lowest
 from reskin.runs.exactness import cpu_facts, go_on_as_before
-from reskin.runs.folder import RunFolder
-from reskin.runs.run import Run, as_group, begun_with, check_space, check_unchanged
+from reskin.runs.folder import RunFolder, as_group
+from reskin.runs.run import Run, begun_with, check_space, check_unchanged
 from reskin.runs.settings import RunSettings, gather_settings
 from reskin.storage import free_bytes, lock
 from reskin.training.activations import recompute_blocks

@@ -10,8 +10,8 @@ from reskin.data.folders import split_folder, split_images
 from reskin.errors import DataError, RunError, SettingsError
 from reskin.paths import inside
 from reskin.progress import Report
-from reskin.runs.folder import RunFolder
-from reskin.runs.run import as_group, begun_with
+from reskin.runs.folder import RunFolder, as_group
+from reskin.runs.run import begun_with
 from reskin.types import Split
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from reskin.errors import ReskinError, RunError
 from reskin.pages.intervals import mean_interval
 from reskin.pages.scores import images_of, value_of
 from reskin.paths import inside, relative_fault
-from reskin.runs.run import as_group
+from reskin.runs.folder import as_group
 from reskin.significance import CONFIDENCE, holm, t_interval, welch
 from reskin.storage import read_json
 
