@@ -43,7 +43,8 @@ SIZE, CROP = (96, 72), 64
 """Frames are brought to this width and height; crops are squares."""
 SHOWN = 2
 """Times that frames are enlarged to be looked at."""
-NETWORKS = {"width": 16, "blocks": 4, "disc_layers": 3}
+NETWORKS = {"width": 16, "blocks": 4, "disc_layers": 3, "upsample": "nearest"}
+"""Transposed convolutions leave a grid after so short a training, which the measures count as detail."""
 PREDICTORS = {"predictor": "residual", "predictor_width": 16, "predictor_downsamplings": 5}
 VIDEO = {"width": 16, "blocks": 4, "disc_width": 16, "disc_layers": 2, "scales": 1, "frames": 7}
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -30,6 +30,8 @@ from reskin.images import to_image, to_tensor
 from reskin.inference.engine import Engine
 from reskin.methods import find_trained
 from reskin.methods.base import Method
+from reskin.methods.grade import GradeMethod
+from reskin.methods.grade_texture import GradeTexture
 from reskin.methods.recycle_gan import RecycleGAN
 from reskin.parsing import parse
 from reskin.storage import commit, read_json, write_json
@@ -71,8 +73,9 @@ CycleGAN and Recycle-GAN have generators of one shape (12 channels, 3 residual b
 one receptive field (70 px), and see crops of {crop} px: CycleGAN a picture of each domain in a step,
 Recycle-GAN a clip of three frames of each, vid2vid (12 channels, 3 blocks) a pair of clips of seven. vid2vid
 had half of the time, after a CycleGAN that had the other half made its pairs. The predictors are the residual
-ones, which learn sooner. The grade sees whole frames, as `reskin make` has it, four of each domain; fast
-style takes its style from frames of the game."""
+ones, which learn sooner. The grade sees whole frames, as `reskin make` has it, four of each domain, and so
+does texture, which had half of the time on a grade that had the other half; fast style takes its style from
+frames of the game."""
 """Above the table."""
 
 SHORT_SECONDS = 300
@@ -93,12 +96,14 @@ class Model(NamedTuple):
         settings: those that are not the method's defaults.
         sampling: what a step sees.
         pairs_from: model that makes domain B, in half of the time.
+        grade_from: model whose grade is taken over as it is, after half of the time.
     """
 
     method: str
     settings: dict[str, Any]
     sampling: Sampling
     pairs_from: str | None = None
+    grade_from: str | None = None
 
 
 class Row(NamedTuple):
@@ -131,6 +136,7 @@ MODELS = {
     ),
     "vid2vid": Model("vid2vid", VID2VID, Sampling(1, CROP, length=7, is_paired=True), pairs_from="cyclegan"),
     "grade": Model("grade", {}, Sampling(4, None)),
+    "grade_texture": Model("grade_texture", {}, Sampling(4, None), grade_from="grade"),
     "fast_style": Model("fast_style", FAST_STYLE, Sampling(4, CROP)),
 }
 """What can be trained, by name."""
@@ -149,6 +155,8 @@ ROWS = (
     Row("vid2vid on CycleGAN's pairs + stabiliser", "vid2vid", "steady"),
     Row("grade", "grade"),
     Row("grade + stabiliser", "grade", "steady"),
+    Row("grade + texture", "grade_texture"),
+    Row("grade + texture + stabiliser", "grade_texture", "steady"),
     Row("fast style", "fast_style"),
     Row("fast style + stabiliser", "fast_style", "steady"),
 )
@@ -161,6 +169,7 @@ COMPARED = (
     ("Recycle-GAN with cycle and identity", "CycleGAN"),
     ("Recycle-GAN, half predicted", "Recycle-GAN"),
     ("vid2vid on CycleGAN's pairs", "CycleGAN"),
+    ("grade + texture", "grade"),
     ("CycleGAN + stabiliser", "CycleGAN"),
     ("CycleGAN + equivariance + stabiliser", "CycleGAN + stabiliser"),
 )
@@ -171,10 +180,12 @@ def train(name: str, seed: int, seconds: float) -> tuple[Method, int]:
     """A model trained from scratch for `seconds` of CPU time, and its number of steps."""
     model = MODELS[name]
     a, b = footage(seed)
-    if model.pairs_from is not None:
+    first: Method | None = None
+    if before := model.pairs_from or model.grade_from:
         seconds /= 2
-        image_model, _ = train(model.pairs_from, seed, seconds)
-        b = paired_with(a, image_model)
+        first, _ = train(before, seed, seconds)
+    if first is not None and model.pairs_from is not None:
+        b = paired_with(a, first)
     kind = find_trained(model.method)
     settings = dict(model.settings)
     if "feature_weights" in kind.Config.model_fields:
@@ -182,6 +193,8 @@ def train(name: str, seed: int, seconds: float) -> tuple[Method, int]:
     torch.manual_seed(seed)
     method = kind(parse(kind.Config, settings))
     method.prepare_training(load_features)
+    if isinstance(first, GradeMethod) and isinstance(method, GradeTexture):
+        method.gen_a2b.load_state_dict(first.gen_a2b.state_dict())
     steps = teach(method, batches(a, b, model.sampling, seed), seed=seed, seconds=seconds, decay=EMA)
     return method.eval(), steps
 

@@ -124,6 +124,18 @@ def test_small_networks_have_the_authors_shape(
     assert count(method.disc_a) == of_discriminator
 
 
+@pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
+def test_a_generator_without_transposed_convolutions(upsample: str) -> None:
+    """Each of their outputs sees one or two inputs by turns, which draws a grid until it was unlearnt."""
+    settings = {"width": 4, "blocks": 1, "predictor_width": 4, "predictor_downsamplings": 5}
+    authors = RecycleGAN(parse(RecycleGANConfig, settings))
+    assert sum(isinstance(part, nn.ConvTranspose2d) for part in authors.gen_a2b.modules()) == 2
+    method = RecycleGAN(parse(RecycleGANConfig, settings | {"upsample": upsample}))
+    for generator in (method.gen_a2b, method.gen_b2a):
+        assert not any(isinstance(part, nn.ConvTranspose2d) for part in generator.modules())
+        assert generator(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
+
+
 def test_every_term_by_hand() -> None:
     assert values(with_stubs(**EVERYTHING), BATCH) == pytest.approx(
         {

@@ -67,6 +67,9 @@ class RecycleGANConfig(MethodConfig):
     """Channels after the first layer of generators and discriminators."""
     blocks: int = Field(default=6, ge=1)
     """Residual blocks in a generator: 6 as in the authors' scripts, 9 by the default of their code."""
+    upsample: Literal["transposed", "nearest", "bilinear"] = "transposed"
+    """Upsampling in a generator: a transposed convolution (the authors), or a nearest or bilinear
+    resize-convolution, without which a short training leaves a fine grid over the pictures."""
     disc_layers: int = Field(default=3, ge=1, le=6)
     """Downsamplings of a discriminator: 3 give a receptive field of 70 px, 1 of 16 px."""
     pool_size: int = Field(default=0, ge=0)
@@ -116,17 +119,16 @@ class RecycleGAN(Method):
         ),
         "quick": Preset(
             "A CPU and an evening: residual predictors and small networks at 128 px.",
-            QUICK | {"load_size": 143, "crop_size": 128},
+            QUICK | {"load_size": 143, "crop_size": 128, "upsample": "nearest"},
         ),
     }
 
     def __init__(self, config: RecycleGANConfig) -> None:
         super().__init__(config)
         c = config
-        self.gen_a2b, self.gen_b2a = (ResnetGenerator(c.width, c.blocks) for _ in "ab")
-        self.pred_a, self.pred_b = (
-            frame_predictor(c.predictor, c.predictor_width, c.predictor_downsamplings) for _ in "ab"
-        )
+        self.gen_a2b, self.gen_b2a = (ResnetGenerator(c.width, c.blocks, upsample=c.upsample) for _ in "ab")
+        shape = c.predictor, c.predictor_width, c.predictor_downsamplings
+        self.pred_a, self.pred_b = (frame_predictor(*shape) for _ in "ab")
         self.disc_a, self.disc_b = (patch_discriminator(c.width, c.disc_layers) for _ in "ab")
         self.pool_a, self.pool_b = ImagePool(c.pool_size), ImagePool(c.pool_size)
         for network in self.children():
