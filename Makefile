@@ -132,9 +132,9 @@ studio-figures: $(READY)  ## what the studio costs: CPU, memory, 1,000 and 100,0
 real-films: $(READY) ## make on six pairs of real clips → docs/results/real_films.md and sheets in build/real-films
 	$(BIN)/python -m benchmarks.real_films
 
-gpu:                 ## on a machine with CUDA whose python has torch: tests, bench, short training on FOLDER
+gpu:                 ## on a machine with CUDA whose python has torch: tests, bench, what a step consists of, short training on FOLDER
 	PYTHONPATH=src $(PYTHON) -m pytest -q -m gpu tests/gpu
-	PYTHONPATH=src $(PYTHON) benchmarks/gpu.py $(FOLDER)
+	PYTHONPATH=src $(PYTHON) benchmarks/gpu.py --profile $(FOLDER)
 
 docs: $(READY)       ## make the pages that are built from the code, and check the others
 	$(BIN)/python docs/build.py

@@ -1,9 +1,10 @@
 """What a GPU does with this package: the bench, then a short training on a folder: `make gpu FOLDER=...`.
 
-python benchmarks/gpu.py [FOLDER] [--steps 300] [--no-compile] [--out build/gpu]
+python benchmarks/gpu.py [FOLDER] [--steps 300] [--no-compile] [--profile] [--out build/gpu]
 
-FOLDER is in the layout trainA, trainB. Without it there is the bench alone. `--out` gets figures.json and
-the run folder of the training, which is begun anew.
+With `--profile` there is also the share that each kind of kernel has of a step (`benchmarks/shares.py`), as a
+table and in figures.json. FOLDER is in the layout trainA, trainB. Without it there is the bench alone.
+`--out` gets figures.json and the run folder of the training, which is begun anew.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import torch
 from bench import bench
 from measure import forget_peak_memory, peak_memory_megabytes, significant, wait
+from shares import paper_shares, table
 
 from networks import paper_case
 from reskin.data.batches import open_batches
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument(
         "--no-compile", action="store_true", help="leave out torch.compile, which takes minutes"
     )
+    parser.add_argument("--profile", action="store_true", help="say what a step's time goes to")
     parser.add_argument("--out", type=Path, default=Path("build/gpu"))
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
@@ -54,6 +57,8 @@ def main() -> None:
     compute = choose_compute("cuda", "bf16")
     cases = [paper_case(f"256x{batch}") for batch in (1, 8)]
     figures: dict[str, Any] = {"bench": bench(cases, [256, 512], has_compile=False, has_video=False)}
+    if arguments.profile:
+        figures["shares"] = profile_figures(compute)
     if arguments.folder:
         data = {"a": arguments.folder, "b": arguments.folder, "device": "cuda", "precision": "bf16"}
         figures["steps_on_the_folder"] = {
@@ -65,6 +70,15 @@ def main() -> None:
         figures["training"] = training_figures(data, arguments.steps, arguments.out / "run")
     write_json(arguments.out / "figures.json", figures)
     print(f"written: {arguments.out / 'figures.json'}")
+
+
+def profile_figures(compute: Compute) -> dict[str, Any]:
+    """What the time of a step at 256 px goes to, by batch."""
+    found = {}
+    for batch in BATCHES:
+        found[f"batch {batch}"] = paper_shares(compute, side=256, batch=batch)
+        print(f"batch {batch}: {table(found[f'batch {batch}'])}", flush=True)
+    return found
 
 
 def step_figures(data: dict[str, Any], compute: Compute, out: Path, no_compile: bool) -> dict[str, Any]:
