@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ from reskin.training.graph import GraphedStep
 from reskin.training.loop import PlainStep, seed_step
 from reskin.training.start import build, train_run
 from reskin.types import Batch, Step
+from reskin.video.encoding import NVENC, Codec
+from reskin.video.nvenc import missing
+from reskin.video.reader import VideoReader
+from reskin.video.writer import Encoding, VideoWriter
 
 pytestmark = [
     pytest.mark.gpu,
@@ -250,3 +255,25 @@ def test_translation_is_that_of_the_cpu() -> None:
         results.append(Engine(made(where), "a2b", where).translate(levels).astype(int))
     assert np.abs(results[0] - results[1]).max() <= 1
     assert results[0].std() > 1  # there is something to compare
+
+
+@pytest.mark.parametrize("codec", NVENC)
+@pytest.mark.parametrize("size", [(320, 180), (1280, 720), (321, 181)])
+def test_nvidia_encodes_what_it_is_given(codec: Codec, size: tuple[int, int], tmp_path: Path) -> None:
+    """At the default quality a smooth picture comes back within two levels on average."""
+    if reason := missing(codec):
+        pytest.skip(f"{codec}: {reason}")
+    width, height = size
+    ramp = np.linspace(40, 200, width, dtype=np.float32)[None, :, None]
+    frames = [np.broadcast_to(ramp + 4 * i, (height, width, 3)).astype(np.uint8) for i in range(10)]
+    path = tmp_path / "film.mp4"
+    with VideoWriter(path, size=size, frame_rate=Fraction(25), encoding=Encoding(codec)) as writer:
+        for number, frame in enumerate(frames):
+            writer.write(np.ascontiguousarray(frame), Fraction(number, 25))
+            if number == 4:
+                writer.end_segment(number)
+    with VideoReader(path) as reader:
+        found = list(reader)
+    assert [frame.time for frame in found] == [Fraction(number, 25) for number in range(10)]
+    for made, frame in zip(found, frames, strict=True):
+        assert np.abs(made.image.astype(int) - frame).mean() < 2

@@ -10,17 +10,20 @@ import av
 
 from reskin.errors import CodecError, VideoError
 
-Codec = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1"]
-"""Codecs that pictures can be written in."""
+Codec = Literal["h264", "hevc", "h264_nvenc", "hevc_nvenc", "av1", "vp9", "prores", "ffv1"]
+"""Codecs that pictures can be written in; those of nvenc are H.264 and HEVC, encoded by a GPU."""
+
+NVENC: tuple[Codec, ...] = ("h264_nvenc", "hevc_nvenc")
+"""Those that only some machines have: see `video.nvenc`."""
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """FFmpeg's muxer for each ending."""
 
 _HELD: dict[str, tuple[Codec, ...]] = {
-    ".mp4": ("h264", "hevc", "av1", "vp9"),
-    ".m4v": ("h264", "hevc"),
-    ".mov": ("h264", "hevc", "prores"),
-    ".mkv": ("h264", "hevc", "av1", "vp9", "prores", "ffv1"),
+    ".mp4": ("h264", "hevc", *NVENC, "av1", "vp9"),
+    ".m4v": ("h264", "hevc", *NVENC),
+    ".mov": ("h264", "hevc", *NVENC, "prores"),
+    ".mkv": ("h264", "hevc", *NVENC, "av1", "vp9", "prores", "ffv1"),
     ".webm": ("vp9", "av1"),
 }
 _WITH_ALPHA: dict[str, tuple[Codec, ...]] = {
@@ -31,6 +34,8 @@ _WITH_ALPHA: dict[str, tuple[Codec, ...]] = {
 _ENCODERS: dict[Codec, str] = {
     "h264": "libx264",
     "hevc": "libx265",
+    "h264_nvenc": "h264_nvenc",
+    "hevc_nvenc": "hevc_nvenc",
     "av1": "libsvtav1",
     "vp9": "libvpx-vp9",
     "prores": "prores_ks",
@@ -42,6 +47,7 @@ _THREADS = 4
 """The same on every machine: with others x264, x265 and libvpx make other bytes of the same frames."""
 _DEFAULT_QUALITY = 18
 _SMALLEST_AV1 = 64
+_NARROWEST_NVENC = 160
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ def pixel_format(codec: Codec, size: tuple[int, int], *, has_alpha: bool) -> str
     if codec == "vp9":
         return "yuva420p" if has_alpha else "yuv420p"
     is_odd = size[0] % 2 or size[1] % 2
-    return "yuv444p" if is_odd and codec in ("h264", "hevc") else "yuv420p"
+    return "yuv444p" if is_odd and codec in ("h264", "hevc", *NVENC) else "yuv420p"
 
 
 def check_size(path: Path, codec: Codec, size: tuple[int, int]) -> None:
@@ -138,6 +144,9 @@ def check_size(path: Path, codec: Codec, size: tuple[int, int]) -> None:
         )
     if codec == "hevc" and min(size) < 32:
         raise VideoError(f"{path}: HEVC is not written at {shown}", "Take h264, or 32 px at least.")
+    most = 4096 if codec == "h264_nvenc" else 8192
+    if codec in NVENC and (size[0] < _NARROWEST_NVENC or size[1] < 64 or max(size) > most):
+        raise VideoError(f"{path}: {codec} does not write {shown}", "Take h264 or hevc.")
 
 
 def add_pictures(output: Any, codec: Codec, rate: Any, size: tuple[int, int], encoding: Encoding) -> Any:
@@ -158,7 +167,7 @@ def add_pictures(output: Any, codec: Codec, rate: Any, size: tuple[int, int], en
     stream.pix_fmt = pixel_format(codec, size, has_alpha=encoding.has_alpha)
     context = stream.codec_context
     context.time_base = 1 / rate
-    if codec == "hevc":
+    if codec in ("hevc", "hevc_nvenc"):
         context.codec_tag = "hvc1"  # QuickTime knows no other one.
     if codec == "ffv1":
         context.colorspace, context.color_range = 0, 2  # RGB, full range
@@ -181,12 +190,15 @@ def _options(codec: Codec, quality: int, encoding: Encoding) -> dict[str, str]:
         lossless = "lossless=1:" if not quality else ""
         factor = min(51, quality + 4)
         return {"crf": str(factor), "preset": encoding.speed, "x265-params": f"{lossless}log-level=none"}
+    if codec in NVENC:
+        # The quality is called cq and needs a bit rate of 0; a cq of 0 would leave the choice to the driver.
+        rated = {"tune": "hq", "rc": "vbr", "b": "0", "cq": str(min(51, quality + 1))}
+        return {"preset": "p5", **(rated if quality else {"tune": "lossless"})}
     if codec == "av1":
         return {"crf": str(min(63, round(quality * 1.2) + 8)), "preset": "9"}
-    if codec == "prores":
-        return {"profile": "4444" if encoding.has_alpha else "hq", "vendor": "apl0"}
-    if codec == "ffv1":
-        return {"level": "3", "slicecrc": "1"}
+    if codec in _IN_SLICES:
+        prores = {"profile": "4444" if encoding.has_alpha else "hq", "vendor": "apl0"}
+        return prores if codec == "prores" else {"level": "3", "slicecrc": "1"}
     # VP9 at the same number looks worse; realtime with 8 of 9 speed steps is what two cores can do.
     options = {
         "crf": str(min(63, quality + 4)),

@@ -140,7 +140,7 @@ class VideoWriter:
         self._new_encoder()
         form = self._stream.pix_fmt
         if form == "yuv444p":
-            name = "H.264" if self._codec == "h264" else "HEVC"
+            name = "H.264" if self._codec.startswith("h264") else "HEVC"
             width, height = self.size
             self.notes.append(
                 f"{width}x{height} has an odd edge: stored as {name} 4:4:4, which some players cannot show"

@@ -54,8 +54,9 @@ class FilmSettings(Settings):
     """Where in the film to begin, in seconds or mm:ss, such as 90 or 1:30."""
     seconds: Annotated[float | None, BASIC] = Field(default=None, gt=0)
     """Translate only so many seconds, for a preview."""
-    codec: Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1"] | None = None
-    """Codec of the pictures; by default H.264, in .webm VP9."""
+    codec: Literal["h264", "hevc", "h264_nvenc", "hevc_nvenc", "av1", "vp9", "prores", "ffv1"] | None = None
+    """Codec of the pictures; by default H.264, in .webm VP9. Those of nvenc are encoded by an NVIDIA GPU;
+    where the driver offers none, by the processor in h264 or hevc."""
     quality: int | None = Field(default=None, ge=0, le=51)
     """Quality of the pictures, 0 (perfect) to 51; 18 looks like the source and is the default."""
     predictor_share: float | None = Field(default=None, ge=0, le=1)
@@ -91,6 +92,7 @@ class FilmSettings(Settings):
         """
         from reskin.translation.film import FilmOptions
         from reskin.video.encoding import Encoding
+        from reskin.video.nvenc import offered
 
         return FilmOptions(
             work_size=self.work_size,
@@ -99,7 +101,7 @@ class FilmSettings(Settings):
             strength=self.strength,
             looks_ahead=self.steady == "best",
             has_bars=self.bars == "keep",
-            encoding=Encoding(codec=self.codec, quality=self.quality),
+            encoding=Encoding(codec=offered(self.codec), quality=self.quality),
             deinterlace=self.deinterlace,
             start=self.start,
             seconds=self.seconds,

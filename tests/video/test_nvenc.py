@@ -1,0 +1,134 @@
+"""NVIDIA's encoders: taken where they encode a frame, else the processor's with one line that says so."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from reskin.errors import VideoError
+from reskin.video import nvenc
+from reskin.video.encoding import NVENC, Codec, Encoding, _options, check_size, chosen_codec
+from reskin.video.reader import VideoReader
+from reskin.video.writer import VideoWriter
+from reskin.workflows.translate import FilmSettings
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_new_process() -> Iterator[None]:
+    nvenc._settled.cache_clear()
+    yield
+    nvenc._settled.cache_clear()
+
+
+class Encoder:
+    """An encoder of a driver: gives a packet when it is drained, fails, or gives nothing."""
+
+    def __init__(self, fault: Exception | None = None, *, packets: int = 1) -> None:
+        self.fault, self.packets, self.frames = fault, packets, list[Any]()
+
+    def encode(self, frame: Any) -> list[bytes]:
+        if self.fault is not None:
+            raise self.fault
+        self.frames.append(frame)
+        return [b"packet"] * self.packets if frame is None else []
+
+
+def with_encoder(monkeypatch: pytest.MonkeyPatch, encoder: Encoder) -> list[tuple[str, str]]:
+    """Makes PyAV create `encoder`; filled with what was asked for."""
+    asked: list[tuple[str, str]] = []
+
+    def create(name: str, mode: str) -> Encoder:
+        asked.append((name, mode))
+        return encoder
+
+    monkeypatch.setattr(nvenc.av, "CodecContext", type("Contexts", (), {"create": staticmethod(create)}))
+    return asked
+
+
+@pytest.mark.parametrize("codec", NVENC)
+def test_an_encoder_that_encodes_is_taken(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder = Encoder()
+    asked = with_encoder(monkeypatch, encoder)
+    for _ in range(3):
+        assert nvenc.offered(codec) == codec
+    assert asked == [(codec, "w")]  # tried once
+    first, end = encoder.frames
+    assert first.width == first.height == 256 and end is None
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("encoder", "reason"),
+    [
+        (Encoder(av.error.PermissionError(1, "Operation not permitted")), "Operation not permitted"),
+        (Encoder(av.error.ExternalError(0x1234, "Generic error")), "Generic error"),
+        (Encoder(packets=0), "it gave nothing"),
+    ],
+)
+def test_one_that_fails_is_replaced_with_one_line(
+    encoder: Encoder, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_encoder(monkeypatch, encoder)
+    with caplog.at_level(logging.WARNING, logger="reskin"):
+        found = [FilmSettings(codec="hevc_nvenc").options().encoding.codec for _ in range(3)]
+    assert found == ["hevc"] * 3
+    (record,) = caplog.records
+    assert reason in record.getMessage() and "--codec hevc" in record.getMessage()
+    assert "\n" not in record.getMessage()
+
+
+def test_the_real_search_in_a_machine_without_a_driver(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PyAV knows the encoder's name here, and the film is made all the same."""
+    if not nvenc.missing("h264_nvenc"):
+        pytest.skip("this machine has NVIDIA's encoder")
+    encoding = FilmSettings(codec="h264_nvenc", quality=20).options().encoding
+    assert encoding == Encoding("h264", 20) and len(caplog.records) == 1
+    path = tmp_path / "film.mp4"
+    with VideoWriter(path, size=(160, 96), frame_rate=Fraction(25), encoding=encoding) as writer:
+        writer.write(np.full((96, 160, 3), 90, np.uint8), Fraction(0))
+    with VideoReader(path) as reader:
+        assert [frame.image.shape for frame in reader] == [(96, 160, 3)]
+
+
+def test_a_name_that_ffmpeg_does_not_know() -> None:
+    assert nvenc.missing("no_such_nvenc") == "this FFmpeg does not have it"
+
+
+@pytest.mark.parametrize("codec", [None, "h264", "av1"])
+def test_other_codecs_are_not_tried(codec: Codec | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = with_encoder(monkeypatch, Encoder())
+    assert nvenc.offered(codec) == codec and not asked
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".m4v", ".mov", ".mkv"])
+def test_where_they_can_be_kept(ending: str) -> None:
+    path = Path(f"film{ending}")
+    assert [chosen_codec(path, Encoding(codec)) for codec in NVENC] == list(NVENC)
+    with pytest.raises(VideoError, match=r"\.webm cannot hold h264_nvenc"):
+        chosen_codec(Path("film.webm"), Encoding("h264_nvenc"))
+
+
+@pytest.mark.parametrize(
+    ("codec", "size"), [("h264_nvenc", (144, 96)), ("hevc_nvenc", (8194, 96)), ("h264_nvenc", (4098, 2160))]
+)
+def test_sizes_that_the_hardware_does_not_take(codec: Codec, size: tuple[int, int]) -> None:
+    with pytest.raises(VideoError, match="Take h264 or hevc"):
+        check_size(Path("film.mp4"), codec, size)
+
+
+def test_the_quality_is_that_of_the_field() -> None:
+    """Lossless at 0, where a cq of 0 would be any; never beyond the scale."""
+    assert _options("h264_nvenc", 0, Encoding())["tune"] == "lossless"
+    assert _options("h264_nvenc", 18, Encoding())["cq"] == "19"
+    assert _options("hevc_nvenc", 51, Encoding())["cq"] == "51"
