@@ -8,7 +8,7 @@ const set = document.body.dataset.set;
 const pictures = new Pictures(set, (numbers, error) => { trouble("pack", error); grid.soon(); });
 const grid = new Grid($("grid"), pictures, () => { chosen(); });
 const troubles = { pack: null, order: null, send: null, fault: null };
-let like = 0, facts = { total: 0, keep: 0, drop: 0, unapplied: 0, index: "", version: "" }, isLoading = false;
+let like = 0, facts = { total: 0, keep: 0, drop: 0, unapplied: 0, index: "", version: "" }, isLoading = false, next = null;
 const changes = new Changes(set, pictures, (found, error, isLost) => {
   if (error) { say(error.message); trouble("order", error); if (isLost) load({ isSame: true }); }
   trouble("send", changes.trouble);
@@ -39,7 +39,7 @@ function asked() {
 }
 
 async function load({ isFirst = false, isSame = false } = {}) {
-  if (isLoading) return;
+  if (isLoading) { next = { isSame }; return; }  // what was chosen while an order was on its way is asked for after it
   isLoading = true;
   const at = pictures.numbers[grid.at];
   let again = 0;
@@ -72,7 +72,10 @@ async function load({ isFirst = false, isSame = false } = {}) {
     again = 1500;
   } finally {
     isLoading = false;
-    if (again) setTimeout(() => load({ isFirst, isSame }), again);
+    const more = next;
+    next = null;
+    if (more) load({ isFirst: isFirst && again > 0, ...more });
+    else if (again) setTimeout(() => load({ isFirst, isSame }), again);
   }
 }
 
