@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from tests.support.toys import environment
 
 from reskin.methods import find
 from reskin.training.estimate import TIMED_STEPS
@@ -32,3 +39,50 @@ def test_steps_from_the_middle_of_the_run_are_timed(
     plan_run("toy", out=tmp_path / "run", **tiny | {"steps": length})
     assert [step.number for step in seen] == [1 + (first - 1 + i) % length for i in range(TIMED_STEPS + 1)]
     assert {step.total for step in seen} == {length}
+
+
+def peak_of(words: list[str]) -> tuple[int, str]:
+    """Most bytes that a process of `reskin` held, and what it printed."""
+    command = [sys.executable, "-m", "reskin", "train", "cyclegan", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stdout is not None
+        text = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024), text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="this system does not say what a process held")
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"width": 32, "blocks": 2, "crop_size": 96, "load_size": 104, "batch": 2},  # the maps are the most
+        {"ema": 0.999, "crop_size": 32, "load_size": 36},  # the weights are, as they are saved
+    ],
+    ids=["maps", "weights"],
+)
+def test_the_memory_of_a_dry_run_is_that_of_the_run(
+    more: dict[str, Any],
+    sides: dict[str, str],
+    tmp_path: Path,
+    words_of: Callable[[dict[str, Any]], list[str]],
+) -> None:
+    """With sample grids and checkpoints, within a quarter."""
+    settings = sides | {"steps": 4, "sample_every": 2, "device": "cpu", "precision": "fp32"} | more
+    words = [*words_of(settings), "--out", str(tmp_path / "run")]
+    said = json.loads(peak_of([*words, "--dry-run", "--json"])[1])["memory_bytes"]
+    held, _ = peak_of(words)
+    assert 0.75 * held < said < 1.25 * held
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets the peak of a process back")
+def test_what_was_held_before_does_not_count(tiny: dict[str, Any], tmp_path: Path) -> None:
+    """A plan that is made in a notebook or a server, which had large pictures open before."""
+    wanted = plan_run("toy", out=tmp_path / "run", **tiny).estimate
+    large = np.ones(100_000_000)  # 800 MB
+    del large
+    found = plan_run("toy", out=tmp_path / "run", **tiny).estimate
+    assert wanted is not None and found is not None
+    assert found.memory_bytes < wanted.memory_bytes + 400e6

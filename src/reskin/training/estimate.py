@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import statistics
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -49,6 +53,7 @@ def estimate(
         steps: length of the run, as far as it is known.
         graphed: whether the step is replayed as a CUDA graph.
     """
+    _forget_peak(compute)
     take_step = GraphedStep(method, compute) if graphed else PlainStep(method, compute)
     times: list[float] = []
     begin = max(1, (steps - TIMED_STEPS) // 2)
@@ -70,11 +75,29 @@ def estimate(
     return Estimate(seconds, _memory(compute), 3 * weights + pools)
 
 
+def _forget_peak(compute: Compute) -> None:
+    """Let `_memory` say what these steps take, not what the process held for something else before them."""
+    gc.collect()
+    if compute.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(compute.device)
+    elif sys.platform == "linux":
+        # `choose_compute` lets the process keep what it frees, so it has to be asked for it.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:  # musl has none
+            trim(0)
+        with suppress(OSError):  # where the system refuses it, the peak counts from the process's start
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def _memory(compute: Compute) -> int:
     if compute.device.type == "cuda":
-        return torch.cuda.max_memory_allocated()
+        return torch.cuda.max_memory_allocated(compute.device)
     if sys.platform == "win32":
         return 0
+    if sys.platform == "linux":  # getrusage's highest value cannot be set back
+        with suppress(OSError, StopIteration):
+            lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+            return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
