@@ -231,3 +231,41 @@ def test_a_wrong_word_is_named() -> None:
 @pytest.mark.parametrize(("value", "expected"), [(True, "on"), (False, "off"), ("auto", "auto")])
 def test_values_of_python_and_files(value: Any, expected: str, tiny: dict[str, Any]) -> None:
     assert sort_settings("toy", tiny | {"compile": value}).train.compile == expected
+
+
+def compiled_graphs() -> int:
+    from torch._dynamo.utils import counters
+
+    return int(counters["stats"]["unique_graphs"])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # the compiler has much to say
+def test_with_the_real_compiler_the_timed_steps_leave_no_trace(
+    tiny: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    differences: Callable[[Path, Path], list[str]],
+) -> None:
+    """Also where the run is stopped, and goes on without timing anything."""
+    if reason := compiling.missing_compiler(torch.device("cpu")):
+        pytest.skip(reason)
+    known = train_run("toy", out=tmp_path / "known", **tiny, compile="on")
+    torch.compiler.reset()
+    monkeypatch.setattr(compiling, "LEAST_MINUTES", 0)
+    graphs: list[int] = []
+    begun = compiled_graphs()
+
+    def always(plain: Costs, compiled: Costs, seconds: float) -> Decision:
+        graphs.append(compiled_graphs() - begun)
+        return Decision("on", "compiled")
+
+    monkeypatch.setattr(compiling, "weigh", always)
+    with monkeypatch.context() as patched:
+        patched.setattr(StopRequest, "agreed", lambda self, step, device: 2 if step == 5 else 0)
+        with pytest.raises(InterruptedRunError):
+            train_run("toy", out=tmp_path / "auto", **tiny, compile="auto")
+    assert len(graphs) == 1 and graphs[0] > 0  # it was compiled
+    torch.compiler.reset()
+    auto = train_run("toy", out=tmp_path / "auto", **tiny, compile="auto")
+    assert differences(known, auto) == [] and len(graphs) == 1
