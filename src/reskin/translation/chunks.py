@@ -126,8 +126,8 @@ def parted(segments: Sequence[range], cuts: Sequence[int] | None, processes: int
             frame depends on another.
         processes: at least 1.
 
-    >>> [list(one.segments) for one in parted([range(0, 10), range(10, 20), range(20, 30)], [0, 9, 21], 1)]
-    [[0], [1, 2]]
+    >>> [list(one.segments) for one in parted([range(0, 10), range(10, 20), range(20, 30)], [0, 9, 19], 1)]
+    [[0, 1], [2]]
     """
     wanted = math.ceil(len(segments) / (A_PROCESS * processes))
     begins, since = [0], [segments[0].start]
