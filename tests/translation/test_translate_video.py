@@ -169,11 +169,11 @@ class FailsAt(Translator):
 )
 @pytest.mark.thinned(3, first=2)
 def test_a_failure_of_the_model_leaves_nothing(tmp_path: Path, drawn: Path, error: BaseException) -> None:
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     with pytest.raises(type(error)) as raised:
         as_it_is(FailsAt(error), drawn, tmp_path / "out.mp4", "a2b")
     assert raised.value is error
-    assert leftovers(tmp_path) == set() and threading.active_count() == threads
+    assert leftovers(tmp_path) == set() and set(threading.enumerate()) <= threads
     as_it_is(FailsAt(error), drawn, tmp_path / "two.mp4", "a2b", batch=12)
     assert leftovers(tmp_path) == {"two.mp4"}
 
