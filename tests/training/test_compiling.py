@@ -57,7 +57,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(nn.Module, "compile", mark)
     monkeypatch.setattr(find("toy"), "training_step", step)
     monkeypatch.setattr(compiling, "missing_compiler", lambda device: "")
-    monkeypatch.setattr("reskin.training.compiling.time.perf_counter", lambda: made.seconds)
+    monkeypatch.setattr("reskin.training.estimate.time.perf_counter", lambda: made.seconds)
     return made
 
 

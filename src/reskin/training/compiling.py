@@ -7,7 +7,6 @@ one loses. A few steps are timed both ways and thrown away.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,9 +19,7 @@ from reskin.errors import SettingsError
 from reskin.methods.base import Method
 from reskin.progress import in_words
 from reskin.runs.folder import as_group
-from reskin.training.graph import GraphedStep
-from reskin.training.loop import PlainStep, seed_step
-from reskin.types import Step
+from reskin.training.estimate import timed_steps
 
 LEAST_MINUTES = 30
 """A run that is expected to be shorter is not compiled, and the compiler is not tried."""
@@ -114,7 +111,10 @@ def decide(
         return Decision("off", _too_short(60 * minutes))
 
     def timed(kind: Literal["on", "off"]) -> Costs:
-        return time_steps(make(kind), batches, compute, steps=steps, graphed=graphed)
+        first, *later = timed_steps(
+            make(kind), batches, compute, steps=steps, count=1 + LATER_STEPS, graphed=graphed
+        )
+        return Costs(first, min(later))
 
     plain = timed("off")
     seconds = plain.later * steps if minutes is None else 60 * minutes
@@ -149,30 +149,6 @@ def weigh(plain: Costs, compiled: Costs, seconds: float) -> Decision:
         f"compiled: {speeds}; {in_words(warm_up)} at the start are won back after "
         f"{math.ceil(won_back / 60)} minutes",
     )
-
-
-def time_steps(method: Method, batches: Batches, compute: Compute, *, steps: int, graphed: bool) -> Costs:
-    """The seconds of the first and of a later step of `method`, which learns from them.
-
-    They are from the middle of the run, since a method may begin with steps of another kind.
-    """
-    take_step = GraphedStep(method, compute) if graphed else PlainStep(method, compute)
-    begin, times = max(0, (steps - LATER_STEPS) // 2), []
-    for index in range(LATER_STEPS + 1):
-        number = 1 + (begin + index) % steps
-        seed_step(0, number, 0)
-        batch = batches.at(number)
-        _wait(compute.device)
-        began = time.perf_counter()
-        take_step(batch, Step(number, steps))
-        _wait(compute.device)
-        times.append(time.perf_counter() - began)
-    return Costs(times[0], min(times[1:]))
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def _too_short(seconds: float) -> str:

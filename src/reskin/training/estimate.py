@@ -7,6 +7,7 @@ import gc
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ from reskin.training.loop import PlainStep, seed_step
 from reskin.types import Step
 
 TIMED_STEPS = 16
-"""They are taken from the middle of the run, since a method may begin with steps of another kind."""
 TIMED_SECONDS = 10.0
 
 
@@ -54,25 +54,37 @@ def estimate(
         graphed: whether the step is replayed as a CUDA graph.
     """
     _forget_peak(compute)
-    take_step = GraphedStep(method, compute) if graphed else PlainStep(method, compute)
     times: list[float] = []
-    begin = max(1, (steps - TIMED_STEPS) // 2)
-    for index in range(TIMED_STEPS + 1):
-        number = 1 + (begin + index - 1) % steps
+    for seconds in timed_steps(method, batches, compute, steps=steps, count=TIMED_STEPS + 1, graphed=graphed):
+        times.append(seconds)
         if sum(times) > TIMED_SECONDS and len(times) > 2:
             break
-        seed_step(0, number, 0)
-        began = time.perf_counter()
-        take_step(batches.at(number), Step(number, steps))
-        if compute.device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - began)
     weights = sum(p.numel() * p.element_size() for p in method.parameters())
     seconds = statistics.median(times[1:])  # the first step pays for what later ones reuse
     # Adam keeps two moments of every weight; the pools are small beside that but for tiny networks.
     first = batches.at(1).a[0]
     pools = sum(m.size for m in method.modules() if isinstance(m, ImagePool)) * first.numel() * 4
     return Estimate(seconds, _memory(compute), 3 * weights + pools)
+
+
+def timed_steps(
+    method: Method, batches: Batches, compute: Compute, *, steps: int, count: int, graphed: bool
+) -> Iterator[float]:
+    """The seconds of each of `count` steps, that of fetching its batch included; see `estimate`.
+
+    The first one pays for what later ones reuse. They are from the middle of the run, since a method may
+    begin with steps of another kind.
+    """
+    take_step = GraphedStep(method, compute) if graphed else PlainStep(method, compute)
+    begin = max(0, (steps - count) // 2)
+    for index in range(count):
+        number = 1 + (begin + index) % steps
+        seed_step(0, number, 0)
+        began = time.perf_counter()
+        take_step(batches.at(number), Step(number, steps))
+        if compute.device.type == "cuda":
+            torch.cuda.synchronize()
+        yield time.perf_counter() - began
 
 
 def _forget_peak(compute: Compute) -> None:

@@ -25,7 +25,7 @@ from reskin.translation.job import Job, open_job, shared_job
 from reskin.translation.two_sided import REACH
 from reskin.types import Direction
 from reskin.video.reader import Frame
-from reskin.video.writer import VideoWriter
+from reskin.video.writer import VideoWriter, encoding_for
 
 A_PROCESS = 2
 """Chunks for each process, so that one that is done early has another to do."""
@@ -85,7 +85,7 @@ def plan_chunks(
         with open_job(out, opened.key, opened.computed()) as job:
             if job.has_finished(out):
                 return Plan([])
-            has_alpha = film_writer(opened, out, source=None).has_alpha
+            has_alpha = encoding_for(opened.reader, out, opened.film.options.encoding).has_alpha
             if not opened.film.engine.can_resume or has_alpha:
                 return Plan([], "its segments cannot be kept")
             find_shots(opened, job)

@@ -131,7 +131,7 @@ def translate_film_on_ray(
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
             done += len(waiting.pop(ready).segments)
-            if reason := tasks.failure(ready):
+            if reason := tasks.ended(ready)[1]:
                 notes.append(f"a part was left to one process: {reason}")
             report(done, total, what="segments")
     made = translate_video(
@@ -173,20 +173,12 @@ class _Tasks:
         asked = Asked(source.absolute(), out.absolute(), self._direction, self.how)
         return self._task.remote(self._cluster, what, asked, **more)
 
-    def failure(self, ended: Any) -> str:
-        """Why a task failed, "" where it did not."""
+    def ended(self, task: Any) -> tuple[Any, str]:
+        """What a task gave, and "" - or None, and why it failed."""
         try:
-            self._ray.get(ended)
+            return self._ray.get(task), ""
         except (self._ray.exceptions.RayError, ReskinError) as error:
-            return _reason(error)
-        return ""
-
-    def answer(self, ended: Any) -> Any:
-        """What a task gave; the reason where its process died too often."""
-        try:
-            return self._ray.get(ended)
-        except self._ray.exceptions.RayError as error:
-            return False, _reason(error)
+            return None, _reason(error)
 
 
 def _reason(error: Exception) -> str:
@@ -216,14 +208,16 @@ def _made(
         what, job = running.pop(ready)
         source, out = job.path, outs[job.path]
         if what == "film":
-            is_made, reason = tasks.answer(ready)
+            made, failure = tasks.ended(ready)
+            is_made, reason = made or (False, _named(job, failure))
             if is_made:
                 record.add(job)
                 record.save()
-            yield job, reason if is_made or not reason else _named(job, reason)
+            yield job, reason
             continue
         if what == "plan":
-            chunks = [] if tasks.failure(ready) else ray.get(ready).chunks
+            plan, _ = tasks.ended(ready)
+            chunks = plan.chunks if plan else []
             left[source] = len(chunks)
             running |= {tasks.chunk(source, out, one): ("chunk", job) for one in chunks}
         else:
