@@ -106,6 +106,7 @@ def climbs(folder: str) -> list[str]:
     return wrong
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("folder", list(FLOORS), ids=lambda folder: folder or "reskin")
 def test_modules_import_only_lower_floors(folder: str) -> None:
     assert not climbs(folder)

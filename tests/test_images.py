@@ -411,6 +411,7 @@ def seeds() -> list[bytes]:
     return found
 
 
+@pytest.mark.sweep
 @pytest.mark.filterwarnings("ignore")
 @settings(max_examples=150)
 @given(

@@ -63,6 +63,7 @@ def test_a_missing_cell_says_why_and_is_in_no_order() -> None:
     assert "– (seed 0: no weights)" in lines[2] and "0 of 0 pairs" in lines[-2]
 
 
+@pytest.mark.sweep
 def test_drawn_streets_have_exact_labels_and_swapped_domains(tmp_path: Path) -> None:
     palette = find_palette("street")
     paper_tables.draw_street(tmp_path / "data", palette, (2, 1, 1))

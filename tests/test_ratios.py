@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from benchmarks.reference.cyclegan import History, Training, discriminator, generator
 from torch.utils.flop_counter import FlopCounterMode
@@ -30,6 +31,7 @@ def test_with_the_same_weights_it_translates_as_reskin_does() -> None:
         torch.testing.assert_close(method.generate(images, "a2b"), plain(images), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.sweep
 def test_a_step_is_as_much_work_as_reskins() -> None:
     method = CycleGAN(parse(CycleGANConfig, {"width": 4, "blocks": 1}))
     plain = Training(4, 1)

@@ -11,6 +11,7 @@ MOST, OF_CYCLEGAN = 900, 850
 """Lines of code, docstrings and comments left out, of a method and of all that it imports, lazily or not."""
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", method_files(), ids=lambda path: path.stem)
 def test_a_method_is_read_in_one_sitting(method: Path) -> None:
     lines = {file: code_lines(file) for file in reach(method)}

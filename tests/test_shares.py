@@ -86,6 +86,7 @@ def test_the_gradient_of_a_transposed_convolution_is_told_apart() -> None:
         assert [shares.kind_of(event) for event in backward] == [kind]
 
 
+@pytest.mark.sweep
 def test_the_shares_of_a_small_step() -> None:
     method = small.tiny(find_trained("cyclegan"))
     found = shares.shares(method, Compute(torch.device("cpu"), "fp32"), side=32, batch=2)

@@ -31,6 +31,7 @@ def test_welch_needs_two_of_each_and_knows_equal_values() -> None:
     assert holm([]) == [] and holm([0.5, 0.6]) == [1.0, 1.0]
 
 
+@pytest.mark.sweep
 def test_holm_keeps_the_promise_for_all_pairs_together() -> None:
     """Of studies without any difference, at most about 5 % find one."""
     draw, found = np.random.default_rng(0), 0

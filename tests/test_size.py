@@ -44,6 +44,7 @@ def functions() -> list[Function]:
     return [each for file, text in sources() for each in functions_in(text, file)]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("measure", list(LIMITS))
 def test_functions_are_small(measure: str) -> None:
     allowed = EXCEPTIONS[measure]
@@ -67,6 +68,7 @@ def test_files_are_short() -> None:
     assert long == {}, f"more than {FILE_LINES} lines: split these; see `make size`"
 
 
+@pytest.mark.sweep
 def test_no_modules_import_each_other_in_a_ring() -> None:
     """Imports inside of functions and for types alone count too: a ring is a ring."""
     assert cycles(import_graph()) == []

@@ -233,6 +233,7 @@ def test_a_film_with_the_predictor(tmp_path: Path, clips: Clips) -> None:
     assert differs == ([False] * 2 + [True] * (SHOT - 2)) * 3
 
 
+@pytest.mark.sweep
 def test_a_film_is_made_from_its_own_frames_and_begins_anew_at_each_cut(tmp_path: Path, clips: Clips) -> None:
     run = clips.run("vid2vid")
     made = translated(run, clips.film, tmp_path / "made.mkv")

@@ -83,6 +83,7 @@ def test_a_frame_that_is_cut_is_one_line_and_no_video(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.sweep
 def test_a_reader_that_goes_is_one_line(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
     given, ours = os.pipe()
     gone, written = os.pipe()

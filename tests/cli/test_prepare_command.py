@@ -168,6 +168,7 @@ def test_a_dry_run_names_black_bars_the_size_and_what_cannot_be_read(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.sweep
 def test_a_dry_run_with_add_splits_as_the_dataset_is_split(
     film: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_reader_that_ends_early_is_no_error(tmp_path: Path, command: str) -> N
     assert done.returncode == 0 and done.stderr == "" and done.stdout.count("\n") == 1
 
 
+@pytest.mark.sweep
 @posix
 def test_a_result_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     done = shell("$R download --json >&-", tmp_path)
@@ -142,6 +143,7 @@ def test_a_signal_ends_a_command_in_one_line(tmp_path: Path, name: str, code: in
     assert last["code"] == code and last["error"]["code"] == "InterruptedRunError"
 
 
+@pytest.mark.sweep
 @posix
 def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
     done = shell("trap '' HUP; $R --version; kill -HUP $$; $R --version", tmp_path)

@@ -132,6 +132,7 @@ def test_a_network_does_what_translate_does(folder: Path, network: Path) -> None
     assert np.array_equal(read_image(folder / "1.png"), read_image(folder / "2.png"))
 
 
+@pytest.mark.sweep
 def test_a_network_takes_videos_and_folders(folder: Path, network: Path) -> None:
     write_footage(folder / "clip.mp4", Footage("film", seed=1, frames=6, size=(48, 32), scene_frames=6))
     (folder / "pictures").mkdir()

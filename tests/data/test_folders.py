@@ -113,6 +113,7 @@ def test_a_test_folder_beside_plain_pictures_is_not_for_training(tmp_path: Path)
     assert below(split_images(tmp_path, "a", "train"), tmp_path) == ["p.png"]
 
 
+@pytest.mark.sweep
 @given(st.lists(st.text("aA-2é1e\u0301", min_size=1, max_size=5), max_size=12))
 def test_unique_names_are_unique_on_any_disk(names: list[str]) -> None:
     unique = unique_names(names)

@@ -28,6 +28,7 @@ def build() -> ModuleType:
     return module
 
 
+@pytest.mark.sweep
 def test_built_pages_are_up_to_date(build: ModuleType) -> None:
     stale = [
         str(path.relative_to(ROOT))

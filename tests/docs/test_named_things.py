@@ -106,6 +106,7 @@ def complaint(code: Code, capsys: pytest.CaptureFixture[str]) -> str:
     return "" if not status or (is_open and is_unfinished) else said
 
 
+@pytest.mark.sweep
 @pytest.mark.usefixtures("_only_parses")
 def test_every_command_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
     typed = [code for code in commands("reskin") if "usage:" not in code.text]

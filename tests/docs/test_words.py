@@ -139,16 +139,19 @@ def found(texts: Iterable[Text]) -> list[str]:
     return hits
 
 
+@pytest.mark.sweep
 def test_no_text_of_the_package_uses_them() -> None:
     hits = found(package_texts()[0])
     assert not hits, "\n".join([ADVICE, *hits])
 
 
+@pytest.mark.sweep
 def test_no_page_and_no_document_uses_them() -> None:
     hits = found(written_texts())
     assert not hits, "\n".join([ADVICE, *hits])
 
 
+@pytest.mark.sweep
 def test_no_public_name_uses_them() -> None:
     unused, fine = pattern(), allowed()
     hits = [

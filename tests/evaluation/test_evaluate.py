@@ -66,6 +66,7 @@ def sides(tmp_path: Path) -> tuple[Path, Path, Path]:
     return tmp_path / "a", tmp_path / "b", tmp_path / "truth"
 
 
+@pytest.mark.sweep
 def test_the_right_model_gets_the_best_scores(sides: tuple[Path, Path, Path]) -> None:
     a, b, truth = sides
     model = Negative().train()

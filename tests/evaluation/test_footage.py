@@ -30,6 +30,7 @@ def domains(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "a", tmp_path / "b"
 
 
+@pytest.mark.sweep
 def test_the_right_change_is_nearer_than_the_input_and_keeps_the_structure(
     domains: tuple[Path, Path],
 ) -> None:

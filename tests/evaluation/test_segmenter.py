@@ -140,6 +140,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize(("name", "value"), HOSTILE, ids=str)
 def test_a_folder_that_asks_for_another_network_is_one_line(tmp_path: Path, name: str, value: object) -> None:
     own = SegmentationScores(1.0, 1.0, 1.0, (), 9)

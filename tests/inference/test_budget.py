@@ -70,6 +70,7 @@ def test_what_does_not_fit_is_made_in_stripes_and_is_the_same(monkeypatch: pytes
     assert len(calls) == 2, "a small picture fits"
 
 
+@pytest.mark.sweep
 def test_stripes_are_said_once_with_the_memory_that_they_take(caplog: pytest.LogCaptureFixture) -> None:
     model = CycleGAN(CycleGANConfig(width=4, blocks=1)).eval()
     whole = bytes_per_pixel(lambda pictures: model.translate(pictures, "a2b"), CPU)

@@ -32,6 +32,7 @@ SMALL_V1 = V1 | {"blocks": 1, "disc_layers": 1}
 tiny = partial(small.tiny, AttentionGAN)
 
 
+@pytest.mark.sweep
 def test_the_parameter_counts_are_the_published_ones() -> None:
     with torch.device("meta"):
         second = AttentionGAN(AttentionGANConfig())
@@ -89,6 +90,7 @@ def test_the_terms_of_version_2_are_cyclegans() -> None:
     assert method.same_every_step
 
 
+@pytest.mark.sweep
 def test_given_masks_pull_on_where_the_look_changes() -> None:
     method, batch = tiny(mask_weight=2.0), drawn(1)
     shut(method.gen_b2a)

@@ -90,6 +90,7 @@ def test_the_loss_of_label_one_mirrors_that_of_label_nought() -> None:
     assert adversarial_other("lsgan", rough).item() == pytest.approx(exact, rel=1e-3)
 
 
+@pytest.mark.sweep
 def test_pairs_are_in_order_and_of_one_call_even_after_the_buffer() -> None:
     method = tiny(pool_size=2)
     method.disc_pairs = Verdict(0.0)  # type: ignore[assignment]

@@ -92,6 +92,7 @@ def test_a_pair_that_it_made_itself_is_translated_into_each_other(direction: Dir
         assert (one - other).square().mean() > 0.02  # it is not the picture itself
 
 
+@pytest.mark.sweep
 def test_translating_leaves_the_model_as_it_is_and_a_picture_does_not_depend_on_its_company() -> None:
     method = tiny(inversion_steps=5)
     method.training_step(drawn(4), Step(1, 1))

@@ -29,6 +29,7 @@ def full() -> CycleGAN:
     return CycleGAN(CycleGANConfig())
 
 
+@pytest.mark.sweep
 def test_the_parameter_counts_are_the_papers(full: CycleGAN) -> None:
     assert count(full) == 28_285_832
     assert count(full.gen_a2b) == count(full.gen_b2a) == 11_378_179

@@ -20,6 +20,7 @@ from reskin.types import Step
 tiny = partial(small.tiny, CycleGANUnet)
 
 
+@pytest.mark.sweep
 def test_the_networks_have_the_published_sizes() -> None:
     with torch.device("meta"):
         large, small_ = (CycleGANUnet(CycleGANUnetConfig(downsamplings=n, norm="batch")) for n in (8, 7))

@@ -221,6 +221,7 @@ def command(folder: Path, b: Path, *more: str) -> list[str]:
     return [*words, "--width", "4", "--blocks", "1", "--feature-weights", str(drawn_vgg()), *more]
 
 
+@pytest.mark.sweep
 def test_one_picture_is_a_whole_side(tmp_path: Path) -> None:
     wave = tmp_path / "wave.png"
     write_image(wave, np.random.default_rng(1).integers(0, 255, (50, 40, 3), np.uint8))

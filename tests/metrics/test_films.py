@@ -73,6 +73,7 @@ def test_visible_by_forward_and_backward_flow() -> None:
     assert not seen[..., :8].any() and seen[..., 9:].all()
 
 
+@pytest.mark.sweep
 def test_sets_of_several_sizes() -> None:
     draw = np.random.default_rng(0)
     small, large = (torch.from_numpy(draw.random((3, 3, *size), np.float32)) for size in ((20, 30), (40, 25)))

@@ -42,6 +42,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path, learnt: CycleGAN) -> No
     assert part.keys() == {key for key in state if key.startswith("ema.")} != set()
 
 
+@pytest.mark.sweep
 def test_any_damaged_byte_is_found(tmp_path: Path) -> None:
     path = tmp_path / "one.safetensors"
     checkpoint.save(path, {"method.w": torch.arange(4.0), "method.n": torch.tensor(3)}, {"step": 500})

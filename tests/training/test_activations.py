@@ -109,6 +109,7 @@ def recomputed_forward(block: nn.Module) -> Any:
     return activations.types.MethodType(activations._recomputed, block)
 
 
+@pytest.mark.sweep
 def test_bfloat16_is_computed_again_in_bfloat16() -> None:
     """The gradient is computed outside of autocast, and the blocks are computed again inside of it."""
     plain, other = (small.tiny(find_trained("cyclegan"), blocks=2, has_dropout=True) for _ in range(2))
@@ -156,6 +157,7 @@ def test_a_copy_computes_with_its_own_weights() -> None:
     assert other.blocks(features).equal(features) and not generator.blocks(features).equal(features)
 
 
+@pytest.mark.sweep
 def test_a_run_may_go_on_with_it(
     tiny_cyclegan: dict[str, Any], tmp_path: Path, differences: Callable[[Path, Path], list[str]]
 ) -> None:

@@ -66,6 +66,7 @@ def config_of(run: Path) -> dict[str, Any]:
     return config
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seconds", [Machine.compiled, 590.0])
 def test_the_timed_steps_leave_no_trace(
     seconds: float,
@@ -87,6 +88,7 @@ def test_the_timed_steps_leave_no_trace(
     assert "compiled" not in (known / "log.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.sweep
 def test_a_run_that_goes_on_keeps_what_was_decided(
     machine: Machine,
     tiny: dict[str, Any],
@@ -123,6 +125,7 @@ def test_of_a_few_minutes_nothing_is_timed(machine: Machine, tiny: dict[str, Any
     assert decision.value == "off" and "29 min 54 s" in decision.why
 
 
+@pytest.mark.sweep
 def test_a_compiler_that_fails_is_left_out(
     machine: Machine, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +139,7 @@ def test_a_compiler_that_fails_is_left_out(
     assert config_of(run)["resolved"]["compile"] == "off"
 
 
+@pytest.mark.sweep
 def test_without_a_compiler(tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real search for one, in a machine that has none."""
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
@@ -159,6 +163,7 @@ def test_several_processes_have_to_ask_for_it(machine: Machine, tiny: dict[str, 
     assert decision.value == "off" and "--compile on" in decision.why
 
 
+@pytest.mark.sweep
 def test_a_dry_run_says_it(machine: Machine, tiny: dict[str, Any], tmp_path: Path) -> None:
     plan = plan_run("toy", out=tmp_path / "run", **tiny, compile="auto")
     assert [line for line in plan.warnings if line.startswith("compiled: 300 s a step instead of 600 s")]
@@ -195,6 +200,7 @@ def test_what_a_run_was_begun_with(begun: dict[str, Any], expected: Decision | N
     assert recorded(begun) == expected
 
 
+@pytest.mark.sweep
 def test_runs_of_earlier_versions_go_on(tiny: dict[str, Any], tmp_path: Path) -> None:
     """Their config.json says false and nothing among what was worked out."""
     run = train_run("toy", out=tmp_path / "run", **tiny)

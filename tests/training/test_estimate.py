@@ -77,6 +77,7 @@ def test_the_memory_of_a_dry_run_is_that_of_the_run(
     assert 0.75 * held < said < 1.25 * held
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets the peak of a process back")
 def test_what_was_held_before_does_not_count(tiny: dict[str, Any], tmp_path: Path) -> None:
     """A plan that is made in a notebook or a server, which had large pictures open before."""

@@ -168,6 +168,7 @@ def test_sides_that_are_negatives_of_each_other_are_translated_by_inverting() ->
     assert looks(Stub(lambda x: -x, BOTH), Batch(real().a, -frames(3, is_game=True)[0])) == []
 
 
+@pytest.mark.sweep
 def test_close_sides_may_be_translated_by_little() -> None:
     other = frames(3, is_game=True)[0]
     pictures = Batch(real().a, (other * 0.96 - 0.03).clamp(-1, 1))
@@ -365,6 +366,7 @@ def test_planted_pictures_are_told_in_the_run_folder(
     assert differences(tmp_path / "unwatched", run) == []  # telling changes nothing
 
 
+@pytest.mark.sweep
 def test_a_loss_that_is_not_finite_is_told_with_its_knob_and_forgotten_on_resume(
     tiny: dict[str, Any], tmp_path: Path
 ) -> None:

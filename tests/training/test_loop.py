@@ -270,6 +270,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     assert differences(train_run("toy", out=tmp_path / "whole", **tiny), run) == []
 
 
+@pytest.mark.sweep
 def test_a_damaged_checkpoint_is_passed_over(
     tiny: dict[str, Any], tmp_path: Path, differences: Differences, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -438,6 +439,7 @@ def test_each_step_of_each_process_has_chances_of_its_own() -> None:
     assert len(drawn) == 4
 
 
+@pytest.mark.sweep
 def test_a_run_that_has_learnt_nothing_may_be_begun_with_other_settings(
     tiny_cyclegan: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def grade_in(folder: Path) -> GradeMethod:
     return model
 
 
+@pytest.mark.sweep
 def test_the_grade_is_taken_over_and_stays_as_it_is(tmp_path: Path, pictures: Path) -> None:
     grade = grade_in(tmp_path / "grade")
     run = train_run("grade_texture", out=tmp_path / "run", **settings(pictures, grade=tmp_path / "grade"))
@@ -76,6 +77,7 @@ def test_a_run_that_is_gone_on_with_needs_the_grade_no_more(tmp_path: Path, pict
     assert all(value.equal(again[name]) for name, value in whole.state_dict().items())
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("case", "said"),
     [

@@ -68,6 +68,7 @@ def test_the_run_has_everything_that_a_resumed_one_could_lose(whole: Path) -> No
     assert any(key.startswith("optimizer.discriminators") for key in state)
 
 
+@pytest.mark.sweep
 def test_stopped_twice_it_ends_in_the_same_bits(
     tiny: dict[str, Any], whole: Path, tmp_path: Path, differences: Differences
 ) -> None:

@@ -70,6 +70,7 @@ def test_the_best_checkpoint_is_kept(data: Path, tmp_path: Path, monkeypatch: py
     assert main([*words, "--step", "8"]) == 2
 
 
+@pytest.mark.sweep
 def test_scores_later_than_the_checkpoint_are_forgotten(data: Path, tmp_path: Path) -> None:
     chosen = settings(data, eval_every=4, eval_share=1.0)
     run = train_run("toy", out=tmp_path / "run", **chosen)

@@ -118,7 +118,7 @@ def shared(model: Translator, drawn: Path, out: Path, how: How, *, processes: in
     ],
     ids=["stabilised", "remembering", "two-sided", "each-by-itself", "hevc", "part"],
 )
-@pytest.mark.thinned(2)
+@pytest.mark.thinned(6)
 def test_the_film_is_that_of_one_process(
     tmp_path: Path, drawn: Path, kind: type[Translator], options: FilmOptions, suffix: str
 ) -> None:
@@ -131,6 +131,7 @@ def test_the_film_is_that_of_one_process(
     assert not any(path.suffix == ".segment" for path in tmp_path.rglob("*"))
 
 
+@pytest.mark.sweep
 def test_a_grade_is_smoothed_over_the_same_frames(tmp_path: Path, drawn: Path) -> None:
     model = save_run(tmp_path / "run", "grade")
     shared(model, drawn, tmp_path / "shared.mp4", How())
@@ -138,6 +139,7 @@ def test_a_grade_is_smoothed_over_the_same_frames(tmp_path: Path, drawn: Path) -
     assert (tmp_path / "shared.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
 
 
+@pytest.mark.sweep
 def test_segments_that_are_there_are_not_made_again(
     tmp_path: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +172,7 @@ def test_segments_that_are_there_are_not_made_again(
     assert out.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.sweep
 def test_a_film_without_cuts_is_shared_only_where_frames_stand_by_themselves(tmp_path: Path) -> None:
     film = draw(tmp_path / "clip.mp4", [90])
     plan = plan_chunks(Inverting(), film, tmp_path / "out.mp4", "a2b", {}, processes=2)
@@ -179,6 +182,7 @@ def test_a_film_without_cuts_is_shared_only_where_frames_stand_by_themselves(tmp
     assert len(shared(Inverting(), film, tmp_path / "out.mp4", how, processes=2)) > 1
 
 
+@pytest.mark.sweep
 def test_what_other_settings_made_is_not_taken(tmp_path: Path, drawn: Path) -> None:
     """Late in the folder of another translation, a process that was not told in time writes its segment."""
     out = tmp_path / "out.mp4"

@@ -86,6 +86,7 @@ def walking(count: int, *, start: float = 50.0) -> list[Places]:
     return [[(start + number, 60.0, 40)] for number in range(count)]
 
 
+@pytest.mark.sweep
 def test_frames_without_a_face_are_the_sources_own(tmp_path: Path) -> None:
     source = film(tmp_path / "in.mkv", [[]] * 8 + walking(12) + [[]] * 6)
     made, after = translated(Greener(), source)

@@ -139,6 +139,7 @@ def films_in(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.sweep
 def test_films_of_a_folder_in_shards(tmp_path: Path) -> None:
     source, out = films_in(tmp_path / "in"), tmp_path / "out"
     (source / "bad.mp4").write_bytes(b"no film")
@@ -165,6 +166,7 @@ def test_a_film_that_was_stopped_goes_on_in_its_folder(tmp_path: Path) -> None:
         translate_films(FilmWork(Negative(), "a2b"), tmp_path / "empty", out)
 
 
+@pytest.mark.sweep
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], source: Path) -> None:
     save_run(tmp_path / "run", "cut")
     films = films_in(tmp_path / "films")

@@ -86,6 +86,7 @@ def test_a_large_frame_is_graded_at_full_size_and_keeps_its_borders(drawing: Gra
     assert np.abs(np.diff(added, axis=1)).mean() < 0.5 * np.abs(added - added.mean()).mean()
 
 
+@pytest.mark.sweep
 def test_texture_is_held_still_and_goes_on_behind_a_stop(drawing: GradeTexture) -> None:
     still = soft(64, 96)
     noisy = [

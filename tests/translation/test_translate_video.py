@@ -204,6 +204,7 @@ def test_a_failure_of_the_reader_or_the_writer_leaves_nothing(
     assert as_it_is(negative, drawn, tmp_path / "out.mp4", "a2b").frames == 12
 
 
+@pytest.mark.sweep
 def test_memory_is_bounded_whatever_the_length(
     tmp_path: Path, drawn: Path, negative: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ def test_nothing_crosses_a_cut_and_nothing_joins_what_differs() -> None:
     assert all(error(made, film) < 1.2 * error(drawn, film) for made, drawn, film in pairs)
 
 
+@pytest.mark.sweep
 def test_before_the_recursive_stabiliser_it_is_better_than_that_alone() -> None:
     films = moving(12)
     raw = [flickering(film, number) for number, film in enumerate(films)]

@@ -75,7 +75,7 @@ def test_it_is_kept(codec: str, form: str, suffix: str, target: str, tmp_path: P
 
 
 @pytest.mark.parametrize(("codec", "form", "suffix"), SOURCES)
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(6)
 def test_where_the_file_cannot_it_lies_on_white(codec: str, form: str, suffix: str, tmp_path: Path) -> None:
     source, out = film(tmp_path / f"in{suffix}", codec, form), tmp_path / "out.mp4"
     result = translate_video(Identity(), source, out, "a2b", film=AS_IT_IS)

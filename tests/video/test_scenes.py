@@ -29,6 +29,7 @@ def world(seed: int) -> np.ndarray:
     return np.kron(coarse, np.ones((16, 16, 1), np.uint8))
 
 
+@pytest.mark.sweep
 def test_cuts_and_fades(tmp_path: Path) -> None:
     """Two shots with a pan, a fade to black and up again: cuts in the black, and nowhere else."""
     one, two, three = world(1), world(2), world(3)

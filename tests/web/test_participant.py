@@ -145,6 +145,7 @@ def test_no_classifier_tells_conditions_apart(tmp_path: Path) -> None:
     assert predicted(np.array(told, dtype=np.float64), np.array(labels, dtype=np.float64)) > 0.9
 
 
+@pytest.mark.sweep
 def test_a_browser_whose_answer_to_begin_was_lost_begins_again(client: TestClient, study: Study) -> None:
     invite = study.store.invite(4)[0]
     sent = {"language": "en", "consent": True, "key": "k" * 32}
@@ -164,6 +165,7 @@ def test_a_browser_whose_answer_to_begin_was_lost_begins_again(client: TestClien
     assert anew.post(f"/s/{invite}/begin", headers=JSON, json=sent).status_code == 409
 
 
+@pytest.mark.sweep
 def test_another_browser_and_another_rater_are_kept_out(client: TestClient, study: Study) -> None:
     invites = study.store.invite(4)
     state = begin(client, invites[0])
@@ -181,6 +183,7 @@ def test_another_browser_and_another_rater_are_kept_out(client: TestClient, stud
     assert third.status_code == 409 and third.json() == {"error": "full"}
 
 
+@pytest.mark.sweep
 def test_a_rater_who_comes_back_after_a_month(
     client: TestClient, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

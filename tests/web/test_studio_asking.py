@@ -73,6 +73,7 @@ def test_an_answer_that_is_none_is_an_error_and_not_kept(folder: Path, code: str
     assert not asked.path.exists()
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
 def test_a_studio_after_one_that_was_killed_waits_for_the_same_answer(folder: Path) -> None:
     """Each start asked once more: studios killed twenty times left twenty processes that imported torch."""

@@ -88,6 +88,7 @@ def test_filters_are_those_worked_out_by_hand(case: Case, film: CuratedSet) -> N
     assert sum(bins["bins"]) == COUNT and bins["low"] == 0.025 and bins["high"] == 1
 
 
+@pytest.mark.sweep
 def test_the_same_order_is_worked_out_once_and_anew_after_a_verdict(
     case: Case, film: CuratedSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +244,7 @@ def test_apply_writes_the_table_and_the_command_that_does_the_same(case: Case, f
     assert film.verdicts.by_file() == {}
 
 
+@pytest.mark.sweep
 def test_a_screening_keeps_the_thresholds_of_the_last_one(case: Case, film: CuratedSet) -> None:
     screen_set(
         case.root / "data" / "film",
@@ -254,6 +256,7 @@ def test_a_screening_keeps_the_thresholds_of_the_last_one(case: Case, film: Cura
     assert screen_words(made) == ["--blur", "0.05", "--leave-out-overlay", "--off", "text", "small"]
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")
 def test_odd_names_go_to_the_manifest_and_back(case: Case) -> None:
     shutil.rmtree(case.root / "data" / "film")
@@ -273,6 +276,7 @@ def test_odd_names_go_to_the_manifest_and_back(case: Case) -> None:
     assert ask(case, one, "changes").json()["unapplied"] == 0
 
 
+@pytest.mark.sweep
 def test_pictures_that_are_removed_changed_or_damaged_have_a_reason(case: Case, film: CuratedSet) -> None:
     folder, store = film.files.folder, Thumbnails(film.files.thumbnails)
     (folder / "train" / "00000.png").unlink()
@@ -308,6 +312,7 @@ def test_a_picture_that_ends_its_reader_twice_is_given_up(case: Case, film: Cura
     store.close()
 
 
+@pytest.mark.sweep
 def test_a_folder_that_goes_while_it_is_shown_keeps_its_verdicts(case: Case, film: CuratedSet) -> None:
     send(case, film, "decisions", verdict="drop", numbers=[1])
     known = ask(case, film, "changes").json()
@@ -324,6 +329,7 @@ def test_a_folder_that_goes_while_it_is_shown_keeps_its_verdicts(case: Case, fil
     assert ask(case, film, "changes").json()["drop"] == 1
 
 
+@pytest.mark.sweep
 def test_a_dataset_that_is_renamed_keeps_its_verdicts(case: Case, film: CuratedSet) -> None:
     send(case, film, "decisions", verdict="drop", numbers=[1, 2])
     (case.root / ".reskin" / "sets" / f"{case.set_id('data/new')}.sqlite").write_bytes(b"of a folder before")
@@ -333,6 +339,7 @@ def test_a_dataset_that_is_renamed_keeps_its_verdicts(case: Case, film: CuratedS
     assert curated(case, "data/new").verdicts.by_file() == {"train/00000.png": 2, "train/00001.png": 2}
 
 
+@pytest.mark.sweep
 def test_a_disk_that_is_full_is_said_and_nothing_is_acknowledged(
     case: Case, film: CuratedSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,7 @@ def sleeping(jobs: Jobs, *, stubborn: bool = False) -> tuple[Job, Path, subproce
     return job, ready, started
 
 
+@pytest.mark.sweep
 def test_stop_asks_once_and_the_command_ends_in_its_own_time(jobs: Jobs) -> None:
     job, _, process = sleeping(jobs)
     other = jobs.add(new("other"))

@@ -232,6 +232,7 @@ print(json.dumps([name for name in ("torch", "av", "cv2") if name in sys.modules
 """
 
 
+@pytest.mark.sweep
 def test_no_page_imports_torch(tmp_path: Path) -> None:
     """The page of a study did: 200 MB more, until the studio ended."""
     root = tmp_path / "films"

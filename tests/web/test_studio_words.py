@@ -128,6 +128,7 @@ def test_every_sentence_is_there_in_every_language(language: str) -> None:
     check(catalogue(HERE / "words", language), sentences(), language)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_error_of_the_server_is_there_in_every_language(language: str) -> None:
     check(catalogue(HERE / "words" / "errors", language), errors(), language)

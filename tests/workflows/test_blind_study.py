@@ -169,6 +169,7 @@ def test_runs_that_translate_different_ways_are_refused(tmp_path: Path) -> None:
         new_study(config)
 
 
+@pytest.mark.sweep
 def test_cells_of_a_comparison_are_called_after_their_rows(tmp_path: Path) -> None:
     inputs = write_images(tmp_path / "a", 12, 0)
     runs = tuple(write_images(tmp_path / "cells" / name / "0", 12, 1) for name in ("cyclegan", "munit"))

@@ -11,6 +11,7 @@ from tests.support.finished_folders import interrupt, make_asked, stopped_words
 from reskin.cli.main import main
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs links and pipes")
 def test_a_link_or_pipe_among_the_stimuli_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -91,6 +91,7 @@ def chosen_of(out: Path, runs: dict[str, Path], domains: dict[str, str], **given
     return choose_candidate(out, runs, domains, device="cpu", **settings)
 
 
+@pytest.mark.sweep
 def test_colour_transfer_is_taken_where_nothing_learnt_comes_as_near(
     choice: tuple[Candidate, dict[str, Any]],
 ) -> None:

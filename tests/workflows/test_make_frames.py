@@ -40,6 +40,7 @@ def prepared(folder: Path, levels: list[float], plan: dict[str, Any] = PLAN) -> 
 BLACK_AT_THE_ENDS = [0.0] * 15 + [1.0] * 40 + [0.3, 0.08, 0.02] + [0.0] * 12
 
 
+@pytest.mark.sweep
 def test_black_frames_are_neither_learnt_from_nor_held_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 
 from reskin.worlds.film import SAMPLE_RATE, street_sound, write_footage
 from reskin.worlds.footage import Footage
 
 
+@pytest.mark.sweep
 def test_a_written_film_holds_its_frames_and_its_sound(tmp_path: Path) -> None:
     footage = Footage("film", seed=3, frames=10, size=(64, 48), frame_rate=Fraction(24))
     write_footage(tmp_path / "film.mp4", footage)

@@ -105,6 +105,7 @@ def made(film_of_two: Path, **values: Any) -> Manifest:
     return prepare_faces([film_of_two], film_of_two.parent / "out", parse(FacesConfig, settings))
 
 
+@pytest.mark.sweep
 def test_people_stand_in_the_manifest_and_are_counted(film_of_two: Path) -> None:
     manifest = made(film_of_two, faces="all")
     assert len(manifest.frames) == 24

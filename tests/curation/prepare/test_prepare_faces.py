@@ -205,6 +205,7 @@ def test_a_removed_picture_is_made_again(clips: list[Path], whole: Path, made: P
     assert everything(made) == everything(whole)
 
 
+@pytest.mark.sweep
 def test_other_settings_are_refused(clips: list[Path], made: Path) -> None:
     with pytest.raises(DataError, match=r"margin was 0\.0, now 0\.5"):
         prepare_faces(clips, made, config(margin=0.5))

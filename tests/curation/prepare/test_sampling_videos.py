@@ -106,6 +106,7 @@ def test_shots_are_recorded_and_kept_whole(films: list[Path], tmp_path: Path) ->
     assert {"train", "test"} == set.union(*splits.values()) and manifest.settings["split_used"] == "shot"
 
 
+@pytest.mark.sweep
 def test_few_shots_are_split_by_time_unless_asked(films: list[Path], tmp_path: Path) -> None:
     assert (
         prepare_frames(films[:1], tmp_path / "a", config(every=2, shots=True)).settings["split_used"]
@@ -123,6 +124,7 @@ def test_random_split_has_exact_shares(films: list[Path], tmp_path: Path) -> Non
     assert manifest.sources[1].bars is None
 
 
+@pytest.mark.sweep
 def test_an_aspect_that_changes_is_said(
     films: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

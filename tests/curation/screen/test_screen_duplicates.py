@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ candidates = st.builds(
 )
 
 
+@pytest.mark.sweep
 @settings(max_examples=80)
 @given(st.lists(candidates, max_size=25), st.integers(0, 12))
 def test_no_two_that_stay_are_near_and_all_that_go_have_a_twin(many: list[Candidate], distance: int) -> None:

@@ -83,6 +83,7 @@ def test_a_still_camera_is_not_judged() -> None:
     assert look_for(pictures).score == 0
 
 
+@pytest.mark.sweep
 def test_black_bars_are_no_overlay_but_a_logo_between_them_is() -> None:
     pictures = film()
     for one in pictures:

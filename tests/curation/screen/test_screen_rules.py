@@ -288,6 +288,7 @@ def test_fine_textures_are_not_combed() -> None:
         )
 
 
+@pytest.mark.sweep
 def test_combing_is_the_same_in_bands_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     first = np.kron(np.random.default_rng(3).integers(0, 256, (14, 8)), np.ones((24, 24)))[:317]
     image = interlaced(in_grey(first), in_grey(np.roll(first, 7, axis=1)))

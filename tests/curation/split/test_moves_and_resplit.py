@@ -130,6 +130,7 @@ def test_what_is_left_out_moves_with_its_neighbours_and_does_not_count(tmp_path:
     assert abs(counts["train"] - counts["test"]) <= 6
 
 
+@pytest.mark.sweep
 def test_clips_stay_whole(tmp_path: Path) -> None:
     records = []
     for clip in range(30):
@@ -296,6 +297,7 @@ def test_the_same_split_again_changes_nothing(tmp_path: Path, name: str) -> None
         assert where(tmp_path) == lying
 
 
+@pytest.mark.sweep
 def test_a_split_does_not_depend_on_the_one_before(tmp_path: Path) -> None:
     made = []
     for number, seeds in enumerate([(), (1,), (2, 3)]):

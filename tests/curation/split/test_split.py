@@ -22,6 +22,7 @@ from reskin.errors import DataError
 RATIOS = ["4:1", "8:1:1", "1:1", "1:1:1", "98:1:1", "70:15:15", "7:1"]
 
 
+@pytest.mark.sweep
 @given(
     st.lists(st.integers(0, 900), max_size=5), st.sampled_from(RATIOS), st.integers(0, 99), st.integers(1, 40)
 )

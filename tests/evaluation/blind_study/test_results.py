@@ -23,6 +23,7 @@ from reskin.evaluation.blind_study.report import summary_lines, write_report
 from reskin.evaluation.blind_study.results import again_trials, read_results, with_repeats
 
 
+@pytest.mark.sweep
 def test_who_prefers_the_first_condition_is_counted_so_on_both_sides(tmp_path: Path) -> None:
     plan = make_study(tmp_path)
     store = AnswerStore(tmp_path / "study", create=True)
@@ -37,6 +38,7 @@ def test_who_prefers_the_first_condition_is_counted_so_on_both_sides(tmp_path: P
     store.close()
 
 
+@pytest.mark.sweep
 def test_real_or_fake_counts_who_was_fooled(tmp_path: Path) -> None:
     plan = make_study(tmp_path, "real-or-fake")
     store = AnswerStore(tmp_path / "study", create=True)
@@ -53,6 +55,7 @@ def test_real_or_fake_counts_who_was_fooled(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.sweep
 def test_raters_and_items_are_about_the_condition_that_won_most(tmp_path: Path) -> None:
     """Of three, the last always wins, but for item 0: no mean over pairs that calls the first one better."""
     plan = make_study(tmp_path, conditions=("one", "two", "three"), raters=3)
@@ -74,6 +77,7 @@ def test_raters_and_items_are_about_the_condition_that_won_most(tmp_path: Path) 
     store.close()
 
 
+@pytest.mark.sweep
 def test_the_report_says_what_the_study_is_for_and_whether_it_is_complete(tmp_path: Path) -> None:
     plan = make_study(tmp_path, raters=3, primary="one / two, for <realism>")
     store = AnswerStore(tmp_path / "study", create=True)
@@ -226,6 +230,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("change", CHANGES)
 def test_answers_that_no_rater_gave_are_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
@@ -242,6 +247,7 @@ def test_answers_that_no_rater_gave_are_one_line(
     assert line.startswith("reskin: ") and "Put back" in line
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and links")
 @pytest.mark.parametrize("end", ["-journal", "-wal", "-shm"])
 @pytest.mark.parametrize("kind", ["pipe", "link"])

@@ -153,6 +153,7 @@ def test_a_network_of_the_pytorch_example_computes_what_it_did(tmp_path: Path) -
         torch.testing.assert_close(network(levels), expected, rtol=0, atol=1e-4 * expected.abs().max().item())
 
 
+@pytest.mark.sweep
 def test_the_wave_paints_what_tensorflow_would(real_data: Path) -> None:
     path = real_data / "weights" / "fast_style_wave_fp16.pth"
     network = built(path)

@@ -116,6 +116,7 @@ def test_a_generator_of_cut_with_batch_norm_is_refused(
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.sweep
 def test_a_unet_of_pix2pix_with_batch_norm_and_dropout_translates(tmp_path: Path) -> None:
     network = trained(Unet(4, 7, "batch", has_dropout=True), 128)
     torch.save(network.state_dict(), file := tmp_path / "latest_net_G.pth")

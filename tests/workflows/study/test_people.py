@@ -47,6 +47,7 @@ def test_rows_have_what_people_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "fooled_a2b: one less two" in shown and "published, other data and protocol" in shown
 
 
+@pytest.mark.sweep
 def test_preferences_are_strengths(tmp_path: Path) -> None:
     comparison = read_table(fake(tmp_path / "x", {"one": [1.0, 1.5, 0.5], "two": [5.0, 5.1, 4.9]}))
     table = with_people(comparison, asked(tmp_path, "preference"))
@@ -56,6 +57,7 @@ def test_preferences_are_strengths(tmp_path: Path) -> None:
     assert comparison.columns.keys() == {"swd_a2b"}  # the table that was given is as it was
 
 
+@pytest.mark.sweep
 def test_what_cannot_be_a_column_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     comparison = str(fake(tmp_path / "x", {"cyclegan": [1.0]}))
     folder = asked(tmp_path, "preference")

@@ -86,6 +86,7 @@ def test_footage_is_told_from_images_with_numbers_for_names(data: Path) -> None:
     assert moving.footage_of(data / "a", "a") == []
 
 
+@pytest.mark.sweep
 def test_films_have_the_frames_of_the_footage_and_of_the_model(data: Path) -> None:
     cell(data, data / "cell")
     films = moving.shown_films([("one", data / "cell"), ("none", data / "nowhere")])

@@ -158,6 +158,7 @@ def test_a_changed_method_is_trained_again(
     assert "cut.py" in files and "base.py" in files and "munit.py" not in files
 
 
+@pytest.mark.sweep
 def test_a_method_is_trained_again_after_a_change_of_anything_of_methods_that_it_imports() -> None:
     for method in names():
         hashed = {path.resolve() for path in plan._files(("methods",), method)}
