@@ -154,7 +154,7 @@ def _seen_by_products(images: Tensor) -> Tensor:
 def _shares(ones: Tensor) -> Tensor:
     """How much each of the pixels of an edge counts for each of those that the network sees, (LOOK_PX, edge).
 
-    Tents around the centres of the latter, a pixel of the larger picture wide on either side.
+    Each share falls linearly from 1 at the centre of the latter to 0 at a pixel of the larger picture away.
 
     Args:
         ones: (edge,), all of them 1: with tensors alone a graph holds for every size.
