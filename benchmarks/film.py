@@ -26,6 +26,7 @@ import torch
 from benchmarks.measure import machine, significant
 from torch import Tensor
 
+from reskin.device import choose_compute
 from reskin.images import Picture
 from reskin.inference.guided import guided_upsample
 from reskin.methods.translator import Translator
@@ -60,6 +61,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    choose_compute("cpu")  # as every command does: the process keeps the memory of large arrays
     found: dict[str, Any] = {"machine": machine(), "milliseconds": {}}
     for name, size in SIZES.items():
         found["milliseconds"][name] = parts(size, arguments.frames)

@@ -100,16 +100,16 @@ def choose_compute(
     is_free = precision == "auto"
     if precision == "auto":
         precision = "bf16" if computes_bf16(chosen) else "fp32"
-    if chosen.type == "cpu":
-        _keep_memory()
+    _keep_memory()
     return Compute(chosen, precision, None if memory is None else bytes_of(memory), engine, is_free)
 
 
 def _keep_memory() -> None:
-    """Let the process keep the memory of large tensors instead of giving it back to the system each time.
+    """Let the process keep the memory of large arrays instead of giving it back to the system each time.
 
     A training step at 256 px in fp32 makes hundreds of tensors of over 32 MB; glibc maps each anew, and the
-    system clears every page of it (docs/decisions/0003-speed.md).
+    system clears every page of it (docs/decisions/0003-speed.md). What a processor does with a frame of a
+    film, whatever computes the model, takes half the time so.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
