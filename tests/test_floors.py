@@ -21,7 +21,6 @@ GROUND = [
     "paths",
     "holders",
     "renames",
-    "disk_locks",
     "storage",
     "databases",
     "version",

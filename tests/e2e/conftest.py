@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -48,11 +49,14 @@ class Server:
     """`reskin studio` in a process of its own."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        # Below the ports that the system gives to clients: none of them may have it when the server starts
+        # again; and seldom that of a server which another run of the tests has killed for a moment.
+        self.root, self.port = root, random.SystemRandom().randrange(10_000, 30_000)
         self.start()
 
     def start(self) -> None:
-        words = [sys.executable, "-m", "reskin", "studio", str(self.root), "--no-browser", "--port", "8970"]
+        words = [sys.executable, "-m", "reskin", "studio", str(self.root), "--no-browser"]
+        words += ["--port", str(self.port)]
         log = open(self.root.parent / "studio.log", "a", encoding="utf-8")  # noqa: SIM115 - the child's
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
@@ -62,6 +66,7 @@ class Server:
         assert found, (self.root.parent / "studio.log").read_text()
         self.link = found[0]
         self.base = self.link.partition("/login")[0]
+        self.port = int(self.base.rpartition(":")[2])
 
     def end(self) -> None:
         self.process.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from tests.web.curate_case import draw_set
 
 from reskin.curation.thumbnails import folder_id
@@ -185,6 +187,57 @@ def test_a_folder_that_goes_is_said_and_comes_back(page: Any, server: Any, many:
     page.wait_for_selector("#trouble", state="hidden")
     page.wait_for_function(SENT)
     assert verdicts(server) == {name(0): 2, name(1): 2}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Path to digest of everything in a dataset."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+WHYS = """() => Object.fromEntries([...document.querySelectorAll('.cell')].filter((one) => one.title)
+  .map((one) => [one.title, one.querySelector('.why').textContent]))"""
+
+
+def test_thumbnails_come_again_and_what_has_none_says_why(page: Any, server: Any) -> None:
+    """No original is written; a cache that is deleted is made anew; three pictures that cannot be shown."""
+    folder: Path = server.root / "data" / "odd"
+    draw_set(folder, 12)
+    (folder / name(1)).write_bytes((folder / name(0)).read_bytes()[:40])
+    (folder / name(2)).write_bytes(b"")
+    Image.new("1", (10_000, 10_000)).save(folder / name(3))  # 100 million pixels in 12 kB
+    Image.new("1", (20_000, 15_000)).save(folder / name(4))  # 300 million
+    before = digests(folder)
+    page.wait_for_timeout(2500)  # the folder is looked through every two seconds
+    set_id = folder_id(server.root, folder)
+    cache = server.root / ".reskin" / "thumbs" / f"{set_id}.sqlite"
+
+    def opened() -> dict[str, str]:
+        page.goto(f"{server.base}/curate/{set_id}")
+        page.wait_for_selector("#grid[aria-busy=false]")
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.cell')].length === 12 && [...document"
+            ".querySelectorAll('.cell')].every((one) => one.querySelector('img').src ||"
+            " one.querySelector('.why').textContent)"
+        )
+        found = page.evaluate(WHYS)
+        assert isinstance(found, dict)
+        return found
+
+    whys = opened()
+    assert {file for file, why in whys.items() if why} >= {name(number) for number in (1, 2, 4)}
+    assert "empty" in whys[name(2)] and str(folder) not in "".join(whys.values())
+    assert not any(why for file, why in whys.items() if file not in {name(n) for n in (1, 2, 3, 4)})
+    for path in cache.parent.glob(f"{cache.name}*"):
+        path.unlink()
+    page.focus("#grid")
+    press(page, "End", "Home")  # the page goes on with what it has
+    assert opened() == whys and cache.exists()
+    assert digests(folder) == before
+    assert server.process.poll() is None and page.complaints == []
 
 
 def test_a_set_of_many_is_drawn_like_a_small_one(page: Any, server: Any, many: Path) -> None:

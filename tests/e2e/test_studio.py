@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,8 @@ def test_from_the_form_to_a_run_that_survives_the_server(page: Any, server: Any)
     page.wait_for_selector("[data-state=running]")
     page.click("[data-act=stop]")
     page.wait_for_selector("[data-state=stopped]")
-    assert page.complaints == [] or all("ERR_CONNECTION" in text for text in page.complaints)
+    # The server was killed, perhaps between the headers of an answer and its body.
+    assert [text for text in page.complaints if "net::ERR_" not in text] == []
 
 
 def test_style_pictures_are_chosen_by_their_small_versions(page: Any, server: Any) -> None:
@@ -293,6 +295,19 @@ def peak(server: Any) -> int:
     return int(found[1])
 
 
+def wait_while_it_goes_on(page: Any, selector: str, begun: list[int]) -> None:
+    """Wait for an element for as long as pieces are sent, however long all of them take."""
+    from playwright.sync_api import TimeoutError as NotYet
+
+    before = -1
+    while before < len(begun):
+        before = len(begun)
+        with suppress(NotYet):
+            page.wait_for_selector(selector, timeout=60_000)
+            return
+    raise AssertionError(f"no {selector} after {before} pieces")
+
+
 def test_a_file_is_sent_in_pieces_and_goes_on_after_a_cut(page: Any, server: Any) -> None:
     """300 MB, cut twice: it goes on where it was, equal to the last byte, and the server holds none of it."""
     open_all(page, server.base)
@@ -315,7 +330,7 @@ def test_a_file_is_sent_in_pieces_and_goes_on_after_a_cut(page: Any, server: Any
 
     page.route("**/api/uploads/*", cut)
     page.set_input_files("#files", str(path))
-    page.wait_for_selector('.choices label:has-text("footage/large.mp4")')
+    wait_while_it_goes_on(page, '.choices label:has-text("footage/large.mp4")', begun)
     assert len(cuts) == 2 and begun == sorted(begun) and len(set(begun)) == len(begun) - 2
     with open(path, "rb") as sent, open(server.root / "footage" / "large.mp4", "rb") as kept:
         assert hashlib.file_digest(sent, "sha256").digest() == hashlib.file_digest(kept, "sha256").digest()
@@ -341,10 +356,10 @@ PLACE = """async ([name, size]) => {
 
 
 def test_more_than_is_taken_is_refused_before_a_byte_is_sent(page: Any, server: Any) -> None:
-    assert page.evaluate(PLACE, ["a.mp4", 21 * 2**30]) == [400, "a.mp4 is empty or larger than 20 GiB"]
+    assert page.evaluate(PLACE, ["a.mp4", 21 * 2**30]) == [413, "a.mp4 is larger than 20 GiB"]
     status, said = page.evaluate(PLACE, ["b.mp4", 20 * 2**30])
     free = shutil.disk_usage(server.root).free
-    assert (status == 400) is (free - 5e9 < 20 * 2**30) and ("stay free" in said) is (status == 400)
+    assert (status == 413) is (free - 5e9 < 20 * 2**30) and ("stay free" in said) is (status == 413)
     folder = server.root / ".reskin" / "uploads"
     assert [path for path in folder.rglob("*") if path.name == "part"] == []
 

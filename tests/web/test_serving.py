@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -15,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tests.support.blind_study import make_study
@@ -23,6 +25,8 @@ from reskin.cli.main import main
 from reskin.evaluation.blind_study.answers import AnswerStore
 from reskin.evaluation.blind_study.plan import read_plan
 from reskin.storage import lock
+from reskin.web.participant import serve as participant
+from reskin.web.studio import serve as studio
 
 RATERS, KILLS, ITEMS = (200, 50, 30) if os.environ.get("RESKIN_FULL") else (12, 6, 6)
 """With 30 items a rater has 50 trials."""
@@ -128,6 +132,34 @@ def test_answers_come_exactly_once_through_kills(tmp_path: Path) -> None:
         assert [answer.trial for answer in stored] == list(range(len(slots[rater.slot])))
     assert len({rater.slot for rater in begun if rater}) == len(begun) == RATERS
     store.close()
+
+
+@pytest.mark.parametrize("server", [participant, studio])
+def test_answers_are_sent_at_once(server: ModuleType) -> None:
+    """Connections are without Nagle's algorithm, which held the body of every answer back by 40 ms."""
+    is_off: list[int] = []
+
+    async def connect() -> None:
+        def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            is_off.append(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listening, port = listen(server)
+        async with await asyncio.start_server(answer, sock=listening):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            await reader.read()
+            writer.close()
+
+    asyncio.run(connect())
+    assert len(is_off) == 1 and is_off[0]
+
+
+def listen(server: ModuleType) -> tuple[socket.socket, int]:
+    """The socket that a server listens with."""
+    if server is studio:
+        return studio._listening(free_port())
+    port = free_port()
+    return participant._listening("127.0.0.1", port), port
 
 
 @pytest.mark.sweep

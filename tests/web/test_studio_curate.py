@@ -387,6 +387,20 @@ def test_a_damaged_index_or_cache_is_made_anew(case: Case, film: CuratedSet) -> 
     assert asked == [["train/00000.png"]]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open cannot be removed there")
+def test_thumbnails_that_are_removed_while_two_processes_use_them_are_made_anew(film: CuratedSet) -> None:
+    """What the process that makes them put into the removed file, the page never saw: it waited for ever."""
+    makes, shows = Thumbnails(film.files.thumbnails), Thumbnails(film.files.thumbnails)
+    file = "train/00000.png"
+    assert shows.get([file])
+    film.files.thumbnails.unlink()
+    assert shows.get([file]) == {}
+    make_thumbnail(film.files.folder, file, makes)
+    assert shows.get([file])[file].picture
+    makes.close()
+    shows.close()
+
+
 def test_a_damaged_manifest_is_said_by_the_process_that_reads_it(
     film: CuratedSet, capsys: pytest.CaptureFixture[str]
 ) -> None:

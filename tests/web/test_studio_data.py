@@ -18,7 +18,7 @@ from tests.web.studio_case import BASE, Case
 from reskin.cli.checking import fault
 from reskin.cli.forms import FORMS, facts
 from reskin.curation.prepare.images import ImagesConfig, prepare_images
-from reskin.errors import RunError, SettingsError
+from reskin.errors import SettingsError
 from reskin.images import write_image
 from reskin.storage import lock
 from reskin.web.studio import scan, uploads
@@ -46,7 +46,9 @@ def test_a_file_that_is_cut_goes_on_where_it_was(case: Case) -> None:
     assert begun["at"] == 0 and begun["name"] == "new film.mp4"
     assert send(case, begun["id"], 0, content[:1200]).json() == {"at": 1200, "made": ""}
     assert not (case.root / "footage").exists()
-    assert send(case, begun["id"], 0, content).json()["error"]["what"] == "new film.mp4 goes on at 1200 bytes"
+    elsewhere = send(case, begun["id"], 0, content)
+    assert elsewhere.status_code == 409
+    assert elsewhere.json()["error"]["what"] == "new film.mp4 goes on at 1200 bytes"
     again = case.post("/api/uploads", name="new film.mp4", size=3000).json()
     assert again == {**begun, "at": 1200}
     assert send(case, begun["id"], 1200, content[1200:]).json()["made"] == "footage/new film.mp4"
@@ -83,7 +85,6 @@ def test_a_second_file_of_a_name_takes_nothing_from_the_first(case: Case) -> Non
         ("a.exe", 3, "neither a video nor a picture"),
         ("a.mp4", 0, "is empty"),
         ("a.mp4", -1, "is empty"),
-        ("a.mp4", 2**40, "larger than 20 GiB"),
         ("a.mp4", "3", "is empty"),
         ("a.mp4", True, "is empty"),
         ("..", 3, "no name for a file"),
@@ -95,6 +96,15 @@ def test_a_second_file_of_a_name_takes_nothing_from_the_first(case: Case) -> Non
 def test_files_that_are_not_taken(case: Case, name: Any, size: Any, said: str) -> None:
     answer = case.post("/api/uploads", name=name, size=size)
     assert answer.status_code == 400 and said in answer.json()["error"]["what"]
+    assert list(case.studio.state.uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [uploads.MOST_BYTES + 1, 2**40, 10**30])
+def test_more_than_is_taken_is_413_with_what_to_do(case: Case, size: int) -> None:
+    answer = case.post("/api/uploads", name="a.mp4", size=size)
+    assert answer.status_code == 413
+    said = answer.json()["error"]
+    assert (said["what"], said["fix"]) == ("a.mp4 is larger than 20 GiB", "Copy it into the folder yourself.")
     assert list(case.studio.state.uploads.iterdir()) == []
 
 
@@ -130,14 +140,16 @@ def test_a_full_disk_is_said_and_what_was_sent_is_kept(case: Case, monkeypatch: 
     assert case.post("/api/uploads", name="a.mp4", size=4).json()["at"] == 4
     assert send(case, begun["id"], 4, b"").json()["made"] == "footage/a.mp4"
     monkeypatch.setattr(uploads, "free_bytes", lambda folder: 6 * 10**9)
-    said = case.post("/api/uploads", name="b.mp4", size=2 * 10**9).json()["error"]
-    assert said["what"] == "b.mp4 needs 2.0 GB, and 5 GB stay free"
+    answer = case.post("/api/uploads", name="b.mp4", size=2 * 10**9)
+    said = answer.json()["error"]
+    assert answer.status_code == 413 and said["what"] == "b.mp4 needs 2.0 GB, and 5 GB stay free"
     assert list(case.studio.state.uploads.iterdir()) == []
 
 
 def test_more_than_was_said_is_refused(case: Case) -> None:
     begun = case.post("/api/uploads", name="a.mp4", size=4).json()
-    assert "more was sent" in send(case, begun["id"], 0, b"abcde").json()["error"]["what"]
+    answer = send(case, begun["id"], 0, b"abcde")
+    assert answer.status_code == 413 and "more was sent" in answer.json()["error"]["what"]
     assert send(case, begun["id"], 10**20, b"").status_code == 400
     too_much = case.client.post(f"/api/uploads/{begun['id']}?at=0", headers=OCTETS, content=bytes(9 * 2**20))
     assert too_much.status_code == 413
@@ -350,10 +362,10 @@ def test_films_are_sent_in_ranges_and_other_files_are_saved(case: Case, tmp_path
 def test_two_pages_cannot_send_one_file_at_once(case: Case) -> None:
     begun = case.post("/api/uploads", name="a.mp4", size=4).json()
     case.studio.uploads._busy.add(begun["id"])
-    assert "by another page" in send(case, begun["id"], 0, b"ab").json()["error"]["what"]
+    answer = send(case, begun["id"], 0, b"ab")
+    assert answer.status_code == 409 and "by another page" in answer.json()["error"]["what"]
     with pytest.raises(SettingsError):
         case.studio.uploads.find("../../..")
-    assert RunError.exit_code == 2
 
 
 def test_a_folder_that_rests_is_counted_once(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,18 @@ def test_live_says_only_the_cursor_while_nothing_changes(case: Case) -> None:
     assert then["run"]["samples"] == [20, 40]
 
 
+def test_a_run_that_waits_in_the_queue_is_not_offered_to_go_on(case: Case) -> None:
+    """Its page offered it, and then said that the run was in the queue already."""
+    make_run(case.root / "runs" / "one", steps=20, grids=1, edge=8)
+    name = run_id(case, "runs/one")
+    assert case.client.get(f"/api/live?run={name}").json()["run"]["waits"] is False
+    case.studio.jobs.pause(True)
+    assert case.post("/api/jobs", kind="more", run=name).status_code == 200
+    assert case.client.get(f"/api/live?run={name}").json()["run"]["waits"] is True
+    again = case.post("/api/jobs", kind="more", run=name)
+    assert again.status_code == 400 and "in the queue already" in again.json()["error"]["what"]
+
+
 def write_losses(path: Path, steps: range) -> None:
     for step in steps:
         append_line(path, {"step": step, "losses": {"cycle": float(step), "bad": float("nan")}})

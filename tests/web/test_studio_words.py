@@ -22,7 +22,10 @@ HERE = Path(app.__file__).parent
 LANGUAGES = ("zh-TW", "zh-CN")
 CHARACTERS = {"zh-TW": "big5", "zh-CN": "gb2312"}
 """Sets that have no character of the other script."""
-ERRORS = {"SettingsError", "RunError", "StorageError", "DataError", "VersionError", "Refused"}
+ERRORS = {
+    *("SettingsError", "RunError", "StorageError", "DataError", "VersionError", "Refused"),
+    *("TooLargeError", "OutOfTurnError"),
+}
 COMMANDS = {  # what is said by our own commands, and is English everywhere
     ("methods.py", "(last[-1] if last else f'`reskin {name}` failed').removeprefix('reskin: ')"),
     ("studio.py", "fault"),

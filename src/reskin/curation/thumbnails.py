@@ -64,6 +64,9 @@ class Thumbnail:
 class Thumbnails:
     """The thumbnails of one dataset; several threads and processes may use the same file.
 
+    A file that is removed while it is used is made anew by whoever uses it next; what was put into the one
+    that was removed, nobody else would see.
+
     Args:
         path: the file, in a folder of the studio's; it is made where it is not there, and anew where it is
             damaged.
@@ -77,19 +80,22 @@ class Thumbnails:
         self.path = path
         self._turn = threading.Lock()
         self._database = self._opened()
+        self._file = self._identity()
 
     def get(self, files: Sequence[str]) -> dict[str, Thumbnail]:
         """What is kept of these files (paths below the dataset); those of which nothing is are not in it.
 
         Raises:
+            DataError: the file was removed, and a link has its name.
             sqlite3.Error: the file cannot be read.
         """
         found: dict[str, Thumbnail] = {}
         with self._turn:
+            database = self._current()
             for at in range(0, len(files), 500):
                 part = [os.fsencode(file) for file in files[at : at + 500]]
                 marks = ",".join("?" * len(part))
-                rows = self._database.execute(
+                rows = database.execute(
                     f"SELECT file, stamp, picture, fault FROM thumbnail WHERE file IN ({marks})",  # noqa: S608 - marks alone
                     part,
                 )
@@ -100,16 +106,31 @@ class Thumbnails:
         """Keep a thumbnail instead of an earlier one.
 
         Raises:
+            DataError: the file was removed, and a link has its name.
             sqlite3.Error: the disk refuses.
         """
         values = (os.fsencode(file), thumbnail.stamp, thumbnail.picture, thumbnail.fault)
         with self._turn:
-            self._database.execute("INSERT OR REPLACE INTO thumbnail VALUES (?, ?, ?, ?)", values)
+            self._current().execute("INSERT OR REPLACE INTO thumbnail VALUES (?, ?, ?, ?)", values)
 
     def close(self) -> None:
         """Let go of the file."""
         with self._turn:
             self._database.close()
+
+    def _current(self) -> sqlite3.Connection:
+        """The database; opened anew where its file was removed."""
+        if self._identity() != self._file:
+            self._database.close()
+            self._database = self._opened()
+            self._file = self._identity()
+        return self._database
+
+    def _identity(self) -> tuple[int, int]:
+        with suppress(OSError):
+            found = self.path.stat()
+            return found.st_dev, found.st_ino
+        return 0, 0
 
     def _opened(self) -> sqlite3.Connection:
         try:

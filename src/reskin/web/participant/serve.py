@@ -15,7 +15,7 @@ from reskin.evaluation.blind_study.plan import read_plan
 from reskin.progress import result
 from reskin.storage import commit, lock
 from reskin.web.participant.app import Address, Study, participant_app, wrong_stimuli
-from reskin.web.serving import server_config
+from reskin.web.serving import server_config, tcp_socket
 
 INVITES = "invites.txt"
 MORE_THAN_SLOTS = 1.5
@@ -77,7 +77,7 @@ def _address(host: str, port: int, behind: str) -> tuple[str, Address]:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    made = tcp_socket(host)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))

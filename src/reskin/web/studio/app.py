@@ -25,6 +25,7 @@ from reskin.web.studio.media import Media
 from reskin.web.studio.pages import Pages, error_facts
 from reskin.web.studio.session import SECONDS, Sessions
 from reskin.web.studio.studio import Studio
+from reskin.web.studio.uploads import OutOfTurnError, TooLargeError
 
 _log = logging.getLogger("reskin")
 _HERE = Path(__file__).parent
@@ -46,6 +47,8 @@ PIECES = "/api/uploads/"
 """Below it pieces of files are posted."""
 MOST_BODY = 1024 * 1024
 """A change of a million pictures at once is smaller than this, in bytes."""
+STATUSES: dict[type[ReskinError], int] = {TooLargeError: 413, OutOfTurnError: 409}
+"""What is answered to an error of our own functions instead of 400."""
 WORDS = {404: "There is nothing here.", 405: "This is not done here."}
 
 
@@ -185,7 +188,7 @@ class _Errors:
     async def refused(self, request: Request, error: Exception) -> Response:
         """What one of our own functions refuses."""
         assert isinstance(error, ReskinError)
-        return self._said(request, 400, error.what, error.fix)
+        return self._said(request, STATUSES.get(type(error), 400), error.what, error.fix)
 
     async def disk(self, request: Request, error: Exception) -> Response:
         """What the system refuses: full, read-only, gone."""

@@ -164,9 +164,6 @@ class CuratedSet:
             sqlite3.Error: the file cannot be opened.
         """
         with self._turn:
-            if self._thumbnails is not None and not self.files.thumbnails.exists():
-                self._thumbnails.close()
-                self._thumbnails = None
             if self._thumbnails is None:
                 self._thumbnails = Thumbnails(self.files.thumbnails)
             return self._thumbnails

@@ -20,7 +20,7 @@ import uvicorn
 from reskin.errors import ReskinError, RunError, SettingsError
 from reskin.progress import result
 from reskin.storage import lock
-from reskin.web.serving import server_config
+from reskin.web.serving import server_config, tcp_socket
 from reskin.web.studio.app import studio_app
 from reskin.web.studio.jobs import UNDERWAY
 from reskin.web.studio.session import Sessions
@@ -99,7 +99,7 @@ def _prepare(studio: Studio) -> None:
 
 def _listening(port: int) -> tuple[socket.socket, int]:
     for tried in range(port, min(port + PORTS_TRIED, 65536)):
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        made = tcp_socket(HOST)
         if sys.platform != "win32":  # there it would let two servers share a port
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

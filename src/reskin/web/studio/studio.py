@@ -88,7 +88,8 @@ class Studio:
         notes: list[str] = []
         grids = sample_grids(files, notes)
         newest = grids[-1] if grids else None
-        job = next((job for job in self.jobs.all() if job.run == name and job.state in UNDERWAY), None)
+        mine = [job for job in self.jobs.all() if job.run == name]
+        job = next((job for job in mine if job.state in UNDERWAY), None)
         return {
             "id": name,
             "state": card.state,
@@ -96,6 +97,7 @@ class Studio:
             "steps": card.steps,
             "holder": str(card.holder) if card.holder else "",
             "job": job.id if job else "",
+            "waits": any(each.state == "waiting" for each in mine),
             "left": job.progress.left if job else None,
             "fault": card.fault,
             "health": open_findings(files),

@@ -21,7 +21,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from reskin.errors import ReskinError, RunError, SettingsError
+from reskin.errors import ReskinError, SettingsError
 from reskin.image_formats import is_image_name
 from reskin.paths import inside
 from reskin.storage import commit, free_bytes, read_json, storage_error, write_json
@@ -36,6 +36,14 @@ SPARE_BYTES = 5 * 10**9
 _LONGEST = 120
 KEPT_SECONDS = 7 * 86_400.0
 """How long a part is kept for its rest."""
+
+
+class TooLargeError(SettingsError):
+    """A file, or a piece of one, is larger than what is taken or than the room on the disk."""
+
+
+class OutOfTurnError(ReskinError):
+    """A piece is not the next one of its file, or another page sends one; whoever asks again may go on."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,8 @@ class Uploads:
         """Begin to take a file, or go on with it.
 
         Raises:
-            SettingsError: no name or kind of file that is taken, or no room for it.
+            SettingsError: no name or kind of file that is taken, or nothing in it.
+            TooLargeError: it is larger than what is taken, or there is no room for it.
             StorageError: the disk refuses.
         """
         name = plain_name(name)
@@ -81,8 +90,10 @@ class Uploads:
             raise SettingsError(
                 f"{name} is neither a video nor a picture by its name", "Send a video, such as .mp4."
             )
-        if type(size) is not int or not 0 < size <= MOST_BYTES:
-            raise SettingsError(f"{name} is empty or larger than 20 GiB", "Copy it into the folder yourself.")
+        if type(size) is not int or size <= 0:
+            raise SettingsError(f"{name} is empty", "Choose another one.")
+        if size > MOST_BYTES:
+            raise TooLargeError(f"{name} is larger than 20 GiB", "Copy it into the folder yourself.")
         id = hashlib.blake2b(f"{size} {name}".encode(), digest_size=10).hexdigest()
         folder = self._folder(id)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -90,7 +101,7 @@ class Uploads:
         if free_bytes(folder) - SPARE_BYTES < size - at:
             if not at:
                 shutil.rmtree(folder, ignore_errors=True)
-            raise SettingsError(
+            raise TooLargeError(
                 f"{name} needs {(size - at) / 1e9:.1f} GB, and 5 GB stay free",
                 "Make room on the disk, then send it again.",
             )
@@ -106,20 +117,21 @@ class Uploads:
             pieces: the bytes; what came before a cut is kept.
 
         Raises:
-            SettingsError: there is no such upload, or the piece belongs elsewhere.
-            RunError: another page sends the same file.
+            SettingsError: there is no such upload.
+            OutOfTurnError: the piece belongs elsewhere, or another page sends the same file.
+            TooLargeError: more comes than the file was said to have.
             StorageError: the disk refuses; what was sent is kept.
         """
         upload = self.find(id)
         with self._turn:
             if id in self._busy:
-                raise RunError(
+                raise OutOfTurnError(
                     f"{upload.name} is being sent by another page", "Wait for it, or close that page."
                 )
             self._busy.add(id)
         try:
             if at != upload.at:
-                raise SettingsError(f"{upload.name} goes on at {upload.at} bytes", "Send it from there.")
+                raise OutOfTurnError(f"{upload.name} goes on at {upload.at} bytes", "Send it from there.")
             await _append(self._folder(id) / "part", pieces, most=upload.size - at)
             return await run_in_threadpool(self._finished, self.find(id))
         finally:
@@ -179,7 +191,7 @@ async def _append(path: Path, pieces: AsyncIterator[bytes], *, most: int) -> Non
         async for piece in pieces:
             most -= len(piece)
             if most < 0:
-                raise SettingsError("more was sent than the file was said to have", "Choose it again.")
+                raise TooLargeError("more was sent than the file was said to have", "Choose it again.")
             try:
                 file.write(piece)
             except OSError as error:

@@ -14,10 +14,11 @@ function show(facts) {
   const parts = [facts.steps ? t("step {step} of {steps}", { step: whole(facts.step), steps: whole(facts.steps) }) : t("step {step}", { step: whole(facts.step) })];
   if (facts.left !== null) parts.push(t("{time} left", { time: span(facts.left) }));
   if (facts.state === "running" && !facts.job) parts.push(t("in a terminal: {who}", { who: facts.holder }));
+  if (facts.waits) parts.push(t("waits in the queue"));
   $("progress").textContent = parts.join(" · ");
   $("bar").value = facts.steps ? facts.step / facts.steps : 0;
   $("stop").hidden = !facts.job;
-  $("more").hidden = facts.state !== "stopped" || Boolean(facts.job);
+  $("more").hidden = facts.state !== "stopped" || Boolean(facts.job) || facts.waits;
   $("fault").hidden = !facts.fault;
   $("fault").textContent = facts.fault;
   $("healthy").hidden = facts.health.length > 0;

@@ -32,7 +32,7 @@ async function send(file) {
       return true;
     } catch (error) {
       // Without an answer, or with one that says where it goes on, it is tried again from what is there.
-      const isFinal = error.status && ![400, 408, 500, 503].includes(error.status) || error.status === 400 && failed > 2;
+      const isFinal = Boolean(error.status) && ![408, 409, 500, 503].includes(error.status);
       if (isFinal) showError(said, error);
       else said.textContent = t("cut; going on …");
       said.className = isFinal ? "bad" : "warn";
