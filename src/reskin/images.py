@@ -58,7 +58,7 @@ _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
 WRITABLE = frozenset(_WRITERS)
 """Endings of pictures that can be written; the others are only read."""
 
-_WITH_ALPHA = frozenset({".png", ".webp", ".tif", ".tiff"})
+_WITH_ALPHA = frozenset({".png", ".webp", ".tif", ".tiff", ".tga"})
 
 _NAMED = 5
 """Pictures of several frames that are named for each folder."""
@@ -168,7 +168,7 @@ def write_image(path: Path | str, image: Picture, *, alpha: Picture | None = Non
     Args:
         path: ends in .png, .jpg, .jpeg, .jfif, .jpe, .webp, .bmp, .tif, .tiff, .ppm or .tga.
         image: RGB, uint8, (H, W, 3).
-        alpha: (H, W), uint8, 255 for opaque; only .png, .webp and .tif keep it.
+        alpha: (H, W), uint8, 255 for opaque; only .png, .webp, .tif and .tga keep it.
         quality: of JPEG and WebP, 1 to 100.
 
     Raises:
@@ -203,6 +203,26 @@ def write_image(path: Path | str, image: Picture, *, alpha: Picture | None = Non
         ) from error
     with commit(path) as temporary:
         temporary.write_bytes(encoded.getbuffer())
+
+
+def keeps_alpha(path: Path | str) -> bool:
+    """Whether `write_image` can keep transparency in a file of this name."""
+    return Path(path).suffix.lower() in _WITH_ALPHA
+
+
+def on_white(image: Picture, alpha: Picture) -> Picture:
+    """A picture as it looks on white.
+
+    Args:
+        image: RGB, uint8, (H, W, 3).
+        alpha: (H, W), uint8, 255 for opaque.
+
+    >>> grey = np.full((1, 3, 3), 10, np.uint8)
+    >>> on_white(grey, np.array([[255, 0, 51]], np.uint8))[0, :, 0].tolist()
+    [10, 255, 206]
+    """
+    share = alpha[..., None].astype(np.float32) / 255
+    return np.rint(255 + (image.astype(np.float32) - 255) * share).astype(np.uint8)
 
 
 def to_tensor(image: NDArray[np.uint8]) -> Tensor:

@@ -164,6 +164,26 @@ def test_a_gif_becomes_a_png_that_replaces_nothing(tmp_path: Path, negative: Tra
         assert np.array_equal(made, 255 - read_image(folder / name))
 
 
+def test_transparency_that_a_format_cannot_keep_lies_on_white(tmp_path: Path, negative: Translator) -> None:
+    """A PNG that is named .jpg or .bmp, as browsers save them; TGA keeps it."""
+    glass = np.full((4, 3, 4), 55, np.uint8)
+    glass[:, :, 3] = [255, 51, 0]
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "b.bmp", "c.ppm"):
+        Image.fromarray(glass).save(tmp_path / "in" / name, format="PNG")
+    Image.fromarray(glass).save(tmp_path / "in" / "d.tga")
+    result = translate_folder(negative, tmp_path / "in", tmp_path / "out", "a2b")
+    assert (result.translated, result.left_out) == (4, [])
+    (note,) = result.notes
+    assert "laid on white in 3 of the new pictures" in note and str(tmp_path / "in" / "a.jpg") in note
+    for name in ("b.bmp", "c.ppm"):
+        assert load(tmp_path / "out" / name)[2][0].tolist() == [[200] * 3, [244] * 3, [255] * 3]
+    assert np.abs(load(tmp_path / "out" / "a.jpg")[2][0, :, 0].astype(int) - [200, 244, 255]).max() <= 4
+    kind, mode, kept = load(tmp_path / "out" / "d.tga")
+    assert (kind, mode) == ("TGA", "RGBA") and kept[0, :, 3].tolist() == [255, 51, 0]
+    assert translate_folder(negative, tmp_path / "in", tmp_path / "out", "a2b").notes == []
+
+
 def test_what_cannot_be_written_becomes_a_png_and_what_cannot_be_read_is_named(
     tmp_path: Path, negative: Translator
 ) -> None:

@@ -97,6 +97,22 @@ SOUNDS = [
 ]
 
 
+def test_what_cannot_be_written_is_said_of_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    """Not of the one that is thrown away."""
+    source, out = tmp_path / "dot.mkv", tmp_path / "out.mkv"
+    with av.open(str(source), "w") as output:
+        pictures = output.add_stream("ffv1", rate=25, width=1, height=1)
+        pictures.pix_fmt = "bgr0"
+        for number in range(3):
+            frame = av.VideoFrame.from_ndarray(GREY[:1, :1], "rgb24").reformat(format="bgr0")
+            frame.pts, frame.time_base = number, 1 / RATE
+            output.mux(pictures.encode(frame))
+        output.mux(pictures.encode(None))
+    with pytest.raises(VideoError, match="frames of 1x1 cannot be written") as error:
+        check_can_write(source, out)
+    assert error.value.what.startswith(f"{out}: ") and not out.exists()
+
+
 @pytest.mark.parametrize(("codec", "suffix", "rate", "layout", "new_rate", "channels"), SOUNDS)
 @pytest.mark.parametrize("target", [".mp4", ".webm"])
 @pytest.mark.thinned(12)

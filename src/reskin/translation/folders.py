@@ -17,7 +17,7 @@ from reskin.data.folders import count_left_out, list_pictures
 from reskin.device import Compute
 from reskin.errors import DataError, ImageError, SettingsError
 from reskin.image_formats import IMAGE_SUFFIXES
-from reskin.images import WRITABLE, picture_size, read_image_alpha, write_image
+from reskin.images import WRITABLE, keeps_alpha, on_white, picture_size, read_image_alpha, write_image
 from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering, check_mask, mask_path, read_mask
@@ -80,6 +80,7 @@ class _Work:
     faces: PictureFaces | None = None
     left_out: list[tuple[int, str]] = field(default_factory=list)
     translated: int = 0
+    on_white: list[Path] = field(default_factory=list)
 
     def read(self) -> Iterator[_Item]:
         """The pictures that can be read, in order."""
@@ -113,9 +114,13 @@ class _Work:
         """Write a translated picture and note it down."""
         if item is None or item.made is None:
             return
+        alpha, made = item.alpha, item.made
+        if alpha is not None and not keeps_alpha(item.job.target):  # such as a PNG that is named .jpg
+            self.on_white.append(item.job.path)
+            alpha, made = None, np.stack([on_white(image, alpha) for image in made])
         try:
-            for part, image in zip(self.engine.rendering.parts, item.made, strict=True):
-                write_image(self.out / part / item.job.target, image, alpha=item.alpha)
+            for part, image in zip(self.engine.rendering.parts, made, strict=True):
+                write_image(self.out / part / item.job.target, image, alpha=alpha)
         except ImageError as error:
             self.left_out.append((item.number, str(error)))
             return
@@ -137,8 +142,9 @@ def translate_folder(
     """Translate every picture in a folder and the folders below it; stopped and run again, it goes on.
 
     The tree, names, sizes, formats and transparency are kept; what can only be read becomes a PNG (`a.gif`
-    is `a.gif.png`). Of animated pictures and of pages the first is taken. A picture that an earlier run made
-    from the same source with the same model stays as it is; `translated.json` says.
+    is `a.gif.png`), and where a name's format keeps no transparency, a note says that it was laid on white
+    (a PNG that is named `a.jpg`). Of animated pictures and of pages the first is taken. A picture that an
+    earlier run made from the same source with the same model stays as it is; `translated.json` says.
 
     Args:
         model: any translator.
@@ -205,7 +211,15 @@ def translate_pictures(
         notes = [] if shard is None else [record.finish_shard(jobs, len(left_out))]
         if faces is not None and work.translated:
             notes += [f"faces: translated in {faces.shown} of {work.translated} new pictures"]
+        if work.on_white:
+            notes += [_laid_on_white(work.on_white)]
     return FolderResult(work.translated, skipped, left_out, time.monotonic() - started, notes)
+
+
+def _laid_on_white(paths: list[Path]) -> str:
+    """The note on pictures whose formats keep no transparency."""
+    what = f"transparency laid on white in {len(paths)} of the new pictures, first {paths[0]}"
+    return f"{what}: files of that name cannot keep it"
 
 
 def _translate_what_is_left(work: _Work, report: Report, *, overwrite: bool) -> int:

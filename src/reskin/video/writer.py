@@ -380,21 +380,31 @@ def check_can_write(source: Path | str, target: Path | str, encoding: Encoding |
     from reskin.video.reader import VideoReader
 
     with tempfile.TemporaryDirectory(prefix="reskin-check-") as folder, VideoReader(source) as reader:
-        info, start = reader.info, reader.start()
         path = Path(folder) / f"check{Path(target).suffix}"
-        writer = VideoWriter(
-            path,
-            size=(info.width, info.height),
-            frame_rate=info.frame_rate,
-            source=Path(source),
-            encoding=encoding_for(reader, path, encoding or Encoding()),
-            start=start,
-        )
-        writer.keep_only(None, start + _CHECK_SECONDS)
-        with writer:
-            for frame in _first_second(reader):
-                writer.write(frame.image, frame.time, frame.alpha)
-        return [*reader.notes, *writer.notes]
+        try:
+            return _checked(reader, path, encoding or Encoding())
+        except VideoError as error:
+            if folder not in error.what:
+                raise
+            raise VideoError(error.what.replace(str(path), str(target)), error.fix) from error
+
+
+def _checked(reader: VideoReader, path: Path, encoding: Encoding) -> list[str]:
+    """Write the first second of a film; what is to be said of it."""
+    info, start = reader.info, reader.start()
+    writer = VideoWriter(
+        path,
+        size=(info.width, info.height),
+        frame_rate=info.frame_rate,
+        source=reader.path,
+        encoding=encoding_for(reader, path, encoding),
+        start=start,
+    )
+    writer.keep_only(None, start + _CHECK_SECONDS)
+    with writer:
+        for frame in _first_second(reader):
+            writer.write(frame.image, frame.time, frame.alpha)
+    return [*reader.notes, *writer.notes]
 
 
 def _first_second(frames: Iterable[Any]) -> Iterator[Any]:
