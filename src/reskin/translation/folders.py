@@ -117,7 +117,7 @@ class _Work:
         alpha, made = item.alpha, item.made
         if alpha is not None and not keeps_alpha(item.job.target):  # such as a PNG that is named .jpg
             self.on_white.append(item.job.path)
-            alpha, made = None, np.stack([on_white(image, alpha) for image in made])
+            made, alpha = np.stack([on_white(image, alpha) for image in made]), None
         try:
             for part, image in zip(self.engine.rendering.parts, made, strict=True):
                 write_image(self.out / part / item.job.target, image, alpha=alpha)

@@ -166,9 +166,15 @@ def test_a_column_of_a_table_is_read_by_path_or_name(tmp_path: Path) -> None:
         ("file,people\np000.png,1\n", "no row for 1 of 2 pictures, the first is p001.png"),
         ("file,people\np000.png,1\np001.png,many\n", "'many' is no number"),
         ("file,people\np000.png,1\np001.png,nan\n", "'nan' is no number"),
+        (
+            "file,people\np000.png,1\np001.png,1\n./p000.png,0\n",
+            "row 4: p000.png has two values, '1' and '0'",
+        ),
+        ("file,people\np000.png,1\np001.png\n", "no row for 1 of 2 pictures, the first is p001.png"),
+        ('file,people\np000.png,1\n"p001.png,1\n', "cannot be read"),  # a quote that does not close
     ],
 )
-@pytest.mark.thinned(3, first=1)
+@pytest.mark.thinned(4, first=1)
 def test_a_wrong_table_is_refused(tmp_path: Path, content: str, problem: str) -> None:
     put(tmp_path / "set", [0, 0])
     table = tmp_path / "people.csv"

@@ -97,7 +97,9 @@ def test_a_name_that_a_picture_has_is_taken_as_it_is() -> None:
     ("text", "said"),
     [
         ("file,verdict\na.png,maybe\n", "row 2.*maybe"),
-        ("file,verdict\na.png\nb.png,drop,more\n,drop\n", "row 4"),
+        ("file,verdict\na.png,\nb.png,drop,more\n,drop\n", "row 4"),
+        ("file,verdict\na.png,drop\nb.png\n", "row 3: no verdict"),
+        ('file,verdict\na.png,drop\n"b.png,drop\nc.png,drop\n', "cannot be read"),  # it took both rows
         ("file,verdict\na.png,keep\na.png,drop\n", "row 3.*two verdicts"),
         ("a.png,drop\n", "columns file and verdict"),
         ("", "columns file and verdict"),

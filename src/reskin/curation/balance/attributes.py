@@ -132,15 +132,21 @@ def read_column(table: Path, column: str, files: Sequence[str], *, yes: str | No
 
 
 def _rows(table: Path, column: str) -> dict[str, str]:
+    """The values of a column by path; rows that end before it are none."""
+    rows: dict[str, str] = {}
     try:
         text = read_plain(table, follow=True, most_bytes=_MOST_TABLE_BYTES).decode("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""))
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)  # else an open quote takes rows
         names = list(reader.fieldnames or [])
         if column not in names:
             what = f"{table} has no column '{column}'"
             raise DataError(what, f"Its columns are: {', '.join(names) or 'none'}.")
         key = "file" if "file" in names else names[0]
-        rows = {(row[key] or "").replace("\\", "/").removeprefix("./"): row[column] or "" for row in reader}
+        for number, row in enumerate(reader, start=2):
+            file, value = (row[key] or "").replace("\\", "/").removeprefix("./"), row[column]
+            if value is not None and rows.setdefault(file, value) != value:
+                what = f"{table}, row {number}: {file} has two values, '{rows[file]}' and '{value}'"
+                raise DataError(what, "Leave one of them.")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table} cannot be read ({reason_of(error)})", "Give a CSV file in UTF-8.") from None
     return rows

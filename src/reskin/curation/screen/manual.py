@@ -58,7 +58,7 @@ def read_verdicts(table: Path) -> dict[str, Verdict]:
     """
     try:
         text = _text_of(table, errors="surrogateescape")
-        reader = csv.DictReader(io.StringIO(text, newline=""))
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)  # else an open quote takes rows
         columns, rows = list(reader.fieldnames or []), list(reader)
     except csv.Error as error:
         raise SettingsError(f"{table} cannot be read ({error})", "Give a CSV file in UTF-8.") from None
@@ -67,6 +67,10 @@ def read_verdicts(table: Path) -> dict[str, Verdict]:
         raise SettingsError(what, "Begin it with the line: file,verdict")
     said: dict[str, str] = {}
     for number, row in enumerate(rows, start=2):
+        if row["verdict"] is None:
+            raise SettingsError(
+                f"{table}, row {number}: no verdict", "A row is a picture and keep, drop or none."
+            )
         file, verdict = row["file"] or "", (row["verdict"] or "").strip().lower()
         if not file.strip() or verdict not in (*get_args(Verdict), *_NO_VERDICT):
             what = f"{table}, row {number}: '{file}' has the verdict '{verdict}'"
