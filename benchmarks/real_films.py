@@ -42,7 +42,7 @@ PAIRS = {
     "signer → Sintel": ("live/signer_woman.mkv", "cg/film_sintel_faces_audio.mp4"),
     "Sintel faces → portrait": ("cg/film_sintel_faces_audio.mp4", "live/portrait_woman.mp4"),
 }
-FRAMES = 24
+FRAMES, ROWS = 24, 5
 STILL_LEVELS = 4
 """A place is still where the input changes by no more than this between two frames, in every channel."""
 
@@ -175,15 +175,17 @@ def _pairs(reader: VideoReader) -> Iterator[tuple[Picture, Picture]]:
 
 
 def draw_sheet(path: Path, films: list[Path]) -> None:
-    """Four moments of input, output and target beside each other."""
+    """Moments of input, output and target beside each other, none that is black or of one colour."""
+    taken = [frames_of(film) for film in films]
+    before, bars = taken[0]
+    kept = [i for i, frame in enumerate(before) if not shows_nothing(inside(frame, bars))]
+    moments = [kept[i] / len(before) for i in spread(len(kept), ROWS)]
     columns = []
-    for film in films:
-        pictures, _ = frames_of(film, 4)
-        columns.append(
-            [Image.fromarray(p).resize((round(p.shape[1] * 270 / p.shape[0]), 270)) for p in pictures]
-        )
+    for pictures, _ in taken:
+        shown = [Image.fromarray(pictures[round(moment * len(pictures))]) for moment in moments]
+        columns.append([one.resize((round(one.width * 270 / one.height), 270)) for one in shown])
     width = sum(column[0].width + 6 for column in columns)
-    sheet = Image.new("RGB", (width, 20 + 4 * 276), "white")
+    sheet = Image.new("RGB", (width, 20 + len(moments) * 276), "white")
     draw, left = ImageDraw.Draw(sheet), 0
     for column, title in zip(columns, ("input", "output", "target"), strict=True):
         draw.text((left + 4, 4), title, fill="black")

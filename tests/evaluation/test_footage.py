@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reskin.evaluation.footage import Closeness, choose, compare_footage
+from reskin.evaluation.footage import Closeness, choose, compare_footage, faults
 from reskin.images import write_image
 
 
@@ -64,6 +64,36 @@ def test_near_but_broken_loses_to_farther_and_whole() -> None:
     name, why = choose(found, ["near", "clipped", "whole"])
     assert name == "whole" and "distance 15.0" in why and "structure 0.88" in why
     assert choose(found, ["near"])[0] == "near" and "none kept" in choose(found, ["near"])[1]
+
+
+def test_haze_over_what_is_dark_in_both_clips_is_a_fault() -> None:
+    found = {
+        "input": Closeness(50, 1.0, 1, darkest=2),
+        "target": Closeness(0, 1.0, 5, darkest=20),
+        "reinhard": Closeness(20, 0.9, 4, darkest=60),
+        "hazy": Closeness(5, 1.0, 2, darkest=41),
+        "clear": Closeness(15, 1.0, 2, darkest=39),
+    }
+    name, _ = choose(found, ["hazy", "clear"])
+    assert name == "clear"
+    assert faults(found, "hazy") == ["its darkest tones are 21 levels above those of both clips, as in haze"]
+    found["target"] = Closeness(0, 1.0, 5, darkest=80)  # a clip of fog
+    assert choose(found, ["hazy", "clear"])[0] == "hazy"
+
+
+def test_the_darkest_tones_are_those_of_one_percent_of_a_frame(domains: tuple[Path, Path]) -> None:
+    def dark(frame: np.ndarray) -> np.ndarray:
+        made = np.full_like(frame, 100)
+        made.reshape(-1, 3)[: round(0.02 * made.shape[0] * made.shape[1])] = 7
+        return made
+
+    def speckled(frame: np.ndarray) -> np.ndarray:
+        made = np.full_like(frame, 100)
+        made.reshape(-1, 3)[: round(0.005 * made.shape[0] * made.shape[1])] = 7
+        return made
+
+    found = compare_footage(*domains, {"dark": dark, "speckled": speckled})
+    assert found["dark"].darkest == 7 and found["speckled"].darkest == 100
 
 
 @pytest.mark.sweep

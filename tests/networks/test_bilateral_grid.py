@@ -12,7 +12,7 @@ from reskin.networks.bilateral_grid import (
     KNEE,
     LEAST_SLOPE,
     MOST_BRIGHTER,
-    MOST_DARKER,
+    MOST_GAIN,
     MOST_LIFTED,
     MOST_SLOPE,
     MOST_SUNK,
@@ -69,7 +69,6 @@ def test_whatever_the_weights_every_curve_rises_between_its_ends() -> None:
     curves = wild().grade(torch.rand(3, 3, 32, 32) * 2 - 1).curves[:, :3].detach()
     assert float((curves[:, :, 0] + 1).min()) >= -MOST_SUNK - 1e-5
     assert float((curves[:, :, 0] + 1).max()) <= MOST_LIFTED + 1e-5
-    assert float((curves[:, :, -1] - 1).min()) >= -MOST_DARKER - 1e-5
     assert float((curves[:, :, -1] - 1).max()) <= MOST_BRIGHTER + 1e-5
     slopes = curves.diff(dim=2)
     assert float(slopes.min()) > 0
@@ -77,9 +76,39 @@ def test_whatever_the_weights_every_curve_rises_between_its_ends() -> None:
     assert float(ratio.max()) <= MOST_SLOPE / LEAST_SLOPE + 1e-3
 
 
+def test_no_difference_of_brightness_grows_by_more_than_the_gain() -> None:
+    slopes = wild().grade(torch.rand(3, 3, 32, 32) * 2 - 1).curves[:, :3].detach().diff(dim=2)
+    assert 1.5 < float(slopes.max()) * (BINS - 1) / 2 <= MOST_GAIN + 1e-4
+
+
+def test_weights_of_earlier_versions_grade_as_they_did() -> None:
+    """Their curves: a black end at most a quarter above black, and slopes that only their ratio bounds."""
+    network = wild()
+    with torch.no_grad():
+        network.head.bias.zero_()
+        network.head.weight.zero_()
+        network.head.bias[[0, 9, 18]] = 20.0  # the black ends of red, green and blue, as far up as they go
+        network.head.bias[[1, 10, 19]] = 20.0  # the first of seven slopes is 8 times as steep as ...
+        for first in (2, 11, 20):
+            network.head.bias[first : first + 6] = -20.0  # ... the others
+    weights = {key: value for key, value in network.state_dict().items() if key != "limits"}
+    former = GradeGenerator(4)
+    former.load_state_dict(weights)
+    knots = former.common_grade().curves[0, 0, :, 0, 0].detach()
+    assert knots[0] == pytest.approx(-0.75, abs=1e-5)
+    assert knots[1] == pytest.approx(-0.75 + 1.75 * 8 / 14, abs=1e-4)
+    assert knots[-1] == pytest.approx(1.0, abs=1e-5)
+    assert set(former.state_dict()) == set(weights)  # it is saved as it was read
+    present = network.common_grade().curves[0, 0, :, 0, 0].detach()
+    assert present[0] == pytest.approx(-1 + MOST_LIFTED, abs=1e-5)
+    assert present[1] - present[0] <= MOST_GAIN * 2 / (BINS - 1) + 1e-5
+    former.load_state_dict(network.state_dict())  # and weights of today bring their bounds
+    assert torch.equal(former.common_grade().curves, network.common_grade().curves)
+
+
 def test_a_black_frame_stays_dark_whatever_the_weights() -> None:
     graded = wild()(torch.full((1, 3, 16, 16), -1.0)).detach()
-    assert float(graded.max()) <= -1 + MOST_LIFTED + 1e-4
+    assert float(graded.max()) <= float(compress(torch.tensor(-1 + MOST_LIFTED))) + 1e-4
 
 
 def test_a_picture_of_one_colour_stays_one_without_cells_that_differ() -> None:

@@ -40,6 +40,12 @@ CLIPPED_POINTS = 10.0
 """Points of a hundred by which clipped pixels may exceed those of the input, the target and colour
 transfer."""
 
+MOST_HAZE = 20.0
+"""Levels by which the darkest pixels of frames may lie above both those of the input and of the target."""
+
+DARKEST = 1.0
+"""Percent of the pixels of a frame that are its darkest."""
+
 
 @dataclass(frozen=True)
 class Closeness:
@@ -52,12 +58,14 @@ class Closeness:
         clipped: percent of pixels with a channel at black or white.
         noise: how many times as strong fine noise of the input becomes, 1 for the same: what a still
             picture would flicker.
+        darkest: brightness under which the darkest pixels of a frame lie, in levels, on average.
     """
 
     distance: float
     structure: float
     clipped: float
     noise: float = 1.0
+    darkest: float = 0.0
 
     def to_dict(self) -> dict[str, float]:
         """JSON-ready."""
@@ -85,7 +93,7 @@ def compare_footage(
     target = list(find_held_out(Path(b), "b", limit=MOST_FRAMES))
     shaken = _shaken(frames)
     reference = patches_of([_small(frame) for frame in target])
-    found = {"target": Closeness(0.0, 1.0, _clipped(target))}
+    found = {"target": Closeness(0.0, 1.0, _clipped(target), darkest=_darkest(target))}
     baselines = {"input": _same, "reinhard": fitted_reinhard(a, b).transfer}
     for name, change in {**baselines, **candidates}.items():
         made = [change(frame) for frame in frames]
@@ -96,6 +104,7 @@ def compare_footage(
             float(torch.cat(kept).mean()),
             _clipped(made),
             _apart(made, [change(frame) for frame in shaken]) / _apart(frames, shaken),
+            _darkest(made),
         )
     return found
 
@@ -116,7 +125,8 @@ def fitted_reinhard(a: Path | str, b: Path | str) -> Reinhard:
 
 
 def is_sound(found: Mapping[str, Closeness], name: str) -> bool:
-    """Whether this candidate keeps the structure of its input, clips little and keeps still what is still."""
+    """Whether this candidate keeps the structure of its input, clips little, keeps still what is still and
+    lays no haze over what is dark."""
     return not faults(found, name)
 
 
@@ -131,6 +141,9 @@ def faults(found: Mapping[str, Closeness], name: str) -> list[str]:
         said.append(f"it clips {one.clipped:.0f} % of the pixels")
     if one.noise > MOST_NOISE:
         said.append(f"it makes fine noise {one.noise:.1f} times as strong")
+    haze = one.darkest - max(found[of].darkest for of in ("input", "target"))
+    if haze > MOST_HAZE:
+        said.append(f"its darkest tones are {haze:.0f} levels above those of both clips, as in haze")
     return said
 
 
@@ -178,6 +191,11 @@ def _same(frame: Picture) -> Picture:
 def _small(frame: Picture) -> torch.Tensor:
     edge = min(EDGE_PX, *frame.shape[:2])
     return to_tensor(resized(frame, edge))
+
+
+def _darkest(frames: Sequence[Picture]) -> float:
+    """Brightness under which `DARKEST` percent of a frame's pixels lie, in levels, on average over frames."""
+    return float(np.mean([np.percentile(frame.mean(axis=2), DARKEST) for frame in frames]))
 
 
 def _clipped(frames: Sequence[Picture]) -> float:

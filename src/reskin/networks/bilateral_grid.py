@@ -1,21 +1,20 @@
 """A generator that grades a picture: local tone curves and saturation, held in a bilateral grid.
 
 A small network looks at the picture at 64x64 px and predicts, for each cell of a coarse grid over position
-and
-brightness, what becomes of a pixel there; every pixel of the full-size picture then looks its values up by
-trilinear interpolation ("slicing").
+and brightness, what becomes of a pixel there; every pixel of the full-size picture then looks its values up
+by trilinear interpolation ("slicing").
 
 Gharbi et al., "Deep Bilateral Learning for Real-Time Image Enhancement", SIGGRAPH 2017,
 https://arxiv.org/abs/1707.02880, whose grid holds affine colour matrices. Here it holds tone curves with
-bounded
-slopes, so that whatever the weights are, brightness keeps its order, and no edge can move, appear or vanish.
+bounded slopes, so that whatever the weights are, brightness keeps its order, and no edge can move, appear or
+vanish.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -33,9 +32,19 @@ BINS = 8
 LEAST_SLOPE, MOST_SLOPE = 0.35, 2.8
 """Bounds of the slopes of a tone curve before it is fitted between its ends: at most 1 to 8."""
 
-MOST_LIFTED, MOST_SUNK = 0.25, 0.05
+MOST_LIFTED, MOST_SUNK = 0.12, 0.05
 """How far the black end of a curve may move up and down, where black to white is 2: a black frame stays dark,
 and shadows are not lost."""
+
+MOST_GAIN = 2.2
+"""How many times as strong a difference of brightness may become. A dark film in the look of a bright one is
+brightened no further: noise and blocks of its shadows would show, and skin would have no tones left."""
+
+EASED_GAIN = 1.2
+"""Slopes of tone curves from which on they are eased towards `MOST_GAIN`."""
+
+FORMER_MOST_LIFTED = 0.25
+"""`MOST_LIFTED` of weights that earlier versions trained, which know no `MOST_GAIN`."""
 
 MOST_BRIGHTER, MOST_DARKER = 0.4, 0.9
 """How far the white end may move up and down: a bright film may become a night."""
@@ -55,8 +64,7 @@ class Grade(NamedTuple):
 
     Attributes:
         curves: (N, 4, BINS, h, w): at each knot of brightness, the red, green and blue of a grey pixel, and
-        the
-            factor of the saturation.
+            the factor of the saturation.
         matrix: (N, 3, 3), applied to a pixel's difference from grey.
         weights: (3,), summing to 1: brightness is this mean of red, green and blue.
     """
@@ -69,9 +77,14 @@ class Grade(NamedTuple):
 class GradeGenerator(nn.Module):
     """Predicts a `Grade` for each picture and applies it.
 
+    Its bounds are kept beside its weights, so that weights of earlier versions grade as they did.
+
     Args:
         width: channels of the first layer; later ones have 2 and 4 times as many.
     """
+
+    limits: Tensor | None
+    """`MOST_GAIN` and `MOST_LIFTED` of these weights; None for weights of earlier versions."""
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
@@ -90,6 +103,14 @@ class GradeGenerator(nn.Module):
         for parameter in (*self.head.parameters(), *self.turn.parameters()):
             nn.init.zeros_(parameter)  # so that the first grade is the identity
         self.guide = nn.Parameter(torch.tensor([0.299, 0.587, 0.114]).log())
+        self.register_buffer("limits", torch.tensor([MOST_GAIN, MOST_LIFTED]))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Take over bounds too, or none, where the weights are of a version before there were any."""
+        known = state_dict.get(f"{prefix}limits")
+        if known is None or self.limits is None:
+            self.limits = None if known is None else torch.empty_like(known, device=self.guide.device)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def grade(self, images: Tensor) -> Grade:
         """What to do to the colours of these pictures.
@@ -120,8 +141,30 @@ class GradeGenerator(nn.Module):
         saturation = raw[:, None, 3 * (BINS + 1) :]  # (N, 1, BINS, h, w)
         turned = torch.tanh(at_least_float32(turn).view(-1, 3, 3))
         matrix = torch.eye(3, device=head.device) + MOST_TURN * turned
-        curves = torch.cat([_tone_curves(tones), _saturation(saturation)], dim=1)
+        curves = torch.cat([self._tone_curves(tones), _saturation(saturation)], dim=1)
         return Grade(curves, matrix, at_least_float32(self.guide).softmax(0))
+
+    def _tone_curves(self, raw: Tensor) -> Tensor:
+        """Free numbers (N, 3, BINS + 1, h, w) to curves (N, 3, BINS, h, w) that rise; 0 gives the identity.
+
+        The first and last number move the black and the white end, the others are the slopes between the
+        knots.
+        """
+        middle = 0.5 * math.log(MOST_SLOPE * LEAST_SLOPE)
+        reach = 0.5 * math.log(MOST_SLOPE / LEAST_SLOPE)
+        slopes = torch.exp(middle + reach * torch.tanh(raw[:, :, 1:-1]))  # (N, 3, BINS - 1, h, w)
+        rises = F.pad(slopes.cumsum(2), (0, 0, 0, 0, 1, 0))
+        share = rises / rises[:, :, -1:]
+        low, high = torch.tanh(raw[:, :, :1]), torch.tanh(raw[:, :, -1:])
+        lifted = FORMER_MOST_LIFTED if self.limits is None else self.limits[1]
+        black = -1 + torch.where(low > 0, lifted, MOST_SUNK) * low
+        white = 1 + torch.where(high > 0, MOST_BRIGHTER, MOST_DARKER) * high
+        curves = black + (white - black) * share
+        if self.limits is None:
+            return curves
+        knots_apart = 2 / (BINS - 1)
+        eased = _eased(curves.diff(dim=2) / knots_apart, self.limits[0])
+        return black + F.pad(eased.cumsum(2) * knots_apart, (0, 0, 0, 0, 1, 0))
 
     def forward(self, images: Tensor) -> Tensor:
         """The pictures, graded.
@@ -143,20 +186,12 @@ def seen(images: Tensor) -> Tensor:
     return F.interpolate(images, (LOOK_PX, LOOK_PX), mode="bilinear", align_corners=False, antialias=True)
 
 
-def _tone_curves(raw: Tensor) -> Tensor:
-    """Free numbers (N, 3, BINS + 1, h, w) to curves (N, 3, BINS, h, w) that rise; 0 gives the identity.
-
-    The first and last number move the black and the white end, the others are the slopes between the knots.
-    """
-    middle = 0.5 * math.log(MOST_SLOPE * LEAST_SLOPE)
-    reach = 0.5 * math.log(MOST_SLOPE / LEAST_SLOPE)
-    slopes = torch.exp(middle + reach * torch.tanh(raw[:, :, 1:-1]))  # (N, 3, BINS - 1, h, w)
-    rises = F.pad(slopes.cumsum(2), (0, 0, 0, 0, 1, 0))
-    share = rises / rises[:, :, -1:]
-    low, high = torch.tanh(raw[:, :, :1]), torch.tanh(raw[:, :, -1:])
-    black = -1 + torch.where(low > 0, MOST_LIFTED, MOST_SUNK) * low
-    white = 1 + torch.where(high > 0, MOST_BRIGHTER, MOST_DARKER) * high
-    return black + (white - black) * share
+def _eased(slopes: Tensor, most: Tensor) -> Tensor:
+    """Slopes that are never above `most`, in order; up to `EASED_GAIN` nothing changes."""
+    room = most - EASED_GAIN
+    return torch.where(
+        slopes > EASED_GAIN, EASED_GAIN + room * torch.tanh((slopes - EASED_GAIN) / room), slopes
+    )
 
 
 def _saturation(raw: Tensor) -> Tensor:

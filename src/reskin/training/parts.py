@@ -35,7 +35,7 @@ def read_parts(settings: RunSettings) -> Parts:
             fix = f"Give the --out of reskin train {setting}."
             raise SettingsError(f"{folder} is a run of {name}, and --{setting} wants one of {setting}", fix)
         found[part] = getattr(model, part).state_dict()
-        _check_shapes(found[part], getattr(kind, part).state_dict(), folder, setting)
+        _check_shapes(found[part], dict(getattr(kind, part).named_parameters()), folder, setting)
     return found
 
 

@@ -226,13 +226,16 @@ def _kept(change: Callable[[Picture], Picture], strength: float) -> Callable[[Pi
 def _in_words(why: str, chosen: Candidate, found: Mapping[str, Closeness]) -> str:
     """The reason, with what it means where nothing that was trained is taken whole, and what became of the
     other methods that were trained."""
+    from reskin.evaluation.footage import faults
+
     transfer, taken = found[TRANSFER], found[chosen.name]
     if chosen.method == TRANSFER:
         why = (
             why.replace(TRANSFER, "colour transfer", 1) + "; no trained model was as near on held-out frames"
         )
     elif transfer.distance < taken.distance:
-        why += f"; colour transfer is nearer, but makes fine noise {transfer.noise:.1f} times as strong"
+        said = " and ".join(faults(found, TRANSFER))
+        why += "; colour transfer is nearer" + (f", but {said}" if said else "")
     elif chosen.step is not None:
         why += "; later steps were not nearer on held-out frames"
     others = sorted({name.split()[0] for name in found} - {chosen.method, TRANSFER, "input", "target"})
