@@ -123,6 +123,15 @@ def test_an_archive_without_pictures(tmp_path: Path) -> None:
         unpack_pictures(tmp_path / "none.zip", tmp_path / "out")
 
 
+def test_a_way_of_packing_that_is_not_read_is_no_damage(tmp_path: Path) -> None:
+    """Deflate64, as Windows packs more than 2 GB: downloading it once more would not help."""
+    data = bytearray(zip_of({"t/trainA/1.png": picture(1)}))
+    for mark, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        data[data.find(mark) + at] = 9
+    with pytest.raises(DataError, match="packed in a way that is not read here.*Unpack it by hand"):
+        unpack_pictures(write(tmp_path, bytes(data)), tmp_path / "out")
+
+
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
 def test_a_truncated_archive(pack: object, tmp_path: Path) -> None:
     noise = random.Random(0).randbytes(40_000)

@@ -208,6 +208,9 @@ def _members(archive: Path) -> Iterator[Iterator[_Member]]:
             check_tar(archive, most_members=MOST_MEMBERS)
             with open_tar(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tape:
                 yield _tar_members(tape)
+    except NotImplementedError as error:  # such as Deflate64, in which Windows packs more than 2 GB
+        what = f"{archive} is packed in a way that is not read here ({' '.join(str(error).split())[:120]})"
+        raise DataError(what, "Unpack it by hand and give its folders to --a and --b.") from error
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
@@ -215,7 +218,6 @@ def _members(archive: Path) -> Iterator[Iterator[_Member]]:
         zlib.error,
         lzma.LZMAError,
         EOFError,
-        NotImplementedError,
         RuntimeError,
         UnicodeError,
         ValueError,
