@@ -75,6 +75,20 @@ def test_damage_is_one_line(content: str, says: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "file",
+    ["manifest.json", ".lock", "train/.x.png", ".reskin/x.png", "train/notes.txt", "train/png", "a.sh"],
+)
+def test_a_row_is_a_picture(tmp_path: Path, file: str) -> None:
+    """Files are moved, shown and left out by these names."""
+    write_manifest(tmp_path, manifest([FrameRecord(file="train/a..b.PNG", source=0)]))
+    path = tmp_path / MANIFEST_NAME
+    path.write_text(path.read_text(encoding="utf-8").replace("train/a..b.PNG", file), encoding="utf-8")
+    with pytest.raises(DataError, match="is no name of a picture") as error:
+        read_manifest(tmp_path)
+    assert "\n" not in str(error.value)
+
+
 def test_no_manifest_is_none_and_a_folder_in_its_place_an_error(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) is None
     (tmp_path / MANIFEST_NAME).mkdir()

@@ -27,6 +27,7 @@ from reskin.errors import DataError, StorageError
 from reskin.faces.crop import Crop
 from reskin.faces.framing import read_framing
 from reskin.framing import Framing
+from reskin.image_formats import IMAGE_SUFFIXES
 from reskin.paths import FOLLOW_VARIABLE, follows_links, read_plain, relative_fault, stays_inside
 from reskin.storage import from_json, write_json
 from reskin.types import Split
@@ -48,8 +49,17 @@ def _relative(file: str) -> str:
     return file
 
 
+def _picture(file: str) -> str:
+    """Nothing but pictures is moved, shown or left out by name: no state file, nor what is hidden."""
+    if "/." in f"/{_relative(file)}" or os.path.splitext(file)[1].lower() not in IMAGE_SUFFIXES:
+        raise ValueError(f"{file[:200]!r} is no name of a picture")
+    return file
+
+
 RelativePath = Annotated[str, AfterValidator(_relative)]
 """A path that stays below its folder, with forward slashes."""
+PicturePath = Annotated[str, AfterValidator(_picture)]
+"""Such a path of a picture, nothing of which is hidden."""
 Number = Annotated[int, Field(ge=0, le=_MOST)]
 Exact = Annotated[str, Field(pattern=r"^-?[0-9]{1,40}(/0*[1-9][0-9]{0,39})?$")]
 
@@ -127,7 +137,7 @@ class Origin(Settings):
 class FrameRecord(Settings):
     """A picture and where it came from; what does not apply is absent."""
 
-    file: RelativePath
+    file: PicturePath
     """Path below the manifest's folder, with forward slashes."""
     source: Number | None = None
     """Position of its origin in the manifest's sources, from 0."""

@@ -128,7 +128,7 @@ def test_a_way_of_packing_that_is_not_read_is_no_damage(tmp_path: Path) -> None:
     data = bytearray(zip_of({"t/trainA/1.png": picture(1)}))
     for mark, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
         data[data.find(mark) + at] = 9
-    with pytest.raises(DataError, match="packed in a way that is not read here.*Unpack it by hand"):
+    with pytest.raises(DataError, match=r"packed in a way that is not read here.*Unpack it by hand"):
         unpack_pictures(write(tmp_path, bytes(data)), tmp_path / "out")
 
 
