@@ -18,6 +18,7 @@ from tests.support.saved_run import save_run
 from reskin.cli.main import main
 from reskin.images import write_image
 from reskin.video.reader import VideoReader
+from reskin.workflows import ray_films
 
 RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -54,11 +55,76 @@ def test_an_address_that_does_not_answer_is_one_line(base: Path, capsys: pytest.
     assert address in line and "nothing answers" in line
 
 
+@pytest.mark.parametrize(
+    ("says", "reason"),
+    [
+        (None, "nothing answers there (timed out)"),
+        (b"", "nothing answers there"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what answers there is no Ray cluster"),
+        (b"-ERR", "what answers there is no Ray cluster"),
+    ],
+)
+def test_what_answers_and_is_no_cluster_is_one_line(
+    base: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    says: bytes | None,
+    reason: str,
+) -> None:
+    """Ray alone would try for minutes."""
+    pytest.importorskip("ray")
+    monkeypatch.setattr(ray_films, "ANSWER_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with server.accept()[0] as connection:
+                connection.settimeout(60)
+                connection.recv(100)
+                if says is None:
+                    connection.recv(100)  # until the other side leaves
+                connection.sendall(says or b"")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        line = refused(capsys, "translate", base / "run", base / "films", base / "out", "--ray", address)
+        thread.join()
+    assert address in line and reason in line and "ray start --head" in line
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_ray")
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_of_two_nodes_by_its_address(base: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        words = ["translate", str(base / "run"), str(base / "films")]
+        assert main([*words, str(base / "ray"), *EXACT, "--ray", cluster.address]) == 0
+    finally:
+        cluster.shutdown()
+    assert main([*words, str(base / "alone"), *EXACT]) == 0
+    assert (base / "ray" / "a.mp4").read_bytes() == (base / "alone" / "a.mp4").read_bytes()
+
+
 @pytest.mark.parametrize("address", ["here", "host:99999", "host:0", "http://host:1"])
 def test_what_is_no_address(base: Path, capsys: pytest.CaptureFixture[str], address: str) -> None:
     pytest.importorskip("ray")
     line = refused(capsys, "translate", base / "run", base / "films", base / "out", "--ray", address)
     assert "Give auto, or HOST:PORT" in line
+
+
+def test_an_address_of_the_environment_that_does_not_answer(
+    base: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{taken.getsockname()[1]}")
+        line = refused(capsys, "translate", base / "run", base / "films", base / "out", "--ray", "auto")
+    assert "RAY_ADDRESS=127.0.0.1" in line and "nothing answers" in line
 
 
 def test_ray_is_for_films_and_not_for_pictures_or_shards(

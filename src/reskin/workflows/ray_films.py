@@ -37,6 +37,9 @@ ANSWER_SECONDS = 10
 LONG_SECONDS = 60
 """Films of a folder that last so long are parted; a single film always is."""
 
+_SETTINGS = 4
+"""The type of that frame of HTTP/2, in which Ray's machines speak."""
+
 MOST_RETRIES = 20
 """A film whose process died more often than this is left out: most likely it is the film that does it."""
 
@@ -291,7 +294,9 @@ def connected(address: str) -> Iterator[Any]:
     except ImportError:
         raise SettingsError("--ray: it is not installed", "Type: pip install 'reskin[ray]'.") from None
     if address != "auto":
-        _check_answers(address)
+        _check_answers(f"--ray {address}", address)
+    elif (known := os.environ.get("RAY_ADDRESS", "")) not in ("", "auto", "local"):
+        _check_answers(f"RAY_ADDRESS={known}", known)
     try:
         ray.init(
             None if address == "auto" else address,
@@ -309,14 +314,34 @@ def connected(address: str) -> Iterator[Any]:
         ray.shutdown()
 
 
-def _check_answers(address: str) -> None:
+def _check_answers(said: str, address: str) -> None:
     found = re.fullmatch(r"(?:ray://)?(\[[0-9a-fA-F:]+\]|[^\s:/]+):([0-9]{1,5})", address)
     if found is None or not 0 < int(found[2]) < 65536:
-        raise SettingsError(f"--ray {address}", "Give auto, or HOST:PORT of a cluster.")
+        raise SettingsError(said, "Give auto, or HOST:PORT of a cluster.")
+    fix = "Start a cluster (ray start --head), or give --ray auto."
     try:
-        socket.create_connection((found[1].strip("[]"), int(found[2])), timeout=ANSWER_SECONDS).close()
+        with socket.create_connection(
+            (found[1].strip("[]"), int(found[2])), timeout=ANSWER_SECONDS
+        ) as connection:
+            # Ray tries for minutes to be understood, and says so line by line.
+            is_ray = os.environ.get("RAY_USE_TLS", "0") == "1" or _speaks_http2(connection)
     except OSError as error:
-        raise SettingsError(
-            f"--ray {address}: nothing answers there ({error.strerror or error})",
-            "Start a cluster (ray start --head), or give --ray auto.",
-        ) from None
+        what = f"{said}: nothing answers there ({error.strerror or error})"
+        raise SettingsError(what, fix) from None
+    if not is_ray:
+        raise SettingsError(f"{said}: what answers there is no Ray cluster", fix)
+
+
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether the other side begins as gRPC does, with a SETTINGS frame (RFC 9113, sections 3.4 and 6.5).
+
+    Raises:
+        OSError: it says nothing within the time of the connection, or leaves.
+    """
+    no_settings = bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
+    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + no_settings)
+    with connection.makefile("rb") as stream:
+        head = stream.read(9)
+    if not head:
+        raise ConnectionResetError("it closed the connection")
+    return len(head) == 9 and head[3] == _SETTINGS
