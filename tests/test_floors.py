@@ -21,6 +21,7 @@ GROUND = [
     "paths",
     "holders",
     "renames",
+    "disk_locks",
     "storage",
     "databases",
     "version",

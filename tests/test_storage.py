@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reskin import storage
+from reskin import disk_locks, storage
 from reskin.errors import RunError, SettingsError, StorageError
 from reskin.storage import (
     append_line,
@@ -83,7 +84,7 @@ def test_killed_at_any_point_the_file_is_old_or_new(
         (errno.EFBIG, "no space left to write"),
         (errno.EROFS, "may not be written"),
         (errno.EACCES, "may not be written"),
-        (errno.EIO, "cannot be written"),
+        (errno.EIO, "cannot be written (Input/output error). Check the disk."),
     ],
 )
 @pytest.mark.parametrize("call", ["fsync", "replace"])
@@ -211,6 +212,38 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
     with lock(tmp_path / "run"):
         (tmp_path / "run" / "file").touch()
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+def test_a_disk_without_locks_is_worked_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+
+    def answer(number: int) -> None:
+        def refuse(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(disk_locks.fcntl, "flock", refuse)
+
+    for number in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):  # NFS, Lustre, FUSE
+        answer(number)
+        caplog.clear()
+        (run / ".lock").write_text(f"process {2**22 + 7} on {socket.gethostname()}")  # it was killed
+        with lock(run):
+            (run / "file").touch()
+        (line,) = caplog.messages
+        assert str(run) in line and "no locks" in line and not (run / ".lock").exists()
+    (run / ".lock").write_text(f"process {os.getppid()} on {socket.gethostname()}")
+    with pytest.raises(RunError, match=f"in use by process {os.getppid()} on "), lock(run):
+        pass
+    answer(errno.EWOULDBLOCK)
+    with pytest.raises(RunError, match="in use"), lock(run):
+        pass
+    answer(errno.EIO)
+    with pytest.raises(StorageError, match="Check the disk"), lock(run):
+        pass
 
 
 def test_a_lock_leaves_no_empty_folder(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from reskin.disk_locks import HeldError, lock_file
 from reskin.errors import DataError, ReskinError, RunError, SettingsError, StorageError
 from reskin.holders import Holder, holder  # noqa: F401 - asked for beside `lock`
 from reskin.paths import MOST_BYTES, MOST_DIGEST_BYTES, make_folder, open_plain, read_plain
@@ -26,6 +27,7 @@ from reskin.renames import tell
 TEMPORARY_SUFFIX = ".part"
 _TEMPORARY = re.compile(r"\.([0-9]+)-([0-9a-f]{0,4})[0-9a-f]*(?:-packets)?\.part")
 _OLD_SECONDS = 86_400.0
+_FAILING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV)
 _log = logging.getLogger("reskin")
 
 _active: set[str] = set()
@@ -146,7 +148,8 @@ def storage_error(path: Path, error: OSError) -> ReskinError:
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
         path = next((each for each in (path, *path.parents) if each.is_file()), path)
         return StorageError(f"{path} is in the way: it is no folder", "Give another name.")
-    return StorageError(f"{path} cannot be written ({error.strerror or error})", "Check the name.")
+    fix = "Check the disk." if error.errno in _FAILING else "Check the name."
+    return StorageError(f"{path} cannot be written ({error.strerror or error})", fix)
 
 
 def free_bytes(folder: Path) -> int:
@@ -444,13 +447,20 @@ def _take(file: IO[bytes], folder: Path, path: Path) -> bool:
 
     Raises:
         RunError: another process holds it.
+        StorageError: the disk refuses.
     """
     try:
-        _lock_file(file.fileno())
-    except OSError:
+        is_locked = lock_file(file.fileno())
+    except HeldError:
         said = _HOLDER.fullmatch(file.read(400))
-        holder = said[0].decode("ascii", "replace") if said else "another process"
-        raise RunError(f"{folder} is in use by {holder}", "Wait for it, or choose another --out.") from None
+        by = said[0].decode("ascii", "replace") if said else "another process"
+        raise RunError(f"{folder} is in use by {by}", "Wait for it, or choose another --out.") from None
+    except OSError as error:
+        raise storage_error(path, error) from error
+    if not is_locked:
+        if (other := holder(folder)) and other.process != os.getpid() and other.host == socket.gethostname():
+            raise RunError(f"{folder} is in use by {other}", "Wait for it, or choose another --out.")
+        _log.warning("%s: its disk knows no locks; start no second command that works there", folder)
     return _is_same(file.fileno(), path)
 
 
@@ -486,15 +496,3 @@ def _is_same(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
         return False
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock_file(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock_file(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -36,7 +36,7 @@ def test_pictures_that_cannot_be_read_end_it_with_3(
     assert len(RunFolder(run).score_rows()) == 1  # the same again is no second line
     (tmp_path / "a" / "3.png").write_bytes(b"\x89PNG no more")
     assert main(words) == 3
-    assert "1 pictures were left out" in capsys.readouterr().err
+    assert "pictures left out: 1, the first " in capsys.readouterr().err
 
 
 def pictures(folder: Path, count: int, *, size: tuple[int, int] = (32, 32), seed: int = 0) -> Path:

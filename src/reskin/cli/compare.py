@@ -11,6 +11,7 @@ from reskin.cli.streams import say
 from reskin.config import BASIC, Settings
 from reskin.data.batches import DataConfig
 from reskin.errors import SettingsError
+from reskin.exits import PartialError
 from reskin.methods import find_trained
 from reskin.runs.settings import TrainConfig
 from reskin.types import Domain
@@ -24,6 +25,7 @@ class Arguments(Settings):
 
     Run the same command again to go on, also with more methods or seeds: finished cells are used again where
     settings, data and code are the same. The best checkpoint is chosen on the validation split only.
+    Exit code 3: the report says of some cells, or of some pictures, why they were not measured.
 
     Examples:
       reskin compare --methods cyclegan,cut,munit --a data/film --b data/game --minutes 20 --out studies/x
@@ -90,6 +92,30 @@ def run(words: list[str]) -> int:
     page = compare(study, report=progress)
     progress.end()
     say(f"done: {page}", f"next: reskin table {arguments.out} --format md")
+    return _finished(arguments.out)
+
+
+def _finished(out: Path) -> int:
+    """The exit code of a study whose report is written.
+
+    Raises:
+        PartialError: cells have no scores, or pictures were left out.
+    """
+    from reskin.workflows.study.table import read_table
+
+    table = read_table(out)
+    if table.missing:
+        label, seed, why = table.missing[0]
+        cells = len(table.labels) * int(table.facts["seeds"])
+        raise PartialError(
+            f"cells without scores: {len(table.missing)} of {cells}, the first {label}, seed {seed}: {why}",
+            "The same command tries them again.",
+        )
+    if table.left_out:
+        raise PartialError(
+            f"pictures left out: {len(table.left_out)}, the first {table.left_out[0][0]}",
+            "Mend or remove them and compare again, with another --out.",
+        )
     return 0
 
 

@@ -189,7 +189,7 @@ def _finished(scores: Scores) -> int:
     """
     if scores.left_out:
         raise PartialError(
-            f"{len(scores.left_out)} pictures were left out, first {scores.left_out[0][0]}",
+            f"pictures left out: {len(scores.left_out)}, the first {scores.left_out[0][0]}",
             "Mend or remove them and run the same command again.",
         )
     return 0

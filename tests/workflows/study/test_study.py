@@ -17,7 +17,7 @@ import pytest
 from benchmarks.reach import PACKAGE, reach
 
 from reskin.cli.main import main
-from reskin.errors import RunError, SettingsError
+from reskin.errors import RunError, SettingsError, StorageError
 from reskin.evaluation.labelled import LabelRequest
 from reskin.evaluation.published import PUBLISHED, TABLES
 from reskin.evaluation.request import Request
@@ -176,6 +176,49 @@ def test_a_cell_that_cannot_be_done_says_why_and_the_others_go_on(data: Path, tm
     assert cell.mean is None and cell.why.startswith("seed 0: ") and "weights" in cell.why
     assert table.cells["last"]["cyclegan"]["cycle_l1_a"].interval is None  # one seed has none
     assert "(one seed)" in FORMATS["md"](table, rows_of(table))
+
+
+def compare_words(data: Path, out: Path, methods: str) -> list[str]:
+    """`reskin compare` of small networks, one seed."""
+    flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in COMMON.items())
+    words = ["compare", "--methods", methods, "--a", str(data), "--b", str(data), "--out", str(out)]
+    words += ["--steps", "2", "--seeds", "1", "--eval-every", "2", "--common", flags]
+    return [*words, "--metrics", "cycle_l1"]
+
+
+@pytest.mark.sweep
+def test_the_command_is_not_done_where_a_cell_has_no_scores(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = compare_words(data, tmp_path / "x", "cyclegan")
+    with monkeypatch.context() as patch:
+
+        def refuse(*_: object) -> None:
+            raise StorageError("no space left")
+
+        patch.setattr(Run, "write_losses", refuse)
+        assert main(words) == 3
+    said = capsys.readouterr().err.splitlines()
+    (line,) = [line for line in said if line.startswith("reskin: ")]
+    assert "cells without scores: 1 of 1, the first cyclegan, seed 0: no space left. The same" in line
+    assert "no space left" in (tmp_path / "x" / "report.html").read_text(encoding="utf-8")
+    assert main(words) == 0 and not read_table(tmp_path / "x").missing
+    assert main(words) == 0
+
+
+@pytest.mark.sweep
+def test_pictures_that_cannot_be_measured_are_said(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = Path(shutil.copytree(data, tmp_path / "damaged"))
+    picture = damaged / "testA" / "3.png"
+    picture.write_bytes(picture.read_bytes()[:60])
+    for _ in range(2):  # what was measured before has left it out as well
+        assert main(compare_words(damaged, tmp_path / "x", "cyclegan")) == 3
+        said = capsys.readouterr().err.splitlines()
+        (line,) = [line for line in said if line.startswith("reskin: ")]
+        assert f"pictures left out: 1, the first {picture}" in line
+    assert f"left out {picture}" in (tmp_path / "x" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.sweep
@@ -348,21 +391,8 @@ def test_bad_studies_are_one_line(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.sweep
 def test_commands(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in COMMON.items())
-    words = ["compare", "--methods", "cyclegan", "--variants", "cyclegan:--preset gan_alone --pool-size 2"]
-    words += [
-        "--a",
-        str(data),
-        "--b",
-        str(data),
-        "--out",
-        str(tmp_path / "x"),
-        "--steps",
-        "2",
-        "--seeds",
-        "1",
-    ]
-    words += ["--common", flags, "--metrics", "cycle_l1", "--eval-every", "2"]
+    words = compare_words(data, tmp_path / "x", "cyclegan")
+    words += ["--variants", "cyclegan:--preset gan_alone --pool-size 2"]
     assert main(words) == 0
     assert (tmp_path / "x" / "report.html").is_file()
     config = read_json(next((tmp_path / "x").glob("cells/cyclegan---preset*/0/run/config.json")))

@@ -58,7 +58,10 @@ def write_study_report(folder: Path, *, published: str | None = None) -> Path:
         films=list(shown_films(first).items()),
         settings=_differing([(label, path / "run") for label, path in first]),
         notes=[f"{column}: {note}" for column, note in table.notes.items()],
-        missing=[f"{label}, seed {seed}: {why}" for label, seed, why in table.missing],
+        missing=[
+            *(f"{label}, seed {seed}: {why}" for label, seed, why in table.missing),
+            *(f"left out {path}: {why}" for path, why in table.left_out),
+        ],
         says=_says(table),
         limits=[*_undecided(table), *LIMITS],
     )

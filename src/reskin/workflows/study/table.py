@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -84,6 +84,7 @@ class StudyTable:
         references: by column, what the input, colour transfer and real images get.
         costs: by row: seconds, steps, weights, memory, each the mean over the seeds.
         missing: (row, seed, why).
+        left_out: (picture, why) of those that could not be measured, of all rows, each once.
         said: by column, sentences on which rows differ, where that does not follow from the seeds.
     """
 
@@ -95,6 +96,7 @@ class StudyTable:
     references: Mapping[str, Mapping[str, float]]
     costs: Mapping[str, Mapping[str, float | None]]
     missing: Sequence[tuple[str, int, str]] = field(default=())
+    left_out: Sequence[tuple[str, str]] = field(default=())
     said: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -132,7 +134,8 @@ def read_table(folder: Path) -> StudyTable:
         if "scores" not in found
     ]
     costs = {label: _costs(each) for label, each in known.items()}
-    return StudyTable(facts, list(known), columns, notes, cells, references, costs, missing)
+    left_out = _left_out(itertools.chain.from_iterable(known.values()))
+    return StudyTable(facts, list(known), columns, notes, cells, references, costs, missing, left_out)
 
 
 def _read_cell(folder: Path, name: str) -> dict[str, Any]:
@@ -141,6 +144,21 @@ def _read_cell(folder: Path, name: str) -> dict[str, Any]:
         return read_json(path) if path.is_file() else {}
     except ReskinError as error:
         return {"why": str(error)}
+
+
+def _left_out(cells: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The pictures that could not be measured, each once; what is of another kind is left out."""
+    found: dict[str, str] = {}
+    for cell in cells:
+        for group in as_group(cell.get("scores")).values():
+            rows = as_group(group).get("left_out")
+            pairs = (
+                [row for row in rows if isinstance(row, list) and len(row) == 2]
+                if isinstance(rows, list)
+                else []
+            )
+            found |= {str(path): str(why) for path, why in pairs}
+    return sorted(found.items())
 
 
 def _why(cell: Mapping[str, Any]) -> str:
