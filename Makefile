@@ -9,7 +9,7 @@ NUMBERS := tests/methods tests/networks tests/losses tests/training $(addprefix 
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods bench-ratios bench-scaling toy-table paper-tables style-table two-people real real-films docs size study-demo study-figures exposures unit-tones e2e studio-shots studio-figures parity setup lock bench-stripes video-table bench-film bench-activations
+.PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods bench-ratios bench-scaling toy-table paper-tables style-table two-people real real-films docs size study-demo study-figures exposures unit-tones e2e studio-shots studio-figures parity setup lock bench-stripes video-table bench-film bench-activations bench-memory
 
 setup: $(READY)
 
@@ -96,6 +96,9 @@ video-table: $(READY) ## ways to translate a film on drawn worlds, equal CPU tim
 
 bench-activations: $(READY)  ## memory and time of a training step with --checkpoint-activations and without
 	$(BIN)/python -m benchmarks.activations --out build/bench-activations.json
+
+bench-memory: $(READY)  ## does the memory of a long 1080p film grow, with every engine that is installed
+	$(BIN)/python -m benchmarks.memory --out build/bench-memory.json
 
 bench-film: $(READY) ## what a frame of a film costs, part by part
 	$(BIN)/python -m benchmarks.film --out build/bench-film.json

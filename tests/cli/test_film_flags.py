@@ -37,8 +37,9 @@ def test_every_flag_arrives() -> None:
     words = (
         "--work-size full --detail 0.5 --steady 0 --bars translate --start 1:30.5 --seconds 3 --quality 30"
     )
-    options = typed(*words.split(), "--codec", "hevc").options()
-    assert options == FilmOptions("full", 0.5, 0.0, False, Encoding("hevc", 30), start=90.5, seconds=3.0)
+    options = typed(*words.split(), "--codec", "hevc", "--encoder-preset", "slow").options()
+    encoding = Encoding("hevc", 30, "slow")
+    assert options == FilmOptions("full", 0.5, 0.0, False, encoding, start=90.5, seconds=3.0)
     assert typed("--work-size", "160").options().work_size == 160
 
 
@@ -57,6 +58,7 @@ def test_the_words_for_the_stabiliser() -> None:
         (("--steady", "1.5"), "--steady"),
         (("--start", "soon"), "'soon' is no time"),
         (("--work-size", "big"), "--work-size"),
+        (("--encoder-preset", "quick"), "--encoder-preset"),
     ],
 )
 def test_wrong_values_are_one_line(words: tuple[str, ...], named: str) -> None:

@@ -18,9 +18,12 @@ from reskin.networks.bilateral_grid import (
     MOST_SUNK,
     Grade,
     GradeGenerator,
+    _seen_by_products,
+    _sliced_by_knots,
     apply_grade,
     compress,
     roughness,
+    seen,
     slice_grid,
 )
 from reskin.networks.grid_slicing import grade_picture
@@ -134,6 +137,15 @@ def test_slicing_is_trilinear_interpolation() -> None:
                     )
                     wanted += share * grid[0, :, k, j, i]
         assert torch.allclose(found[0, :, y, x], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(37, 50), (64, 64), (5, 7), (1, 1), (90, 160), (65, 33)])
+def test_the_operators_of_an_exported_graph_give_the_same(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, *size) * 2 - 1
+    assert torch.allclose(_seen_by_products(images), seen(images), atol=1e-4)
+    grid, brightness = torch.randn(2, 4, BINS, 3, 5), torch.rand(2, *size) * 2.4 - 1.2  # some beyond the ends
+    assert torch.allclose(_sliced_by_knots(grid, brightness), slice_grid(grid, brightness), atol=1e-4)
 
 
 def test_compression_keeps_the_order_and_the_middle() -> None:

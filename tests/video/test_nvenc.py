@@ -11,8 +11,15 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
+from tests.support.drawn_films import shots_film
+from tests.support.small import tiny
 
+from reskin.device import Compute
 from reskin.errors import VideoError
+from reskin.methods.cut import CUT
+from reskin.translation.clips import How, open_film
+from reskin.translation.film import FilmOptions
 from reskin.video import nvenc
 from reskin.video.encoding import NVENC, Codec, Encoding, _options, check_size, chosen_codec
 from reskin.video.reader import VideoReader
@@ -22,9 +29,11 @@ from reskin.workflows.translate import FilmSettings
 
 @pytest.fixture(autouse=True)
 def _as_in_a_new_process() -> Iterator[None]:
-    nvenc._settled.cache_clear()
+    for found in (nvenc._settled, nvenc._encodes_h264):
+        found.cache_clear()
     yield
-    nvenc._settled.cache_clear()
+    for found in (nvenc._settled, nvenc._encodes_h264):
+        found.cache_clear()
 
 
 class Encoder:
@@ -109,6 +118,71 @@ def test_a_name_that_ffmpeg_does_not_know() -> None:
 def test_other_codecs_are_not_tried(codec: Codec | None, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = with_encoder(monkeypatch, Encoder())
     assert nvenc.offered(codec) == codec and not asked
+
+
+def grey_film(path: Path, encoding: Encoding) -> Path:
+    """Two frames of 160x96 px."""
+    alpha = np.full((96, 160), 70, np.uint8) if encoding.has_alpha else None
+    with VideoWriter(path, size=(160, 96), frame_rate=Fraction(25), encoding=encoding) as writer:
+        for number in range(2):
+            writer.write(np.full((96, 160, 3), 90, np.uint8), Fraction(number, 25), alpha)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("encoder", "codec", "said"),
+    [(Encoder(), "h264_nvenc", "by the GPU"), (Encoder(packets=0), None, "by the processor")],
+)
+def test_what_a_gpu_translates_it_encodes_too_where_its_driver_offers_that(
+    encoder: Encoder,
+    codec: Codec | None,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The codec belongs to what the film's segments depend on; one line says which it is."""
+    asked = with_encoder(monkeypatch, encoder)
+    monkeypatch.setattr(Compute, "move", lambda self, network: None)  # no GPU here
+    film = shots_film(tmp_path / "film.mp4", [4])
+    wide = grey_film(tmp_path / "wide.mp4", Encoding())
+    keys: set[str] = set()
+
+    def encoding(source: Path, name: str, asked_for: Encoding, device: str = "cuda") -> Encoding:
+        compute = Compute(torch.device(device), "fp32")
+        options = FilmOptions(work_size="full", encoding=asked_for)
+        how = How(compute=compute, film=options)
+        with open_film(tiny(CUT), source, tmp_path / name, "a2b", how) as opened:
+            keys.add(opened.key)
+            return opened.film.options.encoding
+
+    with caplog.at_level(logging.INFO, logger="reskin"):
+        assert encoding(film, "out.mp4", Encoding()) == Encoding()  # too small
+        assert encoding(wide, "out.webm", Encoding()) == Encoding()
+        assert encoding(wide, "out.mp4", Encoding("h264")) == Encoding("h264")
+        assert encoding(wide, "out.mp4", Encoding(speed="slow")) == Encoding(speed="slow")
+        assert encoding(wide, "out.mp4", Encoding(), "cpu") == Encoding()
+        assert not asked and not caplog.records
+        keys.clear()
+        for name in ("out.mp4", "out.mp4"):
+            assert encoding(wide, name, Encoding(quality=20)) == Encoding(codec, 20)
+        encoding(wide, "out.mp4", Encoding("h264_nvenc", 20))
+    assert len(asked) == 1 and len(keys) == (1 if codec else 2)
+    (record,) = caplog.records
+    assert said in record.getMessage() and "\n" not in record.getMessage()
+
+
+def test_what_is_transparent_is_left_to_codecs_that_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_encoder(monkeypatch, Encoder())
+    monkeypatch.setattr(Compute, "move", lambda self, network: None)
+    film = grey_film(tmp_path / "film.mov", Encoding(has_alpha=True))
+    how = How(compute=Compute(torch.device("cuda"), "fp32"), film=FilmOptions(work_size="full"))
+    with open_film(tiny(CUT), film, tmp_path / "out.mov", "a2b", how) as opened:
+        assert opened.film.options.encoding == Encoding()
+    with open_film(tiny(CUT), film, tmp_path / "out.mp4", "a2b", how) as opened:
+        assert opened.film.options.encoding == Encoding("h264_nvenc")
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".m4v", ".mov", ".mkv"])

@@ -435,6 +435,9 @@ def test_every_codec_keeps_frames_and_times(codec: Any, suffix: str, tmp_path: P
         ("a.webm", Encoding(codec="h264"), "cannot hold h264"),
         ("a.mkv", Encoding(codec="ffv1", quality=10), "no quality"),
         ("a.mp4", Encoding(quality=52), "quality of 52"),
+        ("a.webm", Encoding(speed="slow"), "vp9 has no preset 'slow'"),
+        ("a.mp4", Encoding("h264_nvenc", speed="fast"), "h264_nvenc has no preset 'fast'"),
+        ("a.mp4", Encoding(speed="quick"), "no preset 'quick'"),  # type: ignore[arg-type]
         ("a.mp4", Encoding(has_alpha=True), "with transparency"),
         ("a.mp4", Encoding(codec="divx"), "no codec 'divx'"),  # type: ignore[arg-type]
         ("a.mp4", Encoding(codec="av1"), "AV1 is not written at 32x32"),

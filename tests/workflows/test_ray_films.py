@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -31,6 +34,14 @@ RAY = {
 
 FILMS = int(os.environ.get("RESKIN_RAY_FILMS", "8"))
 KILLS = int(os.environ.get("RESKIN_RAY_KILLS", "4"))
+WHOLE_KILLS = int(os.environ.get("RESKIN_RAY_WHOLE_KILLS", "2"))
+"""200 films, 20 and 5 are what was run once."""
+
+SHOTS = [45, 30]
+"""Frames of the two shots of a film, of three seconds."""
+
+WORKERS = 4
+EXACT = ["--device", "cpu", "--precision", "fp32", "--engine", "torch"]
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
@@ -146,28 +157,29 @@ def test_ray_that_is_not_installed_is_named(
     assert "pip install 'reskin[ray]'" in line
 
 
-def workers() -> list[int]:
-    """Processes of Ray that work on a film, all below this one."""
-    parents, titles = {}, {}
+def processes() -> dict[int, tuple[int, bytes]]:
+    """Every process of this machine: its parent, and its words."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            titles[int(path.name)] = (path / "cmdline").read_bytes()
-        except OSError:
-            continue
+        with suppress(OSError):
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            found[int(path.name)] = parent, (path / "cmdline").read_bytes()
+    return found
 
-    def is_ours(process: int) -> bool:
-        while process > 1:
-            if process == os.getpid():
-                return True
-            process = parents.get(process, 0)
-        return False
 
-    return [
-        process
-        for process, title in titles.items()
-        if title.startswith(b"ray::make_on_ray") and is_ours(process)
-    ]
+def below(root: int) -> list[int]:
+    """The processes that a process started, and those that these started."""
+    found, all_of_them = [root], processes()
+    for one in found:
+        found += [process for process, (parent, _) in all_of_them.items() if parent == one]
+    return found[1:]
+
+
+def workers(root: int | None = None) -> list[int]:
+    """Processes of Ray that work on a film, below a process, by default this one."""
+    all_of_them = processes()
+    ours = below(os.getpid() if root is None else root)
+    return [one for one in ours if all_of_them.get(one, (0, b""))[1].startswith(b"ray::make_on_ray")]
 
 
 def same_frames(one: Path, other: Path) -> int:
@@ -199,7 +211,6 @@ def test_a_long_film_is_parted_and_equals_that_of_one_process(tmp_path: Path) ->
     shots_film(tmp_path / "films" / "short.mp4", [20, 10])
     shots_film(film, [37, 45, 29, 41, 33, 46, 38, 44, 27, 40] * 4, seed=3)
     (tmp_path / "films" / "long.mp4").write_bytes(film.read_bytes())
-    more = ["--device", "cpu", "--precision", "fp32", "--engine", "torch"]
     killed = threading.Event()
 
     def kill() -> None:
@@ -214,28 +225,49 @@ def test_a_long_film_is_parted_and_equals_that_of_one_process(tmp_path: Path) ->
     threading.Thread(target=kill, daemon=True).start()
     run = str(tmp_path / "run")
     try:
-        assert main(["translate", run, str(film), str(tmp_path / "ray.mp4"), *more, "--ray", "auto"]) == 0
+        assert main(["translate", run, str(film), str(tmp_path / "ray.mp4"), *EXACT, "--ray", "auto"]) == 0
         folder = [str(tmp_path / name) for name in ("films", "out")]
-        assert main(["translate", run, *folder, *more, "--ray", "auto"]) == 0
+        assert main(["translate", run, *folder, *EXACT, "--ray", "auto"]) == 0
     finally:
         killed.set()
-    assert main(["translate", run, str(film), str(tmp_path / "alone.mp4"), *more]) == 0
+    assert main(["translate", run, str(film), str(tmp_path / "alone.mp4"), *EXACT]) == 0
     assert same_frames(tmp_path / "ray.mp4", tmp_path / "alone.mp4") == 1520
     assert same_frames(tmp_path / "out" / "long.mp4", tmp_path / "alone.mp4") == 1520
     assert (tmp_path / "ray.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("on_ray")
-@pytest.mark.filterwarnings("ignore")
-def test_films_are_those_of_one_process_whichever_workers_are_killed(
-    tmp_path: Path,
-) -> None:
-    save_run(tmp_path / "run", "cyclegan")
+def folder_of_films(base: Path) -> list[str]:
+    """A run, and a folder of films of three seconds; the words of the command without its target."""
+    save_run(base / "run", "cyclegan")
     for number in range(FILMS):
-        shots_film(tmp_path / "films" / f"{number}.mp4", [20, 10], seed=number)
-    words = ["translate", str(tmp_path / "run"), str(tmp_path / "films")]
-    more = ["--device", "cpu", "--precision", "fp32", "--engine", "torch"]
+        shots_film(base / "films" / f"{number}.mp4", SHOTS, seed=number)
+    return ["translate", str(base / "run"), str(base / "films")]
+
+
+def check_films(base: Path) -> None:
+    """The films in `ray` are those that one process makes; nothing is left beside them."""
+    words = ["translate", str(base / "run"), str(base / "films"), str(base / "alone")]
+    assert main([*words, *EXACT]) == 0
+    for number in range(FILMS):
+        one, other = (base / folder / f"{number}.mp4" for folder in ("ray", "alone"))
+        assert same_frames(one, other) == sum(SHOTS)
+        assert one.read_bytes() == other.read_bytes()
+    left = {path.name for path in (base / "ray").iterdir()}
+    assert left == {path.name for path in (base / "alone").iterdir()}
+
+
+@pytest.fixture
+def four_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster that Ray starts has four, whatever this machine has."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "init", functools.partial(ray.init, num_cpus=WORKERS))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_ray", "four_workers")
+@pytest.mark.filterwarnings("ignore")
+def test_films_are_those_of_one_process_whichever_workers_are_killed(tmp_path: Path) -> None:
+    words = folder_of_films(tmp_path)
     killed: list[int] = []
     stop = threading.Event()
 
@@ -245,19 +277,61 @@ def test_films_are_those_of_one_process_whichever_workers_are_killed(
             there = [one for one in workers() if one not in killed]
             if there:
                 killed.append(int(draw.choice(there)))
-                os.kill(killed[-1], signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(killed[-1], signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
     try:
         began = time.monotonic()
-        assert main([*words, str(tmp_path / "ray"), *more, "--ray", "auto"]) == 0
+        assert main([*words, str(tmp_path / "ray"), *EXACT, "--ray", "auto"]) == 0
     finally:
         stop.set()
         killer.join()
     assert killed, f"no worker was seen in {time.monotonic() - began:.0f} s"
-    assert main([*words, str(tmp_path / "alone"), *more]) == 0
-    for number in range(FILMS):
-        assert same_frames(tmp_path / "ray" / f"{number}.mp4", tmp_path / "alone" / f"{number}.mp4") == 30
-    left = {path.name for path in (tmp_path / "ray").iterdir()}
-    assert left == {path.name for path in (tmp_path / "alone").iterdir()}
+    assert len(killed) == KILLS or FILMS < 10 * KILLS
+    check_films(tmp_path)
+
+
+IN_A_PROCESS = """
+import functools, sys, ray
+ray.init = functools.partial(ray.init, num_cpus=int(sys.argv[1]))
+from reskin.cli.main import main
+raise SystemExit(main(sys.argv[2:]))
+"""
+
+
+def kill_all(command: subprocess.Popen[bytes]) -> None:
+    """The command, its cluster and its workers, at once."""
+    for one in [command.pid, *below(command.pid)]:
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+    command.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_ray")
+def test_a_job_killed_as_a_whole_goes_on(tmp_path: Path) -> None:
+    """Everything dies at once, again and again; what was done is kept, and the films are those of one
+    process."""
+    words = [*folder_of_films(tmp_path), str(tmp_path / "ray"), *EXACT, "--ray", "auto"]
+    command = [sys.executable, "-c", IN_A_PROCESS, str(WORKERS), *words]
+    draw, killed = np.random.default_rng(1), 0
+
+    def whole() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in (tmp_path / "ray").glob("*.mp4")}
+
+    while killed < WHOLE_KILLS and len(whole()) < FILMS:
+        running, before, end = subprocess.Popen(command), whole(), time.monotonic() + 600
+        while running.poll() is None and len(whole()) == len(before):
+            assert time.monotonic() < end, "no film was made"
+            time.sleep(0.05)
+        time.sleep(float(draw.uniform(0, 1)))
+        if running.poll() is None:
+            kill_all(running)
+            killed += 1
+        kept = {name: moment for name, moment in whole().items() if name in before}
+        assert kept == before, "what was done is not made again"
+    assert killed and (killed == WHOLE_KILLS or FILMS < 10 * WHOLE_KILLS)
+    assert subprocess.run(command, check=False).returncode == 0
+    check_films(tmp_path)

@@ -183,6 +183,8 @@ def seen(images: Tensor) -> Tensor:
 
     The shape is squashed: cells lie evenly over the picture, and colours do not mind.
     """
+    if torch.compiler.is_exporting():
+        return _seen_by_products(images)
     return F.interpolate(images, (LOOK_PX, LOOK_PX), mode="bilinear", align_corners=False, antialias=True)
 
 
@@ -192,6 +194,27 @@ def _eased(slopes: Tensor, most: Tensor) -> Tensor:
     return torch.where(
         slopes > EASED_GAIN, EASED_GAIN + room * torch.tanh((slopes - EASED_GAIN) / room), slopes
     )
+
+
+def _seen_by_products(images: Tensor) -> Tensor:
+    """The same as `seen` in operators that every engine has: few know antialiased resizing."""
+    down, across = (_shares(images.new_ones(edge)) for edge in images.shape[-2:])
+    return torch.matmul(torch.matmul(down, images), across.transpose(0, 1))
+
+
+def _shares(ones: Tensor) -> Tensor:
+    """How much each of the pixels of an edge counts for each of those that the network sees, (LOOK_PX, edge).
+
+    Each share falls linearly from 1 at the centre of the latter to 0 at a pixel of the larger picture away.
+
+    Args:
+        ones: (edge,), all of them 1: with tensors alone a graph holds for every size.
+    """
+    step = LOOK_PX / ones.sum()
+    places = (ones.cumsum(0) - 0.5) * step
+    centres = torch.arange(LOOK_PX, device=ones.device)[:, None] + 0.5
+    shares = (1 - (places - centres).abs() / step.clamp_min(1)).clamp_min(0)
+    return shares / shares.sum(1, keepdim=True)
 
 
 def _saturation(raw: Tensor) -> Tensor:
@@ -244,6 +267,8 @@ def slice_grid(grid: Tensor, brightness: Tensor, *, first_row: int = 0, height: 
         (N, C, H, W).
     """
     count, rows, width = brightness.shape
+    if torch.compiler.is_exporting() and first_row == 0 and height is None:
+        return _sliced_by_knots(grid, brightness)
     device = brightness.device
     down = (torch.arange(first_row, first_row + rows, device=device) + 0.5) * (2 / (height or rows)) - 1
     across = (torch.arange(width, device=device) + 0.5) * (2 / width) - 1
@@ -254,6 +279,18 @@ def slice_grid(grid: Tensor, brightness: Tensor, *, first_row: int = 0, height: 
     )
     sliced = F.grid_sample(grid, where[:, None], align_corners=False, padding_mode="border")
     return sliced[:, :, 0]
+
+
+def _sliced_by_knots(grid: Tensor, brightness: Tensor) -> Tensor:
+    """The same as `slice_grid` in operators that every engine has: few can sample in three dimensions."""
+    size = brightness.shape[1:]
+    places = (brightness.clamp(-1, 1) + 1) * ((BINS - 1) / 2)  # from 0 to BINS - 1
+    sliced = torch.zeros((), device=grid.device)
+    for knot in range(BINS):
+        share = (1 - (places - knot).abs()).clamp_min(0)
+        plane = F.interpolate(grid[:, :, knot], size, mode="bilinear", align_corners=False)
+        sliced = sliced + share[:, None] * plane
+    return sliced
 
 
 def compress(values: Tensor) -> Tensor:

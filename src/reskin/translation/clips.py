@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from itertools import chain, groupby, islice
@@ -34,6 +34,8 @@ from reskin.translation.part import Part, part_of_film
 from reskin.translation.targets import check_target
 from reskin.translation.two_sided import TwoSided
 from reskin.types import Direction
+from reskin.video.encoding import Encoding, keeps_alpha
+from reskin.video.nvenc import by_gpu
 from reskin.video.reader import Frame, VideoReader
 from reskin.video.survey import survey
 from reskin.video.writer import VideoWriter, check_can_write, encoding_for
@@ -121,7 +123,7 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
         if part.numbers is not None:
             writer.keep_only(part.start, part.end)
         if (reader.info.duration or 0) > _CHECKED_SECONDS:
-            check_can_write(source, out, film.encoding)  # in seconds, and not after hours
+            check_can_write(source, out, opened.film.options.encoding)  # in seconds, and not after hours
         with open_job(out, opened.key, opened.computed()) as job:
             if not job.has_finished(out):
                 check_target(source, out, overwrite=overwrite)
@@ -188,6 +190,8 @@ def open_film(model: Translator, source: Path, out: Path, direction: Direction, 
     faces = FilmFaces.open(film.faces) if film.faces is not None else None
     with VideoReader(source, deinterlace=film.deinterlace) as reader:
         part = part_of_film(reader, film)
+        if engine.compute.device.type == "cuda":
+            film = replace(film, encoding=_by_gpu(film, reader, out))
         treated = Film(engine, film, [])
         treated.check_options(reader.info.width, reader.info.height, str(reader.path))
         more: list[object] = [batch]
@@ -199,6 +203,13 @@ def open_film(model: Translator, source: Path, out: Path, direction: Direction, 
             more += [*faces.facts(), repr(treated.framing)]
         _settle(treated, reader, part, out)
         yield Opened(treated, reader, part, faces, batch, _key(engine, film, source, out, more))
+
+
+def _by_gpu(film: FilmOptions, reader: VideoReader, out: Path) -> Encoding:
+    """How a film is encoded that a GPU translates; transparency is left to codecs that have it."""
+    if keeps_alpha(out.suffix, film.encoding.codec) and reader.is_transparent():
+        return film.encoding
+    return by_gpu(film.encoding, out, (reader.info.width, reader.info.height))
 
 
 def _settle(film: Film, reader: VideoReader, part: Part, out: Path) -> None:

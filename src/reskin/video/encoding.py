@@ -13,6 +13,11 @@ from reskin.errors import CodecError, VideoError
 Codec = Literal["h264", "hevc", "h264_nvenc", "hevc_nvenc", "av1", "vp9", "prores", "ffv1"]
 """Codecs that pictures can be written in; those of nvenc are H.264 and HEVC, encoded by a GPU."""
 
+Speed = Literal[
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
+]
+"""Presets of x264 and x265."""
+
 NVENC: tuple[Codec, ...] = ("h264_nvenc", "hevc_nvenc")
 """Those that only some machines have: see `video.nvenc`."""
 
@@ -45,7 +50,9 @@ _IN_SLICES: tuple[Codec, ...] = ("prores", "ffv1")
 """Codecs whose bytes are the same with any number of threads."""
 _THREADS = 4
 """The same on every machine: with others x264, x265 and libvpx make other bytes of the same frames."""
+_WITH_PRESETS: tuple[Codec, ...] = ("h264", "hevc")
 _DEFAULT_QUALITY = 18
+DEFAULT_SPEED: Speed = "veryfast"
 _SMALLEST_AV1 = 64
 _NARROWEST_NVENC = 160
 
@@ -58,13 +65,14 @@ class Encoding:
         codec: what to write; None for H.264 (VP9 in .webm), with transparency ProRes in .mov, else VP9.
         quality: constant rate factor on x264's scale, 0 (perfect) to 51; 18 looks like the source and is the
             default. ProRes and FFV1 have none: FFV1 is lossless, ProRes nearly so.
-        speed: x264's and x265's preset, "ultrafast" to "veryslow"; the others have a speed of their own.
+        speed: x264's and x265's preset: the slower, the smaller the file. The others have a speed of their
+            own.
         has_alpha: whether frames come with transparency.
     """
 
     codec: Codec | None = None
     quality: int | None = None
-    speed: str = "veryfast"
+    speed: Speed = DEFAULT_SPEED
     has_alpha: bool = False
 
 
@@ -83,7 +91,7 @@ def chosen_codec(path: Path, encoding: Encoding) -> Codec:
 
     Raises:
         VideoError: an unknown ending or codec, one that the container or transparency does not allow, or a
-            quality that the codec has not.
+            quality or preset that the codec has not.
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
@@ -114,6 +122,12 @@ def chosen_codec(path: Path, encoding: Encoding) -> Codec:
         )
     if quality is not None and not 0 <= quality <= 51:
         raise VideoError(f"a quality of {quality}", "Give 0 (perfect) to 51.")
+    if encoding.speed not in get_args(Speed):
+        raise VideoError(f"no preset '{encoding.speed}'", f"Choose one of {', '.join(get_args(Speed))}.")
+    if encoding.speed != DEFAULT_SPEED and codec not in _WITH_PRESETS:
+        raise VideoError(
+            f"{codec} has no preset '{encoding.speed}'", "Leave the preset away, or take h264 or hevc."
+        )
     return codec
 
 
@@ -144,9 +158,14 @@ def check_size(path: Path, codec: Codec, size: tuple[int, int]) -> None:
         )
     if codec == "hevc" and min(size) < 32:
         raise VideoError(f"{path}: HEVC is not written at {shown}", "Take h264, or 32 px at least.")
-    most = 4096 if codec == "h264_nvenc" else 8192
-    if codec in NVENC and (size[0] < _NARROWEST_NVENC or size[1] < 64 or max(size) > most):
+    if codec in NVENC and not nvenc_takes(codec, size):
         raise VideoError(f"{path}: {codec} does not write {shown}", "Take h264 or hevc.")
+
+
+def nvenc_takes(codec: Codec, size: tuple[int, int]) -> bool:
+    """Whether NVIDIA's encoder of that name writes frames of a size, width and height in px."""
+    most = 4096 if codec == "h264_nvenc" else 8192
+    return size[0] >= _NARROWEST_NVENC and size[1] >= 64 and max(size) <= most
 
 
 def add_pictures(output: Any, codec: Codec, rate: Any, size: tuple[int, int], encoding: Encoding) -> Any:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import functools
 import logging
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import av
 
-from reskin.video.encoding import Codec
+from reskin.video.encoding import Codec, Encoding, chosen_codec, nvenc_takes
 
 logger = logging.getLogger("reskin")
 
@@ -38,6 +40,34 @@ def _settled(codec: Codec) -> Codec:
         "%s cannot be used here (%s): the processor encodes, with --codec %s", codec, trouble, instead
     )
     return instead
+
+
+def by_gpu(encoding: Encoding, path: Path, size: tuple[int, int]) -> Encoding:
+    """The encoding of a film that a GPU translates: the GPU encodes it too, where its driver offers that.
+
+    Only where the codec and the preset are left open, the file would be H.264 and the encoder takes the size.
+    A line of the log says which encoder it is, once in a process.
+
+    Args:
+        encoding: as asked for.
+        path: the file.
+        size: width and height of its frames, px.
+    """
+    is_open = encoding == Encoding(quality=encoding.quality) and chosen_codec(path, encoding) == "h264"
+    is_even = size[0] % 2 == size[1] % 2 == 0
+    if not is_open or not is_even or not nvenc_takes("h264_nvenc", size) or not _encodes_h264():
+        return encoding
+    return replace(encoding, codec="h264_nvenc")
+
+
+@functools.cache
+def _encodes_h264() -> bool:
+    trouble = missing("h264_nvenc")
+    if trouble:
+        logger.info("films are encoded by the processor (x264), not by the GPU: %s", trouble)
+    else:
+        logger.info("films are encoded by the GPU (h264_nvenc); --codec h264 leaves that to the processor")
+    return not trouble
 
 
 def missing(name: str) -> str:

@@ -56,9 +56,15 @@ class FilmSettings(Settings):
     """Translate only so many seconds, for a preview."""
     codec: Literal["h264", "hevc", "h264_nvenc", "hevc_nvenc", "av1", "vp9", "prores", "ffv1"] | None = None
     """Codec of the pictures; by default H.264, in .webm VP9. Those of nvenc are encoded by an NVIDIA GPU;
-    where the driver offers none, by the processor in h264 or hevc."""
+    where the driver offers none, by the processor in h264 or hevc. What a GPU translates into H.264 it
+    encodes too, where its driver offers that and neither codec nor preset is given."""
     quality: int | None = Field(default=None, ge=0, le=51)
-    """Quality of the pictures, 0 (perfect) to 51; 18 looks like the source and is the default."""
+    """Quality of the pictures, 0 (perfect) to 51; 18 looks like the source and is the default. On x264's
+    scale (crf); other codecs are set to look alike."""
+    encoder_preset: Literal[
+        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
+    ] = "veryfast"
+    """Preset of x264 and x265: the slower, the smaller the file at the same quality."""
     predictor_share: float | None = Field(default=None, ge=0, le=1)
     """For recycle_gan: share of its predictor in a frame, 0 (generator alone) to 1; by default the run's."""
 
@@ -101,7 +107,7 @@ class FilmSettings(Settings):
             strength=self.strength,
             looks_ahead=self.steady == "best",
             has_bars=self.bars == "keep",
-            encoding=Encoding(codec=offered(self.codec), quality=self.quality),
+            encoding=Encoding(codec=offered(self.codec), quality=self.quality, speed=self.encoder_preset),
             deinterlace=self.deinterlace,
             start=self.start,
             seconds=self.seconds,
