@@ -283,12 +283,11 @@ def slice_grid(grid: Tensor, brightness: Tensor, *, first_row: int = 0, height: 
 
 def _sliced_by_knots(grid: Tensor, brightness: Tensor) -> Tensor:
     """The same as `slice_grid` in operators that every engine has: few can sample in three dimensions."""
-    size = brightness.shape[1:]
     places = (brightness.clamp(-1, 1) + 1) * ((BINS - 1) / 2)  # from 0 to BINS - 1
     sliced = torch.zeros((), device=grid.device)
     for knot in range(BINS):
         share = (1 - (places - knot).abs()).clamp_min(0)
-        plane = F.interpolate(grid[:, :, knot], size, mode="bilinear", align_corners=False)
+        plane = F.interpolate(grid[:, :, knot], brightness.shape[1:], mode="bilinear")
         sliced = sliced + share[:, None] * plane
     return sliced
 
