@@ -333,7 +333,7 @@ def _check_answers(said: str, address: str) -> None:
 
 
 def _speaks_http2(connection: socket.socket) -> bool:
-    """Whether the other side begins as gRPC does, with a SETTINGS frame (RFC 9113, sections 3.4 and 6.5).
+    """Whether what listens there begins as gRPC does, with a SETTINGS frame (RFC 9113, sections 3.4 and 6.5).
 
     Raises:
         OSError: it says nothing within the time of the connection, or leaves.
