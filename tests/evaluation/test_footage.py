@@ -66,34 +66,34 @@ def test_near_but_broken_loses_to_farther_and_whole() -> None:
     assert choose(found, ["near"])[0] == "near" and "none kept" in choose(found, ["near"])[1]
 
 
-def test_haze_over_what_is_dark_in_both_clips_is_a_fault() -> None:
-    found = {
-        "input": Closeness(50, 1.0, 1, darkest=2),
-        "target": Closeness(0, 1.0, 5, darkest=20),
-        "reinhard": Closeness(20, 0.9, 4, darkest=60),
-        "hazy": Closeness(5, 1.0, 2, darkest=41),
-        "clear": Closeness(15, 1.0, 2, darkest=39),
-    }
-    name, _ = choose(found, ["hazy", "clear"])
-    assert name == "clear"
-    assert faults(found, "hazy") == ["its darkest tones are 21 levels above those of both clips, as in haze"]
-    found["target"] = Closeness(0, 1.0, 5, darkest=80)  # a clip of fog
-    assert choose(found, ["hazy", "clear"])[0] == "hazy"
+def test_haze_over_what_is_dark_is_a_fault() -> None:
+    found = {name: Closeness(50, 1.0, 1) for name in ("input", "target", "reinhard")}
+    found |= {"hazy": Closeness(5, 1.0, 2, haze=21), "clear": Closeness(15, 1.0, 2, haze=19)}
+    assert choose(found, ["hazy", "clear"])[0] == "clear"
+    assert faults(found, "hazy") == ["it lifts dark tones by 21 levels, as haze does"]
 
 
-def test_the_darkest_tones_are_those_of_one_percent_of_a_frame(domains: tuple[Path, Path]) -> None:
-    def dark(frame: np.ndarray) -> np.ndarray:
-        made = np.full_like(frame, 100)
-        made.reshape(-1, 3)[: round(0.02 * made.shape[0] * made.shape[1])] = 7
+def test_haze_is_what_rises_above_the_dark_of_both_clips(tmp_path: Path) -> None:
+    """A hundredth of each frame is dark: at 10 and 30 levels, where the target's is at 20; one is all fog."""
+
+    def frame(dark: int) -> np.ndarray:
+        made = np.full((40, 50, 3), 120, np.uint8)
+        made[:1] = dark  # a fortieth
         return made
 
-    def speckled(frame: np.ndarray) -> np.ndarray:
-        made = np.full_like(frame, 100)
-        made.reshape(-1, 3)[: round(0.005 * made.shape[0] * made.shape[1])] = 7
-        return made
+    def lifted(picture: np.ndarray) -> np.ndarray:
+        return np.where(picture == 120, picture, 60).astype(np.uint8)
 
-    found = compare_footage(*domains, {"dark": dark, "speckled": speckled})
-    assert found["dark"].darkest == 7 and found["speckled"].darkest == 100
+    a, b = tmp_path / "a", tmp_path / "b"
+    for number, dark in enumerate((10, 30, 90)):
+        write_image(a / "test" / f"{number}.png", frame(dark))
+    for number in range(3):
+        write_image(b / "test" / f"{number}.png", frame(20))
+        write_image(a / "train" / f"{number}.png", frame(10))
+        write_image(b / "train" / f"{number}.png", frame(20))
+    found = compare_footage(a, b, {"lifted": lifted})
+    assert found["input"].haze == 0
+    assert found["lifted"].haze == pytest.approx(((60 - 20) + (60 - 30)) / 2)
 
 
 @pytest.mark.sweep

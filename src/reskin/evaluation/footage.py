@@ -41,7 +41,8 @@ CLIPPED_POINTS = 10.0
 transfer."""
 
 MOST_HAZE = 20.0
-"""Levels by which the darkest pixels of frames may lie above both those of the input and of the target."""
+"""Levels by which the darkest pixels of a frame may rise above both what they were and those of the target,
+on average over the frames that are as dark there as the target, to so many levels: fog has no dark pixels."""
 
 DARKEST = 1.0
 """Percent of the pixels of a frame that are its darkest."""
@@ -58,14 +59,14 @@ class Closeness:
         clipped: percent of pixels with a channel at black or white.
         noise: how many times as strong fine noise of the input becomes, 1 for the same: what a still
             picture would flicker.
-        darkest: brightness under which the darkest pixels of a frame lie, in levels, on average.
+        haze: levels by which what was dark has risen, see `MOST_HAZE`; 0 where nothing was dark.
     """
 
     distance: float
     structure: float
     clipped: float
     noise: float = 1.0
-    darkest: float = 0.0
+    haze: float = 0.0
 
     def to_dict(self) -> dict[str, float]:
         """JSON-ready."""
@@ -93,7 +94,7 @@ def compare_footage(
     target = list(find_held_out(Path(b), "b", limit=MOST_FRAMES))
     shaken = _shaken(frames)
     reference = patches_of([_small(frame) for frame in target])
-    found = {"target": Closeness(0.0, 1.0, _clipped(target), darkest=_darkest(target))}
+    found = {"target": Closeness(0.0, 1.0, _clipped(target))}
     baselines = {"input": _same, "reinhard": fitted_reinhard(a, b).transfer}
     for name, change in {**baselines, **candidates}.items():
         made = [change(frame) for frame in frames]
@@ -104,7 +105,7 @@ def compare_footage(
             float(torch.cat(kept).mean()),
             _clipped(made),
             _apart(made, [change(frame) for frame in shaken]) / _apart(frames, shaken),
-            _darkest(made),
+            _haze(frames, made, target),
         )
     return found
 
@@ -141,9 +142,8 @@ def faults(found: Mapping[str, Closeness], name: str) -> list[str]:
         said.append(f"it clips {one.clipped:.0f} % of the pixels")
     if one.noise > MOST_NOISE:
         said.append(f"it makes fine noise {one.noise:.1f} times as strong")
-    haze = one.darkest - max(found[of].darkest for of in ("input", "target"))
-    if haze > MOST_HAZE:
-        said.append(f"its darkest tones are {haze:.0f} levels above those of both clips, as in haze")
+    if one.haze > MOST_HAZE:
+        said.append(f"it lifts dark tones by {one.haze:.0f} levels, as haze does")
     return said
 
 
@@ -193,9 +193,17 @@ def _small(frame: Picture) -> torch.Tensor:
     return to_tensor(resized(frame, edge))
 
 
-def _darkest(frames: Sequence[Picture]) -> float:
-    """Brightness under which `DARKEST` percent of a frame's pixels lie, in levels, on average over frames."""
-    return float(np.mean([np.percentile(frame.mean(axis=2), DARKEST) for frame in frames]))
+def _haze(before: Sequence[Picture], made: Sequence[Picture], target: Sequence[Picture]) -> float:
+    """Levels by which the darkest pixels of dark frames rise above what they were and those of the target."""
+    level = float(np.mean([_darkest(frame) for frame in target]))
+    pairs = [(_darkest(one), _darkest(other)) for one, other in zip(before, made, strict=True)]
+    risen = [after - max(was, level) for was, after in pairs if was <= level + MOST_HAZE]
+    return max(0.0, float(np.mean(risen))) if risen else 0.0
+
+
+def _darkest(frame: Picture) -> float:
+    """Brightness under which `DARKEST` percent of a frame's pixels lie, in levels."""
+    return float(np.percentile(frame.mean(axis=2), DARKEST))
 
 
 def _clipped(frames: Sequence[Picture]) -> float:
