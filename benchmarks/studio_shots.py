@@ -54,7 +54,7 @@ def main(out: Path, wanted: Sequence[str]) -> None:
 
 
 def _visit(browser: Browser, server: Server, out: Path, wanted: Sequence[str]) -> None:
-    page = browser.new_context().new_page()
+    page = browser.new_context(reduced_motion="reduce").new_page()  # scrolled at once
     page.set_default_timeout(180_000)
     page.goto(server.link)
     page.wait_for_url(f"{server.base}/")

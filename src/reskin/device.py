@@ -51,7 +51,8 @@ class Compute:
         if self.device.type == "cuda":
             return f"{torch.cuda.get_device_name(self.device)}, {self.precision}"
         if self.device.type == "cpu":
-            return f"CPU ({torch.get_num_threads()} threads), {self.precision}"
+            count = torch.get_num_threads()
+            return f"CPU ({count} thread{'' if count == 1 else 's'}), {self.precision}"
         return f"{self.device}, {self.precision}"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +141,11 @@ class Case:
         """A form that is filled in."""
         values = {"kind": "train", "method": "cyclegan", "preset": "", "name": "one", "settings": {}}
         return values | {"a": self.set_id("data/film"), "b": self.set_id("data/game")} | more
+
+
+def commands_in(text: str) -> list[str]:
+    """What stands as a command on a page; its words are elements of their own there."""
+    return [
+        html.unescape(re.sub(r"</?span>", "", found))
+        for found in re.findall(r"<code[^>]*>(.*?)</code>", text)
+    ]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.support.finished_run import make_run
 from tests.web.curate_case import draw_set, index
-from tests.web.studio_case import Case
+from tests.web.studio_case import Case, commands_in
 
 from reskin.runs.folder import RunFolder
 from reskin.storage import write_json
@@ -186,7 +186,7 @@ def test_a_study_shows_its_tables_or_what_is_wrong(ready: Case) -> None:
     text = ready.client.get(address).text
     assert (
         "The best checkpoint of each run" in text
-        and "reskin table studies/x" in text
+        and "reskin table studies/x" in commands_in(text)
         and "cut, seed 0" in text
     )
     assert ready.client.get(f"/media{address}").status_code == 404

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 from tests.support.finished_run import make_run
-from tests.web.studio_case import Case
+from tests.web.studio_case import Case, commands_in
 
+from reskin.cli.checking import fault
+from reskin.cli.forms import FORMS
 from reskin.storage import append_line, write_json
 from reskin.web.studio import app
 from reskin.web.studio.live import LossTail
@@ -64,7 +67,7 @@ def test_a_run_that_is_damaged_or_gone_is_said(case: Case) -> None:
 def test_a_run_page_has_its_command_and_what_differs(case: Case) -> None:
     make_run(case.root / "runs" / "one", steps=20, grids=1, edge=8)
     text = case.client.get(f"/runs/{run_id(case, 'runs/one')}").text
-    assert "reskin train cyclegan --config runs/one/config.json --out runs/one" in text
+    assert "reskin train cyclegan --config runs/one/config.json --out runs/one" in commands_in(text)
     assert re.search(r"<dt>batch</dt><dd><b>4</b>\s*<span class=\"soft\">1<", text)
     assert "<dt>seed</dt>" not in text
 
@@ -177,6 +180,20 @@ def test_the_train_page_has_every_setting_with_its_help(case: Case) -> None:
 def test_the_train_page_waits_for_the_methods(case: Case) -> None:
     case.studio.methods._known = {}
     assert "are being read" in case.client.get("/train").text
+
+
+def test_commands_that_pages_propose_are_such() -> None:
+    """One named the folder of a new dataset without --out."""
+    said = [
+        re.sub(r"\{\{.*?\}\}", "x", line)
+        for file in sorted(HERE.glob("templates/*.html"))
+        for line in re.findall(r"<code[^>]*>reskin (.*?)</code>", file.read_text(encoding="utf-8"))
+    ]
+    assert len(said) >= 6
+    for line in said:
+        words = shlex.split(line)
+        if words[0] in FORMS or " ".join(words[:2]) in FORMS:
+            assert fault(words) == "", line
 
 
 def test_no_page_has_inline_script_or_style(case: Case) -> None:

@@ -17,7 +17,7 @@ from reskin.runs.folder import RunFolder
 from reskin.runs.record import sample_grids
 from reskin.storage import free_bytes
 from reskin.web.guard import json_object
-from reskin.web.studio.films import free_name
+from reskin.web.studio.films import FOLDER, free_name
 from reskin.web.studio.forms import PICKED, in_text, tool_fields
 from reskin.web.studio.jobs import UNDERWAY
 from reskin.web.studio.methods import answer_of
@@ -53,7 +53,8 @@ class FilmPages:
         facts = self.studio.tools.all()["translate"]
         all_fields = tool_fields(facts)
         rest = [one for one in all_fields if one.name not in VARIED and one.kind not in PICKED.values()]
-        clips = sorted((scan.name(path), id) for id, path in found.clips.items())
+        names = sorted((scan.name(path), id) for id, path in found.clips.items())
+        clips = sorted(names, key=lambda each: each[0].startswith(f"{FOLDER}/"))  # what was filmed first
         runs = [card for card in scan.cards() if not card.fault]
         chosen = request.query_params.get("run", runs[0].id if runs else "")
         jobs = self.studio.jobs.all()

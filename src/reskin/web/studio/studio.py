@@ -23,6 +23,7 @@ from reskin.web.studio.methods import Checker, Methods, Tools
 from reskin.web.studio.orders import DEVICE_LANE, Orders, typed
 from reskin.web.studio.processes import session_of
 from reskin.web.studio.progress_lines import tail
+from reskin.web.studio.results import links
 from reskin.web.studio.scan import RunCard, Scan
 from reskin.web.studio.state import StateFolder
 from reskin.web.studio.trash import Trash
@@ -68,8 +69,11 @@ class Studio:
         Args:
             run: id of the run, "" for none.
         """
-        runs = self.scan.look().runs
-        jobs = [job_facts(job) for job in self.jobs.all()]
+        look = self.scan.look()
+        runs = look.runs
+        sets = {one.name: id for id, one in look.sets.items()}
+        clips = {self.scan.name(path): id for id, path in look.clips.items()}
+        jobs = [job_facts(job) | {"links": links(job, sets, clips)} for job in self.jobs.all()]
         held = self.held() if any(facts["state"] == "waiting" for facts in jobs) else {}
         for facts in jobs:  # a run has a page once its folder is there
             facts["run"] = facts["run"] if facts["run"] in runs else ""

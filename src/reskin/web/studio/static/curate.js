@@ -1,5 +1,5 @@
 // Curation by keyboard: what is decided is kept at once, and can be undone without end.
-import { $, make, post, Refused, say, showError, t, whole } from "./dom.js";
+import { $, command, make, post, Refused, say, showError, t, whole } from "./dom.js";
 import { Changes, DROP, KEEP, NONE, Pictures } from "./curate-data.js";
 import { Grid } from "./curate-grid.js";
 import { Large } from "./curate-large.js";
@@ -149,7 +149,7 @@ function status() {
   $("apply").disabled = !unapplied || waiting > 0;
   for (const [id, can] of [["undo", facts.can_undo], ["redo", facts.can_redo]]) $(id).disabled = !can && !waiting;
   $("reading").hidden = !facts.is_reading;
-  if (facts.command) $("command").textContent = facts.command;
+  if (facts.command) $("command").replaceChildren(...command(facts.command));
 }
 
 function count(numbers, verdict) {

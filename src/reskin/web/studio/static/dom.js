@@ -21,6 +21,9 @@ export function make(name, attributes = {}, ...inside) {
   return made;
 }
 
+// A command whose lines end between words: browsers would also end one after the first of the hyphens of a flag.
+export function command(line) { return line.split(" ").flatMap((word, at) => [at ? " " : "", make("span", {}, word)]); }
+
 // A name and its value, for a list of both.
 export function row(name, value) { return make("div", {}, make("dt", {}, name), make("dd", {}, value)); }
 
@@ -28,6 +31,7 @@ export function whole(count) { return count.toLocaleString("en-US"); }
 
 export function span(seconds) {
   const s = Math.max(0, Math.round(seconds));
+  if (seconds > 0 && s < 1) return "< 1 s";
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min`;
   if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min`;

@@ -1,5 +1,5 @@
 // Fields of settings: what differs from the defaults, what is wrong, and the way back.
-import { $, post, say, t } from "./dom.js";
+import { $, command, post, say, t } from "./dom.js";
 
 const inputs = [...document.querySelectorAll(".field [name]")];
 
@@ -61,11 +61,16 @@ export function ordering({ values, isReady = () => true, buttons, ordered = (job
     for (const id of buttons) if ($(id)) $(id).disabled = !isSound;
   }
 
+  function showCommand(text) {
+    $("command").replaceChildren(...command(text || "–"));
+    document.querySelector('[data-copies="command"]').disabled = !text;
+  }
+
   async function check() {
     mark();
     const number = ++asked;
     if (!isReady()) {
-      $("command").textContent = "–";
+      showCommand("");
       showFault("");
       enable(false);
       return;
@@ -73,7 +78,7 @@ export function ordering({ values, isReady = () => true, buttons, ordered = (job
     try {
       const found = await post("/api/commands", values());
       if (number !== asked) return;
-      $("command").textContent = found.command;
+      showCommand(found.command);
       showFault(found.fault);
       enable(!found.fault);
     } catch (error) {

@@ -1,6 +1,6 @@
 // Home: what is underway, and the state of the runs while one looks.
 import { $, post, say } from "./dom.js";
-import { jobRow } from "./jobs.js";
+import { redraw } from "./jobs.js";
 import { onLive } from "./live.js";
 
 $("demo")?.addEventListener("click", async (event) => {
@@ -15,7 +15,7 @@ let runs = null;
 onLive((found) => {
   const rows = found.jobs.filter((job) => ["running", "stopping", "waiting"].includes(job.state));
   $("underway").hidden = !rows.length;
-  $("jobs").replaceChildren(...rows.map((job) => jobRow(job, { isShort: true })));
+  redraw($("jobs"), rows, { isShort: true });
   const now = found.runs.join();
   if (runs !== null && runs !== now) location.reload();
   runs = now;

@@ -1,5 +1,5 @@
 // Rows of jobs, the queue's page and the page of one job.
-import { $, get, make, onKey, post, say, showError, span, t, whole } from "./dom.js";
+import { $, command, get, make, onKey, post, say, showError, span, t, whole } from "./dom.js";
 import { askNow, onLive } from "./live.js";
 
 async function act(job, name) {
@@ -44,7 +44,7 @@ function facts(job) {
   return parts.join(" · ");
 }
 
-export function jobRow(job, { isShort = false } = {}) {
+function jobRow(job, { isShort = false } = {}) {
   const isUnderway = ["running", "stopping"].includes(job.state);
   const title = isShort || $("jobs")?.closest("[data-job]") ? make("b", {}, job.title) : make("b", {}, make("a", { href: `/jobs/${job.id}` }, job.title));
   const row = make("li", { "data-row": job.id, "data-state": job.state },
@@ -57,23 +57,24 @@ export function jobRow(job, { isShort = false } = {}) {
   if (job.error) row.append(make("p", { class: "bad", lang: "en" }, [job.error, job.fix].filter(Boolean).join(". ")));
   else if (job.note && isUnderway) row.append(make("p", { class: "soft", lang: "en" }, job.note));
   if (!isShort && !document.body.dataset.job) {
-    row.append(make("details", {}, make("summary", {}, t("Command")), make("pre", { class: "line", tabindex: "0" }, make("code", { lang: "en" }, job.command))));
+    row.append(make("details", {}, make("summary", {}, t("Command")), make("pre", { class: "line", tabindex: "0" }, make("code", { lang: "en" }, ...command(job.command)))));
   }
   const links = job.run && job.state !== "waiting" ? [make("a", { class: "button quiet", href: `/runs/${job.run}` }, t("Look at the run"))] : [];
+  for (const { at, name } of job.links ?? []) links.push(make("a", { class: "button quiet", href: at }, name ? t("Open {name}", { name }) : t("Before and after")));
   row.append(make("p", { class: "row" }, ...links, ...buttons(job, isShort)));
   return row;
 }
 
-function redraw(list, jobs) {
+export function redraw(list, jobs, how) {
   // What has not changed stays, with the focus and what is folded out.
   const before = new Map([...list.children].map((row) => [row.dataset.row, row]));
   const focus = document.activeElement?.dataset?.act, inRow = document.activeElement?.closest?.("[data-row]")?.dataset.row;
   list.replaceChildren(...jobs.map((job) => {
     const known = before.get(job.id), text = JSON.stringify(job);
     if (known?.facts === text) return known;
-    const row = jobRow(job);
+    const row = jobRow(job, how);
     row.facts = text;
-    if (known?.querySelector("details")?.open) row.querySelector("details").open = true;
+    if (known?.querySelector("details")?.open) row.querySelector("details")?.setAttribute("open", "");
     return row;
   }));
   if (focus && inRow) list.querySelector(`[data-row="${inRow}"] [data-act="${focus}"]`)?.focus();

@@ -51,7 +51,7 @@ onLive((found) => {
   const waiting = found.jobs.filter((job) => job.state === "waiting");
   const parts = [];
   if (running.length) {
-    const share = running[0].total ? ` ${Math.floor(100 * running[0].done / running[0].total)} %` : "";
+    const share = running[0].total ? ` (${Math.floor(100 * running[0].done / running[0].total)} %)` : "";
     parts.push(t("{count} running", { count: running.length }) + share);
   }
   if (waiting.length) parts.push(t("{count} waiting", { count: waiting.length }));

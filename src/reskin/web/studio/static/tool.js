@@ -18,7 +18,14 @@ const { check, soon, order, enable } = ordering({
   values,
   isReady: () => chosen().length > 0,
   buttons: ["order", "try"],
-  ordered: (job) => { if (form.dataset.chosen) location.reload(); else location.assign(`/jobs/${job.id}`); },
+  ordered: (job) => {
+    const to = new URL(form.dataset.chosen ? location.href : `/jobs/${job.id}`, location.href);
+    if (form.dataset.chosen) {  // the same page, at what was done with the dataset
+      to.searchParams.set("job", job.id);
+      to.hash = "done-title";
+    }
+    location.assign(to);
+  },
 });
 
 function source(one) {
@@ -51,9 +58,23 @@ async function tryIt() {
   enable(true);
 }
 
+// The name of a new dataset follows what it is made of until somebody types another one.
+let ours = $("name")?.value;
+const first = ours;
+function named() {
+  if (!form.dataset.tool.startsWith("prepare ") || $("name").value !== ours) return;
+  const only = form.querySelectorAll("[name=chosen]:checked");
+  const text = only.length === 1 ? only[0].closest("label").querySelector(".grow").textContent.split("/").at(-1).replace(/\.[^.]+$/, "") : "";
+  const plain = text.slice(0, 70).replace(/[^A-Za-z0-9_ .-]/g, "-").replace(/^[ .-]+|[ .-]+$/g, "");
+  const taken = new Set([...document.querySelectorAll("#sets-title ~ ul a")].map((one) => one.textContent));
+  let name = plain || first;
+  for (let number = 2; plain && taken.has(`data/${name}`); number += 1) name = `${plain}-${number}`;
+  ours = $("name").value = name;
+}
+
 onSetting(soon, check);
 $("name")?.addEventListener("input", soon);
-for (const one of form.querySelectorAll("[name=chosen]")) one.addEventListener("change", check);
+for (const one of form.querySelectorAll("[name=chosen]")) one.addEventListener("change", () => { named(); check(); });
 form.addEventListener("submit", order);
 $("try")?.addEventListener("click", tryIt);
 check();

@@ -1,7 +1,7 @@
 // Films: previews of several settings side by side, and the order for the whole film.
 import { $, post, showError, t } from "./dom.js";
 import { onSetting, ordering, settings } from "./form.js";
-import { jobRow } from "./jobs.js";
+import { redraw } from "./jobs.js";
 import { onLive } from "./live.js";
 import { Players } from "./players.js";
 
@@ -36,7 +36,7 @@ async function preview() {
 function showPreviews(found) {
   const jobs = wanted.map((one) => found.jobs.find((job) => job.id === one.id)).filter(Boolean);
   const open = jobs.filter((job) => job.state !== "done");
-  $("preview-jobs").replaceChildren(...open.map((job) => jobRow(job, { isShort: true })));
+  redraw($("preview-jobs"), open, { isShort: true });
   const other = found.jobs.find((job) => job.state === "running" && !wanted.some((one) => one.id === job.id));
   $("preview-said").textContent = jobs.some((job) => job.state === "waiting") && other ? t("waits for the device: {job} runs", { job: other.title }) : "";
   const done = jobs.filter((job) => job.state === "done").map((job) => job.id).join();
@@ -58,6 +58,17 @@ function named() {
   ours = $("name").value = name;
 }
 
+// The ways are called by the datasets that the run learnt from.
+function nameWays() {
+  const { a, b } = $("run").selectedOptions[0].dataset, [from, to] = [a, b].map((folder) => folder.split(/[\\/]/).at(-1));
+  const ways = { a2b: `${from} → ${to}`, b2a: `${to} → ${from}` };
+  for (const one of $("f-direction")?.options ?? []) {
+    const way = one.value;
+    one.value = way;
+    if (ways[way]) one.textContent = from && to ? `${ways[way]} (${way})` : way;
+  }
+}
+
 function showSource() {
   const video = $("source");
   video.hidden = false;
@@ -67,6 +78,7 @@ function showSource() {
 if ($("tool")) {
   onSetting(soon, check);
   for (const id of ["run", "clip"]) $(id).addEventListener("input", named);
+  $("run").addEventListener("input", nameWays);
   for (const id of ["run", "clip", "name"]) $(id).addEventListener("input", soon);
   for (const one of document.querySelectorAll("[data-vary]")) one.addEventListener("input", soon);
   $("tool").addEventListener("submit", order);
@@ -83,17 +95,17 @@ if ($("tool")) {
     if (at >= 0 && $("source").duration) { $("source").currentTime = at; $("start-at").value = String(1000 * at / $("source").duration); }
   });
   named();
+  nameWays();
   showSource();
   wanted = JSON.parse(sessionStorage.getItem("previews") ?? "[]");
   check();
 }
 
-let ended = null;
+// Films that end while one looks stand here with their buttons: to load the page again would lose what is filled in.
+const seen = new Set();
 onLive((found) => {
   const films = found.jobs.filter((job) => job.kind === "translate");
-  $("jobs").replaceChildren(...films.filter((job) => job.state !== "done").slice(0, 6).map((job) => jobRow(job, { isShort: UNDERWAY.includes(job.state) })));
+  for (const job of films) if (UNDERWAY.includes(job.state)) seen.add(job.id);
+  redraw($("jobs"), films.filter((job) => job.state !== "done" || seen.has(job.id)).slice(0, 6));
   if ($("tool")) showPreviews(found);
-  const done = films.filter((job) => job.state === "done").length;
-  if (ended !== null && done > ended) location.reload();
-  ended = done;
 });
