@@ -1,7 +1,7 @@
 """Pictures of the studio's pages, for docs/studio.md: python -m benchmarks.studio_shots FOLDER [PAGE ...]
 
 A studio is served on a drawn folder; Chromium (RESKIN_CHROMIUM names another one) opens each page at 1280 and
-360 px, light and dark. Those of the document are written small, with few colours; all others go to build/.
+360 px, light and dark. Those of the document are written small, with 256 colours; all others go to build/.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def _write(content: bytes, name: str, out: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     picture = Image.open(io.BytesIO(content)).convert("RGB")
     picture = picture.crop((0, 0, picture.width, min(picture.height, 1600)))
-    picture.quantize(96, dither=Image.Dither.NONE).save(folder / f"{name}.png", optimize=True)
+    picture.quantize(256, dither=Image.Dither.NONE).save(folder / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def prepare(page: Any, server: Any, name: str, commands: list[str]) -> None:
     page.click('.rail a[href="/data"]')
     page.wait_for_selector("#tool")
     page.click(f'.choices label:has-text("footage/{name}.mp4")')
-    page.fill("#name", name)
+    assert page.input_value("#name") == name  # it follows the clip
     page.fill("#f-size", "64")
     page.fill("#f-every", "5")
     page.click("#try:not([disabled])")
@@ -69,6 +69,7 @@ def prepare(page: Any, server: Any, name: str, commands: list[str]) -> None:
     order(page, commands)
     page.wait_for_url("**/jobs/*")
     wait_done(page, server.base)
+    page.wait_for_selector(f'a:has-text("Open data/{name}")')
     manifest = read_manifest(server.root / "data" / name)
     assert manifest is not None and str(len(manifest.frames)) == planned
 
@@ -118,6 +119,8 @@ def translate(page: Any, server: Any, commands: list[str]) -> None:
     page.wait_for_function("() => document.getElementById('name').value === 'first-game'")
     page.select_option("#clip", label="footage/film.mp4")
     page.wait_for_function("() => document.getElementById('name').value === 'first-film'")
+    ways = page.eval_on_selector_all("#f-direction option", "all => all.map((one) => one.textContent)")
+    assert ways == ["–", "film → game (a2b)", "game → film (b2a)"]
     page.fill("#name", "film-as-game")
     page.fill("#v-steady", "off 0.8")
     page.click("#preview:not([disabled])")

@@ -259,6 +259,26 @@ def test_a_run_that_is_removed_while_it_is_shown(page: Any, server: Any) -> None
     assert page.text_content("h1") == "There is nothing here."
 
 
+def test_a_click_is_not_lost_to_a_page_that_loads_itself_again(page: Any, server: Any) -> None:
+    """Home loads itself again when a run comes; a page that was on its way then was cancelled."""
+    page.wait_for_selector("[data-run]")
+    page.wait_for_timeout(1500)  # it has been told of the runs that there are
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/train", hold)
+    page.click('.rail a[href="/train"]', no_wait_after=True)
+    make_run(server.root / "runs" / "new", steps=20, grids=1, edge=16)
+    page.wait_for_timeout(
+        6000
+    )  # the folder is looked through every two seconds, and asked about every second
+    assert len(held) == 1
+    held[0].continue_()
+    page.wait_for_url(f"{server.base}/train", timeout=30_000)
+
+
 def test_nine_tabs_load_alike(page: Any, server: Any) -> None:
     tabs = [page.context.new_page() for _ in range(8)]
     for tab in tabs:

@@ -199,7 +199,8 @@ def _train(
     for path, reason in batches.unreadable:
         run.log(f"left out {path}: {reason}")
     epochs = run.steps / epoch_steps
-    run.log(f"training {run.steps} steps ({epochs:.3g} epochs) of {config.batch} on {compute.describe()}")
+    length = f"{epochs:.3g}" if epochs < 1000 else f"{epochs:.0f}"
+    run.log(f"training {run.steps} steps ({length} epochs) of {config.batch} on {compute.describe()}")
     whole_from = config.falls_from(run.steps) if method.whole_when_rate_falls else None
     train(method, replace(batches, whole_from=whole_from), run, compute)
 

@@ -1,7 +1,7 @@
 // Home: what is underway, and the state of the runs while one looks.
 import { $, post, say } from "./dom.js";
 import { redraw } from "./jobs.js";
-import { onLive } from "./live.js";
+import { loadAgain, onLive } from "./live.js";
 
 $("demo")?.addEventListener("click", async (event) => {
   event.target.disabled = true;
@@ -17,6 +17,6 @@ onLive((found) => {
   $("underway").hidden = !rows.length;
   redraw($("jobs"), rows, { isShort: true });
   const now = found.runs.join();
-  if (runs !== null && runs !== now) location.reload();
+  if (runs !== null && runs !== now) loadAgain();
   runs = now;
 });

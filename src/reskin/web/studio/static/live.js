@@ -35,5 +35,15 @@ async function ask() {
 
 export function askNow() { return ask(); }
 
+// To load the page again would cancel the navigation that somebody has just begun; it waits for whether the page stays.
+const STAYS = 10000;
+let left = -STAYS, again = 0;
+addEventListener("beforeunload", () => { left = performance.now(); });
+export function loadAgain() {
+  clearTimeout(again);
+  const rest = left + STAYS - performance.now();
+  if (rest > 0) again = setTimeout(loadAgain, rest); else location.reload();
+}
+
 document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
 if (!document.body.classList.contains("bare")) setTimeout(ask, 0);

@@ -1,7 +1,7 @@
 // The form of a command other than train: what is chosen, its settings, what it would take, and the queue.
 import { $, make, post, row, showError, span, t, whole } from "./dom.js";
 import { onSetting, ordering, settings } from "./form.js";
-import { onLive } from "./live.js";
+import { loadAgain, onLive } from "./live.js";
 
 const form = $("tool");
 
@@ -83,5 +83,5 @@ check();
 const known = [...document.querySelectorAll("[data-job-state]")].map((one) => one.dataset.jobState.split(" "));
 onLive((found) => {
   const now = new Map(found.jobs.map((job) => [job.id, job.state]));
-  if (known.some(([id, state]) => ["waiting", "running", "stopping"].includes(state) && now.get(id) !== state)) location.reload();
+  if (known.some(([id, state]) => ["waiting", "running", "stopping"].includes(state) && now.get(id) !== state)) loadAgain();
 });

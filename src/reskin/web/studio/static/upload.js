@@ -1,5 +1,6 @@
 // Files in pieces: what was cut goes on where it was, also after the page was loaded again.
 import { $, make, post, Refused, showError, t } from "./dom.js";
+import { loadAgain } from "./live.js";
 
 const PIECE = 4 * 1024 * 1024, TRIES = 60;
 
@@ -48,7 +49,7 @@ async function send(file) {
 async function all(files) {
   let count = 0;
   for (const file of files) count += await send(file) ? 1 : 0;
-  if (count === files.length && count) location.reload();
+  if (count === files.length && count) loadAgain();
 }
 
 $("files").addEventListener("change", () => all([...$("files").files]));

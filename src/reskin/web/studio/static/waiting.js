@@ -1,2 +1,4 @@
 // Loads the page again until it is there.
-setTimeout(() => location.reload(), 1500);
+import { loadAgain } from "./live.js";
+
+setTimeout(loadAgain, 1500);
