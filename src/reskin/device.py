@@ -152,3 +152,20 @@ def computes_bf16(device: torch.device) -> bool:
         return False
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+_MEMORY_WORDS = (
+    "DefaultCPUAllocator",
+    "std::bad_alloc",
+    "out of memory",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+"""What allocators without an exception of their own say: the CPU's, Apple's and those of CUDA's libraries."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that the device has no memory left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error) for words in _MEMORY_WORDS)

@@ -237,6 +237,7 @@ class Stuck(BaseException):
 def attempt(folders: Folders, words: Words, capsys: pytest.CaptureFixture[str]) -> str:
     """Run a command; what was wrong about it, "" for nothing."""
 
+    capsys.readouterr()  # what the sound command said
     began = last = time.process_time()
     waited = 0
 

@@ -101,6 +101,18 @@ def test_values_of_images_that_are_none(images: Any) -> None:
     assert score_table({"x": one}).lines[0].cells[0].interval == ""
 
 
+@pytest.mark.parametrize(
+    "field", ["metric", "direction", "subject", "better", "count", "note", "unit", "spread"]
+)
+def test_fields_of_another_kind_show_what_is_known(field: str) -> None:
+    """scores.jsonl may be somebody else's."""
+    for value in (None, [], {}, "", True, -1, 10**400, float("nan"), [[[]]], {"x": []}):
+        scores = {"1": score("psnr", "output", 1.0), "2": score("psnr", "reinhard", 2.0) | {field: value}}
+        table = score_table(scores)
+        assert len(table.lines) + len(table.unsorted) in (1, 2)
+        verdict(scores)
+
+
 def test_verdict_without_truth() -> None:
     scores = {"1": score("swd", "output", 30.0, "lower"), "2": score("swd", "input", 120.0, "lower")}
     assert "75 % closer to domain B than the untouched input, in patch statistics." in verdict(scores)

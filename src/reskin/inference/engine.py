@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reskin.config import Settings
-from reskin.device import Compute, choose_compute
+from reskin.device import Compute, choose_compute, is_out_of_memory
 from reskin.errors import ImageError, NotFiniteError, ShapeError
 from reskin.images import bytes_to_floats, to_image
 from reskin.inference.budget import MOST_BYTES_PER_PIXEL, bytes_per_pixel, room, stripes_in_words
@@ -261,7 +261,7 @@ class Engine:
             with _evaluating(self.model):
                 yield
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             device = self.compute.device
             fix = "Make them smaller, or close other programs that take memory."
@@ -280,7 +280,7 @@ class Engine:
                 return self._made(images, self._settled, is_video=is_video)
             except (RuntimeError, MemoryError) as error:
                 # A step of a model that remembers frames cannot be taken twice.
-                if not _is_out_of_memory(error) or (is_video and self.remembers):
+                if not is_out_of_memory(error) or (is_video and self.remembers):
                     raise
             # Behind the handler, for the error holds what was computed so far.
             self._least_striped = pixels
@@ -401,22 +401,6 @@ class Engine:
 def _device_of(model: nn.Module) -> torch.device:
     first = next(itertools.chain(model.parameters(), model.buffers()), None)
     return torch.device("cpu") if first is None else first.device
-
-
-_MEMORY_WORDS = (
-    "DefaultCPUAllocator",
-    "std::bad_alloc",
-    "out of memory",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-)
-"""What allocators without an exception of their own say: the CPU's, Apple's and those of CUDA's libraries."""
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(words in str(error) for words in _MEMORY_WORDS)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ Judged = tuple[nn.Module, Tensor, Sequence[Tensor]]
 class Vid2VidConfig(MethodConfig):
     """Settings of vid2vid; the defaults are a reduced form of the paper's."""
 
-    frames: int = Field(default=14, ge=3)
+    frames: int = Field(default=14, ge=3, le=10_000)
     """Longest sequence that is learnt, and frames of a sample; clips must be as long."""
     first_frames: int = Field(default=7, ge=3)
     """Length of the sequences in the first quarter of the training; it doubles with each quarter, up to

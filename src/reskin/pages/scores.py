@@ -117,9 +117,10 @@ def arrange(scores: Scores) -> dict[tuple[str, str], dict[str, Mapping[str, Any]
     """(Metric, direction) to what was measured to score; scores without these fields are not in it."""
     rows: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for score in scores.values():
-        metric, way, subject = (score.get(key) for key in ("metric", "direction", "subject"))
-        if metric and isinstance(metric, str) and isinstance(way, str) and subject in _HEADINGS:
-            rows.setdefault((metric, way), {})[str(subject)] = score
+        named = [score.get(key) for key in ("metric", "direction", "subject")]
+        metric, way, subject = (value if isinstance(value, str) else "" for value in named)
+        if metric and isinstance(named[1], str) and subject in _HEADINGS:
+            rows.setdefault((metric, way), {})[subject] = score
     return rows
 
 

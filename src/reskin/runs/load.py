@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
-
-import torch
-from torch import nn
-from torch.nn.modules import module as registry
 
 from reskin.device import choose_compute
 from reskin.errors import CheckpointError, ReskinError, RunError
@@ -21,6 +15,7 @@ from reskin.methods.base import Method, MethodConfig
 from reskin.parsing import parse
 from reskin.runs import checkpoint
 from reskin.runs.folder import RunFolder
+from reskin.runs.sizes import measured
 from reskin.types import Direction, Domain
 
 _SLACK_PARTS, _SLACK_NUMBERS = 2000, 10_000_000
@@ -157,14 +152,14 @@ def _check_networks(
 ) -> None:
     """Compare the networks that the settings ask for with the weights there are, before they take memory.
 
-    They are built on torch's meta device, where a tensor has a shape and no memory.
-
     Raises:
         CheckpointError: they are others, or larger than these weights can fill.
     """
-    parts, numbers = len(wanted), sum(_count(shape) for shape in wanted.values())
+    parts = 8 * len(wanted) + _SLACK_PARTS
+    numbers = 8 * sum(_count(shape) for shape in wanted.values()) + _SLACK_NUMBERS
+    larger = CheckpointError("config.json asks for larger networks than its weights can fill", _FIX)
     try:
-        with _at_most(8 * parts + _SLACK_PARTS, 8 * numbers + _SLACK_NUMBERS), torch.device("meta"):
+        with measured(parts, numbers, larger):
             built = method_class(settings)
     except ReskinError:
         raise
@@ -190,31 +185,3 @@ def _count(shape: tuple[int, ...]) -> int:
     for length in shape:
         total *= length
     return total
-
-
-@contextmanager
-def _at_most(parts: int, numbers: int) -> Iterator[None]:
-    """Stop building networks inside the block that have more weights, or numbers in them, than this.
-
-    Raises:
-        CheckpointError: they have.
-    """
-    left, thread = [parts, numbers], threading.get_ident()
-
-    def count(owner: nn.Module, name: str, parameter: torch.Tensor | None) -> None:
-        if threading.get_ident() != thread:  # the hooks see every module that this process builds
-            return
-        left[0] -= 1
-        left[1] -= 0 if parameter is None else parameter.numel()
-        if min(left) < 0:
-            raise CheckpointError("config.json asks for larger networks than its weights can fill", _FIX)
-
-    hooks = [
-        registry.register_module_parameter_registration_hook(count),
-        registry.register_module_buffer_registration_hook(count),
-    ]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()

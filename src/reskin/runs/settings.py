@@ -30,7 +30,7 @@ class TrainConfig(Settings):
     renamed = {"halve_steps": "decay_steps"}
     renamed_values = {"schedule": {"halving": "step"}, "compile": {True: "on", False: "off"}}
 
-    batch: Annotated[int, BASIC] = Field(default=1, ge=1)
+    batch: Annotated[int, BASIC] = Field(default=1, ge=1, le=100_000)
     """Pictures of each domain in a step (of each process, if there are several)."""
     epochs: Annotated[int, BASIC] = Field(default=200, ge=1)
     """Times the larger domain is gone through."""

@@ -21,11 +21,13 @@ from reskin.runs.exactness import cpu_facts, go_on_as_before
 from reskin.runs.folder import RunFolder, as_group
 from reskin.runs.run import Run, begun_with, check_space, check_unchanged
 from reskin.runs.settings import RunSettings, gather_settings
+from reskin.runs.sizes import check_can_be_built
 from reskin.storage import free_bytes, lock
 from reskin.training.activations import recompute_blocks
 from reskin.training.compiling import Decision, check_compiler, decide, recorded
 from reskin.training.estimate import Estimate, estimate, steps_in
 from reskin.training.loop import seed_step, train
+from reskin.training.memory import memory_is_enough
 from reskin.training.parts import read_parts, take_over
 from reskin.training.pretrained import load_features
 from reskin.types import Domain, Split
@@ -127,7 +129,7 @@ def train_settings(
     if begun_with(out) is None:
         _check_outside(out, chosen)
     compute = choose_compute(chosen.train.device, chosen.train.precision)
-    with join_processes(compute.device) as processes:
+    with join_processes(compute.device) as processes, memory_is_enough(chosen, compute):
         if processes.rank:
             _train(chosen, out, compute, processes, allow_change=allow_change, more=facts or {})
         else:
@@ -317,8 +319,10 @@ def build(settings: RunSettings, compute: Compute) -> Method:
 
     Raises:
         WeightsError: it needs pretrained weights that are not here.
-        SettingsError: `checkpoint_activations` for a method without blocks.
+        SettingsError: `checkpoint_activations` for a method without blocks, or networks larger than this
+            machine's memory.
     """
+    check_can_be_built(settings.method_class, settings.method)
     seed_step(settings.train.seed, 0, 0)
     method = settings.method_class(settings.method)
     compute.move(method)
@@ -355,15 +359,16 @@ def plan_settings(chosen: RunSettings, out: Path | str) -> Plan:
         read_parts(chosen)
     batches = _open(chosen, Path(out), compute, Processes(0, 1))
     epoch_steps = _epoch_steps(batches, chosen.train.batch)
-    decision = _decide(
-        chosen,
-        begun_with(Path(out)),
-        batches=batches,
-        compute=compute,
-        epoch_steps=epoch_steps,
-        processes=Processes(0, 1),
-    )
-    cost = _estimate(_with_compile(chosen, decision.value), batches, compute, epoch_steps)
+    with memory_is_enough(chosen, compute):
+        decision = _decide(
+            chosen,
+            begun_with(Path(out)),
+            batches=batches,
+            compute=compute,
+            epoch_steps=epoch_steps,
+            processes=Processes(0, 1),
+        )
+        cost = _estimate(_with_compile(chosen, decision.value), batches, compute, epoch_steps)
     plan = Plan(chosen, _length(chosen, epoch_steps, cost), epoch_steps, cost, compute)
     warnings = [f"left out {path}: {reason}" for path, reason in batches.unreadable]
     warnings += [decision.why] if decision.why else []
