@@ -1,4 +1,4 @@
-"""A training that does not fit the memory is told what to make smaller."""
+"""What to make smaller where a training does not fit the memory."""
 
 from __future__ import annotations
 
