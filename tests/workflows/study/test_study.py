@@ -17,7 +17,7 @@ import pytest
 from benchmarks.reach import PACKAGE, reach
 
 from reskin.cli.main import main
-from reskin.errors import RunError, SettingsError, StorageError
+from reskin.errors import DataError, RunError, SettingsError, StorageError
 from reskin.evaluation.labelled import LabelRequest
 from reskin.evaluation.published import PUBLISHED, TABLES
 from reskin.evaluation.request import Request
@@ -244,6 +244,16 @@ def test_a_study_that_was_stopped_goes_on_to_the_same_numbers(
     for label in one.labels:
         for column in one.columns:
             assert one.cells["last"][label][column].seeds == two.cells["last"][label][column].seeds
+
+
+def test_one_set_of_pictures_as_both_domains_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    for number in range(2):
+        write_image(tmp_path / "d" / "train" / f"{number}.png", np.full((32, 32, 3), number, np.uint8))
+    out = tmp_path / "study"
+    one = Study(out, (Row("cyclegan", "cyclegan"),), 1, {"steps": 1}, Request(tmp_path / "d", tmp_path / "d"))
+    with pytest.raises(DataError, match="A and B come down to the same 2 pictures"):
+        compare(one)
+    assert not out.exists()
 
 
 def test_another_study_in_the_folder_is_refused(copied: Path, data: Path, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from reskin.data.folders import check_domains_differ, training_images
 from reskin.errors import RunError, SettingsError
+from reskin.methods import find_trained
 from reskin.progress import Report, silent
 from reskin.storage import lock, read_json, write_json
 from reskin.version import __version__
@@ -37,6 +39,7 @@ def compare(study: Study, *, report: Report = silent) -> Path:
         InterruptedRunError: a signal came; everything is saved.
     """
     study.check()
+    _check_domains(study)
     data = data_digest(study.request)
     with lock(study.out):
         _check_same(study, data)
@@ -48,6 +51,18 @@ def compare(study: Study, *, report: Report = silent) -> Path:
                 _log.info("%s, seed %d: done", cell.row.label, cell.seed)
         report(len(cells), len(cells), "cells")
         return write_study_report(study.out)
+
+
+def _check_domains(study: Study) -> None:
+    """Refuse one set of pictures as both domains, but for methods that find pairs side by side in it.
+
+    Raises:
+        DataError: both come down to the same pictures.
+    """
+    if all(find_trained(row.method).pairing == "paired" for row in study.rows):
+        return
+    of_a, of_b = (training_images(study.request.a, "a"), training_images(study.request.b, "b"))
+    check_domains_differ(study.request.a, study.request.b, of_a, of_b)
 
 
 def _check_same(study: Study, data: str) -> None:
