@@ -267,7 +267,7 @@ def assign_groups(
     if not have and len(filled) < parts:
         one = len(filled) == 1
         what = f"{len(filled)} group{'s' * (not one)} of pictures cannot be split into {parts} parts"
-        raise DataError(what, "Split by block or at random, or give more.")
+        raise DataError(what, "Split by another rule (--by) or into fewer parts (--ratio), or give more.")
     total = sum(sizes) + sum((have or {}).values())
     left = [int(group) for group in np.random.default_rng([seed % 2**64]).permutation(filled)]
     splits: list[Split] = ["train"] * len(sizes)
