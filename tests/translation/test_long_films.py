@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from fractions import Fraction
 from itertools import pairwise
@@ -10,9 +11,15 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
+from tests.support.small import tiny
 from torch import Tensor
 
+from reskin.device import Compute
+from reskin.engine_names import EngineName
+from reskin.methods.cyclegan import CycleGAN
 from reskin.methods.translator import Translator
+from reskin.training.compiling import missing_compiler
 from reskin.translation.clips import translate_video
 from reskin.translation.film import AS_IT_IS, FilmOptions
 from reskin.types import Direction
@@ -74,10 +81,8 @@ def test_an_hour_of_variable_frame_rate_does_not_drift(tmp_path: Path) -> None:
     assert abs(apart[out] - apart[source]) <= frame
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
-    source = tmp_path / "in.mp4"
-    draw(source, seconds=320, steps=(Fraction(1, 25),), has_sound=False)
+def slope_of_memory(model: Translator, source: Path, compute: Compute) -> float:
+    """MB for 1,000 frames by which the process grows while it translates a film, from frame 2,000 on."""
     seen = [(0, 0.0)]
 
     def note(done: int, total: int | None, /, what: str = "", unit: str = "") -> None:
@@ -86,8 +91,31 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
             seen.append((done, pages * 4096 / 1e6))
 
     film = FilmOptions(work_size="full", steady=0.8, has_bars=False)
-    translate_video(Negative(), source, tmp_path / "out.mp4", "a2b", film=film, report=note, batch=4)
+    out = source.with_name("out.mp4")
+    translate_video(model, source, out, "a2b", compute=compute, film=film, report=note, batch=4)
     frames, megabytes = np.array([pair for pair in seen if pair[0] >= 2000]).T
     assert len(frames) > 30
-    slope = 1000 * float(np.polyfit(frames, megabytes, 1)[0])
-    assert slope < 1.0, f"{slope:.2f} MB for 1,000 frames, {megabytes[0]:.0f} to {megabytes[-1]:.0f} MB"
+    return 1000 * float(np.polyfit(frames, megabytes, 1)[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    source = tmp_path / "in.mp4"
+    draw(source, seconds=320, steps=(Fraction(1, 25),), has_sound=False)
+    assert slope_of_memory(Negative(), source, Compute(torch.device("cpu"), "fp32")) < 1.0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler uses what torch deprecates
+@pytest.mark.parametrize("engine", ["torch", "openvino", "onnxruntime", "compile"])
+def test_memory_does_not_grow_with_any_engine(tmp_path: Path, engine: EngineName) -> None:
+    """`make bench-memory` does the same with frames of 1920x1080."""
+    if engine not in ("torch", "compile") and importlib.util.find_spec(engine) is None:
+        pytest.skip(f"{engine} is not installed")
+    if engine == "compile" and missing_compiler(torch.device("cpu")):
+        pytest.skip("there is no C++ compiler")
+    source = tmp_path / "in.mp4"
+    draw(source, seconds=240, steps=(Fraction(1, 25),), has_sound=False)
+    compute = Compute(torch.device("cpu"), "fp32", engine=engine)
+    model = tiny(CycleGAN)
+    assert slope_of_memory(model, source, compute) < 1.0
