@@ -22,6 +22,7 @@ Words = Callable[[dict[str, Any]], list[str]]
 
 @pytest.mark.parametrize("setting", ["width", "blocks"])
 @pytest.mark.parametrize("size", [10**9, 10**30])
+@pytest.mark.thinned(2)
 def test_networks_larger_than_the_machine_are_refused(setting: str, size: int) -> None:
     """Neither memory nor time is spent on them."""
     with pytest.raises(SettingsError, match="the networks of these settings") as error:
