@@ -109,8 +109,8 @@ def _keep_memory() -> None:
     """Let the process keep the memory of large arrays instead of giving it back to the system each time.
 
     A training step at 256 px in fp32 makes hundreds of tensors of over 32 MB; glibc maps each anew, and the
-    system clears every page of it (docs/decisions/0003-speed.md). What a processor does with a frame of a
-    film, whatever computes the model, takes half the time so.
+    system clears every page of it (docs/decisions/0003-speed.md). Guided upsampling of a film's frames, which
+    the processor does whatever computes the model, takes about half the time so.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
