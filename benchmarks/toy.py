@@ -45,6 +45,7 @@ from benchmarks.toy_cells import (
 )
 from PIL import Image, ImageDraw, ImageFont
 
+from reskin.device import choose_compute
 from reskin.errors import SettingsError
 from reskin.evaluation.reinhard import Reinhard, measure
 from reskin.images import read_image, to_image, to_tensor, write_image
@@ -55,7 +56,7 @@ from reskin.storage import commit
 
 ABLATIONS = ("cyclegan:cycle_alone", "cyclegan:gan_alone")
 """Presets that take something out of a method, to show what it was there for."""
-SEARCH_SHARE = 0.5
+SEARCH_SHARE = 0.4
 """Share of the steps that a trial of the search learns."""
 TERM_SEEDS = 2
 LABEL_PX = 130
@@ -370,7 +371,8 @@ def departures(plan: Plan) -> list[str]:
     """Every setting that is not the method's own, and what else differs from the papers."""
     lines = [
         f"- Every row: batches of {BATCH} whole frames, the rate constant in the first half and falling to 0 "
-        f"in the second, the running mean of the weights (decay {EMA_DECAY}) is measured, float32.",
+        f"in the second, the running mean of the weights (decay {EMA_DECAY}) is measured, "
+        f"{choose_compute('cpu').precision} while training.",
         f"- A model with styles is measured in the mean style of {EXAMPLES} training frames of the game.",
         "- CycleGAN, its variants, AttentionGAN and CUT have an identity term by default; UNIT, MUNIT, "
         "CoGAN and BiGAN have none in their papers and have none here.",

@@ -204,7 +204,7 @@ def learn(name: str, settings: Mapping[str, Any], budget: Budget, seed: int) -> 
     method = kind(parse(kind.Config, dict(settings)))
     method.prepare_training(load_features)
     method.train()
-    ema, step_of = Ema(method, EMA_DECAY), PlainStep(method, choose_compute("cpu", "fp32"))
+    ema, step_of = Ema(method, EMA_DECAY), PlainStep(method, choose_compute("cpu"))
     drawn = batches(seed, is_paired=kind.pairing == "paired")
     next(drawn)  # what is drawn or read for the first time is no training
     step, began = 0, time.process_time()
@@ -306,6 +306,7 @@ def cell_file(
     settings = {key: str(value) for key, value in sorted(settings_of(name, chosen).items())}
     settings.pop("feature_weights", None)
     known = [settings, budget.kind, budget.amount, seed, split, EMA_DECAY, BATCH, TRAINING_FRAMES, EDGE]
+    known += [choose_compute("cpu").precision]
     text = json.dumps([known, code_digest(name.partition(":")[0])], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     title = f"{name.replace(':', '-')}-{budget.kind}{budget.amount:g}-{seed}-{split}-{digest}"

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from benchmarks.toy_cells import EDGE, Budget, code_digest, learn, scores_of, settings_of, translate, world
 from torch import Tensor
 
+from reskin.device import choose_compute
 from reskin.storage import commit, read_json, write_json
 
 FOLDER = Path("build/unit-tones")
@@ -83,6 +84,7 @@ def trained(name: str, steps: int, seed: int, *, only_read: bool) -> dict[str, f
         sorted((key, str(value)) for key, value in settings.items()),
         budget.amount,
         seed,
+        choose_compute("cpu").precision,
         code_digest("unit"),
     ]
     path = FOLDER / f"{hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]}.json"
