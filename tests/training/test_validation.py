@@ -13,6 +13,7 @@ import pytest
 from reskin.cli.main import main
 from reskin.errors import SettingsError
 from reskin.images import write_image
+from reskin.inference.engine import Engine
 from reskin.runs import checkpoint
 from reskin.runs.folder import RunFolder, list_checkpoints
 from reskin.storage import append_line
@@ -84,16 +85,35 @@ def test_scores_later_than_the_checkpoint_are_forgotten(data: Path, tmp_path: Pa
 
 
 @pytest.mark.sweep
-def test_it_waits_while_it_takes_too_much(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("step_seconds", "images_seconds"), [(1.0, 0.1), (1.0, 1.0), (1.0, 10.0)])
+def test_scores_stay_within_their_share(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_seconds: float, images_seconds: float
 ) -> None:
-    clock = iter(range(0, 100_000, 10))
-    fake = SimpleNamespace(monotonic=lambda: float(next(clock)))
-    monkeypatch.setattr("reskin.training.validation.time", fake)
-    run = train_run("toy", out=tmp_path / "run", **settings(data, eval_every=1, eval_share=0.2, steps=12))
-    steps = [row["step"] for row in RunFolder(run).validation_rows()]
-    # A look at the clock takes 10 s here: a score 10, and each step that waits another 10.
-    assert steps[0] == 1 and steps[-1] == 12 and 2 < len(steps) < 8
+    """Two directions; where the last score alone is more than the share, it is the only one."""
+    now = [0.0]
+    monkeypatch.setattr("reskin.training.validation.time", SimpleNamespace(monotonic=lambda: now[0]))
+    run_images, call = Engine.run, Validation.__call__
+
+    def slow_images(self: Engine, *given: Any, **named: Any) -> Any:
+        now[0] += images_seconds
+        return run_images(self, *given, **named)
+
+    def slow_step(self: Validation, step: int, ema: Any) -> bool:
+        now[0] += step_seconds
+        return call(self, step, ema)
+
+    monkeypatch.setattr(Engine, "run", slow_images)
+    monkeypatch.setattr(Validation, "__call__", slow_step)
+    run = train_run("toy", out=tmp_path / "run", **settings(data, eval_every=1, eval_share=0.2, steps=60))
+    rows = RunFolder(run).validation_rows()
+    spent, share = 2 * images_seconds * (1 + len(rows)), 0.2 * now[0]
+    assert rows[-1]["step"] == 60
+    if images_seconds == 10.0:
+        assert [row["step"] for row in rows] == [60]
+    else:
+        assert len(rows) > 2 and spent <= share
+        # An estimate, itself and the last one have to fit in before the first: with dear images it waits.
+        assert rows[0]["step"] >= (20 if images_seconds == 1.0 else 3)
 
 
 def test_no_validation_split_is_one_line(data: Path, tmp_path: Path) -> None:

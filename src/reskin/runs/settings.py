@@ -71,7 +71,8 @@ class TrainConfig(Settings):
     eval_every: int | None = Field(default=None, ge=1)
     """Steps between scores on the validation split, by which the best checkpoint is kept; none by default."""
     eval_share: float = Field(default=0.05, gt=0, le=1)
-    """Largest share of the training time that eval_every may take; where it would be more, it waits."""
+    """Largest share of the training time that eval_every may take: scores wait where it would be more, but
+    the last is made in any case."""
     tensorboard: bool = False
     """Write losses and sample grids for TensorBoard too (needs `pip install reskin[logs]`)."""
 

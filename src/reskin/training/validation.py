@@ -52,6 +52,7 @@ class Validation:
         self.method, self.run, self.compute = method, run, compute
         self.is_on = run.config.eval_every is not None
         self.spent, self._began = 0.0, time.monotonic()
+        self._cost: float | None = None
         if not self.is_on:
             return
         if int(run.resolved["processes"]) > 1:
@@ -71,8 +72,8 @@ class Validation:
     def __call__(self, step: int, ema: Ema) -> bool:
         """Score this step where that is due; whether it is the best so far and must be kept.
 
-        It is due every `eval_every` steps and at the end, but waits while more than `eval_share` of the
-        training time would go to it.
+        It is due every `eval_every` steps and at the end. One that is not the last waits until it and the
+        last one together fit into `eval_share` of the training time so far; with a share of 1 none waits.
         """
         every, is_last = self.run.config.eval_every, step == self.run.steps
         if every is None or (step % every and not is_last) or (self._is_dear() and not is_last):
@@ -85,7 +86,7 @@ class Validation:
         finally:
             ema.swap()
         seconds = time.monotonic() - began
-        self.spent += seconds
+        self.spent, self._cost = self.spent + seconds, seconds
         mean = sum(scores.values()) / len(scores)
         best = self.run.files.validation_score(before)
         self.run.write_validation(step, scores, mean, seconds)
@@ -102,14 +103,32 @@ class Validation:
             )
 
     def _is_dear(self) -> bool:
-        share, training = self.run.config.eval_share, time.monotonic() - self._began
-        return self.spent > 0 and self.spent > share * training
+        share = self.run.config.eval_share
+        if share >= 1:
+            return False
+        if self._cost is None:
+            self._cost = self._estimate()
+        return self.spent + 2 * self._cost > share * (time.monotonic() - self._began)
 
-    def _score(self, direction: str) -> float:
+    def _estimate(self) -> float:
+        """Seconds that a score will take, by translating the first images of each direction."""
+        began, parts = time.monotonic(), 0.0
+        for direction, images in self._images.items():
+            if direction in self._real:
+                self._engine(direction).run(images[:_AT_ONCE])
+                parts = max(parts, len(images) / min(len(images), _AT_ONCE))
+        seconds = time.monotonic() - began
+        self.spent += seconds
+        return seconds * parts
+
+    def _engine(self, direction: str) -> Engine:
         model: Translator = self.method
         if isinstance(self.method, Styled):
             model = self.method.with_style(self.method.sample_styles(1, seed=0)[0])
-        engine = Engine(model, "a2b" if direction == "a2b" else "b2a", self.compute)
+        return Engine(model, "a2b" if direction == "a2b" else "b2a", self.compute)
+
+    def _score(self, direction: str) -> float:
+        engine = self._engine(direction)
         made = swd.PatchSet(patches=swd.patches_for(IMAGES))
         for images in self._images[direction].split(_AT_ONCE):
             translated = engine.run(images)
