@@ -45,8 +45,8 @@ engines: $(READY)    ## every test of engines, with OpenVINO and ONNX Runtime, w
 	$(BIN)/python -m pip install $(QUIET) --require-hashes --no-deps -r requirements-engines.lock
 	$(PYTEST) -m "not slow and not gpu and not e2e" tests/contract/test_engines.py tests/inference tests/translation/test_engines_in_films.py
 
-numbers: $(READY)    ## the tests that compute, for runs under other instruction sets (ATEN_CPU_CAPABILITY=default)
-	$(PYTEST) -m "not slow and not gpu and not e2e" $(NUMBERS)
+numbers: $(READY)    ## the fast tests that compute, for runs under other instruction sets (ATEN_CPU_CAPABILITY=default)
+	$(PYTEST) $(NUMBERS)
 
 two-processes: $(READY)  ## every method in two processes; the fast tests have a small one
 	$(BIN)/python -m pytest -m slow tests/contract -k two_processes
