@@ -298,6 +298,7 @@ def test_memory_of_the_server(page: Any, server: Any) -> None:
     assert int(status.partition("VmRSS:")[2].split()[0]) < 120_000
 
 
+@pytest.mark.usefixtures("usual_signals")
 def test_the_server_ends_on_a_signal(server: Any) -> None:
     server.process.send_signal(signal.SIGINT)
     assert server.process.wait(60) == 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show, show_text
 from reskin.config import Settings
@@ -50,6 +52,7 @@ def run(words: list[str]) -> int:
         show_text(json.dumps([domain.to_dict() for domain in domains], indent=2))
     else:
         show(*_table(domains, arguments.balance))
+    _tell(arguments.folders)
     unreadable = [file for domain in domains for file in domain.unreadable]
     if unreadable:
         raise PartialError(
@@ -59,12 +62,18 @@ def run(words: list[str]) -> int:
     return 0
 
 
+def _tell(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        progress.result("dataset", folder)
+
+
 def _undo(arguments: Arguments) -> int:
     if arguments.balance.ratio is not None:
         raise SettingsError("--ratio and --undo contradict each other", "Give one of them.")
     back = undo_balance(arguments.folders)
     if arguments.as_json:
         show_text(json.dumps({"back": back}))
+    _tell(arguments.folders)
     say(f"done: {back} picture{'s' * (back != 1)} used again")
     return 0
 

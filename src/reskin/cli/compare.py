@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from reskin import progress
 from reskin.cli.options import options_of, parse, read_words
 from reskin.cli.streams import say
 from reskin.config import BASIC, Settings
@@ -88,9 +89,10 @@ def run(words: list[str]) -> int:
     from reskin.workflows.study.compare import compare
 
     study = _study(arguments)
-    progress = Progress("cells")
-    page = compare(study, report=progress)
-    progress.end()
+    shown = Progress("cells")
+    page = compare(study, report=shown)
+    shown.end()
+    progress.result("page", page)
     say(f"done: {page}", f"next: reskin table {arguments.out} --format md")
     return _finished(arguments.out)
 

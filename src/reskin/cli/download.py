@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show_text
 from reskin.config import Settings
@@ -50,10 +51,11 @@ def run(words: list[str]) -> int:
         raise SettingsError("missing: --out", f"Type: reskin download {wanted.name} --out data/{wanted.name}")
     if arguments.archive is None:
         say(f"from {wanted.url}", f"terms: {wanted.terms}")
-    with Progress() as progress:
-        done = download_set(wanted, arguments.out, archive=arguments.archive, report=progress)
+    with Progress() as shown:
+        done = download_set(wanted, arguments.out, archive=arguments.archive, report=shown)
     if arguments.as_json:
         show_text(json.dumps({**asdict(done), "folder": str(done.folder)}, indent=2))
+    progress.result("dataset", done.folder)
     say(_summary(done))
     return 0
 

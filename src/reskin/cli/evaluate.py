@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show_text, table_text
 from reskin.config import BASIC, Settings
@@ -101,9 +102,12 @@ def run(words: list[str]) -> int:
     model = load(arguments.run, device=arguments.device, step=step)
     scores = evaluate_request(model, request)
     record_scores(arguments.run, step or files.last_step, scores, _facts(arguments))
+    progress.result("scores", files.scores)
     if arguments.outside is not None:
         found = evaluate_outside(model, arguments.outside, request)
-        say(f"outside: {write_outside(arguments.run / 'outside.html', found)}")
+        page = write_outside(arguments.run / "outside.html", found)
+        progress.result("page", page)
+        say(f"outside: {page}")
         scores |= found.scores
     if arguments.as_json:
         show_text(json.dumps({name: score.to_dict() for name, score in scores.items()}, indent=2))

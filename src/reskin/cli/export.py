@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from reskin import progress
 from reskin.cli.options import parse, picture_size
 from reskin.cli.streams import say
 from reskin.config import BASIC, Settings
@@ -79,6 +80,7 @@ def run(words: list[str]) -> int:
     write = _write_table if _ending(out) == ".cube" else _write_model
     with made_once(out, partial(command_key, arguments, out)) as made:
         write(arguments, made)
+    progress.result("model", arguments.out)
     say(f"done: {arguments.out}")
     return 0
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say
 from reskin.cli.translate import chosen_styles
@@ -66,6 +67,7 @@ def run(words: list[str]) -> int:
     with made_once(out, partial(command_key, arguments, out)) as made:
         if not made.begin(next(iter(contents), Path("-")), out, overwrite=arguments.overwrite):
             _write(arguments, contents)
+    progress.result("picture", out)
     say(f"done: {out}")
     return 0
 

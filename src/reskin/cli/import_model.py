@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say
 from reskin.config import Settings
@@ -49,5 +50,6 @@ def run(words: list[str]) -> int:
             "it translates by the statistics of training and without dropout; with --has-test-noise as the"
             " test of its repository does (without --eval)"
         )
+    progress.result("model", arguments.out)
     say(f"done: {arguments.out} ({found})", f"next: reskin translate {arguments.out} IN OUT")
     return 0

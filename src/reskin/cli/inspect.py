@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show, show_text
 from reskin.config import Settings
@@ -56,6 +57,8 @@ def run(words: list[str]) -> int:
         show_text(json.dumps(_as_json(cards, gap, command, [arguments.out, *sheets]), indent=2))
     else:
         show(*_in_words(cards, gap, command))
+    for path in (arguments.out, *sheets):
+        progress.result("page" if path == arguments.out else "picture", path)
     say(f"done: {arguments.out} and {', '.join(map(str, sheets))}")
     return _finish(measured, missed)
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say
 from reskin.config import Settings
@@ -64,6 +65,7 @@ def run(words: list[str]) -> int:
     with made_once(out, partial(command_key, arguments, out)) as made:
         if not made.begin(arguments.picture, out, overwrite=arguments.overwrite):
             _write(arguments)
+    progress.result("video", out)
     say(f"done: {out}")
     return 0
 

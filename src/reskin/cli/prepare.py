@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show, show_text
 from reskin.config import BASIC, Settings
@@ -196,6 +197,7 @@ def _finish(manifest: Manifest, out: Path, what: str, *, as_json: bool) -> int:
         clips = {frame.clip for frame in manifest.frames if frame.clip is not None}
         summary |= {"clips": len(clips)} if clips else {}
         show_text(json.dumps({**summary, "sources": len(manifest.sources), "damaged": manifest.damaged}))
+    progress.result("dataset", out)
     for line in manifest.damaged:
         say(line)
     said = ", ".join(f"{count} {split}" for split, count in counts.items())

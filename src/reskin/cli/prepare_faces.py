@@ -9,6 +9,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Any
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.prepare import show_dry_run
 from reskin.cli.streams import say, show_text
@@ -61,18 +62,19 @@ def run(words: list[str]) -> int:
             found = dry_run_faces(arguments.videos, arguments.out, arguments.faces, report=looking)
         return show_dry_run(found, arguments.out, as_json=arguments.as_json)
     config = _asked(arguments.faces, arguments.out, asks=not arguments.as_json)
-    with Progress() as progress:
+    with Progress() as shown:
         manifest = prepare_faces(
             arguments.videos,
             arguments.out,
             config,
-            report=progress,
+            report=shown,
         )
     if arguments.as_json:
         show_text(json.dumps(summary(manifest, arguments.out)))
     else:
         for line in in_words(manifest, arguments.out):
             say(line)
+    progress.result("dataset", arguments.out)
     for line in manifest.damaged:
         say(line)
     said = ", ".join(f"{count} {split}" for split, count in _splits(manifest).items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say
 from reskin.config import Settings
@@ -35,5 +36,6 @@ def run(words: list[str]) -> int:
 
     clips = [(arguments.clip[0].name, *arguments.clip)] if arguments.clip else []
     page = write_report(arguments.run, arguments.out, clips=clips)
+    progress.result("page", page)
     say(f"done: {page}")
     return 0

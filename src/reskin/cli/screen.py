@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show, show_text
 from reskin.config import BASIC, Settings
@@ -65,6 +67,8 @@ def run(words: list[str]) -> int:
         show(*_table(result))
     for name in result.unused:
         say(f"fits no picture: {name}")
+    if result.is_applied:
+        _tell(arguments.folders)
     damaged = [f"{domain.name}/{file}" for domain in result.domains for file in domain.faults]
     if damaged:
         raise PartialError(
@@ -76,12 +80,18 @@ def run(words: list[str]) -> int:
     return 0
 
 
+def _tell(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        progress.result("dataset", folder)
+
+
 def _undo(arguments: Arguments) -> int:
     if arguments.apply:
         raise SettingsError("--apply and --undo contradict each other", "Give one of them.")
     back = undo_screening(arguments.folders)
     if arguments.as_json:
         show_text(json.dumps({"back": back}))
+    _tell(arguments.folders)
     say(f"done: {_pictures(back)} {'is' if back == 1 else 'are'} used again")
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show
 from reskin.config import Settings
@@ -65,9 +66,9 @@ def run(words: list[str]) -> int:
             )
     else:
         training, held_out = part_pairs(pairs)
-    progress = Progress("steps")
-    segmenter = train_segmenter(training, held_out, palette, arguments.training, report=progress)
-    progress.end()
+    shown = Progress("steps")
+    segmenter = train_segmenter(training, held_out, palette, arguments.training, report=shown)
+    shown.end()
     facts = {"photos": str(arguments.photos), "labels": str(arguments.labels)}
     facts |= {"trained_on": str(len(training))}
     save_segmenter(arguments.out, segmenter, facts | {"settings": arguments.training.to_dict()})
@@ -76,5 +77,6 @@ def run(words: list[str]) -> int:
         f"on {len(held_out)} held-out photos: pixel accuracy {own.pixel_accuracy:.3f}, "
         f"class accuracy {own.class_accuracy:.3f}, IoU {own.iou:.3f}"
     )
+    progress.result("segmenter", arguments.out)
     say(f"done: {arguments.out}")
     return 0

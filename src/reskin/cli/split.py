@@ -7,6 +7,7 @@ from collections import Counter as Counts
 from pathlib import Path
 from typing import Annotated
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show_text
 from reskin.config import Settings
@@ -45,5 +46,6 @@ def run(words: list[str]) -> int:
         show_text(json.dumps({"folder": str(arguments.folder), "splits": counts, "between_splits": between}))
     said = ", ".join(f"{count} {split}" for split, count in counts.items())
     left = f"; {between} between splits are left out" if between else ""
+    progress.result("dataset", arguments.folder)
     say(f"done: {arguments.folder} ({said}{left})")
     return 0

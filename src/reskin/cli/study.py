@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from reskin import progress
 from reskin.cli.options import parse
 from reskin.cli.streams import say, show, show_text
 from reskin.config import BASIC, Settings
@@ -100,12 +101,13 @@ def _new(words: list[str]) -> int:
 
     from reskin.workflows.blind_study import new_study
 
-    with Progress("stimuli") as progress:
-        plan = new_study(config, progress)
+    with Progress("stimuli") as shown:
+        plan = new_study(config, shown)
     names = ", ".join(plan.conditions)
     show(f"study     {plan.kind} of {names}: {len(plan.items)} items, {plan.raters} raters")
     show(f"plan      {plan.digest()[:16]} in {config.folder / 'plan.json'}; it is not changed from here on")
     _show_power(config.folder, 10.0)
+    progress.result("study", config.folder)
     say(f"next: reskin study serve {config.folder}")
     return 0
 
@@ -192,7 +194,10 @@ def _results(words: list[str]) -> int:
     for name, text in tables.items():
         with commit(arguments.folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
+        progress.result("table", arguments.folder / name)
         say(f"answers: {arguments.folder / name}")
     if arguments.as_html:
-        say(f"report: {write_report(arguments.folder / 'results.html', arguments.folder, results)}")
+        page = write_report(arguments.folder / "results.html", arguments.folder, results)
+        progress.result("page", page)
+        say(f"report: {page}")
     return 0

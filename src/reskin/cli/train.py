@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from reskin import progress
 from reskin.cli.options import check_missing, options_of, read_words, see_help
 from reskin.cli.streams import say, show, show_text
 from reskin.config import BASIC, Settings
@@ -76,6 +77,7 @@ def run(words: list[str]) -> int:
         return 0
     train_settings(settings, start.out, allow_change=start.allow_change, facts=facts)
     if os.environ.get("RANK", "0") == "0":
+        progress.result("run", start.out)
         say(f"done: {start.out}", f"next: reskin report {start.out}")
     return 0
 

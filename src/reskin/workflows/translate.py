@@ -244,7 +244,11 @@ def translate_any(
         made = translate_pictures(_painter(engine, film, wanted), source, out, report=report, **options)
     elif not _has_pictures(source, out, made_before, options):
         _translate_picture(model, source, out, direction, film=film.options(wanted), report=report, **options)
-    progress.result("pictures" if source.is_dir() else "video" if is_video else "picture", out)
+    if source.is_dir() or is_video:
+        progress.result("pictures" if source.is_dir() else "video", out)
+    else:
+        for name in _pictures_of(out, options):
+            progress.result("picture", name)
     return made
 
 
@@ -324,16 +328,20 @@ def _check_names_a_folder(source: Path, out: Path) -> None:
 
 def _has_pictures(source: Path, out: Path, made: Made | None, options: dict[str, Any]) -> bool:
     """Whether killed processes of the same command have made every picture; else those may be replaced."""
+    if made is None:
+        return False
+    overwrite = options["overwrite"]
+    are_made = [made.begin(source, name, overwrite=overwrite) for name in _pictures_of(out, options)]
+    options["overwrite"] = overwrite or any(are_made)
+    return all(are_made)
+
+
+def _pictures_of(out: Path, options: dict[str, Any]) -> list[Path]:
+    """What becomes of one picture: one file for each style."""
     from reskin.inference.rendering import Rendering
     from reskin.translation.targets import part_of
 
-    if made is None:
-        return False
-    parts = (options.get("rendering") or Rendering()).parts
-    overwrite = options["overwrite"]
-    are_made = [made.begin(source, part_of(out, part), overwrite=overwrite) for part in parts]
-    options["overwrite"] = overwrite or any(are_made)
-    return all(are_made)
+    return [part_of(out, part) for part in (options.get("rendering") or Rendering()).parts]
 
 
 def _use_predictor(model: Translator, share: float) -> None:
