@@ -1,11 +1,13 @@
 """How many times faster than plain PyTorch this machine trains and translates: `make bench-ratios`.
 
-python -m benchmarks.ratios [--train 256 128] [--translate 512x512 1280x720] [--rounds 3] [--out FILE.json]
+python -m benchmarks.ratios [--train 256 128] [--translate 512x512 1280x720] [--rounds 3] [--compiled]
+                            [--out FILE.json]
 
 The reference is benchmarks/reference/cyclegan.py: the paper's networks and losses, eager, float32. It and
 reskin take turns in one process, with the same sizes, and the ratio is that of the medians. Training takes
-one picture of each domain a step. Engines that are not installed are left out, and so is bf16 where this
-processor has no arithmetic for it.
+one picture of each domain a step; with `--compiled` reskin's networks are compiled too, as `reskin train
+--compile on` does it, in minutes that are not counted. Engines that are not installed are left out, and so is
+bf16 where this processor has no arithmetic for it.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ def main() -> None:
     parser.add_argument("--translate", nargs="*", default=["512x512", "1280x720"], help="WIDTHxHEIGHT")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, help="of the processor; by default all cores")
+    parser.add_argument("--compiled", action="store_true", help="training steps of compiled networks too")
     parser.add_argument("--out", type=Path, help="where to write the JSON")
     given = parser.parse_args()
     if given.threads:
@@ -52,7 +55,7 @@ def main() -> None:
     compute = replace(choose_compute("cpu"), precision="fp32")
     results: dict[str, Any] = {"machine": machine(), "training": {}, "translation": {}}
     for side in given.train:
-        cells = training_cells(side, compute)
+        cells = training_cells(side, compute, are_compiled=given.compiled)
         results["training"][f"{side}x{side}"] = said(f"training {side}x{side}", cells, given.rounds)
     for text in given.translate:
         width, height = (int(part) for part in text.split("x"))
@@ -69,16 +72,22 @@ def precisions(compute: Compute) -> list[Compute]:
     return [compute, *faster]
 
 
-def training_cells(side: int, compute: Compute) -> dict[str, Callable[[], object]]:
-    """A step of the reference, and reskin's in each precision."""
+def training_cells(
+    side: int, compute: Compute, *, are_compiled: bool = False
+) -> dict[str, Callable[[], object]]:
+    """A step of the reference, and reskin's in each precision, as it is and with compiled networks."""
     torch.manual_seed(0)
     a, b = torch.rand(2, 1, 3, side, side) * 2 - 1
     reference = Training()
     cells: dict[str, Callable[[], object]] = {REFERENCE: lambda: reference.step(a, b)}
     for one in precisions(compute):
-        method = CycleGAN(parse(CycleGANConfig, {}))
-        teach = PlainStep(method, one)
-        cells[f"reskin {one.precision}"] = lambda teach=teach: teach(Batch(a, b), Step(1, 1))  # type: ignore[misc]
+        for kind in ("", ", compiled") if are_compiled else ("",):
+            method = CycleGAN(parse(CycleGANConfig, {}))
+            for network in method.children():
+                if kind and next(network.parameters(), None) is not None:
+                    network.compile()
+            teach = PlainStep(method, one)
+            cells[f"reskin {one.precision}{kind}"] = lambda teach=teach: teach(Batch(a, b), Step(1, 1))  # type: ignore[misc]
     return cells
 
 
