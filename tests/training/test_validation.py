@@ -42,8 +42,11 @@ def settings(data: Path, **more: Any) -> dict[str, Any]:
 def test_nothing_that_is_learnt_depends_on_being_scored(data: Path, tmp_path: Path) -> None:
     plain = train_run("toy", out=tmp_path / "plain", **settings(data))
     scored = train_run("toy", out=tmp_path / "scored", **settings(data, eval_every=2, eval_share=1.0))
-    one, two = (checkpoint.load(list_checkpoints(run)[-1])[0] for run in (plain, scored))
-    assert one.keys() == two.keys() and all(bool((one[key] == two[key]).all()) for key in one)
+    waiting = train_run("toy", out=tmp_path / "waiting", **settings(data, eval_every=2, eval_share=1e-6))
+    one, *others = (checkpoint.load(list_checkpoints(run)[-1])[0] for run in (plain, scored, waiting))
+    for other in others:
+        assert one.keys() == other.keys() and all(bool((one[key] == other[key]).all()) for key in one)
+    assert [row["step"] for row in RunFolder(waiting).validation_rows()] == [8]
     assert not RunFolder(plain).validation.exists()
     rows = RunFolder(scored).validation_rows()
     assert [row["step"] for row in rows] == [2, 4, 6, 8]
