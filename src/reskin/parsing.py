@@ -118,13 +118,16 @@ def _one_line(
     error: ValidationError, model: type[Settings], source: str | Mapping[str, str]
 ) -> SettingsError:
     """The first of pydantic's complaints as one line that says what to do about it."""
-    first = error.errors()[0]
+    first, *others = error.errors()
     names, info = _field_at(first["loc"], model)
     key = ".".join(names)
     where = source if isinstance(source, str) else source.get(names[0] if names else "", "")
     if first["type"] == "extra_forbidden":
         return unknown_key(key, model.model_fields, where or FLAGS)
     complaint = first["msg"].removeprefix("Value error, ")
+    for other in others:  # where a number or one of some words is wanted, each is complained about
+        if other["type"] == "literal_error" and _field_at(other["loc"], model)[0] == names:
+            complaint += f", or {other['ctx']['expected']}"
     if not key or not where:  # the fault lies between several values, one of them a default
         return SettingsError(complaint, "Change one of them.")
     if where == FLAGS and info is not None:

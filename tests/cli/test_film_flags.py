@@ -41,6 +41,7 @@ def test_every_flag_arrives() -> None:
     encoding = Encoding("hevc", 30, "slow")
     assert options == FilmOptions("full", 0.5, 0.0, False, encoding, start=90.5, seconds=3.0)
     assert typed("--work-size", "160").options().work_size == 160
+    assert typed("--seconds", "1:02.5").options().seconds == 62.5
 
 
 def test_the_words_for_the_stabiliser() -> None:
@@ -54,10 +55,12 @@ def test_the_words_for_the_stabiliser() -> None:
         (("--seconds", "0"), "--seconds"),
         (("--steady", "-0.1"), "--steady"),
         (("--steady", "nan"), "--steady"),
-        (("--steady", "good"), "--steady"),
+        (("--steady", "good"), "unable to parse string as a number, or 'off' or 'best'."),
         (("--steady", "1.5"), "--steady"),
         (("--start", "soon"), "'soon' is no time"),
-        (("--work-size", "big"), "--work-size"),
+        (("--work-size", "big"), "unable to parse string as an integer, or 'full'."),
+        (("--seconds", "soon"), "--seconds soon: 'soon' is no time"),
+        (("--seconds", "0:00"), "--seconds"),
         (("--encoder-preset", "quick"), "--encoder-preset"),
     ],
 )

@@ -68,6 +68,25 @@ def test_the_line_of_a_wipe_goes_to_the_right_and_back() -> None:
     assert shares == pytest.approx([0.05, 0.5, 0.95, 0.5, 0.05], abs=0.02)
 
 
+def test_in_a_short_film_the_line_goes_all_the_way_too(tmp_path: Path) -> None:
+    source, made = (
+        draw(tmp_path / "in.mp4", 0, size=(160, 120)),
+        draw(tmp_path / "made.mp4", 120, size=(160, 120)),
+    )
+    compare_films(source, [Result("run", made)], tmp_path / "out.mp4", "wipe")
+    with VideoReader(tmp_path / "out.mp4") as reader:
+        shares = [float((frame.image[100, :, 0] < 80).mean()) for frame in reader]
+    assert shares[0] == pytest.approx(0.05, abs=0.02) and max(shares) == pytest.approx(0.95, abs=0.02)
+    assert shares[10] == max(shares) and shares[-1] < 0.1
+
+
+def test_all_names_stand_on_one_line() -> None:
+    sheet = Sheet("side", ["original", "run", "Ärgy"], (160, 120))
+    made = sheet.draw([plain(200)] * 3, 0.0)
+    darkened = [(made[:, 160 * n : 160 * (n + 1), 0] < 190).any(axis=1) for n in range(3)]
+    assert darkened[0].tolist() == darkened[1].tolist() == darkened[2].tolist()
+
+
 def test_a_comparison_has_the_frames_times_and_sound_of_the_source(tmp_path: Path) -> None:
     source, made = draw(tmp_path / "in.mp4", 20), draw(tmp_path / "made.mp4", 120)
     seen = Reports()

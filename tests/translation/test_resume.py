@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -15,13 +16,13 @@ import torch
 from tests.support.reports import Reports
 from torch import Tensor
 
-from reskin.errors import RunError
+from reskin.errors import RunError, StorageError
 from reskin.inference.rendering import Rendering
 from reskin.methods.translator import Stream, Translator
 from reskin.storage import lock
 from reskin.translation.clips import translate_video
 from reskin.translation.film import FilmOptions
-from reskin.translation.job import Job
+from reskin.translation.job import Job, open_job
 from reskin.types import Direction
 from reskin.video.encoding import Codec, Encoding
 from reskin.video.segments import Segment
@@ -265,3 +266,16 @@ def test_a_killed_process_loses_no_whole_segment(
     assert out.read_bytes() == undisturbed
     assert again.count == max(0, FRAMES - 20 * (number + (when == "after")))
     assert leftovers(tmp_path) == ["out.mp4"]
+
+
+def test_a_folder_that_refuses_is_said_by_the_name_that_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("reskin.storage.make_folder", refuse)
+    match = r"out\.mp4 may not be written \(Permission denied\)"
+    with pytest.raises(StorageError, match=match) as raised, open_job(tmp_path / "out.mp4", "key"):
+        pass
+    assert ".reskin" not in str(raised.value)

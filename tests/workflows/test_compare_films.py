@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.saved_run import save_run
 
-from reskin.errors import SettingsError
+from reskin.cli.translate import run
+from reskin.errors import ReskinError, SettingsError
 from reskin.progress import silent
 from reskin.translation.film import FilmOptions
 from reskin.translation.made_once import Made
@@ -51,6 +53,13 @@ def test_a_video_and_a_page_stand_beside_the_results(tmp_path: Path) -> None:
     assert "{{" not in page and "media-src data:" in page
 
 
+def test_runs_of_make_have_the_names_of_their_folders(tmp_path: Path) -> None:
+    source, out = draw(tmp_path / "in.mp4", 20), tmp_path / "out.mp4"
+    plan = settings("snow/run").plan(Path("night/run"), source, out, overwrite=False, made=nothing(tmp_path))
+    assert plan is not None and plan.titles == ["night", "snow"]
+    assert [path.name for path in plan.outs] == ["out.mp4", "out-snow.mp4"]
+
+
 def test_of_a_part_the_page_holds_the_part_alone(tmp_path: Path) -> None:
     source = draw(tmp_path / "in.mp4", 20, frames=30)
     film = FilmOptions(start=1, seconds=0.6)
@@ -63,6 +72,38 @@ def test_of_a_part_the_page_holds_the_part_alone(tmp_path: Path) -> None:
     whole = (source.read_bytes(), plan.outs[0].read_bytes())
     page = (tmp_path / "out-compared.html").read_text()
     assert b64encode(whole[1]).decode() in page and b64encode(whole[0]).decode() not in page
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("none", (), r"no run folder .*none"),
+        ("cut", ("--direction", "b2a"), "b2a"),
+        ("grade", ("--work-size", "32"), "--work-size 32 for a model that grades"),
+        ("cyclegan", ("--predictor-share", "0.5"), "--predictor-share for a model without"),
+    ],
+)
+def test_what_a_further_run_refuses_is_said_before_the_first_is_done(
+    tmp_path: Path, name: str, words: tuple[str, ...], said: str
+) -> None:
+    source, out, first = draw(tmp_path / "in.mp4", 20), tmp_path / "out.mp4", "cyclegan"
+    if "--predictor-share" in words:
+        first = "recycle_gan"
+    save_run(tmp_path / "first", first)
+    if name != "none":
+        save_run(tmp_path / name, name)
+    given = [
+        str(tmp_path / "first"),
+        str(source),
+        str(out),
+        "--compare",
+        "grid",
+        "--also",
+        str(tmp_path / name),
+    ]
+    with pytest.raises(ReskinError, match=said):
+        run([*given, *words])
+    assert not list(tmp_path.glob("out*")) and not list(tmp_path.glob(".reskin*"))
 
 
 def test_what_is_in_the_way_or_makes_no_sense_is_refused_before_the_work(tmp_path: Path) -> None:

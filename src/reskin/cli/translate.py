@@ -143,6 +143,7 @@ def run(words: list[str]) -> int:
         if compared is None:
             results = [(_translated(arguments, out, compute, progress, made=made), out)]
         else:
+            _check_runs(arguments, compared, compute)
             results = [
                 (_compared(arguments, compared, number, compute, progress), target)
                 for number, target in enumerate(compared.outs)
@@ -151,6 +152,22 @@ def run(words: list[str]) -> int:
     if compared is not None:
         say(f"compared: {compared.video} and {compared.page}")
     return max(finish(one, source, target) for one, target in results)
+
+
+def _check_runs(arguments: Arguments, compared: Comparison, compute: Compute) -> None:
+    """Refuse now what one of the further runs would refuse after hours of the first (ReskinError)."""
+    from reskin.workflows.translate import check_film_options
+
+    for run in compared.runs[1:]:
+        model, direction, rendering = _model(arguments.model_copy(update={"run": run}))
+        check_film_options(
+            model,
+            arguments.source,
+            direction,
+            film=arguments.film,
+            faces=arguments.of_faces,
+            how={"compute": compute, "rendering": rendering},
+        )
 
 
 def _compared(
@@ -296,8 +313,7 @@ def finish(made: FolderResult | VideoResult | None, source: Path, out: Path) -> 
 
 def _finish_folder(result: FolderResult, out: Path) -> int:
     say(*result.notes)
-    for path, reason in result.left_out:
-        say(f"left out {path}: {reason}")
+    say(*(f"left out: {line}" for line in result.left_out_lines))
     if result.left_out:
         total = result.translated + result.skipped + len(result.left_out)
         raise PartialError(

@@ -175,6 +175,26 @@ class Opened:
         return self.film.engine.used.facts() | {"asked": self.film.engine.asked()}
 
 
+def check_film(model: Translator, source: Path, direction: Direction, how: How) -> None:
+    """Refuse now what `translate_video` would refuse: for who has other work to do before.
+
+    Args:
+        model: any translator.
+        source: the video.
+        direction: one of the model's.
+        how: as for `translate_video`.
+
+    Raises:
+        VideoError, SettingsError: as `translate_video`.
+    """
+    film = how.get("film") or FilmOptions()
+    engine = Engine(model, direction, how.get("compute"), how.get("rendering"))
+    check_single_look(engine.rendering)
+    with VideoReader(source, deinterlace=film.deinterlace) as reader:
+        part_of_film(reader, film)
+        Film(engine, film, []).check_options(reader.info.width, reader.info.height, str(reader.path))
+
+
 @contextmanager
 def open_film(model: Translator, source: Path, out: Path, direction: Direction, how: How) -> Iterator[Opened]:
     """A film with all that is known before its first frame is translated; what computes is settled.

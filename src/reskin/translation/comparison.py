@@ -31,7 +31,7 @@ MOST_WIDTH_PX, MOST_HEIGHT_PX = 3840, 2160
 """A comparison is made smaller to fit these."""
 
 WIPE_SECONDS = 8
-"""Time in which the line of a wipe goes from the left to the right and back."""
+"""Time in which the line of a wipe goes from the left to the right and back; a shorter film's own length."""
 
 _LEAST_SHARE, _MOST_SHARE = 0.05, 0.95
 
@@ -79,7 +79,10 @@ def compare_films(
         others = [stack.enter_context(VideoReader(result.path)) for result in results]
         part = part_of_film(reader, film)
         info, titles = reader.info, (ORIGINAL, *(result.title for result in results))
-        sheet = Sheet(layout, titles, (info.width, info.height))
+        ends = part.end if part.end is not None else info.duration
+        shown = float(ends - part.start) if ends is not None and ends > part.start else WIPE_SECONDS
+        period = min(WIPE_SECONDS, shown)
+        sheet = Sheet(layout, titles, (info.width, info.height), period)
         writer = VideoWriter(
             out, size=sheet.size, frame_rate=info.frame_rate, source=reader.path, start=part.start
         )
@@ -162,13 +165,16 @@ class Sheet:
         layout: see `compare_films`.
         titles: of the films, the source first.
         frame: (width, height) of a frame, px.
+        period: seconds in which the line of a wipe goes to the right and back.
 
     Attributes:
         size: (width, height) of a picture, px; both are even.
     """
 
-    def __init__(self, layout: Layout, titles: Sequence[str], frame: tuple[int, int]) -> None:
-        self.layout, count = layout, len(titles)
+    def __init__(
+        self, layout: Layout, titles: Sequence[str], frame: tuple[int, int], period: float = WIPE_SECONDS
+    ) -> None:
+        self.layout, self._period, count = layout, period, len(titles)
         columns = {"side": count, "wipe": 1, "grid": math.ceil(math.sqrt(count))}[layout]
         rows = 1 if layout == "wipe" else math.ceil(count / columns)
         scale = min(1.0, MOST_WIDTH_PX / (columns * frame[0]), MOST_HEIGHT_PX / (rows * frame[1]))
@@ -209,7 +215,7 @@ class Sheet:
         return np.asarray(cv2.resize(frame, self.cell, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _wipe(self, picture: Picture, cells: Sequence[Picture], seconds: float) -> None:
-        swing = (1 - math.cos(2 * math.pi * seconds / WIPE_SECONDS)) / 2
+        swing = (1 - math.cos(2 * math.pi * seconds / self._period)) / 2
         share = _LEAST_SHARE + (_MOST_SHARE - _LEAST_SHARE) * swing
         width = picture.shape[1]
         cut = round(width * share)
@@ -237,7 +243,9 @@ def _label(title: str, cell: tuple[int, int]) -> NDArray[np.uint8]:
     text = title
     while len(text) > 1 and font.getlength(text) > room:
         text = text[:-2] + "…"
-    left, top, right, bottom = (round(edge) for edge in font.getbbox(text))
+    left, _, right, _ = (round(edge) for edge in font.getbbox(text))
+    # As high as any line is, so that names stand on one line and their grounds are of one height.
+    _, top, _, bottom = (round(edge) for edge in font.getbbox("Ág"))
     size = (min(cell[0], right - left + 4 * pad), min(cell[1], bottom - top + 2 * pad))
     label = Image.new("RGBA", size, (10, 10, 12, 170))
     ImageDraw.Draw(label).text((2 * pad - left, pad - top), text, font=font, fill=(255, 255, 255, 255))

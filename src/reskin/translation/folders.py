@@ -55,6 +55,11 @@ class FolderResult:
     seconds: float
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def left_out_lines(self) -> list[str]:
+        """What was left out, a line for each file, which names it once."""
+        return [why if str(path) in why else f"{path}: {why}" for path, why in self.left_out]
+
 
 @dataclass
 class _Item:

@@ -20,11 +20,11 @@ from typing import Any
 
 from torch import Tensor
 
-from reskin.errors import ReskinError, RunError, SettingsError
+from reskin.errors import ReskinError, RunError, SettingsError, StorageError
 from reskin.inference.engines.backend import Used
 from reskin.paths import open_plain
 from reskin.renames import stamp
-from reskin.storage import commit, lock, read_json, write_json
+from reskin.storage import commit, lock, read_json, storage_error, write_json
 from reskin.types import Bars
 from reskin.video.segments import Segment
 from reskin.video.survey import Shot
@@ -252,6 +252,10 @@ def _held(folder: Path, out: Path) -> Iterator[None]:
         raise RunError(
             f"{out} is being written: {error.what}", "Wait for it, or choose another name."
         ) from None
+    except StorageError as error:
+        if isinstance(error.__cause__, OSError):  # of a hidden folder, whose name nobody typed
+            raise storage_error(out, error.__cause__) from error.__cause__
+        raise
     try:
         yield
     finally:

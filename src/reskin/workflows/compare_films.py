@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from reskin.translation.film import FilmOptions
     from reskin.translation.made_once import Made
 
+RUN = "run"
+"""Name of the folder in which `make` trains what translates."""
+
 _KIND = "compared"
 """What the video and the page add to the name of the result."""
 
@@ -141,8 +144,12 @@ def write_comparison(comparison: Comparison, source: Path, film: FilmOptions, re
 
 
 def _titles(runs: tuple[Path, ...]) -> list[str]:
-    """A name for each run: that of its folder, with the one above where two are alike, else a number too."""
-    paths = [run.absolute() for run in runs]
+    """A name for each run: that of its folder, with the one above where two are alike, else a number too.
+
+    `make` calls every run "run", in a folder that says what it is: such a run has the name of that folder.
+    """
+    named = [run.absolute() for run in runs]
+    paths = [path.parent if path.name == RUN and path.parent.name else path for path in named]
     names = [path.name for path in paths]
     names = [
         f"{path.parent.name}-{path.name}" if names.count(path.name) > 1 and path.parent.name else path.name

@@ -70,8 +70,8 @@ def make_pairs(
 def _translate(model: Translator, source: Path, out: Path, report: Report) -> None:
     from reskin.translation.folders import translate_folder
 
-    for path, reason in translate_folder(model, source, out, "a2b", report=report).left_out:
-        _log.warning("no pair is made of %s: %s", path, reason)
+    for line in translate_folder(model, source, out, "a2b", report=report).left_out_lines:
+        _log.warning("left out of the pairs: %s", line)
 
 
 def check_wanted(pairing: str, name: str, b: object) -> None:

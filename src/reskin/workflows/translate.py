@@ -18,7 +18,7 @@ from reskin.progress import Report
 if TYPE_CHECKING:
     from reskin.inference.engine import Engine
     from reskin.methods.translator import Translator
-    from reskin.translation.clips import VideoResult
+    from reskin.translation.clips import How, VideoResult
     from reskin.translation.face_pictures import PictureFaces
     from reskin.translation.face_plan import FaceOptions
     from reskin.translation.film import FilmOptions
@@ -53,7 +53,7 @@ class FilmSettings(Settings):
     start: float = 0.0
     """Where in the film to begin, in seconds or mm:ss, such as 90 or 1:30."""
     seconds: Annotated[float | None, BASIC] = Field(default=None, gt=0)
-    """Translate only so many seconds, for a preview."""
+    """Translate only so many seconds, or mm:ss, for a preview."""
     codec: Literal["h264", "hevc", "h264_nvenc", "hevc_nvenc", "av1", "vp9", "prores", "ffv1"] | None = None
     """Codec of the pictures; by default H.264, in .webm VP9. Those of nvenc are encoded by an NVIDIA GPU;
     where the driver offers none, by the processor in h264 or hevc. What a GPU translates into H.264 it
@@ -75,7 +75,7 @@ class FilmSettings(Settings):
             raise ValueError(f"{value:g} is not from 0 to 1")
         return value
 
-    @field_validator("start", mode="before")
+    @field_validator("start", "seconds", mode="before")
     @classmethod
     def _as_seconds(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -250,6 +250,36 @@ def translate_any(
         for name in _pictures_of(out, options):
             progress.result("picture", name)
     return made
+
+
+def check_film_options(
+    model: Translator,
+    source: Path,
+    direction: Direction,
+    *,
+    film: FilmSettings,
+    faces: FaceSettings,
+    how: How,
+) -> None:
+    """Refuse now what `translate_any` would refuse of a film.
+
+    Args:
+        model: any translator.
+        source: the video.
+        direction: one of the model's.
+        film: how it is treated.
+        faces: which faces are translated.
+        how: with what it is computed, and in which style.
+
+    Raises:
+        SettingsError: the model and the options do not fit, or the film and the options.
+        VideoError: the film cannot be read.
+    """
+    from reskin.translation.clips import check_film
+
+    if film.predictor_share is not None:
+        _use_predictor(model, film.predictor_share)
+    check_film(model, source, direction, {**how, "film": film.options(faces.options())})
 
 
 def _translate_films(
