@@ -69,3 +69,8 @@ def test_histograms_are_shares_of_their_own_set() -> None:
     assert heights == [58.0] * 4  # half of what `many` has at most, between 108 and 8
     assert [float(point.split()[1]) for point in many.line[1:].split("L")] == [108, 108, 8, 8]
     assert histogram("contrast", "L*", {"none": measures["none"]}).value == "no images"
+
+
+def test_a_loss_of_zero_throughout_has_no_axis_below_zero() -> None:
+    chart = loss_chart("clipping", prepare([1, 2, 3], [0.0] * 3), None, 3)
+    assert chart.value_ticks[0].text == "0" and chart.value == "0"

@@ -232,6 +232,16 @@ def test_half_written_files_are_no_error(finished_run: Path) -> None:
     assert len([figure for figure in page.all("figure") if "data-step" in figure]) == 2
 
 
+def test_the_title_is_what_is_given_and_squares_are_explained(finished_run: Path) -> None:
+    page = write_report(finished_run).read_text()
+    assert f"<h1>{finished_run.name}</h1>" in page and "resized to a square" not in page
+    config = read_json(finished_run / "config.json")
+    config["settings"]["data"]["preprocess"] = "resize_and_crop"
+    write_json(finished_run / "config.json", config)
+    page = write_report(finished_run, title="film in the look of game").read_text()
+    assert "<h1>film in the look of game</h1>" in page and "resized to a square" in page
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not there"):
         write_report(tmp_path / "nowhere")

@@ -56,6 +56,21 @@ def test_black_frames_are_neither_learnt_from_nor_held_out(
     assert said == ["frames    A: 29 of 70 are black or of one colour, as in fades and titles, and left out"]
 
 
+def test_what_is_said_of_borders_names_no_option_that_make_has_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(0)
+    with VideoWriter(tmp_path / "film.mp4", size=(64, 64), frame_rate=Fraction(25)) as writer:
+        for number in range(24):
+            picture = np.zeros((64, 64, 3), np.uint8)
+            picture[16:48] = rng.integers(60, 256, (4, 8, 3)).repeat(8, 0).repeat(8, 1)
+            writer.write(picture, Fraction(number, 25))
+    with caplog.at_level(logging.INFO):
+        prepare_set([tmp_path / "film.mp4"], tmp_path / "out" / "data" / "a", PLAN, count=24, report=silent)
+    (said,) = [record.getMessage() for record in caplog.records if "black bars" in record.getMessage()]
+    assert said.endswith("px bottom)") and "--" not in said
+
+
 @pytest.mark.sweep
 def test_once_more_it_changes_nothing(tmp_path: Path) -> None:
     out = prepared(tmp_path, BLACK_AT_THE_ENDS)

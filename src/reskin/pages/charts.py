@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 WIDTH = 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 346, 10, 170
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 346, 10, 170
 _HEIGHT, _HISTOGRAM_HEIGHT = 196, 130
 _POINTS = 240
 _SMOOTH_SHARE = 0.02
@@ -221,7 +221,9 @@ def _span(curves: Sequence[Curve], is_log: bool) -> tuple[float, float]:
     if not is_log and low > 0 and low < 0.6 * high:
         low = 0.0
     if high - low < 1e-9 * max(1.0, abs(high)):
+        is_above = low >= 0  # such as a penalty that is 0 throughout: no axis of it goes below
         low, high = (low / 2, high * 2) if is_log else (low - 0.5, high + 0.5)
+        low = max(0.0, low) if is_above else low
     return low, high
 
 

@@ -63,6 +63,7 @@ def write_report(
     *,
     clips: Sequence[tuple[str, Path, Path]] = (),
     tables: Sequence[Table | tuple[str, Sequence[Mapping[str, Any]]]] = (),
+    title: str = "",
 ) -> Path:
     """Write the page of a run; where the run has something not yet, a sentence says so.
 
@@ -71,6 +72,7 @@ def write_report(
         out: the page; by default report.html in the run folder.
         clips: (title, input video, output video), to be played together.
         tables: shown with the scores: (title, rows) or `Table`.
+        title: of the page; by default the name of the run folder.
 
     Returns:
         The page's path.
@@ -82,10 +84,13 @@ def write_report(
     """
     record = read_run(Path(run))
     target = Path(out) if out is not None else RunFolder(record.folder).report
-    return write_page(target, _render(record, clips, [Table(*table) for table in tables]))
+    title = title or record.folder.absolute().name or "run"
+    return write_page(target, _render(record, clips, [Table(*table) for table in tables], title))
 
 
-def _render(run: RunRecord, clips: Sequence[tuple[str, Path, Path]], tables: Sequence[Table]) -> str:
+def _render(
+    run: RunRecord, clips: Sequence[tuple[str, Path, Path]], tables: Sequence[Table], title: str
+) -> str:
     """The whole page."""
     notes = list(run.notes)
     players = _players(clips, notes)
@@ -106,13 +111,14 @@ def _render(run: RunRecord, clips: Sequence[tuple[str, Path, Path]], tables: Seq
     return render(
         "report.html",
         assets=("shell", "report"),
-        title=run.folder.absolute().name or "run",
+        title=title,
         summary=summary(run),
         links=[(key, text) for key, text, is_there in links if is_there],
         tiles=tiles(run),
         players=players,
         grids=grids,
         domain_of=domain_of,
+        samples_lead=_samples_lead(run),
         scores=scores,
         scores_lead=lead,
         tables=[_as_text(table) for table in tables],
@@ -134,6 +140,14 @@ def _players(clips: Sequence[tuple[str, Path, Path]], notes: list[str]) -> list[
         notes += [video.note for video in (player.before, player.after) if video.note]
         players.append(player)
     return players
+
+
+def _samples_lead(run: RunRecord) -> str:
+    """What the samples are, and why they may look narrow or wide."""
+    lead = "Held-out images and their translations while it trained; the images stay the same."
+    if run.setting("data", "preprocess") != "resize_and_crop":
+        return lead
+    return f"{lead} They are shown resized to a square, as the model sees images in training."
 
 
 def domain_of(title: str) -> str:

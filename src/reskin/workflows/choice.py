@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reskin.storage import read_json
 
@@ -16,7 +16,10 @@ _COLUMNS = {
     "structure": "Structure kept (1 is all)",
     "clipped": "Clipped pixels, %",
     "noise": "Fine noise, times the input's",
+    "haze": "Dark tones lifted, levels",
+    "colours": "Colours kept (-1 inverted, 1 all)",
 }
+_DIGITS = {"distance": 1, "structure": 2, "clipped": 1, "noise": 2, "haze": 0, "colours": 2}
 
 
 def choice_tables(out: Path) -> list[Table]:
@@ -39,15 +42,28 @@ def choice_tables(out: Path) -> list[Table]:
     chosen = choice.get("name", choice.get("method"))
     # Other steps and strengths are in choice.json alone: there are dozens.
     shown = [name for name in measured if " " not in name or name == chosen]
+    columns = {
+        key: text for key, text in _COLUMNS.items() if any(key in _values(measured, of) for of in shown)
+    }
     rows = []
     for name in sorted(shown, key=lambda name: list(_NAMES).index(name) if name in _NAMES else -1):
         mark = " (chosen)" if name == chosen else ""
-        values = measured[name] if isinstance(measured[name], dict) else {}
+        values = _values(measured, name)
         rows.append(
             {"On held-out frames": _title(name) + mark}
-            | {text: values.get(key) for key, text in _COLUMNS.items()}
+            | {text: _in_text(values.get(key), _DIGITS[key]) for key, text in columns.items()}
         )
     return [Table("Choice of the method", rows, str(choice.get("why", "")))] if rows else []
+
+
+def _values(measured: dict[str, Any], name: str) -> dict[str, Any]:
+    """What was measured of a candidate; nothing where the file holds something else."""
+    values = measured[name]
+    return values if isinstance(values, dict) else {}
+
+
+def _in_text(value: Any, digits: int) -> Any:
+    return f"{value:.{digits}f}" if isinstance(value, (int, float)) else value
 
 
 def _title(name: str) -> str:

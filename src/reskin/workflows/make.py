@@ -170,7 +170,8 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
     from reskin.workflows.choice import choice_tables
 
     clips = [("input and output", clip, target)] if target.is_file() else []
-    write_report(run, page, clips=clips, tables=choice_tables(out))
+    title = f"{config.source[0].stem} in the look of {config.like[0].stem}"
+    write_report(run, page, clips=clips, tables=choice_tables(out), title=title)
     progress.result("video" if target.is_file() else "pictures", target)
     progress.result("report", page)
     return Made(run, target, page, damaged + failed, notes)
@@ -472,7 +473,7 @@ def _translate(
         from reskin.translation.folders import translate_folder
 
         result = translate_folder(model, clip, target, "a2b", report=report)
-        return [f"{path}: {reason}" for path, reason in result.left_out], []
+        return result.left_out_lines, []
     trained = RunFolder(run).list_checkpoints()[-1].stat().st_mtime
     from reskin.translation.clips import translate_video
     from reskin.translation.job import was_finished

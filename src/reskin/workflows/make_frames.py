@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -44,7 +45,8 @@ def prepare_set(
         DataError: no video can be read, or `out` holds other pictures.
         VideoError: the only video cannot be read.
     """
-    from reskin.curation.prepare.frames import FramesConfig, prepare_frames
+    from reskin.curation.prepare.frames import FramesConfig, choose_frames
+    from reskin.curation.prepare.videos import Options, prepare_videos
     from reskin.curation.split.resplit import SplitConfig, resplit
 
     leaves_out = bool(plan.get("leaves_out"))
@@ -53,7 +55,8 @@ def prepare_set(
     wanted = {"count": count, "size": str(plan["short_side"]), "letterbox": plan["letterbox"]}
     wanted |= {"split": "none"} if leaves_out else {}
     config = parse(FramesConfig, wanted, source=str(out.parents[1] / "make.json"))
-    made = prepare_frames(videos, out, config, report=report)
+    choose = partial(choose_frames, config=config)
+    made = prepare_videos(videos, out, config, choose, Options(report=report, names_flags=False))
     if leaves_out:
         _leave_out(out)
         segments = _segments(out) if plan.get("spreads") else None

@@ -87,11 +87,13 @@ class Options:
         workers: processes; None for one for each video while there are cores.
         add: add the videos to what the folder holds.
         report: called with the progress: frames looked through for shots, then pictures made.
+        names_flags: whether what is said may name options of `reskin prepare`.
     """
 
     workers: int | None = None
     add: bool = False
     report: Report | None = None
+    names_flags: bool = True
 
 
 def prepare_videos(
@@ -278,7 +280,8 @@ class _Run:
         if scan.bars != NO_BARS:
             sides = zip(scan.bars, ("left", "top", "right", "bottom"), strict=True)
             said = ", ".join(f"{px} px {side}" for px, side in sides if px)
-            _log.info("%s: black bars are cut away (%s); --letterbox keep keeps them", video.name, said)
+            fix = "; --letterbox keep keeps them" if self.options.names_flags else ""
+            _log.info("%s: black bars are cut away (%s)%s", video.name, said, fix)
         change = self.config.shape(scan.width, scan.height, scan.bars).aspect_change
         if self.config.fit == "exact" and abs(change) > ASPECT_TOLERANCE:
             how = f"{'wider' if change > 0 else 'narrower'} by {abs(change):.0%}"
