@@ -221,7 +221,8 @@ def test_size_count_and_exact_times(kind: Kind, file_of: Callable[[Kind], Path])
     start = frames[0].time if kind.suffix in (".ts", ".avi") else Fraction(0)
     assert [frame.time - start for frame in frames] == list(kind.times)
     assert reader.times() == [frame.time for frame in frames]
-    assert reader.damaged == [] and reader.notes == []
+    brought_down = [f"colours of {kind.bits} bits are brought to 8"] if kind.bits > 8 else []
+    assert reader.damaged == [] and reader.notes == brought_down
 
 
 @pytest.mark.thinned(4, first=1)

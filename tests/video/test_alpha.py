@@ -25,6 +25,11 @@ SOURCES = [
 ]
 
 
+def other_notes(notes: list[str]) -> list[str]:
+    """What is said besides that the 12 bits of ProRes become 8."""
+    return [note for note in notes if "are brought to 8" not in note]
+
+
 class Identity(Translator):
     directions = ("a2b",)
 
@@ -59,7 +64,8 @@ def film(path: Path, codec: str, form: str, *, opaque: bool = False) -> Path:
 def test_it_is_kept(codec: str, form: str, suffix: str, target: str, tmp_path: Path) -> None:
     source, out = film(tmp_path / f"in{suffix}", codec, form), tmp_path / f"out{target}"
     result = translate_video(Identity(), source, out, "a2b", film=AS_IT_IS)
-    assert result.notes == result.damaged == [] and check_can_write(source, out) == []
+    assert other_notes(result.notes) == result.damaged == []
+    assert other_notes(check_can_write(source, out)) == []
     reader = VideoReader(out)
     assert reader.is_transparent()
     reader.keeps_alpha = True
@@ -79,7 +85,8 @@ def test_it_is_kept(codec: str, form: str, suffix: str, target: str, tmp_path: P
 def test_where_the_file_cannot_it_lies_on_white(codec: str, form: str, suffix: str, tmp_path: Path) -> None:
     source, out = film(tmp_path / f"in{suffix}", codec, form), tmp_path / "out.mp4"
     result = translate_video(Identity(), source, out, "a2b", film=AS_IT_IS)
-    assert len(result.notes) == 1 and "laid on white" in result.notes[0]
+    (note,) = other_notes(result.notes)
+    assert "laid on white" in note
     image = next(iter(VideoReader(out))).image.astype(int)
     assert image[:10, :10].min() > 245
     mixed = np.array([147, 157, 237])  # blue at 128 of 255 on white
@@ -91,4 +98,4 @@ def test_where_the_file_cannot_it_lies_on_white(codec: str, form: str, suffix: s
 def test_an_opaque_film_is_an_ordinary_one(codec: str, form: str, suffix: str, tmp_path: Path) -> None:
     source, out = film(tmp_path / f"in{suffix}", codec, form, opaque=True), tmp_path / "out.mkv"
     result = translate_video(Identity(), source, out, "a2b", film=AS_IT_IS)
-    assert result.notes == [] and VideoReader(out).info.codec == "h264"
+    assert other_notes(result.notes) == [] and VideoReader(out).info.codec == "h264"

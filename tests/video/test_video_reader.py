@@ -172,6 +172,20 @@ def test_e07_sound_with_a_cover_picture_has_no_frames(tmp_path: Path) -> None:
         probe(path)
 
 
+@pytest.mark.parametrize(
+    ("form", "notes"), [("yuv420p", []), ("yuv420p10le", ["colours of 10 bits are brought to 8"])]
+)
+def test_bits_that_are_not_kept_are_said(form: str, notes: list[str], tmp_path: Path) -> None:
+    import av
+
+    with av.open(str(tmp_path / "in.mp4"), "w") as output:
+        stream = output.add_stream("libx264", rate=25, width=32, height=32, options={"crf": "20"})
+        stream.pix_fmt = form
+        output.mux(stream.encode(av.VideoFrame(32, 32, form)))
+        output.mux(stream.encode(None))
+    assert VideoReader(tmp_path / "in.mp4").notes == notes
+
+
 @pytest.mark.parametrize(("curve", "name"), [(16, "PQ"), (18, "HLG")])
 def test_e05_hdr_is_tone_mapped_and_said(curve: int, name: str, tmp_path: Path) -> None:
     import av

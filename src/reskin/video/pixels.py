@@ -285,7 +285,10 @@ def colour_note(frame: Any, stream: Any) -> str | None:
     if says_alpha(stream) and not has_alpha(frame):
         return "the transparency of the pictures is left aside: they are read as if opaque"
     curve = CURVES.get(int(frame.color_trc))
-    return None if curve is None else f"{curve} (HDR) pictures: tone mapped to BT.709"
+    if curve is not None:
+        return f"{curve} (HDR) pictures: tone mapped to BT.709"
+    bits = max(component.bits for component in frame.format.components)
+    return f"colours of {bits} bits are brought to 8" if bits > 8 else None
 
 
 def says_alpha(stream: Any) -> bool:
