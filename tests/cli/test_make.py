@@ -248,7 +248,7 @@ def test_a_picture_is_no_film(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], where: str
 ) -> None:
     write_image(tmp_path / "one.png", np.full((32, 48, 3), 90, np.uint8))
-    given = dict.fromkeys(("source", "like", "clip"), str(made / "film.mp4"))
+    given = dict.fromkeys(("source", "clip"), str(made / "film.mp4")) | {"like": str(made / "game.mp4")}
     given |= {where: str(tmp_path / "one.png")}
     words = ["make", given["source"], "--like", given["like"], "--clip", given["clip"]]
     assert main([*words, "--out", str(tmp_path / "out"), "--steps", "1", "--device", "cpu"]) == 2
@@ -264,6 +264,24 @@ def test_footage_that_is_black_all_over_has_no_look(
     words = ["make", str(made / "film.mp4"), "--like", black, "--out", str(out), "--steps", "1"]
     assert main(words) == 2 and "black.mp4 is black all over" in capsys.readouterr().err
     assert not (out / "data").exists()
+
+
+def test_what_could_not_be_learnt_from_is_refused_and_leaves_nothing(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*sources: Path, like: Path) -> str:
+        words = ["make", *map(str, sources), "--like", str(like), "--out", str(tmp_path / "out")]
+        assert main([*words, "--steps", "1", "--device", "cpu"]) == 2
+        assert not (tmp_path / "out" / "make.json").exists()
+        return capsys.readouterr().err.strip()
+
+    film, game = made / "film.mp4", made / "game.mp4"
+    assert "film.mp4 is both what is to be changed and what it is to look like" in refused(film, like=film)
+    (tmp_path / "tiny").mkdir()
+    write_image(tmp_path / "tiny" / "a.png", np.full((22, 30, 3), 90, np.uint8))
+    said = refused(film, like=tmp_path / "tiny")
+    assert "tiny is 30x22 px, too small to learn from. Give footage of 32x32 px or more." in said
+    assert "several folders, or folders and videos" in refused(film, tmp_path / "tiny", like=game)
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,6 +20,7 @@ from reskin.paths import inside
 from reskin.progress import Report, in_words, silent
 from reskin.storage import read_json, write_json
 from reskin.workflows.make_choice import choose_candidate, grade_for, model_of
+from reskin.workflows.make_footage import check_end, check_footage, shapes
 from reskin.workflows.make_frames import prepare_set
 from reskin.workflows.make_settings import TEXTURE, choose_methods, choose_settings, lengths, short_edge
 
@@ -129,7 +129,7 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
     plan = read_plan(config)
     out, clip = config.out, Path(plan["clip"])
     target, page = out / plan["translated"], out / "report.html"
-    domains = {domain: _pictures(given, out / "data" / domain) for domain, given in _domains(config)}
+    domains = {domain: _set_of(given, out / "data" / domain) for domain, given in _domains(config)}
 
     _begin(1, out / "data")
     damaged = []
@@ -226,7 +226,7 @@ def read_plan(config: MakeConfig) -> dict[str, Any]:
         begun = {"method": "cyclegan"} | begun  # earlier versions knew no other
         changed = [key for key, value in asked.items() if begun.get(key) != value]
         if changed:
-            was = ", ".join(f"{key} {begun.get(key)}" for key in changed)
+            was = ", ".join(f"{key} {_as_typed(begun.get(key))}" for key in changed)
             raise RunError(f"{config.out} was begun with {was}", "Give the same, or another --out.")
         clip = config.clip or config.source[0]
         inside(config.out, plan["translated"], kind="folder" if clip.is_dir() else "file", writes=True)
@@ -239,6 +239,13 @@ def read_plan(config: MakeConfig) -> dict[str, Any]:
         if not str(line).startswith("machine"):  # plans of earlier versions say so too
             _log.info("%s", line)
     return plan
+
+
+def _as_typed(value: Any) -> str:
+    """What make.json says of a setting, as one would type it."""
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "not given" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _begun(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -283,7 +290,8 @@ def _unusual(plan: dict[str, Any]) -> list[str]:
 def choose_plan(config: MakeConfig, compute: Compute) -> dict[str, Any]:
     """Methods, sizes, networks and length that suit the footage and the machine."""
     is_gpu = compute.device.type != "cpu"
-    footage = [shape for _, given in _domains(config) for shape in _shapes(given)]
+    check_footage([given for _, given in _domains(config)])
+    footage = [shape for _, given in _domains(config) for shape in shapes(given)]
     edge = short_edge(min(min(width, height) for width, height, _ in footage), is_gpu=is_gpu)
     minutes = None if config.steps is not None else config.minutes or DEFAULT_MINUTES
     names = choose_methods(config.method, minutes, is_gpu=is_gpu, texture=config.texture)
@@ -301,10 +309,7 @@ def choose_plan(config: MakeConfig, compute: Compute) -> dict[str, Any]:
     plan: dict[str, Any] = {"short_side": edge, "methods": methods, "letterbox": "cut"}
     plan["leaves_out"] = plan["spreads"] = True
     plan |= {"clip": str(clip), "translated": _result_name(clip)}
-    width, height, frames = _shapes((clip,))[0]
-    for _, given in _domains(config):
-        _check_more_than_one_frame(given)
-        _check_shows_something(given)
+    width, height, frames = shapes((clip,))[0]
     check_end(clip, config.out / plan["translated"])
     seconds = max(_frame_seconds(name, methods[name], edge, (width, height), compute) for name in names)
     plan["said"] = [
@@ -328,99 +333,16 @@ def _described(name: str, train: dict[str, Any]) -> str:
     return f"CycleGAN, width {train['width']}, {train['blocks']} blocks, {size}: {length}"
 
 
-def check_end(clip: Path, target: Path) -> None:
-    """Refuse now what the last but one part would refuse after hours: a clip that cannot be written.
-
-    Raises:
-        VideoError: the clip is a single frame or black all over, or its first frames, or its sound, cannot
-            be written to a file of this kind.
-    """
-    if clip.is_dir():
-        return
-    from reskin.translation.film import FilmOptions
-    from reskin.translation.part import part_of_film
-    from reskin.video.reader import VideoReader
-    from reskin.video.writer import check_can_write
-
-    with VideoReader(clip) as reader:
-        part_of_film(reader, FilmOptions())
-    _check_shows_something([clip])
-    check_can_write(clip, target)
-
-
-def _check_more_than_one_frame(given: Sequence[Path]) -> None:
-    """Refuse (NoFramesError) films that are one frame together: none would be left to judge by."""
-    from reskin.errors import NoFramesError
-    from reskin.video.reader import VideoReader
-
-    if any(path.is_dir() for path in given):
-        return
-    frames = 0
-    for path in given:
-        with VideoReader(path) as reader:
-            frames += len(reader.times())
-        if frames > 1:
-            return
-    raise NoFramesError(f"{given[0]} holds a single frame", "Give a longer film, or a folder of pictures.")
-
-
-def _check_shows_something(given: Sequence[Path]) -> None:
-    """Refuse videos of which none shows anything (VideoError); folders of pictures are taken as they are."""
-    from reskin.errors import NoFramesError
-    from reskin.video.reader import VideoReader
-    from reskin.video.survey import check_shows_something
-
-    for left, path in reversed(list(enumerate(reversed(given)))):
-        if path.is_dir():
-            return
-        try:
-            with VideoReader(path) as reader:
-                numbers = range(len(reader.times()))
-                check_shows_something(reader, numbers, fix="Give footage in which something is seen.")
-        except NoFramesError:
-            if not left:
-                raise
-        else:
-            return
-
-
-def _shapes(given: Sequence[Path]) -> list[tuple[int, int, int]]:
-    """Width, height and number of frames of each video, or of the pictures in a folder."""
-    from reskin.data.folders import list_images
-    from reskin.image_formats import is_image_name
-    from reskin.images import read_image
-    from reskin.video.probe import probe
-
-    shapes = []
-    for path in given:
-        if path.is_dir():
-            pictures = list_images(path)
-            if not pictures:
-                raise SettingsError(f"no pictures in {path}", "Give a folder with pictures, or videos.")
-            height, width = read_image(pictures[0]).shape[:2]
-            shapes.append((width, height, len(pictures)))
-        elif is_image_name(path):
-            raise SettingsError(f"{path} is a single picture", "Give a video or a folder of pictures.")
-        else:
-            info = probe(path)
-            frames = info.frames or int((info.duration or Fraction(0)) * info.frame_rate)
-            shapes.append((info.width, info.height, frames))
-    return shapes
-
-
 def _prepare(given: Sequence[Path], out: Path, plan: dict[str, Any], report: Report) -> list[str]:
     """Frames of the videos; a folder of pictures is used as it is. Returns what was damaged."""
     if given[0].is_dir():
         return []
-    frames = sum(shape[2] for shape in _shapes(given))
+    frames = sum(shape[2] for shape in shapes(given))
     return prepare_set(given, out, plan, count=max(1, min(FRAMES, frames)), report=report)
 
 
-def _pictures(given: Sequence[Path], prepared: Path) -> str:
-    if len(given) > 1 and any(path.is_dir() for path in given):
-        raise SettingsError(
-            "several folders, or folders and videos, for one domain", "Give one folder, or videos."
-        )
+def _set_of(given: Sequence[Path], prepared: Path) -> str:
+    """The dataset of a domain: the folder of pictures that is given, or what is prepared of the videos."""
     return str(given[0] if given[0].is_dir() else prepared)
 
 
