@@ -76,7 +76,7 @@ def test_the_same_noun_in_a_later_stage_is_timed_from_its_own_start(monkeypatch:
     shown(1, 11)
     now += 40
     shown(5, 11)
-    assert stream.getvalue().splitlines()[-1] == "5/11 frames · 10 s each · 1 min 0 s left"
+    assert stream.getvalue().splitlines()[-1] == "5/11 frames · 10 s each · 1 min left"
 
 
 def test_a_bar_on_a_terminal_and_names_are_escaped() -> None:

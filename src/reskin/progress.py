@@ -43,15 +43,18 @@ def silent(done: int, total: int | None, /, what: str = "", unit: str = "") -> N
 def in_words(seconds: float) -> str:
     """A time span for people.
 
-    >>> in_words(42), in_words(200), in_words(8000)
-    ('42 s', '3 min 20 s', '2 h 13 min')
+    >>> in_words(42), in_words(120), in_words(200), in_words(8000)
+    ('42 s', '2 min', '3 min 20 s', '2 h 13 min')
     """
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    larger, unit, smaller, rest = (
+        (seconds // 60, "min", seconds % 60, "s")
+        if seconds < 3600
+        else (seconds // 3600, "h", seconds % 3600 // 60, "min")
+    )
+    return f"{larger} {unit}" + (f" {smaller} {rest}" if smaller else "")
 
 
 def emit(kind: str, **values: Any) -> None:

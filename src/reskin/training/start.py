@@ -202,7 +202,8 @@ def _train(
         run.log(f"left out {path}: {reason}")
     epochs = run.steps / epoch_steps
     length = f"{epochs:.3g}" if epochs < 1000 else f"{epochs:.0f}"
-    run.log(f"training {run.steps} steps ({length} epochs) of {config.batch} on {compute.describe()}")
+    whole = f"{run.steps} steps of batch {config.batch} ({length} epochs)"
+    run.log(f"training {whole} on {compute.describe()}")
     whole_from = config.falls_from(run.steps) if method.whole_when_rate_falls else None
     train(method, replace(batches, whole_from=whole_from), run, compute)
 

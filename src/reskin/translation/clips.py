@@ -50,7 +50,7 @@ _WAITING_PIXELS = 16_000_000
 """Pixels that may wait before the model (3 bytes each) and behind it (6); never fewer than two batches."""
 
 
-_PARTS = ("decoding", "making frames smaller", "the model", "what follows the model", "encoding")
+_PARTS = ("decoding", "making frames smaller", "the model", "finishing frames at full size", "encoding")
 """What works at the same time on a film, in the order of the stages."""
 
 _END = Frames([], [], [])
@@ -402,13 +402,13 @@ def _speed(frames: int, busy: list[float], seconds: float) -> str:
     """Frames a second, and which part worked longest of the `seconds` that all took together.
 
     >>> _speed(24, [1.0, 0.5, 7.2, 1.0, 2.0], 8.0)
-    '3 frames a second, the model at work for 90 % of the time'
+    '3 frames a second, 90 % of the time in the model'
     """
     if not frames or seconds <= 0:
         return ""
     longest, part = max(zip(busy, _PARTS, strict=True))
     percent = min(100, round(100 * longest / seconds))
-    return f"{frames / seconds:.3g} frames a second, {part} at work for {percent} % of the time"
+    return f"{frames / seconds:.3g} frames a second, {percent} % of the time in {part}"
 
 
 def segment_of(time: Fraction, start: Fraction) -> int:

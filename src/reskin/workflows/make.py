@@ -324,7 +324,7 @@ def choose_plan(config: MakeConfig, compute: Compute) -> dict[str, Any]:
 def _described(name: str, train: dict[str, Any]) -> str:
     """One method of the plan in words."""
     steps = train.get("steps")
-    length = f"{steps} steps" if steps else f"{in_words(60 * train['minutes'])} of training"
+    length = f"{steps} steps" if steps else in_words(60 * train["minutes"])
     if name == "grade":
         return f"grade, which keeps every shape: {length}"
     if name == TEXTURE:
