@@ -96,6 +96,34 @@ def test_haze_is_what_rises_above_the_dark_of_both_clips(tmp_path: Path) -> None
     assert found["lifted"].haze == pytest.approx(((60 - 20) + (60 - 30)) / 2)
 
 
+def test_colours_that_turn_into_such_as_neither_film_has_are_a_fault(tmp_path: Path) -> None:
+    """A warm figure before a cool wall, and a target with a warm wall: to swap them is wanted, to make them
+    green and pink is not."""
+
+    def drawn(figure: tuple[int, int, int], wall: tuple[int, int, int]) -> np.ndarray:
+        frame = np.full((40, 50, 3), wall, np.uint8)
+        frame[10:30, 10:30] = figure
+        return frame
+
+    before = drawn((200, 130, 110), (90, 110, 200))
+    write_image(tmp_path / "a" / "test" / "0.png", before)
+    write_image(tmp_path / "b" / "test" / "0.png", drawn((90, 110, 200), (200, 130, 110)))
+    made = {
+        "cooler": drawn((150, 100, 110), (70, 100, 200)),
+        "swapped": drawn((90, 110, 200), (200, 130, 110)),
+        "green": drawn((60, 180, 90), (200, 90, 120)),
+        "grey": drawn((90, 90, 90), (120, 120, 120)),
+    }
+    ways = {name: lambda _, frame=frame: frame for name, frame in made.items()}
+    found = compare_footage(tmp_path / "a", tmp_path / "b", ways)
+    assert found["input"].colours == pytest.approx(1) and found["cooler"].colours > 0.9
+    assert found["swapped"].colours < -0.9 and found["grey"].colours == 1
+    assert found["green"].colours < 0.4 and found["green"].new == pytest.approx(100)
+    assert found["input"].new == found["swapped"].new == 0
+    turned = {name: any("neither film" in fault for fault in faults(found, name)) for name in made}
+    assert turned == {"cooler": False, "swapped": False, "green": True, "grey": False}
+
+
 @pytest.mark.sweep
 def test_noise_is_measured_as_what_a_change_makes_of_it(domains: tuple[Path, Path]) -> None:
     def steep(frame: np.ndarray) -> np.ndarray:

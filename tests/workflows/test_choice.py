@@ -42,8 +42,8 @@ def test_of_many_candidates_the_chosen_one_is_shown_in_words(tmp_path: Path) -> 
 
 
 def test_every_measure_by_which_candidates_fall_is_shown(tmp_path: Path) -> None:
-    of_input = Closeness(2.0, 0.5, 1.0, 1.5, 3.2, 0.25).to_dict()
+    of_input = Closeness(2.0, 0.5, 1.0, 1.5, 3.2, 0.25, 7).to_dict()
     write_json(tmp_path / "choice.json", {"method": "grade", "measured": {"grade": of_input, "target": "?"}})
     (table,) = choice_tables(tmp_path)
-    assert list(table.rows[0].values())[1:] == ["2.0", "0.50", "1.0", "1.50", "3", "0.25"]
+    assert list(table.rows[0].values())[1:] == ["2.0", "0.50", "1.0", "1.50", "3", "0.25", "7.0"]
     assert len(table.rows[0]) == 1 + len(of_input)

@@ -177,6 +177,8 @@ def _compared(
     from reskin.translation.clips import VideoResult
 
     target = compared.outs[number]
+    if len(compared.outs) > 1:
+        say(f"run {number + 1} of {len(compared.outs)}: {compared.titles[number]} → {target}")
     result = compared.result(target)
     if result is None:
         replaced = arguments.overwrite or compared.made.is_made(target)

@@ -10,7 +10,9 @@ from typing import get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from reskin.colour import to_lab
 from reskin.data.folders import split_images
 from reskin.evaluation.pictures import find_held_out, resized
 from reskin.evaluation.reinhard import Reinhard, measure
@@ -44,6 +46,18 @@ MOST_HAZE = 20.0
 """Levels by which the darkest pixels of a frame may rise above both what they were and those of the target,
 on average over the frames that are as dark there as the target, to so many levels: fog has no dark pixels."""
 
+LEAST_COLOURS, MOST_NEW = 0.65, 5.0
+"""Colours have turned where the correlation of chroma with the input is less and more percent of the pixels
+have colours that neither film has: green skin before a red wall for skin before a blue one. An orange sky may
+become a blue one where the target has blue skies."""
+
+GREY_BELOW = 4.0
+"""Spread of chroma in a frame, in CIELAB units, below which it is as good as grey: no colours could turn."""
+
+NEW_FROM, CHROMA_STEP, RARE = 8.0, 4, 0.001
+"""A colour is new from so many CIELAB units (a and b) on away from all that at least this share of the pixels
+of either film have, in steps of so many units."""
+
 DARKEST = 1.0
 """Percent of the pixels of a frame that are its darkest."""
 
@@ -60,6 +74,9 @@ class Closeness:
         noise: how many times as strong fine noise of the input becomes, 1 for the same: what a still
             picture would flicker.
         haze: levels by which what was dark has risen, see `MOST_HAZE`; 0 where nothing was dark.
+        colours: correlation of chroma with the input's: 1 where colours differ as they did, -1 for a
+            negative's; 1 where input or translation are grey.
+        new: percent of pixels with a colour that neither film has, see `NEW_FROM`.
     """
 
     distance: float
@@ -67,6 +84,8 @@ class Closeness:
     clipped: float
     noise: float = 1.0
     haze: float = 0.0
+    colours: float = 1.0
+    new: float = 0.0
 
     def to_dict(self) -> dict[str, float]:
         """JSON-ready."""
@@ -94,6 +113,7 @@ def compare_footage(
     target = list(find_held_out(Path(b), "b", limit=MOST_FRAMES))
     shaken = _shaken(frames)
     reference = patches_of([_small(frame) for frame in target])
+    is_new = _is_new(frames, target)
     found = {"target": Closeness(0.0, 1.0, _clipped(target))}
     baselines = {"input": _same, "reinhard": fitted_reinhard(a, b).transfer}
     for name, change in {**baselines, **candidates}.items():
@@ -106,6 +126,8 @@ def compare_footage(
             _clipped(made),
             _apart(made, [change(frame) for frame in shaken]) / _apart(frames, shaken),
             _haze(frames, made, target),
+            _colours(frames, made),
+            100 * float(_chroma_shares(made)[is_new].sum()),
         )
     return found
 
@@ -126,8 +148,8 @@ def fitted_reinhard(a: Path | str, b: Path | str) -> Reinhard:
 
 
 def is_sound(found: Mapping[str, Closeness], name: str) -> bool:
-    """Whether this candidate keeps the structure of its input, clips little, keeps still what is still and
-    lays no haze over what is dark."""
+    """Whether this candidate keeps the structure of its input, clips little, keeps still what is still,
+    lays no haze over what is dark and turns no colours into such as neither film has."""
     return not faults(found, name)
 
 
@@ -144,6 +166,8 @@ def faults(found: Mapping[str, Closeness], name: str) -> list[str]:
         said.append(f"it makes fine noise {one.noise:.1f} times as strong")
     if one.haze > MOST_HAZE:
         said.append(f"it lifts dark tones by {one.haze:.0f} levels, as haze does")
+    if one.colours < LEAST_COLOURS and one.new > MOST_NEW:
+        said.append(f"it turns colours into some that neither film has ({one.new:.0f} % of the pixels)")
     return said
 
 
@@ -199,6 +223,46 @@ def _haze(before: Sequence[Picture], made: Sequence[Picture], target: Sequence[P
     pairs = [(_darkest(one), _darkest(other)) for one, other in zip(before, made, strict=True)]
     risen = [after - max(was, level) for was, after in pairs if was <= level + MOST_HAZE]
     return max(0.0, float(np.mean(risen))) if risen else 0.0
+
+
+def _colours(before: Sequence[Picture], made: Sequence[Picture]) -> float:
+    """Correlation of chroma with the input's, the mean over the frames that have colours before and after."""
+    found = []
+    for one, other in zip(before, made, strict=True):
+        pair = [_chroma(frame) for frame in (one, other)]
+        spread_of = [float(np.sqrt((chroma**2).sum(axis=1).mean())) for chroma in pair]
+        if min(spread_of) >= GREY_BELOW:
+            found.append(float((pair[0] * pair[1]).sum(axis=1).mean()) / (spread_of[0] * spread_of[1]))
+    return float(np.mean(found)) if found else 1.0
+
+
+def _chroma(frame: Picture) -> NDArray[np.float32]:
+    """How far the a and b of CIELAB of each pixel are from their means over the frame, (pixels, 2)."""
+    chroma = _a_and_b(frame)
+    return chroma - chroma.mean(axis=0)
+
+
+def _a_and_b(frame: Picture) -> NDArray[np.float32]:
+    """The a and b of CIELAB of each pixel of a frame at the size of comparison, (pixels, 2)."""
+    return to_lab(resized(frame, min(EDGE_PX, *frame.shape[:2])))[..., 1:].reshape(-1, 2)
+
+
+def _chroma_shares(frames: Sequence[Picture]) -> NDArray[np.float64]:
+    """Share of the pixels by their a and b, (64, 64)."""
+    counts = np.zeros(64 * 64, np.int64)
+    for frame in frames:
+        steps = np.floor(_a_and_b(frame) / CHROMA_STEP).astype(np.int64).clip(-32, 31) + 32
+        counts += np.bincount(64 * steps[:, 0] + steps[:, 1], minlength=64 * 64)
+    return np.asarray(counts / max(1, counts.sum())).reshape(64, 64)
+
+
+def _is_new(*films: Sequence[Picture]) -> NDArray[np.bool_]:
+    """Which a and b are far from all that any of the films has, (64, 64)."""
+    import cv2
+
+    is_there = np.any([_chroma_shares(frames) >= RARE for frames in films], axis=0)
+    away = cv2.distanceTransform((~is_there).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(CHROMA_STEP * away > NEW_FROM)
 
 
 def _darkest(frame: Picture) -> float:

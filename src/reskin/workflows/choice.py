@@ -18,8 +18,9 @@ _COLUMNS = {
     "noise": "Fine noise, times the input's",
     "haze": "Dark tones lifted, levels",
     "colours": "Colours kept (-1 inverted, 1 all)",
+    "new": "Colours of neither film, % of pixels",
 }
-_DIGITS = {"distance": 1, "structure": 2, "clipped": 1, "noise": 2, "haze": 0, "colours": 2}
+_DIGITS = {"distance": 1, "structure": 2, "clipped": 1, "noise": 2, "haze": 0, "colours": 2, "new": 1}
 
 
 def choice_tables(out: Path) -> list[Table]:
