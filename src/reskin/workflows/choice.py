@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 
 _NAMES = {"reinhard": "Colour transfer", "input": "Input as it is", "target": "B itself"}
 _COLUMNS = {
-    "distance": "Distance to B, levels (lower is closer)",
-    "structure": "Structure kept (1 is all)",
-    "clipped": "Clipped pixels, %",
-    "noise": "Fine noise, times the input's",
-    "haze": "Dark tones lifted, levels",
-    "colours": "Colours kept (-1 inverted, 1 all)",
-    "new": "Colours of neither film, % of pixels",
+    "distance": "Distance to B",
+    "structure": "Structure kept",
+    "clipped": "Clipped, %",
+    "noise": "Noise, times",
+    "haze": "Dark lifted",
+    "colours": "Colours kept",
+    "new": "New colours, %",
 }
+"""Columns of the table; the report is as wide as seven short ones."""
+
 _DIGITS = {"distance": 1, "structure": 2, "clipped": 1, "noise": 2, "haze": 0, "colours": 2, "new": 1}
 
 
