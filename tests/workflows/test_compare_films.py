@@ -79,7 +79,7 @@ def test_of_a_part_the_page_holds_the_part_alone(tmp_path: Path) -> None:
     [
         ("none", (), r"no run folder .*none"),
         ("cut", ("--direction", "b2a"), "b2a"),
-        ("grade", ("--work-size", "32"), "--work-size 32 for a model that grades"),
+        ("grade", ("--work-size", "32"), r"--also .*grade: --work-size 32 for a model that grades"),
         ("cyclegan", ("--predictor-share", "0.5"), "--predictor-share for a model without"),
     ],
 )

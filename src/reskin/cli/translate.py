@@ -160,14 +160,17 @@ def _check_runs(arguments: Arguments, compared: Comparison, compute: Compute) ->
 
     for run in compared.runs[1:]:
         model, direction, rendering = _model(arguments.model_copy(update={"run": run}))
-        check_film_options(
-            model,
-            arguments.source,
-            direction,
-            film=arguments.film,
-            faces=arguments.of_faces,
-            how={"compute": compute, "rendering": rendering},
-        )
+        try:
+            check_film_options(
+                model,
+                arguments.source,
+                direction,
+                film=arguments.film,
+                faces=arguments.of_faces,
+                how={"compute": compute, "rendering": rendering},
+            )
+        except SettingsError as error:
+            raise SettingsError(f"--also {run}: {error.what}", error.fix) from error
 
 
 def _compared(
