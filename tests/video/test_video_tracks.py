@@ -411,7 +411,9 @@ def test_the_last_picture_stays_as_long_as_in_the_source(
     ],
 )
 @pytest.mark.thinned(3, first=2)
-def test_every_codec_keeps_frames_and_times(codec: Any, suffix: str, tmp_path: Path) -> None:
+def test_every_codec_keeps_frames_and_times(
+    codec: Any, suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     path, count = tmp_path / f"out{suffix}", 12
     rows, columns = np.mgrid[:64, :96]
     pictures = [
@@ -420,6 +422,7 @@ def test_every_codec_keeps_frames_and_times(codec: Any, suffix: str, tmp_path: P
     with VideoWriter(path, size=(96, 64), frame_rate=RATE, encoding=Encoding(codec=codec)) as writer:
         for number, picture in enumerate(pictures):
             writer.write(picture, number / RATE)
+    assert capfd.readouterr() == ("", ""), "an encoder speaks for itself"
     reader = VideoReader(path)
     frames = list(reader)
     assert reader.info.codec == codec and reader.damaged == [] and writer.notes == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -194,6 +195,9 @@ def add_pictures(output: Any, codec: Codec, rate: Any, size: tuple[int, int], en
         context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
         context.color_range = 1  # limited
     context.thread_type = "AUTO"
+    if codec == "av1":
+        # SVT-AV1 writes twenty lines about itself to standard error for every segment; 1 is errors alone.
+        os.environ.setdefault("SVT_LOG", "1")
     if codec not in _IN_SLICES:
         context.thread_count = _THREADS
     return stream
