@@ -21,10 +21,10 @@ TEXTURE_LEAST_MINUTES = 15.0
 """From this budget on texture is tried as well, unless that is said otherwise: the grade has all that it can
 use then."""
 
-STEADY_LEAST_MINUTES = 10.0
+STEADY_LEAST_MINUTES = 30.0
 """From this length on CycleGAN learns with the equivariance loss: at equal time its films were steadier and
-nearer to the truth after a few hundred steps (docs/results/video.md), not yet after some dozens. A tenth of
-it on a GPU."""
+nearer to the truth after a few hundred steps of small networks (docs/results/video.md), and far behind after
+316 steps of these (docs/decisions/0004-make.md). A tenth of it on a GPU."""
 
 TEXTURE_SHARE, TEXTURE_MINUTES = 0.3, 10.0
 """Share of the budget, beside CycleGAN of the grade's, that texture takes, and the most it can use."""
