@@ -15,6 +15,7 @@ import reskin
 from reskin.cli.main import main
 from reskin.errors import CodecError, RunError, SettingsError
 from reskin.images import write_image
+from reskin.translation.film import FilmOptions
 from reskin.video.probe import probe
 from reskin.video.reader import VideoReader
 from reskin.video.writer import VideoWriter
@@ -78,6 +79,26 @@ def test_a_folder_that_was_moved_goes_on(made: Path, tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in kept} == kept
     words[words.index("--steps") + 1] = "3"
     assert main(words) == 2  # what make.json says still counts
+
+
+def test_a_film_is_averaged_with_the_frames_to_come(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reskin.errors import SettingsError
+    from reskin.translation import clips
+
+    shutil.copytree(made / "out", tmp_path / "moved")
+    (tmp_path / "moved" / "translated.mp4").unlink()
+    asked = []
+
+    def ask(*_: object, film: FilmOptions, **__: object) -> None:
+        asked.append(film.looks_ahead)
+        raise SettingsError("asked")
+
+    monkeypatch.setattr(clips, "translate_video", ask)
+    words = command(made)
+    words[words.index("--out") + 1] = str(tmp_path / "moved")
+    assert main(words) == 2 and asked == [True]
 
 
 def test_the_device_of_a_second_run_counts(

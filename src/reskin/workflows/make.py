@@ -413,7 +413,7 @@ def _translate(
         target,
         "a2b",
         report=report,
-        film=FilmOptions(work_size="full" if is_small else None, strength=strength),
+        film=FilmOptions(work_size="full" if is_small else None, strength=strength, looks_ahead=True),
         overwrite=True,
     )
     return list(video.damaged), list(video.notes)
