@@ -55,7 +55,7 @@ def reading(folder: str, out: Path) -> dict[str, list[str]]:
         "runs": ["runs", folder],
         "import": ["import", folder, "--out", str(out)],
         "study": ["study", "results", folder],
-        "make": ["make", folder, "--like", folder, "--out", str(out)],
+        "make": ["make", folder, "--like", __file__, "--out", str(out)],
     }
 
 
