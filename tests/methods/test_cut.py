@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests.support import small
 from tests.support.small import count, drawn, terms_of
-from tests.support.squares import colour_share, place_error, recoloured, squares, train
+from tests.support.squares import colour_share, place_error, recoloured, squares, train_until
 from torch import Tensor, nn
 
 from reskin.errors import SettingsError
@@ -212,14 +212,14 @@ def test_red_squares_become_blue_squares_where_they_are() -> None:
     torch.manual_seed(2)
     settings = {"width": 8, "blocks": 1, "disc_layers": 2, "num_patches": 64, "learning_rate": 1e-3}
     method = CUT(parse(CUTConfig, settings))
-    train(method, 400)
     red = squares(64, colour="red", seed=7)
-    with torch.no_grad():
-        blue = method.eval().translate(red, "a2b")
-    assert (
-        colour_share(blue, recoloured(red)) > 0.93
-    )  # seen: 0.968 (0.95 to 0.97 from other seeds); left as it was 0.902
-    assert place_error(blue, recoloured(red)) < 1.5  # px; seen: 0.32
+
+    def is_learnt() -> bool:  # left as it was the share is 0.902
+        with torch.no_grad():
+            blue = method.eval().translate(red, "a2b")
+        return colour_share(blue, recoloured(red)) > 0.93 and place_error(blue, recoloured(red)) < 1.5  # px
+
+    assert train_until(method, is_learnt, 200)
 
 
 @pytest.mark.parametrize("identity_weight", [1.0, 0.0])

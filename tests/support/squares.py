@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -44,6 +45,19 @@ def train(
             {name: loss.item() for name, loss in method.training_step(Batch(a, b), Step(step, steps)).items()}
         )
     return losses
+
+
+def train_until(method: Method, is_learnt: Callable[[], bool], steps: int, *, times: int = 6) -> bool:
+    """Teach `method` red to blue, `steps` at a time and `times` at most, until it is learnt; whether it was.
+
+    The weights of a GAN go on moving: at a fixed step one processor finds them near and another far, by the
+    order of its sums alone.
+    """
+    for seed in range(times):
+        train(method, steps, seed=seed)
+        if is_learnt():
+            return True
+    return False
 
 
 def colour_share(translated: Tensor, truth: Tensor) -> float:
