@@ -101,4 +101,5 @@ def test_it_learns_fine_stripes_and_keeps_shapes() -> None:
     with torch.no_grad():
         made = method.translate(a, "a2b")
     assert strength(made) > before + 0.3
-    assert float(structure(made, a).mean()) > 0.9
+    # Not with its input: stripes as strong as those of B have 0.83 there, however well they are drawn.
+    assert float(structure(made, soft[:16] + stripes).mean()) > 0.9
