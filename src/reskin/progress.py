@@ -105,9 +105,10 @@ def note(text: str, level: str = "info") -> None:
     emit("note", level=level, text=text)
 
 
-def result(what: str, path: str | os.PathLike[str]) -> None:
-    """Say that something was made and where it is."""
-    emit("result", what=what, path=os.fspath(path))
+def result(what: str, *paths: str | os.PathLike[str]) -> None:
+    """Say that something was made, or changed, and where it is."""
+    for path in paths:
+        emit("result", what=what, path=os.fspath(path))
 
 
 _drawn: list[Progress] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -46,13 +45,13 @@ def run(words: list[str]) -> int:
     arguments = parse(Arguments, words, command="reskin balance")
     if arguments.undo:
         return _undo(arguments)
-    with Progress("pictures") as progress:
-        domains = balance_sets(arguments.folders, arguments.balance, report=progress)
+    with Progress("pictures") as shown:
+        domains = balance_sets(arguments.folders, arguments.balance, report=shown)
     if arguments.as_json:
         show_text(json.dumps([domain.to_dict() for domain in domains], indent=2))
     else:
         show(*_table(domains, arguments.balance))
-    _tell(arguments.folders)
+    progress.result("dataset", *arguments.folders)
     unreadable = [file for domain in domains for file in domain.unreadable]
     if unreadable:
         raise PartialError(
@@ -62,18 +61,13 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _tell(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        progress.result("dataset", folder)
-
-
 def _undo(arguments: Arguments) -> int:
     if arguments.balance.ratio is not None:
         raise SettingsError("--ratio and --undo contradict each other", "Give one of them.")
     back = undo_balance(arguments.folders)
     if arguments.as_json:
         show_text(json.dumps({"back": back}))
-    _tell(arguments.folders)
+    progress.result("dataset", *arguments.folders)
     say(f"done: {back} picture{'s' * (back != 1)} used again")
     return 0
 

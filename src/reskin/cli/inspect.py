@@ -57,8 +57,8 @@ def run(words: list[str]) -> int:
         show_text(json.dumps(_as_json(cards, gap, command, [arguments.out, *sheets]), indent=2))
     else:
         show(*_in_words(cards, gap, command))
-    for path in (arguments.out, *sheets):
-        progress.result("page" if path == arguments.out else "picture", path)
+    progress.result("page", arguments.out)
+    progress.result("picture", *sheets)
     say(f"done: {arguments.out} and {', '.join(map(str, sheets))}")
     return _finish(measured, missed)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -59,8 +58,8 @@ def run(words: list[str]) -> int:
     arguments = parse(Arguments, words, command="reskin screen")
     if arguments.undo:
         return _undo(arguments)
-    with Progress("pictures") as progress:
-        result = screen_sets(arguments.folders, arguments.screen, apply=arguments.apply, report=progress)
+    with Progress("pictures") as shown:
+        result = screen_sets(arguments.folders, arguments.screen, apply=arguments.apply, report=shown)
     if arguments.as_json:
         show_text(json.dumps(result.to_dict(), indent=2))
     else:
@@ -68,7 +67,7 @@ def run(words: list[str]) -> int:
     for name in result.unused:
         say(f"fits no picture: {name}")
     if result.is_applied:
-        _tell(arguments.folders)
+        progress.result("dataset", *arguments.folders)
     damaged = [f"{domain.name}/{file}" for domain in result.domains for file in domain.faults]
     if damaged:
         raise PartialError(
@@ -80,18 +79,13 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _tell(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        progress.result("dataset", folder)
-
-
 def _undo(arguments: Arguments) -> int:
     if arguments.apply:
         raise SettingsError("--apply and --undo contradict each other", "Give one of them.")
     back = undo_screening(arguments.folders)
     if arguments.as_json:
         show_text(json.dumps({"back": back}))
-    _tell(arguments.folders)
+    progress.result("dataset", *arguments.folders)
     say(f"done: {_pictures(back)} {'is' if back == 1 else 'are'} used again")
     return 0
 

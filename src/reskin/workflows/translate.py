@@ -247,8 +247,7 @@ def translate_any(
     if source.is_dir() or is_video:
         progress.result("pictures" if source.is_dir() else "video", out)
     else:
-        for name in _pictures_of(out, options):
-            progress.result("picture", name)
+        progress.result("picture", *_pictures_of(out, options))
     return made
 
 
