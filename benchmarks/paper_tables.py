@@ -101,7 +101,7 @@ class Budget:
         return COMMON | {"inversion_steps": self.inversions[0], "restarts": self.inversions[1]}
 
 
-FULL, QUICK = Budget(1500, 3, (400, 40, 80), 1500), Budget(30, 2, (24, 8, 10), 60, (5, 1))
+FULL, QUICK = Budget(1200, 3, (400, 40, 80), 1500), Budget(30, 2, (24, 8, 10), 60, (5, 1))
 
 
 def main(words: Sequence[str] | None = None) -> Path:

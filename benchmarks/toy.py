@@ -1,6 +1,6 @@
 """Every method on the same drawn worlds, each with the same small search: `make toy-table`.
 
-python -m benchmarks.toy [METHOD ...] [--steps 250] [--seconds 30] [--seeds 5] [--page] [--out FILE]
+python -m benchmarks.toy [METHOD ...] [--steps 300] [--seconds 30] [--seeds 3] [--page] [--out FILE]
 
 A is a film, B a game, both drawn; no scene is in both. The truth of every test frame is known, so outputs are
 compared with it. Each row is tried with four settings on a validation world of other scenes; the best one is
@@ -107,9 +107,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("methods", nargs="*", help="some methods only; the table then has these rows")
-    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=30.0, help="of CPU time, for equal seconds")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--page", action="store_true", help="train nothing, write the page of what is there")
     parser.add_argument("--out", type=Path, default=Path("docs/results/toy.md"))
     given = parser.parse_args()
