@@ -6,11 +6,13 @@ import os
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reskin.data.folders import (
+    check_domains_differ,
     held_out_images,
     list_images,
     list_pictures,
@@ -19,6 +21,7 @@ from reskin.data.folders import (
     unique_names,
 )
 from reskin.errors import DataError
+from reskin.images import write_image
 
 
 def touch(*paths: Path) -> None:
@@ -153,3 +156,26 @@ def test_what_is_left_out_is_counted_and_named_once(tmp_path: Path, caplog: pyte
     assert sorted(below(list(list_pictures(tmp_path).left_out), tmp_path)) == [
         *("b.HEIC", "c.heic", "film.mp4", "sub/photo")
     ]
+
+
+@pytest.mark.parametrize("is_part", [False, True])
+def test_copies_of_one_domain_are_no_other_domain(
+    tmp_path: Path, is_part: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Under other names too, and where the other domain has pictures besides; one other picture is enough."""
+    of_a, of_b = [], []
+    for number in range(4):
+        of_b.append(tmp_path / "b" / f"{number}.png")
+        write_image(of_b[-1], np.full((8, 8, 3), 20 * number, np.uint8))
+        if number < (3 if is_part else 4):
+            of_a.append(tmp_path / "a" / f"copy-{number}.png")
+            of_a[-1].parent.mkdir(exist_ok=True)
+            of_a[-1].write_bytes(of_b[-1].read_bytes())
+    for one, other in ((of_a, of_b), (of_b, of_a)):
+        caplog.clear()
+        check_domains_differ(tmp_path / "one", tmp_path / "other", one, other)
+        assert "nothing to learn" in caplog.text
+    caplog.clear()
+    write_image(of_a[0], np.full((8, 8, 3), 200, np.uint8))
+    check_domains_differ(tmp_path / "a", tmp_path / "b", of_a, of_b)
+    assert not caplog.records

@@ -15,6 +15,7 @@ from reskin.data.layout import Layout, names_a_split, says_held_out
 from reskin.errors import DataError
 from reskin.image_formats import IMAGE_SUFFIXES, is_image_name, why_not_read
 from reskin.paths import FOLLOW_VARIABLE, MOST_DEEP, follows_links, stays_inside
+from reskin.storage import file_digest
 from reskin.types import Domain, Split
 from reskin.video.probe import is_video_name
 
@@ -321,12 +322,18 @@ def split_folder(root: Path | str, domain: Domain, split: Split) -> Path | None:
 
 
 def check_domains_differ(a: Path, b: Path, of_a: list[Path], of_b: list[Path]) -> None:
-    """Refuse where both domains come down to the same pictures.
+    """Refuse where both domains come down to the same files, and warn where one holds only copies.
 
     Raises:
         DataError: they do; it says what lies in the folder.
     """
-    if not of_a or [path.resolve() for path in of_a] != [path.resolve() for path in of_b]:
+    if not of_a or not of_b:
+        return
+    if [path.resolve() for path in of_a] != [path.resolve() for path in of_b]:
+        if fewer := _copied(of_a, of_b):
+            domain = "A" if fewer is of_a else "B"
+            text = "every picture of domain %s (%d) is in the other too, so there is nothing to learn: %s, %s"
+            _log.warning(text, domain, len(fewer), a, b)
         return
     if a.is_file() or b.is_file():
         raise DataError(f"A and B are the same picture, {of_a[0]}", "Give another one for one of them.")
@@ -336,6 +343,22 @@ def check_domains_differ(a: Path, b: Path, of_a: list[Path], of_b: list[Path]) -
         f"A and B come down to the same {len(of_a)} pictures in {a} (it holds {shown})",
         f"Give each domain its folder, such as --a {a}/one --b {a}/two, or call them trainA and trainB.",
     )
+
+
+def _copied(of_a: list[Path], of_b: list[Path]) -> list[Path]:
+    """The domain whose pictures all lie in the other one too, under whatever name; empty where there is none.
+
+    Bytes are read only where the sizes of the files leave it open.
+    """
+    fewer, more = sorted((of_a, of_b), key=len)
+    try:
+        sizes, wanted = ({path.stat().st_size for path in paths} for paths in (more, fewer))
+        if not wanted <= sizes:
+            return []
+        known = {file_digest(path) for path in more if path.stat().st_size in wanted}
+        return fewer if all(file_digest(path) in known for path in fewer) else []
+    except (OSError, DataError):
+        return []  # who reads the pictures names the one that cannot be read
 
 
 def held_out_images(root: Path | str, domain: Domain) -> list[Path]:

@@ -18,7 +18,7 @@ from typing import TypedDict
 import numpy as np
 from torch import Tensor
 
-from reskin.device import Compute
+from reskin.device import Compute, give_back_memory
 from reskin.errors import SettingsError, VideoError
 from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
@@ -396,6 +396,7 @@ class Translation:
                 if self._can_resume:
                     self.job.save(self._segments, segment, frames.state)
                 self._segments += 1
+                give_back_memory()
 
 
 def _speed(frames: int, busy: list[float], seconds: float) -> str:
