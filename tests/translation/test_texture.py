@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,9 +19,14 @@ from reskin.inference.engine import Engine
 from reskin.methods.grade import GradeMethod
 from reskin.methods.grade_texture import GradeTexture
 from reskin.networks.texture import with_texture
+from reskin.translation import clips
+from reskin.translation.clips import translate_video
 from reskin.translation.film import Film, FilmOptions, Frames
 from reskin.translation.texture import textured
+from reskin.video.encoding import Encoding
+from reskin.video.reader import VideoReader
 from reskin.video.survey import Shot
+from reskin.video.writer import VideoWriter
 
 
 def soft(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -118,6 +125,44 @@ def test_texture_is_held_still_and_goes_on_behind_a_stop(drawing: GradeTexture) 
     rest.restore(first.state, 2)
     for one, two in zip(first.result + made(rest, 3, 6).result, whole, strict=True):
         assert np.array_equal(one, two)
+
+
+def test_texture_is_averaged_with_the_frames_to_come_and_goes_on_behind_a_stop(
+    tmp_path: Path, drawing: GradeTexture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--steady best` was taken for a model with texture and changed nothing of it."""
+    source, still, exact = tmp_path / "in.mkv", soft(64, 96), Encoding(codec="ffv1")
+    with VideoWriter(source, size=(96, 64), frame_rate=Fraction(2), encoding=exact) as writer:
+        for number in range(24):
+            noise = np.random.default_rng(number).integers(-6, 7, still.shape)
+            writer.write(np.clip(still + noise, 0, 255).astype(np.uint8), Fraction(number, 2))
+
+    def made(name: str, **options: Any) -> np.ndarray:
+        film = FilmOptions(has_bars=False, encoding=exact, **options)
+        translate_video(drawing, source, tmp_path / name, "a2b", film=film)
+        with VideoReader(tmp_path / name) as reader:
+            return np.stack([frame.image for frame in reader]).astype(int)
+
+    grade = made("grade.mkv", steady=0.0, detail=0.0)
+    alone, averaged = (
+        np.abs(np.diff(made(f"{kept}.mkv", steady=0.0, looks_ahead=kept) - grade, axis=0)).mean()
+        for kept in (False, True)
+    )
+    assert averaged < 0.75 * alone
+    monkeypatch.setattr(clips, "give_back_memory", Stop())
+    with pytest.raises(KeyboardInterrupt):
+        made("stopped.mkv", steady=0.7, looks_ahead=True)
+    monkeypatch.undo()
+    assert np.array_equal(
+        made("stopped.mkv", steady=0.7, looks_ahead=True), made("whole.mkv", steady=0.7, looks_ahead=True)
+    )
+
+
+class Stop:
+    """Stops the film behind its first segment."""
+
+    def __call__(self) -> None:
+        raise KeyboardInterrupt
 
 
 def test_a_work_size_above_the_frame_is_refused(drawing: GradeTexture) -> None:

@@ -190,6 +190,19 @@ def blend(
     return np.rint(share * translated + (1 - share) * source).astype(np.uint8)
 
 
+def towards(source: NDArray[np.uint8], made: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
+    """The picture that lies `strength` of the way from one to the other; `made` itself for 1.
+
+    >>> towards(np.full((1, 1, 3), 100, np.uint8), np.full((1, 1, 3), 200, np.uint8), 0.25)[0, 0].tolist()
+    [125, 125, 125]
+    """
+    import cv2
+
+    if strength == 1:
+        return made
+    return np.asarray(cv2.addWeighted(made, strength, source, 1 - strength, 0), np.uint8)
+
+
 def example_style(model: Translator, path: Path, direction: Direction, *, size: int | None = None) -> Tensor:
     """The style of one example picture, (style_size,).
 

@@ -300,10 +300,7 @@ class Translation:
         self.bound = ""
         # VP9 keeps transparency beside its packets, where no file but the video itself can hold it.
         self._can_resume = self.film.engine.can_resume and not writer.has_alpha
-        is_averaged = (
-            self.film.options.looks_ahead and self.film.options.faces is None and not self.film.is_grading
-        )
-        self._around = TwoSided(self.film.shot_of) if is_averaged else None
+        self._around = TwoSided(self.film.shot_of) if self.film.is_averaging else None
 
     def take_up(self) -> None:
         """Put what earlier processes have done into the writer."""

@@ -28,7 +28,7 @@ from reskin.framing import Framing
 from reskin.images import Picture, to_tensor
 from reskin.inference.engine import Engine
 from reskin.inference.guided import guided_upsample
-from reskin.inference.rendering import blend
+from reskin.inference.rendering import blend, towards
 from reskin.networks.bilateral_grid import LOOK_PX, Grade
 from reskin.networks.grid_slicing import grade_picture
 from reskin.translation.face_film import CutFace, FaceSetting, FaceWork
@@ -75,7 +75,8 @@ class FilmOptions:
         seconds: how much of the film to translate, in seconds; None for all that follows `start`.
         faces: which faces to translate instead of whole frames; None for whole frames.
         looks_ahead: whether a translation is averaged with those of the frames before and to come as well;
-            for whole frames of files, and not for models that grade, whose coefficients are smoothed.
+            for whole frames of files. A grade's coefficients are smoothed over time, and only a texture on
+            it is averaged.
 
     Raises:
         SettingsError: a value is out of range.
@@ -108,6 +109,8 @@ class FilmOptions:
                 raise SettingsError(f"--{name} {value:g}", "Give 0 to 1.")
         if self.faces is not None and self.work_size == "full":
             raise SettingsError("--work-size full for faces", "Give px, such as 128, or leave it out.")
+        if self.faces is not None and self.looks_ahead:
+            raise SettingsError("--steady best for faces", "Give 0 to 1: they follow the frames before.")
 
     @property
     def is_part(self) -> bool:
@@ -272,6 +275,12 @@ class Film:
         """Whether the model grades, so that every frame is treated at its own size."""
         return isinstance(self.engine.model, Grader)
 
+    @property
+    def is_averaging(self) -> bool:
+        """Whether what is drawn is averaged with the frames around it; a grade alone draws nothing."""
+        is_drawing = not self.is_grading or self._texturer is not None
+        return self.options.looks_ahead and self.options.faces is None and is_drawing
+
     def shrink(self, frames: Frames) -> Frames:
         """First stage: what the model is shown."""
         if self.mask_at is not None:
@@ -423,19 +432,6 @@ class Film:
 
 def _part_of(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-
-
-def towards(source: Picture, made: Picture, strength: float) -> Picture:
-    """The picture that lies `strength` of the way from one to the other; `made` itself for 1.
-
-    >>> towards(np.full((1, 1, 3), 100, np.uint8), np.full((1, 1, 3), 200, np.uint8), 0.25)[0, 0].tolist()
-    [125, 125, 125]
-    """
-    import cv2
-
-    if strength == 1:
-        return made
-    return np.asarray(cv2.addWeighted(made, strength, source, 1 - strength, 0), np.uint8)
 
 
 def seen_share(picture: Picture) -> float:

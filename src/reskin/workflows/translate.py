@@ -41,7 +41,7 @@ class FilmSettings(Settings):
     default 0, with --faces 1."""
     steady: Annotated[float | Literal["off", "best"], BASIC] = 0.8
     """Strength of the stabiliser: 0 to 1, off, or best, which looks at the frames to come as well and takes
-    longer; for films in files."""
+    longer; for films in files. A grade is smoothed over time by any strength above 0."""
     strength: float = Field(default=1.0, ge=0, le=1)
     """Share of the change that is kept, 1 for all of it; at 0.5 every pixel lies half way between input and
     translation."""
