@@ -1,11 +1,10 @@
 """Making neighbouring frames of a translation agree: what has not changed in the film stays as it was.
 
 A model that translates frame by frame draws texture anew in every frame, which flickers. Here the output
-before is
-warped along the optical flow of the *film* and blended in wherever the film itself agrees with its own warped
-frame (photometric confidence). The idea of a flow-warped recursive blend is that of Lang et al., "Practical
-Temporal Consistency for Image-Based Graphics Applications", SIGGRAPH 2012; the flow is DIS (Kroeger et al.,
-"Fast Optical Flow using Dense Inverse Search", ECCV 2016), which comes with OpenCV.
+before is warped along the optical flow of the *film* and blended in wherever the film itself agrees with its
+own warped frame (photometric confidence). The idea of a flow-warped recursive blend is that of Lang et al.,
+"Practical Temporal Consistency for Image-Based Graphics Applications", SIGGRAPH 2012; the flow is DIS
+(Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016), which comes with OpenCV.
 """
 
 from __future__ import annotations
@@ -200,10 +199,16 @@ def warped(picture: Picture, flow: Flow, *, outside: tuple[int, ...] | None = No
     return np.asarray(moved, np.uint8)
 
 
-def agreement(film: Picture, before: Picture, flow: Flow) -> NDArray[np.float32]:
+def agreement(film: Picture, before: Picture, flow: Flow, *, around: int = _AROUND_PX) -> NDArray[np.float32]:
     """How far a frame (h, w, 4) agrees with the one before, or another, warped onto it: (h, w) in [0, 1].
 
     Least next to where it does not: what was just uncovered lies there, and may look like what lay over it.
+
+    Args:
+        film: the frame.
+        before: the other one.
+        flow: from the frame to the other.
+        around: edge of the square within which all must agree, px.
     """
     import cv2
 
@@ -212,8 +217,8 @@ def agreement(film: Picture, before: Picture, flow: Flow) -> NDArray[np.float32]
     noise = float(np.median(difference[::4, ::4])) / 0.67
     width = min(_WIDEST, max(_NARROWEST, _NOISE_SHARE * noise + _NOISE_OFFSET))
     table = np.exp(-((np.arange(256, dtype=np.float32) / np.float32(width)) ** _STEEPNESS))
-    share = cv2.erode(np.asarray(cv2.LUT(difference, table), np.float32), np.ones((_AROUND_PX, _AROUND_PX)))
-    return np.asarray(cv2.blur(share, (_AROUND_PX, _AROUND_PX)), np.float32)
+    share = cv2.erode(np.asarray(cv2.LUT(difference, table), np.float32), np.ones((around, around)))
+    return np.asarray(cv2.blur(share, (around, around)), np.float32)
 
 
 def _blended(translation: Picture, output: Picture, flow: Flow, share: NDArray[np.float32]) -> Picture:

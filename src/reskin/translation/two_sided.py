@@ -28,8 +28,13 @@ from reskin.translation.stabilise import (
     warped,
 )
 
-REACH = 2
-"""Frames before, and as many to come, that are averaged in."""
+REACH = 6
+"""Frames before, and as many to come, that are averaged in. On drawn films with fresh texture in each frame
+the difference of neighbours falls to 0.05 of the translation's own with 2, and to 0.02 with 6."""
+
+_AROUND_PX = 1
+"""Within which all must agree: the pixel alone, unlike in the recursive stabiliser. What was just uncovered
+is seen in the frames to come as well, so that it gains by the average with or without a margin."""
 
 STRENGTH_BEHIND = 0.7
 """Strength of the recursive stabiliser that works on the averages."""
@@ -113,7 +118,8 @@ class TwoSided:
             if other is mine or other.shot != mine.shot or other.made.shape != mine.made.shape:
                 continue
             flow = flow_between(mine.seen, other.seen, precise=is_small(mine.film))
-            share = at_size(agreement(mine.seen, other.seen, flow), height, width)[..., None]
+            agrees = agreement(mine.seen, other.seen, flow, around=_AROUND_PX)
+            share = at_size(agrees, height, width)[..., None]
             total += share * warped(other.made, resized_flow(flow, height, width))
             weight += share
         return np.rint(total / weight).astype(np.uint8)
