@@ -13,7 +13,9 @@ those of RESKIN_TEST_DATA (or shared/data) and are named as left out where there
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +53,7 @@ from reskin.evaluation.reinhard import Reinhard, measure
 from reskin.images import read_image, to_image, to_tensor, write_image
 from reskin.methods import find_trained, trained_names
 from reskin.parsing import parse
-from reskin.significance import t_interval
+from reskin.significance import CONFIDENCE, holm, t_interval, welch
 from reskin.storage import commit
 
 ABLATIONS = ("cyclegan:cycle_alone", "cyclegan:gan_alone")
@@ -248,8 +250,8 @@ def page(plan: Plan, found: Found, left_out: Mapping[str, str]) -> str:
     """The whole page."""
     parts = [
         head(plan, found, left_out),
-        ["## Equal steps", "", *table(found, "steps")],
-        ["## Equal seconds", "", *table(found, "seconds")],
+        ["## Equal steps", "", *table(found, "steps"), "", surely(found, "steps")],
+        ["## Equal seconds", "", *table(found, "seconds"), "", surely(found, "seconds")],
         ["## What was chosen", "", *choices(plan, found)],
         ["## Below the untouched input: terms left out", "", *explanations(found)],
         ["## What differs from the papers", "", *departures(plan)],
@@ -310,6 +312,24 @@ def table(found: Found, kind: str) -> list[str]:
         cells = [f"{scores[key]:.{digits}f}" for key, (_, digits) in COLUMNS.items()]
         lines.append(f"| *{title}* | " + " | ".join(cells) + " | | | |")
     return lines
+
+
+def surely(found: Found, kind: str) -> str:
+    """How many pairs of rows differ in PSNR beyond what the seeds do, in a sentence."""
+    values = {
+        name: [row["psnr"] for row in kinds[kind].values()]
+        for name, kinds in found.cells.items()
+        if len(kinds.get(kind, {})) > 1
+    }
+    pairs = list(itertools.combinations(values, 2))
+    tested = [(pair, p) for pair in pairs if (p := welch(values[pair[0]], values[pair[1]])) is not None]
+    corrected = holm([p for _, p in tested])
+    sure = [pair for (pair, _), p in zip(tested, corrected, strict=True) if p < 1 - CONFIDENCE]
+    text = f"By PSNR {len(sure)} of {len(tested)} pairs of rows differ for sure (95 %, Welch's t test, Holm)"
+    if not sure:
+        return f"{text}: the order is that of the seeds."
+    most, times = Counter(itertools.chain(*sure)).most_common(1)[0]
+    return f"{text}, {most} in {times} of them. Rows near to each other are not ordered by it."
 
 
 def titled(name: str) -> str:
