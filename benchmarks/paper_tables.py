@@ -74,6 +74,8 @@ COMMON = {
     "keep": 1,
 }
 """The same for every row, as far as its method has the setting; the page names them."""
+LONGER, TIMES = ("pix2pix", "cyclegan"), 2
+"""Rows that are trained so many times as long as well, with one seed: whether the budget was long enough."""
 PARTS = ("pixel", "class", "iou")
 
 
@@ -191,19 +193,21 @@ def segment(folder: Path, palette: Palette, budget: Budget) -> None:
 
 
 def run_studies(folder: Path, palette: Palette, budget: Budget) -> dict[str, StudyTable]:
-    """Labels to photo with all rows, and photo to labels for those that go one way."""
+    """Labels to photo with all rows, photo to labels for those that go one way, and two rows for longer."""
     rows = [row_of(name) for name in METHODS]
     ablations = [Row(preset, "cyclegan", preset) for preset in ABLATIONS if preset not in METHODS]
     one_way = [row for row in rows if "b2a" not in find_trained(row.method).directions]
+    longer = [row for row in rows if row.method in LONGER]
     tables = {}
-    for name, data, domain, chosen in (
-        ("labels2photo", folder / "data", "a", [*rows, *ablations]),
-        ("photo2labels", folder / "swapped", "b", one_way),
+    for name, data, domain, chosen, steps, seeds in (
+        ("labels2photo", folder / "data", "a", [*rows, *ablations], budget.steps, budget.seeds),
+        ("photo2labels", folder / "swapped", "b", one_way, budget.steps, budget.seeds),
+        ("longer", folder / "data", "a", longer, TIMES * budget.steps, 1),
     ):
         labels = LabelRequest(palette.name, domain, folder / "data" / "testA", folder / "segmenter")
         request = Request(a=data, b=data, metrics=("fcn",), labels=labels)
         out = folder / name
-        study = Study(out, tuple(chosen), budget.seeds, {"steps": budget.steps}, request, budget.common)
+        study = Study(out, tuple(chosen), seeds, {"steps": steps}, request, budget.common)
         progress = Progress(f"cells of {name}")
         compare(study, report=progress)
         progress.end()
@@ -223,10 +227,12 @@ def row_of(method: str) -> Row:
     return Row(method, method, preset, own if method == "feature_gan" and path.is_file() else {})
 
 
-def number(tables: dict[str, StudyTable], label: str, kind: str, part: str) -> TableCell:
+def number(
+    tables: dict[str, StudyTable], label: str, kind: str, part: str, *, study: str = "labels2photo"
+) -> TableCell:
     """A cell of either table: of photo to labels, from the study that has it."""
     if kind == "fcn":
-        return tables["labels2photo"].cells["last"][label].get(f"fcn_{part}_a2b", TableCell(None))
+        return tables[study].cells["last"][label].get(f"fcn_{part}_a2b", TableCell(None))
     if label in tables["photo2labels"].labels:
         return tables["photo2labels"].cells["last"][label].get(f"label_{part}_a2b", TableCell(None))
     return tables["labels2photo"].cells["last"][label].get(f"label_{part}_b2a", TableCell(None))
@@ -305,6 +311,20 @@ def agreement(tables: dict[str, StudyTable], rows: dict[str, str], kind: str, pu
         f"By class IoU {len(found) - len(differ)} of {len(found)} pairs of rows stand in the published "
         f"order{others}."
     )
+
+
+def longer_lines(tables: dict[str, StudyTable], budget: Budget) -> list[str]:
+    """What the rows of `LONGER` gain by a longer training, by the measure of the tables."""
+    lines = [
+        f"With {TIMES} times the steps, one seed, labels → photo, class IoU:",
+        "",
+        f"| row | {budget.steps} steps | {TIMES * budget.steps} steps |",
+        "|---|---|---|",
+    ]
+    for name in LONGER:
+        cells = (number(tables, name, "fcn", "iou"), number(tables, name, "fcn", "iou", study="longer"))
+        lines.append(f"| {NAMES[name]} | {' | '.join(in_words(cell) for cell in cells)} |")
+    return lines
 
 
 SMALL_GAP = 0.03
@@ -391,7 +411,9 @@ def page(tables: dict[str, StudyTable], budget: Budget, folder: Path, data: str,
         "",
         "## Have they stopped improving?",
         "",
-        *curve_lines([learning_curve(NAMES[name], rows[name]) for name in ("pix2pix", "cyclegan")]),
+        *curve_lines([learning_curve(NAMES[name], rows[name]) for name in LONGER]),
+        "",
+        *longer_lines(tables, budget),
         "",
         "## What differs for sure",
         "",
