@@ -113,11 +113,11 @@ def test_a_table_goes_on_where_it_was_stopped_and_says_what_is_missing(
     assert (small / "toy.jpg").is_file()
 
 
-def test_terms_are_left_out_one_by_one_of_rows_below_the_input() -> None:
+def test_terms_are_left_out_one_by_one_of_rows_below_what_needs_no_training() -> None:
     terms = dict(toy.terms_of("unit", {"learning_rate": 5e-4}))
     assert terms[""] == {"learning_rate": 5e-4}
     wanted = {"adversarial_weight", "image_weight", "kl_weight", "cycle_weight", "cycle_kl_weight"}
     assert wanted <= set(terms) and all(terms[term][term] == 0 for term in wanted)
     found = toy.Found({}, {}, {}, {"unit": {"": [8.0, 9.0], "image_weight": [10.0, 11.0]}})
-    assert toy.explanations(found)[-1] == "| unit | image_weight | 10.00, 11.00 | +2.00 dB |"
+    assert "| unit | image_weight | 10.00, 11.00 | +2.00 dB |" in toy.explanations(found)
     assert "No row" in toy.explanations(toy.Found({}, {}, {}, {}))[0]
