@@ -15,7 +15,6 @@ import argparse
 import itertools
 import logging
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +35,7 @@ from reskin.images import read_image, write_image
 from reskin.methods import find_trained
 from reskin.progress import Progress
 from reskin.significance import CONFIDENCE, holm, welch
-from reskin.storage import commit
+from reskin.storage import commit, read_json
 from reskin.workflows.study.compare import compare
 from reskin.workflows.study.plan import Row, Study
 from reskin.workflows.study.table import StudyTable, TableCell, differences, read_table
@@ -74,6 +73,7 @@ COMMON = {
     "keep": 1,
 }
 """The same for every row, as far as its method has the setting; the page names them."""
+STUDIES = ("labels2photo", "photo2labels")
 LONGER, TIMES = ("pix2pix", "cyclegan"), 2
 """Rows that are trained so many times as long as well, with one seed: whether the budget was long enough."""
 PARTS = ("pixel", "class", "iou")
@@ -132,9 +132,8 @@ def main(words: Sequence[str] | None = None) -> Path:
         copy_real(given.data, folder / "data", palette)
     swap(folder / "data", folder / "swapped")
     segment(folder, palette, budget)
-    began = time.perf_counter()
     tables = run_studies(folder, palette, budget)
-    text = page(tables, budget, folder, given.data, time.perf_counter() - began)
+    text = page(tables, budget, folder, given.data)
     with commit(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
     print(text)
@@ -227,12 +226,10 @@ def row_of(method: str) -> Row:
     return Row(method, method, preset, own if method == "feature_gan" and path.is_file() else {})
 
 
-def number(
-    tables: dict[str, StudyTable], label: str, kind: str, part: str, *, study: str = "labels2photo"
-) -> TableCell:
+def number(tables: dict[str, StudyTable], label: str, kind: str, part: str) -> TableCell:
     """A cell of either table: of photo to labels, from the study that has it."""
     if kind == "fcn":
-        return tables[study].cells["last"][label].get(f"fcn_{part}_a2b", TableCell(None))
+        return tables["labels2photo"].cells["last"][label].get(f"fcn_{part}_a2b", TableCell(None))
     if label in tables["photo2labels"].labels:
         return tables["photo2labels"].cells["last"][label].get(f"label_{part}_a2b", TableCell(None))
     return tables["labels2photo"].cells["last"][label].get(f"label_{part}_b2a", TableCell(None))
@@ -316,14 +313,17 @@ def agreement(tables: dict[str, StudyTable], rows: dict[str, str], kind: str, pu
 def longer_lines(tables: dict[str, StudyTable], budget: Budget) -> list[str]:
     """What the rows of `LONGER` gain by a longer training, by the measure of the tables."""
     lines = [
-        f"With {TIMES} times the steps, one seed, labels → photo, class IoU:",
+        f"With {TIMES} times the steps, one seed, class IoU:",
         "",
         f"| row | {budget.steps} steps | {TIMES * budget.steps} steps |",
         "|---|---|---|",
     ]
     for name in LONGER:
-        cells = (number(tables, name, "fcn", "iou"), number(tables, name, "fcn", "iou", study="longer"))
-        lines.append(f"| {NAMES[name]} | {' | '.join(in_words(cell) for cell in cells)} |")
+        for kind, end, way in (("fcn", "a2b", "labels → photo"), ("label", "b2a", "photo → labels")):
+            found = tables["longer"].cells["last"][name].get(f"{kind}_iou_{end}", TableCell(None))
+            if found.mean is not None:
+                cells = (number(tables, name, kind, "iou"), found)
+                lines.append(f"| {NAMES[name]}, {way} | {' | '.join(in_words(cell) for cell in cells)} |")
     return lines
 
 
@@ -372,7 +372,7 @@ def _listed(pairs: Sequence[Order]) -> str:
     return ", ".join(f"{order.titles[1]} above {order.titles[0]}" for order in pairs)
 
 
-def page(tables: dict[str, StudyTable], budget: Budget, folder: Path, data: str, seconds: float) -> str:
+def page(tables: dict[str, StudyTable], budget: Budget, folder: Path, data: str) -> str:
     """The whole page."""
     segmenter = load_segmenter(folder / "segmenter")
     methods, ablations = {name: NAMES[name] for name in METHODS}, ABLATIONS
@@ -417,7 +417,7 @@ def page(tables: dict[str, StudyTable], budget: Budget, folder: Path, data: str,
         "",
         "## What differs for sure",
         "",
-        *(f"- {sentence}" for table in tables.values() for sentence in differences(table)),
+        *(f"- {sentence}" for name in STUDIES for sentence in differences(tables[name])),
         "",
         "## What differs from the papers",
         "",
@@ -426,11 +426,17 @@ def page(tables: dict[str, StudyTable], budget: Budget, folder: Path, data: str,
         "on labels, and its row is the same training in all tables. Methods that go one way are trained "
         f"once for each direction. Here precision auto is {choose_compute('cpu').precision}.",
         "",
-        trained_with([study, folder / "photo2labels"]),
+        trained_with([folder / name for name in tables]),
+        "",
+        f"The trainings took {sum(costs(folder)) / 60:.0f} minutes of one thread.",
     ]
-    if seconds > 60:
-        lines += ["", f"This call took {seconds / 60:.0f} minutes; finished cells are not done again."]
     return "\n".join(lines) + "\n"
+
+
+def costs(folder: Path) -> list[float]:
+    """Seconds of each training of the studies in a folder."""
+    cells = (read_json(path) for path in folder.glob("*/cells/*/*/cell.json"))
+    return [float(cell["costs"]["seconds"]) for cell in cells if "costs" in cell]
 
 
 if __name__ == "__main__":
