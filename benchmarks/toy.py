@@ -129,8 +129,11 @@ def main() -> None:
 
 def cannot(name: str) -> str:
     """Why a method has no row; empty where it has one."""
-    if find_trained(name.partition(":")[0]).clip_length > 1:
+    kind = find_trained(name.partition(":")[0])
+    if kind.clip_length > 1:
         return "learns from clips"
+    if kind.parts_from:
+        return "learns on a finished model of another method"
     return "no VGG weights are here" if needs_weights(name) and find_weights() is None else ""
 
 
