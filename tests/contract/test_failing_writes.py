@@ -146,7 +146,7 @@ def torn(base: Path, known: list[dict[str, Any]]) -> list[str]:
                 raise ValueError("left over")
             if name.endswith(".json") and isinstance(content, bytes):
                 json.loads(content)
-            elif name.startswith(".reskin-film-") and name.endswith(".segment"):
+            elif name.startswith(".reskin-film-") and name.endswith((".segment", ".state")):
                 load_tensors(content)  # what a translation goes on with; gone when it has ended
             elif name.endswith((".png", ".jpg")):
                 read_image(base / name)

@@ -187,6 +187,31 @@ def test_a_damaged_segment_is_done_again(tmp_path: Path, drawn: Path, undisturbe
     assert again.count == FRAMES - 20 and out.read_bytes() == undisturbed
 
 
+@pytest.mark.parametrize("looks_ahead", [False, True])
+@pytest.mark.sweep
+def test_what_the_stages_remember_is_kept_behind_the_last_segments_only(
+    tmp_path: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch, looks_ahead: bool
+) -> None:
+    """Where those are damaged as well, the film is made from the last that has it, or from its beginning."""
+    monkeypatch.setattr("reskin.translation.clips.SEGMENT_SECONDS", 1)  # four frames: 14 segments
+    film, out, whole = FilmOptions(work_size=40, looks_ahead=looks_ahead), tmp_path / "out.mp4", 13
+    translate_video(Remembering(), drawn, tmp_path / "whole.mp4", "a2b", film=film)
+    for damaged, segments in ((0, 13), (1, 12), (2, 12), (3, 0)):
+        stopped_after(whole, Remembering(), drawn, out, film)
+        (folder,) = tmp_path.glob(".reskin-film-*")
+        states = sorted(folder.glob("*.state"))
+        assert [path.stem for path in states] == ["000011", "000012"]
+        if damaged == 2:
+            states[1].unlink()
+        for path in sorted(folder.glob("*.segment"))[-damaged:] if damaged in (1, 3) else []:
+            path.write_bytes(path.read_bytes()[:-7])
+        again = Remembering()
+        translate_video(again, drawn, out, "a2b", film=film)
+        assert again.count == FRAMES - 4 * segments
+        assert out.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+        out.unlink()
+
+
 @pytest.mark.sweep
 def test_two_at_once_are_refused(tmp_path: Path, drawn: Path) -> None:
     stopped_after(2, Restless(), drawn, tmp_path / "out.mp4")

@@ -194,15 +194,11 @@ class _ChunkTranslation(Translation):
         """Go on behind the last segment that is there, the one before the chunk too."""
         first = self._chunk.segments.start
         self._segments, self._first_frame = first, self._chunk.since
-        behind = self.job.segment(first - 1) if first else None
-        while self._segments < self._chunk.segments.stop and (kept := self.job.segment(self._segments)):
-            behind = kept
-            self._segments += 1
+        before = range(max(0, first - 1), first)
+        behind = self.job.resumable(self._chunk.segments) or self.job.resumable(before)
         if behind is not None:
-            segment, state = behind
-            self._first_frame = segment.last + 1
+            self._go_on(behind)
             self._next = max(self._next, self._first_frame)
-            self._restore(state)
 
     def _read(self) -> Iterator[Frame]:
         numbers = self.part.numbers or range(len(self.reader.times()))

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
-from torch import Tensor
 
 from reskin.device import Compute, give_back_memory
-from reskin.errors import SettingsError, VideoError
+from reskin.errors import RunError, SettingsError, VideoError
 from reskin.inference.engine import Engine
 from reskin.inference.pipeline import pipeline
 from reskin.inference.rendering import Rendering, check_single_look
@@ -28,7 +27,7 @@ from reskin.progress import Report, silent
 from reskin.renames import noted
 from reskin.translation.face_search import FilmFaces
 from reskin.translation.film import Film, FilmOptions, Frames
-from reskin.translation.job import SEGMENT_SECONDS, Job, earlier_engine, open_job, was_finished
+from reskin.translation.job import SEGMENT_SECONDS, Behind, Job, earlier_engine, open_job, was_finished
 from reskin.translation.masks import open_film_mask
 from reskin.translation.part import Part, part_of_film
 from reskin.translation.targets import check_target
@@ -109,7 +108,7 @@ def translate_video(  # noqa: PLR0913 - each is a choice of the caller
 
     Raises:
         VideoError: the source cannot be read or the output not written; the subclass says why.
-        RunError: another process translates to `out`.
+        RunError: another process translates to `out`, or what it had kept is damaged while it is read.
         SettingsError: `out` is the source, or is there already; the model does not translate this way.
         StorageError: the disk refuses the write.
     """
@@ -304,20 +303,24 @@ class Translation:
 
     def take_up(self) -> None:
         """Put what earlier processes have done into the writer."""
-        behind: dict[str, Tensor] = {}
-        for segment, state in self.job.take_up() if self._can_resume else ():
+        behind = self.job.resumable(range(self.job.first_missing())) if self._can_resume else None
+        if behind is None:
+            return
+        for number in range(behind.segment + 1):
+            segment = self.job.segment(number)
+            if segment is None:
+                what = f"a part of {self.writer.path} was damaged while it was read"
+                raise RunError(what, "Run the same command again.")
             self.writer.add_segment(segment)
-            behind = state
             self.done += len(segment.times)
-            self._first_frame, self._segments = segment.last + 1, self._segments + 1
-        if self._segments:
-            self._restore(behind)
+        self._go_on(behind)
 
-    def _restore(self, behind: dict[str, Tensor]) -> None:
-        """Go on with the first frame that is left, with what the stages remembered behind the one before."""
-        self.film.restore(behind, self._first_frame - 1)
+    def _go_on(self, behind: Behind) -> None:
+        """Begin with the first frame that is left, with what the stages remembered behind the one before."""
+        self._first_frame, self._segments = behind.frame + 1, behind.segment + 1
+        self.film.restore(behind.state, behind.frame)
         if self._around is not None:
-            self._around.restore(behind, self._first_frame - 1)
+            self._around.restore(behind.state, behind.frame)
 
     def make(self, report: Report) -> None:
         """The whole film; what is to be said of it is kept in the job before it gets its name."""

@@ -1,13 +1,15 @@
 """A long film in segments of a few seconds, kept beside the target until the film is whole.
 
 A stopped translation goes on behind the last whole segment. Each segment has an encoder of its own, and what
-the stages remember of the frames before is kept with it, so that the result is that of a translation which
-was never stopped.
+the stages remember of the frames before is kept beside it, so that the result is that of a translation which
+was never stopped. What they remember is needed behind the last segment only, and can be as large as many
+frames: see `_KEPT_STATES`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
 import stat
@@ -35,8 +37,27 @@ SEGMENT_SECONDS = 5
 _PREFIX = ".reskin-film-"
 _FACTS = "job.json"
 _STATE, _KEY = "state.", "key"
+_KEPT_STATES, _KEPT_EVERY = 2, 12
+"""What the stages remember is kept behind so many segments, the last ones, and behind every twelfth (a minute
+of film): where segments were damaged on the disk, a translation goes on from the one before them that has it.
+"""
 _FINISHED, _STAMP = "finished", "stamp"
 _STALE_SECONDS = 30 * 86_400.0
+
+
+@dataclass(frozen=True)
+class Behind:
+    """Where a stopped translation goes on.
+
+    Attributes:
+        segment: number of the last whole segment.
+        frame: number of its last frame in the source.
+        state: what the stages remembered there.
+    """
+
+    segment: int
+    frame: int
+    state: dict[str, Tensor]
 
 
 @dataclass
@@ -59,50 +80,77 @@ class Job:
     engine: dict[str, str] = field(default_factory=dict)
     is_shared: bool = False
 
-    def take_up(self) -> Iterator[tuple[Segment, dict[str, Tensor]]]:
-        """The whole segments in order, each with what the stages remembered behind it."""
-        number = 0
-        while (kept := self.segment(number)) is not None:
-            yield kept
-            number += 1
+    def resumable(self, numbers: range) -> Behind | None:
+        """Where a translation goes on after these segments, if it can after any.
 
-    def segment(self, number: int) -> tuple[Segment, dict[str, Tensor]] | None:
-        """A whole segment and what the stages remembered behind it.
+        Segments behind a missing one, or behind the last that has what the stages remembered, are made again.
+        """
+        frames: list[int] = []
+        while len(frames) < len(numbers) and (segment := self.segment(numbers[len(frames)])) is not None:
+            frames.append(segment.last)
+        for number, last in reversed(list(zip(numbers, frames, strict=False))):
+            if (state := self.state(number)) is not None:
+                return Behind(number, last, state)
+        return None
 
-        None where it is not there, damaged on the disk, or one that a process with other settings wrote here
-        after this one began.
+    def first_missing(self) -> int:
+        """Number of the first segment of which there is no file."""
+        return next(itertools.filterfalse(self.holds, itertools.count()))
+
+    def segment(self, number: int) -> Segment | None:
+        """A whole segment; None where it is not there, or as in `_tensors`."""
+        tensors = self._tensors(self._path(number))
+        try:
+            return None if tensors is None else Segment.from_tensors(tensors)
+        except (KeyError, ValueError):
+            return None
+
+    def state(self, number: int) -> dict[str, Tensor] | None:
+        """What the stages remembered behind a segment; None where it is not there, or as in `_tensors`."""
+        tensors = self._tensors(self._state_path(number))
+        if tensors is None:
+            return None
+        return {name.removeprefix(_STATE): value for name, value in tensors.items() if name != _KEY}
+
+    def _tensors(self, path: Path) -> dict[str, Tensor] | None:
+        """What a file holds.
+
+        None where it is damaged on the disk, or one that a process with other settings wrote here after this
+        one began.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load
 
         try:
-            tensors = load(_content(self._path(number)))
-            segment = Segment.from_tensors(tensors)
-        except (SafetensorError, OSError, KeyError, ValueError):
+            tensors = load(_content(path))
+        except (SafetensorError, OSError, ValueError):
             return None
-        # Versions before kept no key with it.
-        if _KEY in tensors and tensors[_KEY].numpy().tobytes() != self.key.encode():
-            return None
-        state = {name: value for name, value in tensors.items() if name.startswith(_STATE)}
-        return segment, {name.removeprefix(_STATE): value for name, value in state.items()}
+        is_ours = _KEY in tensors and tensors[_KEY].numpy().tobytes() == self.key.encode()
+        return tensors if is_ours else None
 
     def holds(self, number: int) -> bool:
         """Whether a file of this segment is there."""
         return self._path(number).exists()
 
     def save(self, number: int, segment: Segment, state: dict[str, Tensor]) -> None:
-        """Keep a segment that is whole.
+        """Keep a segment that is whole, and what the stages remember behind it.
 
         Raises:
             StorageError: the disk refuses the write.
         """
+        self._save(self._state_path(number), {f"{_STATE}{name}": value for name, value in state.items()})
+        self._save(self._path(number), segment.to_tensors())
+        old = number - _KEPT_STATES
+        if old >= 0 and (old + 1) % _KEPT_EVERY:
+            self._state_path(old).unlink(missing_ok=True)
+
+    def _save(self, path: Path, tensors: dict[str, Tensor]) -> None:
         import torch
         from safetensors.torch import save_file
 
-        tensors = segment.to_tensors() | {f"{_STATE}{name}": value for name, value in state.items()}
-        tensors[_KEY] = torch.frombuffer(bytearray(self.key.encode()), dtype=torch.uint8)
-        with commit(self._path(number)) as temporary:
-            save_file(tensors, temporary)
+        key = torch.frombuffer(bytearray(self.key.encode()), dtype=torch.uint8)
+        with commit(path) as temporary:
+            save_file(tensors | {_KEY: key}, temporary)
 
     def keep_shots(self, shots: list[Shot]) -> None:
         """Note the shots, so that they need not be looked for again."""
@@ -161,6 +209,9 @@ class Job:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.segment"
+
+    def _state_path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.state"
 
     def _faces_path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.faces.json"
