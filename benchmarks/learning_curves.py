@@ -1,9 +1,13 @@
-"""Whether rows of a study had stopped improving when they ended: their validation scores by tenths."""
+"""Whether rows of a study had stopped improving when they ended.
+
+By the measure of the study: what trainings of other lengths reach. And by validation scores along a training,
+which fall to its end whatever its length where the learning rate does.
+"""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +20,50 @@ STOPPED_SHARE = 0.05
 """A row has stopped improving if its last three to five tenths take less than this share off its score."""
 EARLIEST, BEFORE = 5, 7
 """The end is compared with the last of these tenths that has scores: they wait while they are dear."""
+
+
+@dataclass(frozen=True)
+class BudgetCurve:
+    """What trainings of several lengths reach, each with its own schedule; higher is better.
+
+    Attributes:
+        title: of the row.
+        points: score by steps.
+    """
+
+    title: str
+    points: Mapping[int, float]
+
+    def verdict(self, steps: int) -> str:
+        """One sentence on whether more than these steps are worth it."""
+        longest, shorter = max(self.points), [each for each in self.points if each < steps]
+        if steps not in self.points or longest == steps or not shorter:
+            return f"{self.title} lacks a shorter or a longer training: nothing can be said."
+        gain = self.points[longest] / self.points[steps] - 1
+        before = self.points[steps] / self.points[max(shorter)] - 1
+        found = (
+            f"{longest / steps:g} times the steps change it by {gain:+.1%}, where the last doubling up to "
+            f"{steps} did by {before:+.1%}"
+        )
+        if gain < STOPPED_SHARE:
+            return f"{self.title} has stopped improving: {found}."
+        return f"{self.title} was still improving: {found}."
+
+
+def budget_lines(curves: Sequence[BudgetCurve], steps: int) -> list[str]:
+    """A table of the curves and a sentence on each; `steps` are those of the study."""
+    columns = sorted({each for curve in curves for each in curve.points})
+    lines = [
+        "Class IoU by the steps of a training, each one of its own whose learning rate falls to zero at its "
+        "end, seed 0:",
+        "",
+        f"| row | {' | '.join(str(each) for each in columns)} |",
+        "|" + "---|" * (len(columns) + 1),
+    ]
+    for curve in curves:
+        cells = [f"{curve.points[each]:.3f}" if each in curve.points else "–" for each in columns]
+        lines.append(f"| {curve.title} | {' | '.join(cells)} |")
+    return [*lines, "", *(f"- {curve.verdict(steps)}" for curve in curves)]
 
 
 @dataclass(frozen=True)
@@ -83,8 +131,8 @@ def curve_lines(curves: Sequence[LearningCurve]) -> list[str]:
     """A table of the curves and a sentence on each."""
     tenths = [f"{tenth / TENTHS:.1f}" for tenth in range(1, TENTHS + 1)]
     lines = [
-        "Sliced Wasserstein distance to the validation photos and labels (x 1000, lower is better), mean "
-        "over the directions and the seeds, after each tenth of the training:",
+        "Within a training, as its learning rate falls: sliced Wasserstein distance to the validation photos "
+        "and labels (x 1000, lower is better), mean over the directions and the seeds, after each tenth:",
         "",
         f"| row | seeds | {' | '.join(tenths)} |",
         "|" + "---|" * (TENTHS + 2),

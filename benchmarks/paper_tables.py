@@ -1,6 +1,6 @@
 """Tables 2 to 5 of the CycleGAN paper in form, on drawn streets with exact labels: `make paper-tables`.
 
-python -m benchmarks.paper_tables [--quick] [--data street|camvid|facades] [--steps N] [--seeds N]
+python -m benchmarks.paper_tables [--quick] [--data NAME] [--steps N] [--seeds N] [--ray auto]
 
 Labels to photo (A to B) and photo to labels (B to A), at 64 px, each row with the same steps and seeds. As in
 the paper, both domains show the same scenes and the unpaired methods never learn which belong together; test
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.learning_curves import curve_lines, learning_curve, trained_with
+from benchmarks.learning_curves import BudgetCurve, budget_lines, curve_lines, learning_curve, trained_with
 
 from reskin.data.folders import list_images
 from reskin.device import choose_compute
@@ -60,7 +60,6 @@ COMMON = {
     "downsamplings": 5,
     "disc_layers": 2,
     "picture_size": EDGE,
-    "learning_rate": 5e-4,
     "batch": 4,
     "preprocess": "none",
     "crop_size": EDGE,
@@ -74,8 +73,9 @@ COMMON = {
 }
 """The same for every row, as far as its method has the setting; the page names them."""
 STUDIES = ("labels2photo", "photo2labels")
-LONGER, TIMES = ("pix2pix", "cyclegan"), 2
-"""Rows that are trained so many times as long as well, with one seed: whether the budget was long enough."""
+CURVES, SHARES = ("pix2pix", "cyclegan"), (0.25, 0.5, 2)
+"""Rows that are trained for these shares of the steps as well, with one seed: whether the budget is long
+enough. Each is a training of its own, whose learning rate falls to zero at its end."""
 PARTS = ("pixel", "class", "iou")
 
 
@@ -88,6 +88,7 @@ class Budget:
         seeds: of each row.
         scenes: training, validation and test scenes.
         segmenter_steps: of the segmenter.
+        rate: learning rate of every row.
         inversions: steps and restarts of CoGAN's search for the code of an image.
     """
 
@@ -95,16 +96,18 @@ class Budget:
     seeds: int
     scenes: tuple[int, int, int]
     segmenter_steps: int
+    rate: float = 1e-3
     inversions: tuple[int, int] = (60, 2)
 
     @property
     def common(self) -> dict[str, object]:
-        """`COMMON`, with the cost of CoGAN's search for an image's code."""
-        return COMMON | {"inversion_steps": self.inversions[0], "restarts": self.inversions[1]}
+        """`COMMON`, with the rate and the cost of CoGAN's search for an image's code."""
+        steps, restarts = self.inversions
+        return COMMON | {"learning_rate": self.rate, "inversion_steps": steps, "restarts": restarts}
 
 
-FULL, QUICK = Budget(1200, 3, (400, 40, 80), 1500), Budget(30, 2, (24, 8, 10), 60, (5, 1))
-REAL = Budget(200, 3, (0, 0, 0), 800, (15, 1))
+FULL, QUICK = Budget(2000, 3, (400, 40, 80), 1500), Budget(30, 2, (24, 8, 10), 60, inversions=(5, 1))
+REAL = Budget(200, 3, (0, 0, 0), 800, rate=5e-4, inversions=(15, 1))
 """Of the real sets, which have 80 to 100 training scenes."""
 
 
@@ -118,6 +121,9 @@ def main(words: Sequence[str] | None = None) -> Path:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "--ray", help="train on a Ray cluster: HOST:PORT, or auto for this machine's processors"
+    )
     given = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     budget = QUICK if given.quick else FULL if given.data == "street" else REAL
@@ -132,7 +138,7 @@ def main(words: Sequence[str] | None = None) -> Path:
         copy_real(given.data, folder / "data", palette)
     swap(folder / "data", folder / "swapped")
     segment(folder, palette, budget)
-    tables = run_studies(folder, palette, budget)
+    tables = run_studies(folder, palette, budget, given.ray)
     text = page(tables, budget, folder, given.data)
     with commit(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -191,24 +197,24 @@ def segment(folder: Path, palette: Palette, budget: Budget) -> None:
     save_segmenter(folder / "segmenter", found, {"settings": config.to_dict()})
 
 
-def run_studies(folder: Path, palette: Palette, budget: Budget) -> dict[str, StudyTable]:
-    """Labels to photo with all rows, photo to labels for those that go one way, and two rows for longer."""
+def run_studies(folder: Path, palette: Palette, budget: Budget, ray: str | None) -> dict[str, StudyTable]:
+    """All rows labels to photo, those that go one way photo to labels, and two rows for other lengths."""
     rows = [row_of(name) for name in METHODS]
     ablations = [Row(preset, "cyclegan", preset) for preset in ABLATIONS if preset not in METHODS]
     one_way = [row for row in rows if "b2a" not in find_trained(row.method).directions]
-    longer = [row for row in rows if row.method in LONGER]
+    curves = [row for row in rows if row.method in CURVES]
     tables = {}
     for name, data, domain, chosen, steps, seeds in (
         ("labels2photo", folder / "data", "a", [*rows, *ablations], budget.steps, budget.seeds),
         ("photo2labels", folder / "swapped", "b", one_way, budget.steps, budget.seeds),
-        ("longer", folder / "data", "a", longer, TIMES * budget.steps, 1),
+        *((f"steps{steps}", folder / "data", "a", curves, steps, 1) for steps in curve_steps(budget)),
     ):
         labels = LabelRequest(palette.name, domain, folder / "data" / "testA", folder / "segmenter")
         request = Request(a=data, b=data, metrics=("fcn",), labels=labels)
         out = folder / name
         study = Study(out, tuple(chosen), seeds, {"steps": steps}, request, budget.common)
         progress = Progress(f"cells of {name}")
-        compare(study, report=progress)
+        compare(study, ray=ray, report=progress)
         progress.end()
         tables[name] = read_table(out)
     return tables
@@ -310,21 +316,25 @@ def agreement(tables: dict[str, StudyTable], rows: dict[str, str], kind: str, pu
     )
 
 
-def longer_lines(tables: dict[str, StudyTable], budget: Budget) -> list[str]:
-    """What the rows of `LONGER` gain by a longer training, by the measure of the tables."""
-    lines = [
-        f"With {TIMES} times the steps, one seed, class IoU:",
-        "",
-        f"| row | {budget.steps} steps | {TIMES * budget.steps} steps |",
-        "|---|---|---|",
-    ]
-    for name in LONGER:
+def budget_curves(tables: dict[str, StudyTable], budget: Budget) -> list[BudgetCurve]:
+    """Class IoU of the rows of `CURVES` by the steps of their training, seed 0."""
+    found = []
+    for name in CURVES:
         for kind, end, way in (("fcn", "a2b", "labels → photo"), ("label", "b2a", "photo → labels")):
-            found = tables["longer"].cells["last"][name].get(f"{kind}_iou_{end}", TableCell(None))
-            if found.mean is not None:
-                cells = (number(tables, name, kind, "iou"), found)
-                lines.append(f"| {NAMES[name]}, {way} | {' | '.join(in_words(cell) for cell in cells)} |")
-    return lines
+            column, points = f"{kind}_iou_{end}", {}
+            for steps in [*curve_steps(budget), budget.steps]:
+                study = "labels2photo" if steps == budget.steps else f"steps{steps}"
+                cell = tables[study].cells["last"][name].get(column, TableCell(None))
+                if cell.seeds:
+                    points[steps] = cell.seeds[0]
+            if points:
+                found.append(BudgetCurve(f"{NAMES[name]}, {way}", points))
+    return found
+
+
+def curve_steps(budget: Budget) -> list[int]:
+    """The other lengths of training at which the rows of `CURVES` are measured."""
+    return [max(1, round(share * budget.steps)) for share in SHARES]
 
 
 SMALL_GAP = 0.03
@@ -411,9 +421,9 @@ def page(tables: dict[str, StudyTable], budget: Budget, folder: Path, data: str)
         "",
         "## Have they stopped improving?",
         "",
-        *curve_lines([learning_curve(NAMES[name], rows[name]) for name in LONGER]),
+        *budget_lines(budget_curves(tables, budget), budget.steps),
         "",
-        *longer_lines(tables, budget),
+        *curve_lines([learning_curve(NAMES[name], rows[name]) for name in CURVES]),
         "",
         "## What differs for sure",
         "",

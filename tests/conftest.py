@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.ray_processes import on_ray  # noqa: F401 - a fixture
 from tests.support.thinning import thin
 
 PACKAGE = Path(__file__).parents[1] / "src"

@@ -39,6 +39,7 @@ GROUND = [
     "exits",
     "framing",
     "fetching",
+    "ray_cluster",
 ]
 """The lowest floor, whose modules may know each other; the test for cycles watches over them."""
 

@@ -16,21 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.support.drawn_films import shots_film
+from tests.support.ray_processes import below, workers
 from tests.support.saved_run import save_run
 
+from reskin import ray_cluster
 from reskin.cli.main import main
 from reskin.images import write_image
 from reskin.video.reader import VideoReader
-from reskin.workflows import ray_films
-
-RAY = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_raylet_start_wait_time_s": "200",
-    "RAY_process_startup_timeout_s": "200",
-    "RAY_worker_register_timeout_seconds": "200",
-    "RAY_enable_metrics_collection": "0",
-}
-"""On a busy machine Ray's own processes need longer to start than it waits for them."""
 
 FILMS = int(os.environ.get("RESKIN_RAY_FILMS", "8"))
 KILLS = int(os.environ.get("RESKIN_RAY_KILLS", "4"))
@@ -84,7 +76,7 @@ def test_what_answers_and_is_no_cluster_is_one_line(
 ) -> None:
     """Ray alone would try for minutes."""
     pytest.importorskip("ray")
-    monkeypatch.setattr(ray_films, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(ray_cluster, "ANSWER_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
@@ -157,31 +149,6 @@ def test_ray_that_is_not_installed_is_named(
     assert "pip install 'reskin[ray]'" in line
 
 
-def processes() -> dict[int, tuple[int, bytes]]:
-    """Every process of this machine: its parent, and its words."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            found[int(path.name)] = parent, (path / "cmdline").read_bytes()
-    return found
-
-
-def below(root: int) -> list[int]:
-    """The processes that a process started, and those that these started."""
-    found, all_of_them = [root], processes()
-    for one in found:
-        found += [process for process, (parent, _) in all_of_them.items() if parent == one]
-    return found[1:]
-
-
-def workers(root: int | None = None) -> list[int]:
-    """Processes of Ray that work on a film, below a process, by default this one."""
-    all_of_them = processes()
-    ours = below(os.getpid() if root is None else root)
-    return [one for one in ours if all_of_them.get(one, (0, b""))[1].startswith(b"ray::make_on_ray")]
-
-
 def same_frames(one: Path, other: Path) -> int:
     """How many frames both films hold; all their times and pixels are equal."""
     with VideoReader(one) as first, VideoReader(other) as second:
@@ -190,15 +157,6 @@ def same_frames(one: Path, other: Path) -> int:
             assert a.time == b.time and np.array_equal(a.image, b.image)
             count += 1
     return count
-
-
-@pytest.fixture
-def on_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("ray")
-    root = Path(__file__).parents[2]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root / "src"), os.environ.get("PYTHONPATH", "")]))
-    for name, value in RAY.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.slow
@@ -215,7 +173,7 @@ def test_a_long_film_is_parted_and_equals_that_of_one_process(tmp_path: Path) ->
 
     def kill() -> None:
         while not killed.is_set():
-            if there := workers():
+            if there := workers("make_on_ray"):
                 time.sleep(1)  # in the middle of its work
                 killed.set()
                 with suppress(ProcessLookupError):
@@ -274,7 +232,7 @@ def test_films_are_those_of_one_process_whichever_workers_are_killed(tmp_path: P
     def kill() -> None:
         draw = np.random.default_rng(0)
         while len(killed) < KILLS and not stop.wait(float(draw.uniform(0.2, 1.5))):
-            there = [one for one in workers() if one not in killed]
+            there = [one for one in workers("make_on_ray") if one not in killed]
             if there:
                 killed.append(int(draw.choice(there)))
                 with suppress(ProcessLookupError):

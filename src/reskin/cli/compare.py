@@ -79,6 +79,9 @@ class Arguments(Settings):
     """Steps between scores on the validation split; by default a tenth of the steps."""
     style: Literal["sampled", "examples"] = "examples"
     """Of models with styles: a random one, or the mean style of training images of the target."""
+    ray: str | None = None
+    """Train and measure on a Ray cluster, HOST:PORT, or auto for that of this machine or a new one. Data and
+    study lie on a disk that all machines see. With --minutes, what runs beside a training slows it down."""
 
 
 def run(words: list[str]) -> int:
@@ -90,7 +93,7 @@ def run(words: list[str]) -> int:
 
     study = _study(arguments)
     shown = Progress("cells")
-    page = compare(study, report=shown)
+    page = compare(study, ray=arguments.ray, report=shown)
     shown.end()
     progress.result("page", page)
     say(f"done: {page}", f"next: reskin table {arguments.out} --format md")

@@ -18,12 +18,14 @@ from reskin.curation.prepare.dry_run import DryRun, Expected, dry_run_images, dr
 from reskin.curation.prepare.frames import FramesConfig, choose_frames, prepare_frames
 from reskin.curation.prepare.images import ImagesConfig, prepare_images
 from reskin.curation.prepare.presets import FRAMES, with_preset
+from reskin.curation.prepare.process_pool import Workers
 from reskin.curation.prepare.videos import Options
 from reskin.data.manifest import Manifest
 from reskin.errors import SettingsError
 from reskin.exits import PartialError
 from reskin.parsing import Spelled
 from reskin.progress import Progress
+from reskin.ray_cluster import RayAddress
 
 HELP = """usage: reskin prepare KIND SOURCE... --out FOLDER [OPTIONS]
 
@@ -66,6 +68,9 @@ class FramesArguments(Settings):
     """Add these videos to the folder; every picture it has stays where it is."""
     workers: int | None = None
     """Processes; by default one for each video while there are cores, 0 for none but this one."""
+    ray: str | None = None
+    """Look through the videos and take pictures out of them on a Ray cluster, HOST:PORT, or auto for that of
+    this machine or a new one. Videos and folder lie on a disk that all machines see."""
     dry_run: Annotated[bool, BASIC] = False
     """Only say what would come of it: frames, room on the disk, time; nothing is written."""
     as_json: Annotated[bool, Spelled("json")] = False
@@ -91,6 +96,9 @@ class ClipsArguments(Settings):
     """Add these videos to the folder; every picture it has stays where it is."""
     workers: int | None = None
     """Processes; by default one for each video while there are cores, 0 for none but this one."""
+    ray: str | None = None
+    """Look through the videos and take pictures out of them on a Ray cluster, HOST:PORT, or auto for that of
+    this machine or a new one. Videos and folder lie on a disk that all machines see."""
     dry_run: Annotated[bool, BASIC] = False
     """Only say what would come of it: frames, room on the disk, time; nothing is written."""
     as_json: Annotated[bool, Spelled("json")] = False
@@ -138,7 +146,7 @@ def _frames(words: list[str]) -> int:
     with Progress("frames") as progress:
         if arguments.dry_run:
             choose = partial(choose_frames, config=arguments.frames)
-            options = Options(arguments.workers, arguments.add, report=progress)
+            options = Options(_workers(arguments), arguments.add, report=progress)
             found = dry_run_videos(
                 "frames", arguments.videos, arguments.out, arguments.frames, choose, options
             )
@@ -148,7 +156,7 @@ def _frames(words: list[str]) -> int:
             arguments.out,
             arguments.frames,
             report=progress,
-            workers=arguments.workers,
+            workers=_workers(arguments),
             add=arguments.add,
         )
     return _finish(manifest, arguments.out, "frames", as_json=arguments.as_json)
@@ -159,7 +167,7 @@ def _clips(words: list[str]) -> int:
     with Progress("frames") as progress:
         if arguments.dry_run:
             choose = partial(choose_clips, config=arguments.clips)
-            options = Options(arguments.workers, arguments.add, report=progress)
+            options = Options(_workers(arguments), arguments.add, report=progress)
             found = dry_run_videos("clips", arguments.videos, arguments.out, arguments.clips, choose, options)
             return show_dry_run(found, arguments.out, as_json=arguments.as_json)
         manifest = prepare_clips(
@@ -167,10 +175,16 @@ def _clips(words: list[str]) -> int:
             arguments.out,
             arguments.clips,
             report=progress,
-            workers=arguments.workers,
+            workers=_workers(arguments),
             add=arguments.add,
         )
     return _finish(manifest, arguments.out, "frames of clips", as_json=arguments.as_json)
+
+
+def _workers(arguments: FramesArguments | ClipsArguments) -> Workers:
+    if arguments.workers is not None and arguments.ray is not None:
+        raise SettingsError("both --workers and --ray are given", "Give one of them.")
+    return arguments.workers if arguments.ray is None else RayAddress(arguments.ray)
 
 
 def _images(words: list[str]) -> int:

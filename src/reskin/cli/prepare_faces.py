@@ -21,6 +21,7 @@ from reskin.data.manifest import FrameRecord, Manifest, read_manifest
 from reskin.exits import PartialError
 from reskin.parsing import Spelled
 from reskin.progress import Progress
+from reskin.ray_cluster import RayAddress
 
 COMMAND = "reskin prepare faces"
 
@@ -48,6 +49,9 @@ class Arguments(Settings):
     preset: Annotated[str | None, BASIC] = None
     """Start from the settings of a report (face_frame_faces: 1,000 faces at 128x128, 8:1:1); other options
     still count."""
+    ray: str | None = None
+    """Search the videos and cut the faces out on a Ray cluster, HOST:PORT, or auto for that of this machine
+    or a new one. Videos and folder lie on a disk that all machines see."""
     dry_run: Annotated[bool, BASIC] = False
     """Only say what would come of it: frames to search, room on the disk, time; nothing is written."""
     as_json: Annotated[bool, Spelled("json")] = False
@@ -57,9 +61,12 @@ class Arguments(Settings):
 def run(words: list[str]) -> int:
     """The command; returns its exit code."""
     arguments = parse(Arguments, words, command=COMMAND, merge=lambda given: with_preset(FACES, given))
+    workers = None if arguments.ray is None else RayAddress(arguments.ray)
     if arguments.dry_run:
         with Progress() as looking:
-            found = dry_run_faces(arguments.videos, arguments.out, arguments.faces, report=looking)
+            found = dry_run_faces(
+                arguments.videos, arguments.out, arguments.faces, report=looking, workers=workers
+            )
         return show_dry_run(found, arguments.out, as_json=arguments.as_json)
     config = _asked(arguments.faces, arguments.out, asks=not arguments.as_json)
     with Progress() as shown:
@@ -68,6 +75,7 @@ def run(words: list[str]) -> int:
             arguments.out,
             config,
             report=shown,
+            workers=workers,
         )
     if arguments.as_json:
         show_text(json.dumps(summary(manifest, arguments.out)))

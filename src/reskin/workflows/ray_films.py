@@ -8,18 +8,15 @@ are those of one process.
 from __future__ import annotations
 
 import functools
-import os
-import re
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reskin.errors import ReskinError, RunError, SettingsError, VideoError
+from reskin.errors import ReskinError, RunError, VideoError
 from reskin.progress import Report
+from reskin.ray_cluster import MOST_RETRIES, connected, reason_of, use_own_threads
 from reskin.storage import watched
 from reskin.translation.chunks import Chunk, plan_chunks, translate_chunk
 from reskin.translation.clips import How, VideoResult, translate_video
@@ -31,17 +28,8 @@ from reskin.translation.targets import check_folders, check_target
 from reskin.types import Direction
 from reskin.video.probe import probe
 
-ANSWER_SECONDS = 10
-"""An address that does not answer for so long is refused."""
-
 LONG_SECONDS = 60
 """Films of a folder that last so long are parted; a single film always is."""
-
-_SETTINGS = 4
-"""The type of that frame of HTTP/2, in which Ray's machines speak."""
-
-MOST_RETRIES = 20
-"""A film whose process died more often than this is left out: most likely it is the film that does it."""
 
 
 @dataclass(frozen=True)
@@ -181,15 +169,7 @@ class _Tasks:
         try:
             return self._ray.get(task), ""
         except (self._ray.exceptions.RayError, ReskinError) as error:
-            return None, _reason(error)
-
-
-def _reason(error: Exception) -> str:
-    cause = getattr(error, "cause", None) or error  # Ray wraps what a task raised
-    if isinstance(cause, ReskinError):
-        return str(cause)
-    last = (str(error).strip().splitlines() or [type(error).__name__])[-1][:200]
-    return f"its process died {MOST_RETRIES + 1} times ({last})"
+            return None, reason_of(error)
 
 
 def _made(
@@ -260,9 +240,7 @@ class Asked:
 
 def make_on_ray(cluster: Cluster, what: str, asked: Asked, **more: Any) -> Any:
     """A film, its plan or one of its chunks, in a process of the cluster."""
-    import torch
-
-    torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
+    use_own_threads()
     model = _loaded(cluster)
     film = asked.source, asked.out, asked.direction
     if what == "plan":
@@ -280,68 +258,3 @@ def _loaded(cluster: Cluster) -> Any:
     if cluster.predictor_share is not None:
         model.use_predictor(cluster.predictor_share)
     return model
-
-
-@contextmanager
-def connected(address: str) -> Iterator[Any]:
-    """Ray, connected to the cluster at an address; afterwards this process has left it.
-
-    Raises:
-        SettingsError: it is not installed, or nothing answers there.
-    """
-    try:
-        import ray
-    except ImportError:
-        raise SettingsError("--ray: it is not installed", "Type: pip install 'reskin[ray]'.") from None
-    if address != "auto":
-        _check_answers(f"--ray {address}", address)
-    elif (known := os.environ.get("RAY_ADDRESS", "")) not in ("", "auto", "local"):
-        _check_answers(f"RAY_ADDRESS={known}", known)
-    try:
-        ray.init(
-            None if address == "auto" else address,
-            log_to_driver=False,
-            include_dashboard=None if address != "auto" else False,
-            logging_level="ERROR",
-        )
-    except Exception as error:  # Ray raises what it likes; the reason is what matters
-        ray.shutdown()  # what of a cluster of its own has started already
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise SettingsError(f"--ray {address}: {reason}", "Check it with: ray status.") from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _check_answers(said: str, address: str) -> None:
-    found = re.fullmatch(r"(?:ray://)?(\[[0-9a-fA-F:]+\]|[^\s:/]+):([0-9]{1,5})", address)
-    if found is None or not 0 < int(found[2]) < 65536:
-        raise SettingsError(said, "Give auto, or HOST:PORT of a cluster.")
-    fix = "Start a cluster (ray start --head), or give --ray auto."
-    try:
-        with socket.create_connection(
-            (found[1].strip("[]"), int(found[2])), timeout=ANSWER_SECONDS
-        ) as connection:
-            # Ray tries for minutes to be understood, and says so line by line.
-            is_ray = os.environ.get("RAY_USE_TLS", "0") == "1" or _speaks_http2(connection)
-    except OSError as error:
-        what = f"{said}: nothing answers there ({error.strerror or error})"
-        raise SettingsError(what, fix) from None
-    if not is_ray:
-        raise SettingsError(f"{said}: what answers there is no Ray cluster", fix)
-
-
-def _speaks_http2(connection: socket.socket) -> bool:
-    """Whether what listens there begins as gRPC does, with a SETTINGS frame (RFC 9113, sections 3.4 and 6.5).
-
-    Raises:
-        OSError: it says nothing within the time of the connection, or leaves.
-    """
-    no_settings = bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
-    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + no_settings)
-    with connection.makefile("rb") as stream:
-        head = stream.read(9)
-    if not head:
-        raise ConnectionResetError("it closed the connection")
-    return len(head) == 9 and head[3] == _SETTINGS

@@ -10,7 +10,7 @@ import pytest
 from tests.support.fake_faces import Place, RedDetector, film
 
 from reskin.cli import prepare_faces as command
-from reskin.curation.prepare import face_search
+from reskin.curation.prepare import face_search, ray_pool
 from reskin.curation.prepare import faces as faces_module
 from reskin.curation.prepare.face_search import FaceCandidate, FoundFaces
 from reskin.curation.prepare.faces import FacesConfig, prepare_faces
@@ -93,7 +93,7 @@ def film_of_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A film with two faces, of which the left one looks in one way and the right one in another."""
     monkeypatch.setattr(faces_module, "open_detector", lambda name: RedDetector())
     monkeypatch.setattr(face_search, "open_detector", lambda name: RedDetector())
-    monkeypatch.setattr(faces_module, "num_workers", lambda sources, asked: IN_THIS_PROCESS)
+    monkeypatch.setattr(ray_pool, "num_workers", lambda sources, asked: IN_THIS_PROCESS)
     monkeypatch.setattr(face_search, "look_of", lambda frame, face: look(0.0 if face.box[0] < 80 else FAR))
     monkeypatch.setattr(faces_module, "look_in", lambda path, detector: look(FAR if path.stem == "b" else 0))
     places: list[list[Place]] = [[(40.0, 60.0, 40), (120.0, 60.0, 30)]] * 12

@@ -23,7 +23,7 @@ from tests.support.fake_faces import RATE, Place, RedDetector, UprightDetector, 
 from tests.support.reports import Reports
 
 from reskin.curation.prepare import dry_run as dry_run_module
-from reskin.curation.prepare import face_cut, face_search, process_pool, tasks, worker
+from reskin.curation.prepare import face_cut, face_search, process_pool, ray_pool, tasks, worker
 from reskin.curation.prepare import faces as faces_module
 from reskin.curation.prepare.face_search import FaceCandidate
 from reskin.curation.prepare.faces import NOT_STATED, FacesConfig, prepare_faces
@@ -62,8 +62,8 @@ def detector() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (faces_module, face_search, dry_run_module):
             patch.setattr(module, "open_detector", lambda name: RedDetector())
-        for module in (faces_module, dry_run_module):
-            patch.setattr(module, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
+        for pools in (ray_pool, dry_run_module):
+            patch.setattr(pools, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
         yield
 
 
@@ -477,7 +477,7 @@ def test_a_reader_that_crashes_costs_its_video_only(
     )
     assert line in code
     real = subprocess.Popen
-    monkeypatch.setattr(faces_module, "num_workers", process_pool.num_workers)
+    monkeypatch.setattr(ray_pool, "num_workers", process_pool.num_workers)
     crash = f"        if '/x/v.mp4' in str(task) and task['task'] == '{stage}': os.kill(os.getpid(), 11)\n"
     script = tmp_path / "crashing.py"
     script.write_text(code.replace(line, line + crash).replace("\n\ndef ", f"\n\n{head}\n\ndef ", 1))

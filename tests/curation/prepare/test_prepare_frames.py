@@ -21,7 +21,7 @@ from PIL import Image
 from tests.support.reports import Reports
 
 from reskin.curation.prepare import extract as extract_module
-from reskin.curation.prepare import videos as videos_module
+from reskin.curation.prepare import ray_pool
 from reskin.curation.prepare.config import FramesConfig
 from reskin.curation.prepare.frames import prepare_frames
 from reskin.curation.prepare.picks import clip_names, pick_frames
@@ -62,7 +62,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a test may break what is called; that processes change nothing is tested elsewhere."""
-    monkeypatch.setattr(videos_module, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
+    monkeypatch.setattr(ray_pool, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
 
 
 def everything(out: Path) -> dict[str, bytes]:

@@ -19,8 +19,7 @@ from tests.support.drawn_films import everything, shots_film
 from tests.support.reports import Reports
 
 from reskin.curation.prepare import extract as extract_module
-from reskin.curation.prepare import process_pool, worker
-from reskin.curation.prepare import videos as videos_module
+from reskin.curation.prepare import process_pool, ray_pool, worker
 from reskin.curation.prepare.config import FramesConfig
 from reskin.curation.prepare.frames import prepare_frames
 from reskin.curation.prepare.picks import pick_frames
@@ -40,7 +39,7 @@ STARTS = [0, 20, 35, 65]
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Films are read in this process unless a test asks for others: each takes a second to start."""
-    monkeypatch.setattr(videos_module, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
+    monkeypatch.setattr(ray_pool, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from typing import Any
 from reskin.curation.prepare.assign import Unit, split_by, split_units
 from reskin.curation.prepare.config import ClipsConfig
 from reskin.curation.prepare.picks import frames_used, random_picks, shots_used
+from reskin.curation.prepare.process_pool import Workers
 from reskin.curation.prepare.videos import Options, Pick, Source, prepare_videos
 from reskin.data.manifest import Manifest
 from reskin.errors import DataError
@@ -44,7 +45,7 @@ def prepare_clips(
     config: ClipsConfig,
     *,
     report: Report | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
     add: bool = False,
 ) -> Manifest:
     """Take clips of consecutive frames from videos and write them as folders of pictures under `out`.

@@ -19,18 +19,19 @@ from reskin.curation.prepare.faces_config import FacesConfig
 from reskin.curation.prepare.images import planned_splits
 from reskin.curation.prepare.picks import clip_names
 from reskin.curation.prepare.plan import fingerprints, without_equal_files
-from reskin.curation.prepare.process_pool import ProcessPool, TotalProgress, num_workers
+from reskin.curation.prepare.process_pool import ProcessPool, TotalProgress, Workers, num_workers
 from reskin.curation.prepare.scan import Scan
 from reskin.curation.prepare.shape import shaped
 from reskin.curation.prepare.tasks import extract_task, face_search_task, scan_task
 from reskin.curation.prepare.videos import Choose, Options, Pick, Source
 from reskin.data.folders import count_left_out, list_pictures
 from reskin.data.manifest import read_manifest
-from reskin.errors import DataError, ImageError
+from reskin.errors import DataError, ImageError, SettingsError
 from reskin.faces.detectors import open_detector
 from reskin.images import opened_image, write_image
 from reskin.parsing import parse
 from reskin.progress import Report
+from reskin.ray_cluster import RayAddress
 from reskin.spread import spread
 from reskin.threads import num_cores
 from reskin.types import NO_BARS, Bars, Split
@@ -142,10 +143,12 @@ def dry_run_videos(
         options: workers, whether to add, and who is called with the progress.
 
     Raises:
+        SettingsError: a Ray cluster is named.
         DataError: no videos, or settings that do not fit them.
         VideoError: a file is missing.
     """
-    with _Looking(videos, options.workers) as looking:
+    workers = _on_this_machine(options.workers)
+    with _Looking(videos, workers) as looking:
         skips = config.skipped(len(looking.videos))
         scans = looking.scan(skips, config, options)
         good = [number for number, scan in enumerate(scans) if scan.bad is None]
@@ -180,20 +183,22 @@ def dry_run_faces(
     out: Path,
     config: FacesConfig,
     *,
-    workers: int | None = None,
+    workers: Workers = None,
     report: Report | None = None,
 ) -> DryRun:
     """What `prepare_faces` would do; how many faces there are is not known before they are searched for.
 
     Raises:
+        SettingsError: a Ray cluster is named.
         DataError: no videos.
         VideoError: a file is missing.
         WeightsError: no face detector can be had.
     """
+    here = _on_this_machine(workers)
     open_detector(config.detector)
     pictures = PictureConfig(size=f"{config.size}x{config.size}", fit="cover", format=config.format)
     look = VideoConfig(letterbox="cut", split="block")
-    with _Looking(videos, workers) as looking:
+    with _Looking(videos, here) as looking:
         scans = looking.scan([(0.0, 0.0)] * len(looking.videos), look, Options(report=report))
         total = sum(len(scan.ticks) for scan in scans)
         every = config.every or max(1, total // (_LOOKS_PER_FACE * config.count))
@@ -260,6 +265,17 @@ def _made(path: Path, file: Path, config: ImagesConfig) -> tuple[int, tuple[int,
     except ImageError as error:
         return str(error)
     return file.stat().st_size, shape.size
+
+
+def _on_this_machine(workers: Workers) -> int | None:
+    """How many processes.
+
+    Raises:
+        SettingsError: a cluster is named.
+    """
+    if isinstance(workers, RayAddress):
+        raise SettingsError("a dry run is made on this machine alone", "Leave --ray or --dry-run out.")
+    return workers
 
 
 class _Looking:

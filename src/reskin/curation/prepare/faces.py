@@ -34,7 +34,8 @@ from reskin.curation.prepare.plan import (
     refuse_if_all_bad,
     without_equal_files,
 )
-from reskin.curation.prepare.process_pool import ProcessPool, TotalProgress, num_workers
+from reskin.curation.prepare.process_pool import ProcessPool, TotalProgress, Workers
+from reskin.curation.prepare.ray_pool import RayPool, open_pool
 from reskin.curation.prepare.scan import Scan
 from reskin.curation.prepare.tasks import face_cut_task, face_search_task, scan_task
 from reskin.data.manifest import (
@@ -70,7 +71,7 @@ def prepare_faces(
     config: FacesConfig,
     *,
     report: Report | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
 ) -> Manifest:
     """Find faces in videos and write them as square pictures under `out`.
 
@@ -85,7 +86,8 @@ def prepare_faces(
         out: the folder to make.
         config: which faces, how to cut and to split them.
         report: called with the progress.
-        workers: processes; by default one for each video while there are cores, 0 for none but this one.
+        workers: processes, or a Ray cluster; by default one process for each video while there are cores, 0
+            for none but this one.
 
     Returns:
         The manifest that was written. Its `damaged` says what could not be read; its settings hold, beside
@@ -109,7 +111,7 @@ def prepare_faces(
     look, only = _wanted(config, detector)
     asked = {**config.making(), "only": only, "kind": "faces", "detector": detector.name}
     plan: dict[str, Any] = {"settings": asked, "sources": prints}
-    with lock(out), ProcessPool(num_workers(files, workers)) as pool:
+    with lock(out), open_pool(files, workers) as pool:
         run = _Run(out, config, pool, report, look=look)
         finish_moves(out)
         made = read_manifest(out)
@@ -168,7 +170,7 @@ class _Run:
         self,
         out: Path,
         config: FacesConfig,
-        pool: ProcessPool,
+        pool: ProcessPool | RayPool,
         report: Report | None,
         *,
         look: Look | None = None,

@@ -11,6 +11,7 @@ from typing import Any
 from reskin.curation.prepare.assign import Unit, split_by, split_units
 from reskin.curation.prepare.config import FramesConfig
 from reskin.curation.prepare.picks import default_every, frames_used, pick_frames
+from reskin.curation.prepare.process_pool import Workers
 from reskin.curation.prepare.videos import Options, Pick, Source, prepare_videos
 from reskin.data.manifest import Manifest
 from reskin.progress import Report
@@ -22,7 +23,7 @@ def prepare_frames(
     config: FramesConfig,
     *,
     report: Report | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
     add: bool = False,
 ) -> Manifest:
     """Take frames from videos, resize them and write them as pictures under `out`.
@@ -39,7 +40,7 @@ def prepare_frames(
         config: which frames, their size and the split.
         report: called with the progress: frames looked through for shots, where shots are wanted, then
             pictures made.
-        workers: processes; by default one for each video while there are cores.
+        workers: processes, or a Ray cluster; by default one process for each video while there are cores.
         add: add the videos to those the folder was made of: every picture it has stays where it is, `count`
             and the split are for the new ones, and a video that it holds already adds nothing.
 

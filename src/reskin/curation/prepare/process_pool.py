@@ -23,10 +23,14 @@ from reskin import errors
 from reskin.curation.prepare.tasks import crash_result, perform
 from reskin.errors import ReskinError, StorageError
 from reskin.progress import Report
+from reskin.ray_cluster import RayAddress
 from reskin.threads import num_cores
 
 IN_THIS_PROCESS = 0
 """Number of workers that means: no process but this one."""
+
+Workers = int | RayAddress | None
+"""How many processes, or the cluster that has them; None for one for each source while there are cores."""
 
 OfTask = Callable[Concatenate[int, ...], None]
 """Called with the number of a task, and then as a `Report` of what is done of it."""

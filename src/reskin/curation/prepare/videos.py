@@ -32,7 +32,8 @@ from reskin.curation.prepare.plan import (
     refuse_if_all_bad,
     without_equal_files,
 )
-from reskin.curation.prepare.process_pool import ProcessPool, TotalProgress, num_workers
+from reskin.curation.prepare.process_pool import ProcessPool, TotalProgress, Workers
+from reskin.curation.prepare.ray_pool import RayPool, open_pool
 from reskin.curation.prepare.scan import Scan
 from reskin.curation.prepare.shape import ASPECT_TOLERANCE
 from reskin.curation.prepare.tasks import extract_task, scan_task
@@ -84,13 +85,13 @@ class Options:
     """How to go about it; none of this changes what comes out, but `add`.
 
     Attributes:
-        workers: processes; None for one for each video while there are cores.
+        workers: processes, or a Ray cluster; None for one process for each video while there are cores.
         add: add the videos to what the folder holds.
         report: called with the progress: frames looked through for shots, then pictures made.
         names_flags: whether what is said may name options of `reskin prepare`.
     """
 
-    workers: int | None = None
+    workers: Workers = None
     add: bool = False
     report: Report | None = None
     names_flags: bool = True
@@ -133,7 +134,7 @@ def prepare_videos(
             paths = [paths[number] for number in new]
             plan["sources"] = [prints[number] for number in new]
         begin(out, plan)
-        with ProcessPool(num_workers(paths, options.workers)) as pool:
+        with open_pool(paths, options.workers) as pool:
             run = _Run(out, plan, config, before, pool=pool, options=options)
             run.order, run.skips = (prints if mended else []), [skip_of[path] for path in paths]
             return run.manifest(paths, choose)
@@ -166,7 +167,7 @@ def _whole(
             for number, origin in enumerate(manifest.sources)
             if number in files and origin.sha256 in where
         ]
-        with ProcessPool(num_workers(videos, options.workers)) as pool:
+        with open_pool(videos, options.workers) as pool:
             pool.run(tasks, lambda *_: None)
         shutil.rmtree(out / STATE, ignore_errors=True)
     if options.report is not None:
@@ -211,7 +212,7 @@ class _Run:
         config: VideoConfig,
         before: Manifest | None,
         *,
-        pool: ProcessPool,
+        pool: ProcessPool | RayPool,
         options: Options,
     ) -> None:
         self.out, self.plan, self.config, self.before = out, plan, config, before

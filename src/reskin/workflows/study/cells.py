@@ -83,13 +83,11 @@ def complete(cell: Cell, study: Study, data: str) -> bool:
         InterruptedRunError: a signal came; everything is saved.
         StorageError: the disk refuses the write.
     """
-    settings = study.settings(cell.row, cell.seed)
-    train_key, measure_key = training_key(settings, data), measuring_key(study.request, data)
-    known = cell.read()
-    if known.get("training") == train_key and known.get("measuring") == measure_key and "scores" in known:
+    if is_complete(cell, study, data):
         return False
-    begun = {"label": cell.row.label, "seed": cell.seed, "training": train_key}
-    if known.get("training") != train_key:
+    settings, known = study.settings(cell.row, cell.seed), cell.read()
+    begun = _begun(cell, study, data)
+    if known.get("training") != begun["training"]:
         shutil.rmtree(cell.run, ignore_errors=True)
         write_json(cell.file, begun)
     try:
@@ -100,11 +98,36 @@ def complete(cell: Cell, study: Study, data: str) -> bool:
     except InterruptedRunError:
         raise
     except ReskinError as error:
-        _log.warning("%s, seed %d: %s", cell.row.label, cell.seed, error)
-        write_json(cell.file, begun | {"why": str(error)})
+        note_failure(cell, study, data, str(error))
         return True
-    write_json(cell.file, begun | {"measuring": measure_key, "costs": costs, "scores": scores})
+    measuring = measuring_key(study.request, data)
+    write_json(cell.file, begun | {"measuring": measuring, "costs": costs, "scores": scores})
     return True
+
+
+def is_complete(cell: Cell, study: Study, data: str) -> bool:
+    """Whether a cell has scores, by the same settings, data and code."""
+    known = cell.read()
+    return (
+        "scores" in known
+        and known.get("training") == training_key(study.settings(cell.row, cell.seed), data)
+        and known.get("measuring") == measuring_key(study.request, data)
+    )
+
+
+def note_failure(cell: Cell, study: Study, data: str, reason: str) -> None:
+    """Write down why a cell has no scores; the next call tries again.
+
+    Raises:
+        StorageError: the disk refuses the write.
+    """
+    _log.warning("%s, seed %d: %s", cell.row.label, cell.seed, reason)
+    write_json(cell.file, _begun(cell, study, data) | {"why": reason})
+
+
+def _begun(cell: Cell, study: Study, data: str) -> dict[str, Any]:
+    key = training_key(study.settings(cell.row, cell.seed), data)
+    return {"label": cell.row.label, "seed": cell.seed, "training": key}
 
 
 def _write_pictures(cell: Cell, request: Request, scores: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ from reskin.methods import find_trained
 from reskin.progress import Report, silent
 from reskin.storage import lock, read_json, write_json
 from reskin.version import __version__
-from reskin.workflows.study.cells import cells_of, complete
+from reskin.workflows.study.cells import Cell, cells_of, complete
 from reskin.workflows.study.plan import Study, data_digest
 from reskin.workflows.study.report import write_study_report
 
 _log = logging.getLogger("reskin")
 
 
-def compare(study: Study, *, report: Report = silent) -> Path:
+def compare(study: Study, *, ray: str | None = None, report: Report = silent) -> Path:
     """Train and measure every row with every seed, and write the study's report.
 
     Cells that are finished with the same settings, data and code are used again; one whose method has changed
@@ -27,13 +28,15 @@ def compare(study: Study, *, report: Report = silent) -> Path:
 
     Args:
         study: what is compared.
+        ray: address of a Ray cluster whose processes train and measure the cells, HOST:PORT or auto; None for
+            this process, one cell after the other.
         report: called with how many cells are done.
 
     Returns:
         The page.
 
     Raises:
-        SettingsError: something in the study cannot be compared.
+        SettingsError: something in the study cannot be compared, or nothing answers at the address.
         DataError: a folder of images cannot be used.
         RunError: the folder is in use, or holds a study of other data.
         InterruptedRunError: a signal came; everything is saved.
@@ -45,12 +48,21 @@ def compare(study: Study, *, report: Report = silent) -> Path:
         _check_same(study, data)
         write_json(study.out / "study.json", _described(study, data))
         cells = cells_of(study)
-        for number, cell in enumerate(cells):
-            report(number, len(cells), "cells")
-            if complete(cell, study, data):
-                _log.info("%s, seed %d: done", cell.row.label, cell.seed)
-        report(len(cells), len(cells), "cells")
+        if ray is not None:
+            from reskin.workflows.study.ray_cells import complete_on_ray
+
+            complete_on_ray(cells, study, data, ray, report=report)
+        else:
+            _complete_all(cells, study, data, report)
         return write_study_report(study.out)
+
+
+def _complete_all(cells: Sequence[Cell], study: Study, data: str, report: Report) -> None:
+    for number, cell in enumerate(cells):
+        report(number, len(cells), "cells")
+        if complete(cell, study, data):
+            _log.info("%s, seed %d: done", cell.row.label, cell.seed)
+    report(len(cells), len(cells), "cells")
 
 
 def _check_domains(study: Study) -> None:
