@@ -40,8 +40,10 @@ def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The arguments of the last call; its "gives" is what comes of it."""
     seen: dict[str, Any] = {"gives": manifest()}
 
-    def prepare(videos: tuple[Path, ...], out: Path, config: FacesConfig, *, report: Any) -> Manifest:
-        seen.update(videos=videos, out=out, config=config)
+    def prepare(
+        videos: tuple[Path, ...], out: Path, config: FacesConfig, *, report: Any, workers: Any
+    ) -> Manifest:
+        seen.update(videos=videos, out=out, config=config, workers=workers)
         report(5, 5, "frames searched")
         report(2, 2, "faces cut")
         given: Manifest = seen["gives"]
@@ -57,6 +59,7 @@ def test_counts_and_reasons(made: dict[str, Any], tmp_path: Path, capsys: pytest
     assert made["videos"] == (Path("a.mp4"), Path("b.mp4")) and made["out"] == tmp_path
     config = made["config"]
     assert (config.count, config.size, config.sure, config.align) == (10, 64, 0.9, "landmarks")
+    assert made["workers"] is None
     printed = capsys.readouterr()
     assert printed.out == ""
     for said in (
