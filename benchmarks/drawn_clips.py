@@ -26,11 +26,15 @@ SPANS = (1, 5)
 
 
 class Clip:
-    """A test clip: the film, its truth, and how its pixels move."""
+    """A test clip: the film, its truth, and how its pixels move.
 
-    def __init__(self, seed: int) -> None:
-        footage = Footage("film", seed=seed, frames=CLIP_FRAMES, size=SIZE, scene_frames=CLIP_FRAMES)
-        frames = list(footage)
+    Args:
+        footage: the film; of so many frames a scene.
+        scene_frames: of those.
+    """
+
+    def __init__(self, footage: Footage, scene_frames: int) -> None:
+        frames, self._scene_frames = list(footage), scene_frames
         self.film = torch.cat([to_tensor(frame.image) for frame in frames])
         self.truth = torch.cat([to_tensor(frame.other) for frame in frames])
         self.flow = torch.stack([torch.from_numpy(frame.flow).permute(2, 0, 1) for frame in frames])
@@ -38,7 +42,7 @@ class Clip:
 
     def _motion(self, span: int) -> tuple[Tensor, Tensor]:
         """How far pixels move in `span` frames, and which of them are visible then."""
-        count = CLIP_FRAMES - span
+        count = len(self.film) - span
         total = self.flow[:count].clone()
         inside = torch.ones(count, *total.shape[2:], dtype=torch.bool)
         for number in range(1, span):
@@ -46,7 +50,9 @@ class Clip:
             total, inside = total + further, inside & is_inside
         back, is_inside = move_back(self.truth[span:], total)
         is_same = (back - self.truth[:count]).abs().amax(dim=1) * 127.5 <= SAME
-        return total, inside & is_inside & is_same
+        scenes = torch.arange(len(self.film)) // self._scene_frames
+        is_one_scene = (scenes[:count] == scenes[span:])[:, None, None]
+        return total, inside & is_inside & is_same & is_one_scene
 
     def measure(self, frames: Tensor) -> dict[str, float]:
         """PSNR and SSIM to the truth, warping errors in levels, and sharpness as a share of the truth's."""
@@ -57,8 +63,16 @@ class Clip:
         }
         for span, (flow, visible) in self.motion.items():
             error = warping_error(frames[:-span], frames[span:], flow=flow, visible=visible)
-            found[f"e{span}"] = 255 * float(error.mean().sqrt())
+            is_known = visible.flatten(1).any(dim=1)  # not across a cut
+            found[f"e{span}"] = 255 * float(error[is_known].mean().sqrt())
         return found
+
+
+def drawn_clip(seed: int) -> Clip:
+    """A test clip of one scene."""
+    return Clip(
+        Footage("film", seed=seed, frames=CLIP_FRAMES, size=SIZE, scene_frames=CLIP_FRAMES), CLIP_FRAMES
+    )
 
 
 @functools.lru_cache(maxsize=1)

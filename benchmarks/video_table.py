@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from benchmarks.drawn_clips import CLIPS, SIZE, Clip, footage
+from benchmarks.drawn_clips import CLIPS, SIZE, Clip, drawn_clip, footage
 from benchmarks.equal_time import Sampling, Shots, batches, teach
 from torch import Tensor
 
@@ -209,7 +209,7 @@ def paired_with(a: Shots, image_model: Method) -> Shots:
 @functools.cache
 def clips() -> tuple[list[Clip], list[list[np.ndarray]]]:
     """The test clips, and the frames of their films as pictures."""
-    made = [Clip(seed) for seed in CLIPS]
+    made = [drawn_clip(seed) for seed in CLIPS]
     return made, [[to_image(frame[None])[0] for frame in clip.film] for clip in made]
 
 

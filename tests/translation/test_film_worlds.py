@@ -16,7 +16,7 @@ from reskin.inference.guided import guided_upsample
 from reskin.methods.translator import Translator
 from reskin.translation.film import Film, FilmOptions, Frames
 from reskin.translation.stabilise import STRENGTH, Stabiliser, warped
-from reskin.translation.two_sided import STRENGTH_BEHIND, TwoSided
+from reskin.translation.two_sided import TwoSided
 from reskin.types import Direction
 from reskin.video.reader import VideoReader
 from reskin.video.survey import Shot
@@ -95,7 +95,7 @@ def held(
     films: list[np.ndarray], mades: list[np.ndarray], shots: list[int], *, is_best: bool
 ) -> list[np.ndarray]:
     """A film through the stabiliser, or through that of `--steady best`."""
-    stabiliser = Stabiliser(STRENGTH_BEHIND if is_best else STRENGTH)
+    stabiliser = Stabiliser(STRENGTH)
     if is_best:
         numbers = list(range(len(films)))
         frames = Frames(films, [Fraction(n) for n in numbers], numbers, small=films, made=mades)

@@ -84,7 +84,7 @@ def test_nothing_crosses_a_cut_and_nothing_joins_what_differs() -> None:
 def test_before_the_recursive_stabiliser_it_is_better_than_that_alone() -> None:
     films = moving(12)
     raw = [flickering(film, number) for number, film in enumerate(films)]
-    alone, behind = Stabiliser(), Stabiliser(0.7)
+    alone, behind = Stabiliser(), Stabiliser()
     one = [alone.step(film, made) for film, made in zip(films, raw, strict=True)]
     averaged = through(TwoSided(lambda number: 0), groups(films, [1] * 12))
     two = [behind.step(film, made) for film, made in zip(films, averaged, strict=True)]

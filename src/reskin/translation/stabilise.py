@@ -9,7 +9,7 @@ own warped frame (photometric confidence). The idea of a flow-warped recursive b
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +103,7 @@ class Stabiliser:
         seen, output = compared(film), with_alpha(translation)
         if self._output is not None and self._output.shape == output.shape:
             assert self._film is not None
-            flow = flow_between(seen, self._film, precise=is_small(film))
+            flow = flow_between(seen, self._film, "medium" if is_small(film) else "fast")
             share = np.float32(self.strength) * agreement(seen, self._film, flow)
             output = _blended(output, self._output, flow, share)
         self._film, self._output = seen, output
@@ -120,10 +120,15 @@ def is_small(film: Picture) -> bool:
     return min(film.shape[:2]) <= SMALL_PX
 
 
-def flow_between(film: Picture, other: Picture, *, precise: bool) -> Flow:
+FlowPrecision = Literal["fast", "medium", "fine"]
+"""OpenCV's ultrafast and medium presets of dense inverse search (Kroeger et al., ECCV 2016), and the medium
+one down to single pixels, at twice its time."""
+
+
+def flow_between(film: Picture, other: Picture, precision: FlowPrecision) -> Flow:
     """Where each pixel of one frame lies in another, of one size, both as `compared` gives them.
 
-    The medium preset is worth its time on small frames only. A new estimator for each pair of frames, so that
+    More than "fast" is worth its time on small frames only. A new estimator for each pair of frames, so that
     its buffers carry nothing from one pair to the next.
     """
     import cv2
@@ -136,8 +141,15 @@ def flow_between(film: Picture, other: Picture, *, precise: bool) -> Flow:
             np.asarray(cv2.copyMakeBorder(one, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
             for one in (grey, there)
         )
-    preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if precise else cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
-    flow = cv2.DISOpticalFlow.create(preset).calc(grey, there, _NOTHING)
+    is_fast = precision == "fast"
+    preset = cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST if is_fast else cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
+    estimator = cv2.DISOpticalFlow.create(preset)
+    if precision == "fine":
+        estimator.setFinestScale(0)
+        estimator.setPatchStride(4)
+        estimator.setGradientDescentIterations(12)
+        estimator.setVariationalRefinementIterations(2)
+    flow = estimator.calc(grey, there, _NOTHING)
     return np.ascontiguousarray(flow[:height, :width], np.float32)
 
 
@@ -199,26 +211,41 @@ def warped(picture: Picture, flow: Flow, *, outside: tuple[int, ...] | None = No
     return np.asarray(moved, np.uint8)
 
 
-def agreement(film: Picture, before: Picture, flow: Flow, *, around: int = _AROUND_PX) -> NDArray[np.float32]:
+Judged = Literal["pixel", "nearby", "margin"]
+"""How the agreement of two frames is judged: each pixel by itself, with its neighbours a little, or so that a
+margin is left around what does not agree."""
+
+
+def agreement(
+    film: Picture, before: Picture, flow: Flow, *, judged: Judged = "margin"
+) -> NDArray[np.float32]:
     """How far a frame (h, w, 4) agrees with the one before, or another, warped onto it: (h, w) in [0, 1].
 
-    Least next to where it does not: what was just uncovered lies there, and may look like what lay over it.
+    With a margin least next to where it does not: what was just uncovered lies there, and may look like what
+    lay over it.
 
     Args:
         film: the frame.
         before: the other one.
         flow: from the frame to the other.
-        around: edge of the square within which all must agree, px.
+        judged: see `Judged`.
     """
     import cv2
 
     red, green, blue, _ = cv2.split(cv2.absdiff(film, warped(before, flow, outside=_OUTSIDE)))
-    difference = cv2.blur(cv2.max(cv2.max(red, green), blue), (3, 3))
+    difference = cv2.max(cv2.max(red, green), blue)
+    if judged == "nearby":
+        difference = cv2.GaussianBlur(difference, (3, 3), 0)
+    elif judged == "margin":
+        difference = cv2.blur(difference, (3, 3))
     noise = float(np.median(difference[::4, ::4])) / 0.67
     width = min(_WIDEST, max(_NARROWEST, _NOISE_SHARE * noise + _NOISE_OFFSET))
     table = np.exp(-((np.arange(256, dtype=np.float32) / np.float32(width)) ** _STEEPNESS))
-    share = cv2.erode(np.asarray(cv2.LUT(difference, table), np.float32), np.ones((around, around)))
-    return np.asarray(cv2.blur(share, (around, around)), np.float32)
+    share: NDArray[np.float32] = np.asarray(cv2.LUT(difference, table), np.float32)
+    if judged != "margin":
+        return share
+    least = cv2.erode(share, np.ones((_AROUND_PX, _AROUND_PX)))
+    return np.asarray(cv2.blur(least, (_AROUND_PX, _AROUND_PX)), np.float32)
 
 
 def _blended(translation: Picture, output: Picture, flow: Flow, share: NDArray[np.float32]) -> Picture:

@@ -19,6 +19,8 @@ from torch import Tensor
 from reskin.images import Picture
 from reskin.translation.film import Frames
 from reskin.translation.stabilise import (
+    FlowPrecision,
+    Judged,
     agreement,
     at_size,
     compared,
@@ -28,16 +30,13 @@ from reskin.translation.stabilise import (
     warped,
 )
 
-REACH = 6
-"""Frames before, and as many to come, that are averaged in. On drawn films with fresh texture in each frame
-the difference of neighbours falls to 0.05 of the translation's own with 2, and to 0.02 with 6."""
+REACH = 8
+"""Frames before, and as many to come, that are averaged in."""
 
-_AROUND_PX = 1
-"""Within which all must agree: the pixel alone, unlike in the recursive stabiliser. What was just uncovered
-is seen in the frames to come as well, so that it gains by the average with or without a margin."""
-
-STRENGTH_BEHIND = 0.7
-"""Strength of the recursive stabiliser that works on the averages."""
+_FINE, _BY_PIXEL = 2, 4
+"""Frames away up to which the flow of small frames is estimated finely, and up to which each pixel is judged
+by itself. No margin is needed around what was just uncovered, as it is seen in the frames to come; but in
+frames farther away single pixels that happen to look alike bring back what lay over it."""
 
 _AROUND = "around."
 
@@ -114,11 +113,15 @@ class TwoSided:
         mine = self._around[at]
         height, width = mine.made.shape[:2]
         total, weight = mine.made.astype(np.float32), np.ones((height, width, 1), np.float32)
-        for other in self._around[max(0, at - REACH) : at + REACH + 1]:
+        for number in range(max(0, at - REACH), min(len(self._around), at + REACH + 1)):
+            other = self._around[number]
             if other is mine or other.shot != mine.shot or other.made.shape != mine.made.shape:
                 continue
-            flow = flow_between(mine.seen, other.seen, precise=is_small(mine.film))
-            agrees = agreement(mine.seen, other.seen, flow, around=_AROUND_PX)
+            apart = abs(number - at)
+            fine: FlowPrecision = "fine" if apart <= _FINE else "medium"
+            flow = flow_between(mine.seen, other.seen, fine if is_small(mine.film) else "fast")
+            judged: Judged = "pixel" if apart <= _BY_PIXEL else "nearby"
+            agrees = agreement(mine.seen, other.seen, flow, judged=judged)
             share = at_size(agrees, height, width)[..., None]
             total += share * warped(other.made, resized_flow(flow, height, width))
             weight += share

@@ -115,10 +115,10 @@ class FilmSettings(Settings):
         )
 
     def _steadiness(self) -> float:
-        from reskin.translation.two_sided import STRENGTH_BEHIND
+        from reskin.translation.stabilise import STRENGTH
 
         if isinstance(self.steady, str):
-            return 0.0 if self.steady == "off" else STRENGTH_BEHIND
+            return 0.0 if self.steady == "off" else STRENGTH
         return self.steady
 
 
