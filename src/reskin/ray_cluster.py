@@ -65,6 +65,8 @@ def reason_of(error: Exception) -> str:
     if isinstance(cause, ReskinError):
         return str(cause)
     last = (str(error).strip().splitlines() or [type(error).__name__])[-1][:200]
+    if cause is not error:
+        return f"its task failed ({last})"
     return f"its process died {MOST_RETRIES + 1} times ({last})"
 
 
