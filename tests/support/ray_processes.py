@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,25 @@ def workers(task: str, root: int | None = None) -> list[int]:
     all_of_them = processes()
     ours = below(os.getpid() if root is None else root)
     return [one for one in ours if all_of_them.get(one, (0, b""))[1].startswith(f"ray::{task}".encode())]
+
+
+@contextmanager
+def killing(task: str, *, times: int, pause: float) -> Iterator[list[int]]:
+    """Meanwhile a process busy with a task of this name is killed every few seconds; gives those that were."""
+    killed: list[int] = []
+    stop = threading.Event()
+
+    def kill() -> None:
+        while len(killed) < times and not stop.wait(pause):
+            for one in [one for one in workers(task) if one not in killed][:1]:
+                killed.append(one)
+                with suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield killed
+    finally:
+        stop.set()
+        killer.join()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.support.drawn_films import everything, shots_film
-from tests.support.ray_processes import workers
+from tests.support.ray_processes import killing
 
 from reskin.cli.main import main
 from reskin.curation.prepare.process_pool import ProcessPool
@@ -70,23 +66,8 @@ def test_the_folder_is_that_of_one_process_whichever_workers_are_killed(tmp_path
     films.append(str(tmp_path / "no film.mp4"))
     Path(films[-1]).write_bytes(b"x" * 4000)
     words = ["prepare", "frames", *films, "--every", "2", "--shots", "--size", "32x32", "--out"]
-    killed: list[int] = []
-    stop = threading.Event()
-
-    def kill() -> None:
-        while len(killed) < 3 and not stop.wait(0.3):
-            for one in [one for one in workers("perform_on_ray") if one not in killed][:1]:
-                killed.append(one)
-                with suppress(ProcessLookupError):
-                    os.kill(one, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
+    with killing("perform_on_ray", times=3, pause=0.3) as killed:
         assert main([*words, str(tmp_path / "ray"), "--ray", "auto"]) == 3  # one is no film
-    finally:
-        stop.set()
-        killer.join()
     assert killed
     assert main([*words, str(tmp_path / "alone")]) == 3
     assert everything(tmp_path / "ray") == everything(tmp_path / "alone")

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.ray_processes import workers
+from tests.support.ray_processes import killing
 
 from reskin.cli.main import main
 from reskin.errors import RunError
@@ -91,23 +87,8 @@ def test_what_is_no_address(data: Path, capsys: pytest.CaptureFixture[str], addr
 @pytest.mark.usefixtures("on_ray")
 @pytest.mark.filterwarnings("ignore")
 def test_scores_are_those_of_one_process_whichever_workers_are_killed(data: Path, tmp_path: Path) -> None:
-    killed: list[int] = []
-    stop = threading.Event()
-
-    def kill() -> None:
-        while len(killed) < 3 and not stop.wait(1.5):
-            for one in [one for one in workers("complete_here") if one not in killed][:1]:
-                killed.append(one)
-                with suppress(ProcessLookupError):
-                    os.kill(one, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
+    with killing("complete_here", times=3, pause=1.5) as killed:
         assert main([*words(data, tmp_path / "ray", 120), "--ray", "auto"]) == 0
-    finally:
-        stop.set()
-        killer.join()
     assert killed
     assert main(words(data, tmp_path / "alone", 120)) == 0
     assert scores(tmp_path / "ray") == scores(tmp_path / "alone") != {}
