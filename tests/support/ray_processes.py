@@ -57,7 +57,7 @@ def workers(task: str, root: int | None = None) -> list[int]:
 
 @contextmanager
 def killing(task: str, *, times: int, pause: float) -> Iterator[list[int]]:
-    """Meanwhile a process busy with a task of this name is killed every few seconds; gives those that were."""
+    """Meanwhile processes busy with a task of this name are killed now and then; gives those that were."""
     killed: list[int] = []
     stop = threading.Event()
 
