@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -244,6 +245,32 @@ def test_a_disk_without_locks_is_worked_on(
     answer(errno.EIO)
     with pytest.raises(StorageError, match="Check the disk"), lock(run):
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock")
+@pytest.mark.parametrize("lets_go", [True, False])
+def test_what_a_killed_process_started_lets_go_of_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lets_go: bool
+) -> None:
+    import fcntl
+
+    monkeypatch.setattr("reskin.storage._LET_GO_SECONDS", 30.0 if lets_go else 0.1)
+    said = f"process 4194999 on {socket.gethostname()}"  # above the most that Linux gives
+    (tmp_path / ".lock").write_text(said, encoding="ascii")
+    held = open(tmp_path / ".lock", "rb")  # noqa: SIM115 - closed by the timer
+    fcntl.flock(held, fcntl.LOCK_EX)
+    timer = threading.Timer(0.3, held.close)
+    try:
+        if lets_go:
+            timer.start()
+            with lock(tmp_path):
+                pass
+        else:
+            with pytest.raises(RunError, match="in use by process 4194999"), lock(tmp_path):
+                pass
+    finally:
+        timer.cancel()
+        held.close()
 
 
 def test_a_lock_leaves_no_empty_folder(tmp_path: Path) -> None:

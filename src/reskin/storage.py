@@ -394,6 +394,9 @@ def file_digest(path: Path, *, most_bytes: float = MOST_DIGEST_BYTES) -> str:
         raise DataError(f"{path} cannot be read ({error.strerror})", fix) from None
 
 
+_LET_GO_SECONDS = 2.0
+"""A process that is killed while it starts another one leaves it its open files until that has begun."""
+
 _HOLDER = re.compile(rb"process [0-9]+ on [^\n]{0,300}")
 
 
@@ -450,7 +453,7 @@ def _take(file: IO[bytes], folder: Path, path: Path) -> bool:
         StorageError: the disk refuses.
     """
     try:
-        is_locked = lock_file(file.fileno())
+        is_locked = _lock_when_let_go(file, folder)
     except HeldError:
         said = _HOLDER.fullmatch(file.read(400))
         by = said[0].decode("ascii", "replace") if said else "another process"
@@ -462,6 +465,18 @@ def _take(file: IO[bytes], folder: Path, path: Path) -> bool:
             raise RunError(f"{folder} is in use by {other}", "Wait for it, or choose another --out.")
         _log.warning("%s: its disk knows no locks; start no second command that works there", folder)
     return _is_same(file.fileno(), path)
+
+
+def _lock_when_let_go(file: IO[bytes], folder: Path) -> bool:
+    """As `lock_file`; where whoever is named in it has ended, what it started lets go in a moment."""
+    until = time.monotonic() + _LET_GO_SECONDS
+    while True:
+        try:
+            return lock_file(file.fileno())
+        except HeldError:
+            if holder(folder) is not None or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def _name_holder(file: IO[bytes], path: Path) -> None:

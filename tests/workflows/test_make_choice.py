@@ -226,6 +226,13 @@ def test_why_texture_or_another_method_was_passed_over_is_said() -> None:
     )
 
 
+def test_what_was_asked_for_and_keeps_too_little_wants_more_time() -> None:
+    found = {name: Closeness(30, 1, 0) for name in ("input", "target", "reinhard")}
+    found |= {"cyclegan": Closeness(39, 0.53, 0)}
+    why = _in_words("cyclegan: none kept enough", Candidate("cyclegan"), found)
+    assert why == "cyclegan: none kept enough; colour transfer is nearer; more --minutes may mend that"
+
+
 def test_what_flickers_is_not_sound() -> None:
     found = dict.fromkeys(("input", "target", "reinhard"), Closeness(9, 1, 0))
     found |= {"calm": Closeness(9, 1, 0, 2.0), "flickers": Closeness(1, 1, 0, 2.1)}

@@ -238,6 +238,8 @@ def _in_words(why: str, chosen: Candidate, found: Mapping[str, Closeness]) -> st
         why += "; colour transfer is nearer" + (f", but {said}" if said else "")
     elif chosen.step is not None:
         why += "; later steps were not nearer on held-out frames"
+    if chosen.method != TRANSFER and faults(found, chosen.name):
+        why += "; more --minutes may mend that"
     others = sorted({name.split()[0] for name in found} - {chosen.method, TRANSFER, "input", "target"})
     return "; ".join([why, *(_passed_over(method, chosen, found) for method in others)])
 
