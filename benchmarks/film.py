@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60, help="of the films that are decoded and encoded")
     parser.add_argument("--out", type=Path, help="where to write the JSON")
     arguments = parser.parse_args()
+    load = os.getloadavg()[0]  # before this adds to it
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     choose_compute("cpu")  # as every command does: the process keeps the memory of large arrays
@@ -67,10 +68,8 @@ def main() -> None:
         found["milliseconds"][name] = parts(size, arguments.frames)
         print(f"{name}: {found['milliseconds'][name]}", flush=True)
     cv2.setNumThreads(-1)
-    if os.getloadavg()[0] > QUIET_LOAD:
-        print(
-            f"not measured at a load of {os.getloadavg()[0]:.1f}, which fills the cores anyway: overlapping"
-        )
+    if load > QUIET_LOAD:
+        print(f"not measured at a load of {load:.1f}, which fills the cores anyway: overlapping")
     else:
         found["overlapped"] = overlapped(SIZES["720p"], arguments.frames)
         print(f"overlapped: {found['overlapped']}")
@@ -155,9 +154,14 @@ class _Timed:
 
 
 def _serial(
-    source: Iterable[Any], *stages: Callable[[Any], Any], sink: Callable[[Any], object], **_: object
+    source: Iterable[Any],
+    *stages: Callable[[Any], Any],
+    sink: Callable[[Any], object],
+    busy: list[float],
+    **_: object,
 ) -> None:
-    """What `pipeline` does, one item and one part after the other."""
+    """What `pipeline` does, one item and one part after the other, without measuring which takes longest."""
+    busy[:] = [0.0] * (len(stages) + 2)
     for item in source:
         made = item
         for stage in stages:
