@@ -254,7 +254,7 @@ def test_what_a_killed_process_started_lets_go_of_its_lock(
 ) -> None:
     import fcntl
 
-    monkeypatch.setattr("reskin.storage._LET_GO_SECONDS", 30.0 if lets_go else 0.1)
+    monkeypatch.setattr("reskin.disk_locks.LET_GO_SECONDS", 30.0 if lets_go else 0.1)
     said = f"process 4194999 on {socket.gethostname()}"  # above the most that Linux gives
     (tmp_path / ".lock").write_text(said, encoding="ascii")
     held = open(tmp_path / ".lock", "rb")  # noqa: SIM115 - closed by the timer

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import errno
 import sys
+import time
+from pathlib import Path
+
+from reskin.holders import holder
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+
+
+LET_GO_SECONDS = 2.0
+"""A process that is killed while it starts another one leaves it its open files until that has begun."""
 
 
 class HeldError(OSError):
@@ -31,6 +39,23 @@ def lock_file(descriptor: int) -> bool:
             return False
         raise
     return True
+
+
+def lock_when_let_go(descriptor: int, folder: Path) -> bool:
+    """As `lock_file`; where whoever held the lock of a folder has ended, what it started lets go in a moment.
+
+    Raises:
+        HeldError: another process has locked it.
+        OSError: the disk cannot be used.
+    """
+    until = time.monotonic() + LET_GO_SECONDS
+    while True:
+        try:
+            return lock_file(descriptor)
+        except HeldError:
+            if holder(folder) is not None or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 if sys.platform == "win32":

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from reskin.disk_locks import HeldError, lock_file
+from reskin.disk_locks import HeldError, lock_when_let_go
 from reskin.errors import DataError, ReskinError, RunError, SettingsError, StorageError
 from reskin.holders import Holder, holder  # noqa: F401 - asked for beside `lock`
 from reskin.paths import MOST_BYTES, MOST_DIGEST_BYTES, make_folder, open_plain, read_plain
@@ -394,9 +394,6 @@ def file_digest(path: Path, *, most_bytes: float = MOST_DIGEST_BYTES) -> str:
         raise DataError(f"{path} cannot be read ({error.strerror})", fix) from None
 
 
-_LET_GO_SECONDS = 2.0
-"""A process that is killed while it starts another one leaves it its open files until that has begun."""
-
 _HOLDER = re.compile(rb"process [0-9]+ on [^\n]{0,300}")
 
 
@@ -453,7 +450,7 @@ def _take(file: IO[bytes], folder: Path, path: Path) -> bool:
         StorageError: the disk refuses.
     """
     try:
-        is_locked = _lock_when_let_go(file, folder)
+        is_locked = lock_when_let_go(file.fileno(), folder)
     except HeldError:
         said = _HOLDER.fullmatch(file.read(400))
         by = said[0].decode("ascii", "replace") if said else "another process"
@@ -465,18 +462,6 @@ def _take(file: IO[bytes], folder: Path, path: Path) -> bool:
             raise RunError(f"{folder} is in use by {other}", "Wait for it, or choose another --out.")
         _log.warning("%s: its disk knows no locks; start no second command that works there", folder)
     return _is_same(file.fileno(), path)
-
-
-def _lock_when_let_go(file: IO[bytes], folder: Path) -> bool:
-    """As `lock_file`; where whoever is named in it has ended, what it started lets go in a moment."""
-    until = time.monotonic() + _LET_GO_SECONDS
-    while True:
-        try:
-            return lock_file(file.fileno())
-        except HeldError:
-            if holder(folder) is not None or time.monotonic() > until:
-                raise
-            time.sleep(0.02)
 
 
 def _name_holder(file: IO[bytes], path: Path) -> None:

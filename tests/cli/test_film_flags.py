@@ -46,7 +46,7 @@ def test_every_flag_arrives() -> None:
 
 def test_the_words_for_the_stabiliser() -> None:
     assert typed("--steady", "off").options() == FilmOptions(steady=0.0)
-    assert typed("--steady", "best").options() == FilmOptions(steady=0.7, looks_ahead=True)
+    assert typed("--steady", "best").options() == FilmOptions(looks_ahead=True)
     with pytest.raises(SettingsError, match=r"^--steady best for faces\. Give 0 to 1"):
         typed("--steady", "best").options(FaceOptions())
 
