@@ -42,7 +42,7 @@ def test_looking_takes_no_lock(case: Case, monkeypatch: pytest.MonkeyPatch, proc
     def taken(*_: object) -> None:
         raise AssertionError("a lock was taken to look")
 
-    monkeypatch.setattr(storage, "lock_file", taken)
+    monkeypatch.setattr(storage, "lock_when_let_go", taken)
     addresses = [*LOOKED_AT, f"/runs/{run}", f"/api/live?run={run}", f"/compare?show={run}&show={run}"]
     for address in addresses:
         assert case.client.get(address).status_code in (200, 303), address
