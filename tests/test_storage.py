@@ -247,7 +247,7 @@ def test_a_disk_without_locks_is_worked_on(
         pass
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="flock")
+@pytest.mark.skipif(sys.platform == "win32", reason="a started process keeps a lock by flock alone")
 @pytest.mark.parametrize("lets_go", [True, False])
 def test_what_a_killed_process_started_lets_go_of_its_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lets_go: bool

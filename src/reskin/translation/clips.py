@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from itertools import chain, groupby, islice
+from itertools import chain, count, groupby, islice
 from pathlib import Path
 from typing import TypedDict
 
@@ -303,7 +303,7 @@ class Translation:
 
     def take_up(self) -> None:
         """Put what earlier processes have done into the writer."""
-        behind = self.job.resumable(range(self.job.first_missing())) if self._can_resume else None
+        behind = self.job.resumable(count()) if self._can_resume else None
         if behind is None:
             return
         for number in range(behind.segment + 1):

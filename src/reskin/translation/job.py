@@ -9,12 +9,11 @@ frames: see `_KEPT_STATES`.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,22 +79,20 @@ class Job:
     engine: dict[str, str] = field(default_factory=dict)
     is_shared: bool = False
 
-    def resumable(self, numbers: range) -> Behind | None:
+    def resumable(self, numbers: Iterable[int]) -> Behind | None:
         """Where a translation goes on after these segments, if it can after any.
 
         Segments behind a missing one, or behind the last that has what the stages remembered, are made again.
         """
-        frames: list[int] = []
-        while len(frames) < len(numbers) and (segment := self.segment(numbers[len(frames)])) is not None:
-            frames.append(segment.last)
-        for number, last in reversed(list(zip(numbers, frames, strict=False))):
+        whole: list[tuple[int, int]] = []
+        for number in numbers:
+            if (segment := self.segment(number)) is None:
+                break
+            whole.append((number, segment.last))
+        for number, last in reversed(whole):
             if (state := self.state(number)) is not None:
                 return Behind(number, last, state)
         return None
-
-    def first_missing(self) -> int:
-        """Number of the first segment of which there is no file."""
-        return next(itertools.filterfalse(self.holds, itertools.count()))
 
     def segment(self, number: int) -> Segment | None:
         """A whole segment; None where it is not there, or as in `_tensors`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.support.drawn_films import everything, shots_film
@@ -13,7 +14,7 @@ from reskin.cli.main import main
 from reskin.curation.prepare.process_pool import ProcessPool
 from reskin.curation.prepare.ray_pool import RayPool, open_pool, perform_on_ray
 from reskin.curation.prepare.tasks import scan_task
-from reskin.errors import RunError
+from reskin.errors import RunError, StorageError
 from reskin.ray_cluster import RayAddress
 
 
@@ -58,6 +59,45 @@ def test_an_address_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "Give auto, or HOST:PORT" in capsys.readouterr().err
 
 
+class WorkerCrashedError(Exception):
+    """As Ray has it."""
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised"),
+    [
+        (WorkerCrashedError("died"), None),
+        (MemoryError("a machine was lost"), RunError),
+        (StorageError("the disk is full", "Make room."), StorageError),
+    ],
+)
+def test_a_task_that_fails_is_a_bad_source_or_one_line(
+    failure: Exception, raised: type[Exception] | None
+) -> None:
+    def get(_task: object) -> None:
+        raise failure
+
+    class Remote:
+        def __init__(self, _function: object) -> None:
+            pass
+
+        def remote(self, *_: object) -> str:
+            return "task"
+
+    pool = RayPool(RayAddress("auto"))
+    known = SimpleNamespace(RayError=Exception, WorkerCrashedError=WorkerCrashedError)
+    pool._ray = SimpleNamespace(
+        remote=lambda **_: Remote, wait=lambda tasks, num_returns: (tasks, []), get=get, exceptions=known
+    )
+    task = scan_task(Path("a.mp4"), Path("a.json"), shots=False, bars=False)
+    if raised is None:
+        (result,) = pool.run([task], lambda *_: None)
+        assert "died" in result["bad"]
+    else:
+        with pytest.raises(raised, match=r"lost|full"):
+            pool.run([task], lambda *_: None)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("on_ray")
 @pytest.mark.filterwarnings("ignore")
@@ -66,7 +106,7 @@ def test_the_folder_is_that_of_one_process_whichever_workers_are_killed(tmp_path
     films.append(str(tmp_path / "no film.mp4"))
     Path(films[-1]).write_bytes(b"x" * 4000)
     words = ["prepare", "frames", *films, "--every", "2", "--shots", "--size", "32x32", "--out"]
-    with killing("perform_on_ray", times=3, pause=0.3) as killed:
+    with killing("perform_on_ray", times=3, pause=0.05) as killed:
         assert main([*words, str(tmp_path / "ray"), "--ray", "auto"]) == 3  # one is no film
     assert killed
     assert main([*words, str(tmp_path / "alone")]) == 3

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from reskin.curation.prepare.process_pool import OfTask, ProcessPool, Workers, num_workers
 from reskin.curation.prepare.tasks import crash_result, perform
-from reskin.errors import ReskinError
+from reskin.errors import ReskinError, RunError
 from reskin.ray_cluster import (
     MOST_RETRIES,
     RayAddress,
@@ -70,6 +70,7 @@ class RayPool:
 
         Raises:
             StorageError: the disk refuses a write; or another error that concerns all.
+            RunError: a machine of the cluster was lost, or had no memory left, again and again.
         """
         perform_there = self._ray.remote(num_cpus=1, max_retries=MOST_RETRIES)(perform_on_ray)
         waiting = {
@@ -86,8 +87,10 @@ class RayPool:
             except (self._ray.exceptions.RayError, ReskinError) as error:
                 if isinstance(cause := cause_of(error), ReskinError):
                     raise cause from None
+                if cause is not error:
+                    raise  # our own bug, with its trace
                 if not isinstance(error, self._ray.exceptions.WorkerCrashedError):
-                    raise
+                    raise RunError(reason_of(error), "Run the same command again: it goes on.") from None
                 results[number] = crash_result(tasks[number], reason_of(error))
         return [results[number] for number in range(len(tasks))]
 

@@ -39,7 +39,8 @@ def compare(study: Study, *, ray: str | None = None, report: Report = silent) ->
         SettingsError: something in the study cannot be compared, or nothing answers at the address.
         DataError: a folder of images cannot be used.
         RunError: the folder is in use, or holds a study of other data.
-        InterruptedRunError: a signal came; everything is saved.
+        InterruptedRunError: a signal came; everything is saved. On a cluster trainings go on from their last
+            checkpoints instead.
     """
     study.check()
     _check_domains(study)
