@@ -28,22 +28,28 @@ class BudgetCurve:
 
     Attributes:
         title: of the row.
-        points: score by steps.
+        points: the scores of the seeds by steps, in one order of the seeds.
     """
 
     title: str
-    points: Mapping[int, float]
+    points: Mapping[int, Sequence[float]]
+
+    def mean(self, steps: int) -> float:
+        """Over the seeds of trainings of this length."""
+        return statistics.fmean(self.points[steps])
 
     def verdict(self, steps: int) -> str:
         """One sentence on whether more than these steps are worth it."""
         longest, shorter = max(self.points), [each for each in self.points if each < steps]
         if steps not in self.points or longest == steps or not shorter:
             return f"{self.title} lacks a shorter or a longer training: nothing can be said."
-        gain = self.points[longest] / self.points[steps] - 1
-        before = self.points[steps] / self.points[max(shorter)] - 1
+        gain = self.mean(longest) / self.mean(steps) - 1
+        before = self.mean(steps) / self.mean(max(shorter)) - 1
+        each = [after / now - 1 for now, after in zip(self.points[steps], self.points[longest], strict=False)]
+        of_seeds = f" ({', '.join(f'{one:+.1%}' for one in each)})" if len(each) > 1 else ""
         found = (
-            f"{longest / steps:g} times the steps change it by {gain:+.1%}, where the last doubling up to "
-            f"{steps} did by {before:+.1%}"
+            f"{longest / steps:g} times the steps change it by {gain:+.1%}{of_seeds}, where the last doubling "
+            f"up to {steps} did by {before:+.1%}"
         )
         if gain < STOPPED_SHARE:
             return f"{self.title} has stopped improving: {found}."
@@ -53,15 +59,17 @@ class BudgetCurve:
 def budget_lines(curves: Sequence[BudgetCurve], steps: int) -> list[str]:
     """A table of the curves and a sentence on each; `steps` are those of the study."""
     columns = sorted({each for curve in curves for each in curve.points})
+    seeds = max((len(each) for curve in curves for each in curve.points.values()), default=1)
+    of = "seed 0" if seeds == 1 else f"mean over {seeds} seeds (in brackets below, each seed's change)"
     lines = [
         "Class IoU by the steps of a training, each one of its own whose learning rate falls to zero at its "
-        "end, seed 0:",
+        f"end, {of}:",
         "",
         f"| row | {' | '.join(str(each) for each in columns)} |",
         "|" + "---|" * (len(columns) + 1),
     ]
     for curve in curves:
-        cells = [f"{curve.points[each]:.3f}" if each in curve.points else "–" for each in columns]
+        cells = [f"{curve.mean(each):.3f}" if each in curve.points else "–" for each in columns]
         lines.append(f"| {curve.title} | {' | '.join(cells)} |")
     return [*lines, "", *(f"- {curve.verdict(steps)}" for curve in curves)]
 

@@ -74,8 +74,8 @@ COMMON = {
 """The same for every row, as far as its method has the setting; the page names them."""
 STUDIES = ("labels2photo", "photo2labels")
 CURVES, SHARES = ("pix2pix", "cyclegan"), (0.25, 0.5, 2)
-"""Rows that are trained for these shares of the steps as well, with one seed: whether the budget is long
-enough. Each is a training of its own, whose learning rate falls to zero at its end."""
+"""Rows that are trained for these shares of the steps as well: whether the budget is long enough. Each is a
+training of its own, whose learning rate falls to zero at its end."""
 PARTS = ("pixel", "class", "iou")
 
 
@@ -204,15 +204,15 @@ def run_studies(folder: Path, palette: Palette, budget: Budget, ray: str | None)
     one_way = [row for row in rows if "b2a" not in find_trained(row.method).directions]
     curves = [row for row in rows if row.method in CURVES]
     tables = {}
-    for name, data, domain, chosen, steps, seeds in (
-        ("labels2photo", folder / "data", "a", [*rows, *ablations], budget.steps, budget.seeds),
-        ("photo2labels", folder / "swapped", "b", one_way, budget.steps, budget.seeds),
-        *((f"steps{steps}", folder / "data", "a", curves, steps, 1) for steps in curve_steps(budget)),
+    for name, data, domain, chosen, steps in (
+        ("labels2photo", folder / "data", "a", [*rows, *ablations], budget.steps),
+        ("photo2labels", folder / "swapped", "b", one_way, budget.steps),
+        *((f"steps{steps}", folder / "data", "a", curves, steps) for steps in curve_steps(budget)),
     ):
         labels = LabelRequest(palette.name, domain, folder / "data" / "testA", folder / "segmenter")
         request = Request(a=data, b=data, metrics=("fcn",), labels=labels)
         out = folder / name
-        study = Study(out, tuple(chosen), seeds, {"steps": steps}, request, budget.common)
+        study = Study(out, tuple(chosen), budget.seeds, {"steps": steps}, request, budget.common)
         progress = Progress(f"cells of {name}")
         compare(study, ray=ray, report=progress)
         progress.end()
@@ -317,16 +317,16 @@ def agreement(tables: dict[str, StudyTable], rows: dict[str, str], kind: str, pu
 
 
 def budget_curves(tables: dict[str, StudyTable], budget: Budget) -> list[BudgetCurve]:
-    """Class IoU of the rows of `CURVES` by the steps of their training, seed 0."""
+    """Class IoU of the rows of `CURVES` by the steps of their training."""
     found = []
     for name in CURVES:
         for kind, end, way in (("fcn", "a2b", "labels → photo"), ("label", "b2a", "photo → labels")):
-            column, points = f"{kind}_iou_{end}", {}
+            column, points = f"{kind}_iou_{end}", dict[int, Sequence[float]]()
             for steps in [*curve_steps(budget), budget.steps]:
                 study = "labels2photo" if steps == budget.steps else f"steps{steps}"
                 cell = tables[study].cells["last"][name].get(column, TableCell(None))
                 if cell.seeds:
-                    points[steps] = cell.seeds[0]
+                    points[steps] = cell.seeds
             if points:
                 found.append(BudgetCurve(f"{NAMES[name]}, {way}", points))
     return found

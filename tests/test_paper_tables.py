@@ -145,20 +145,21 @@ def test_trainings_of_other_lengths_say_whether_the_budget_is_long_enough() -> N
     budget = paper_tables.Budget(100, 3, (1, 1, 1), 1)
     found = studies({"pix2pix": 0.8, "cyclegan": 0.6})
     for label, value in (("pix2pix", 0.8), ("cyclegan", 0.6)):
-        found["labels2photo"].cells["last"][label]["fcn_iou_a2b"] = TableCell(0.1, seeds=(value, 0.0, 0.0))
+        found["labels2photo"].cells["last"][label]["fcn_iou_a2b"] = TableCell(value, seeds=(value - 0.1, value, value + 0.1))
     assert paper_tables.curve_steps(budget) == [25, 50, 200]
     for steps, values in ((25, (0.2, 0.1)), (50, (0.4, 0.3)), (200, (0.82, 0.66))):
         found[f"steps{steps}"] = study = table({}, ())
         for label, value in zip(("pix2pix", "cyclegan"), values, strict=True):
-            study.cells["last"][label] = {"fcn_iou_a2b": TableCell(value, seeds=(value,))}
+            study.cells["last"][label] = {"fcn_iou_a2b": TableCell(value, seeds=(value,) * 3)}
     curves = paper_tables.budget_curves(found, budget)
     assert [curve.title for curve in curves] == ["pix2pix, labels → photo", "CycleGAN, labels → photo"]
     lines = budget_lines(curves, 100)
     assert "| row | 25 | 50 | 100 | 200 |" in lines
     assert "| CycleGAN, labels → photo | 0.100 | 0.300 | 0.600 | 0.660 |" in lines
-    assert "pix2pix, labels → photo has stopped improving: 2 times the steps change it by +2.5%" in lines[-2]
+    says = "pix2pix, labels → photo has stopped improving: 2 times the steps change it by +2.5%"
+    assert f"{says} (+17.1%, +2.5%, -8.9%), where" in lines[-2]
     assert "CycleGAN, labels → photo was still improving" in lines[-1] and "by +100.0%" in lines[-1]
-    assert "nothing can be said" in BudgetCurve("x", {100: 0.5}).verdict(100)
+    assert "nothing can be said" in BudgetCurve("x", {100: (0.5,)}).verdict(100)
 
 
 def test_versions_come_from_the_runs(tmp_path: Path) -> None:
