@@ -103,15 +103,16 @@ class BorderFinder:
         low, high = (np.moveaxis(level, axis, 0) for level in (self._low, self._high))
         if float((high.astype(np.int64) - low > _MOVED_LEVELS).mean()) < _MOVED_SHARE:
             return 0, 0  # nothing moves anywhere, so that a border is still says nothing
+        # The line next to the picture is blurred with it: of a thin border it would be a large part.
+        outer = (slice(0, max(1, before - 1)), slice(edge - max(1, after - 1), edge))
         kept = [
             width if width and self._is_still(low[part], high[part]) else 0
-            for width, part in zip(sizes, (slice(0, before), slice(edge - after, edge)), strict=True)
+            for width, part in zip(sizes, outer, strict=True)
         ]
         return kept[0], kept[1]
 
     def _is_still(self, low: NDArray[np.uint8], high: NDArray[np.uint8]) -> bool:
-        """Whether nearly all of a border never changed and has one level, away from the picture's blurred
-        rim."""
+        """Whether nearly all of a border never changed and has one level."""
         calm = (high.astype(np.int64) - low) <= _STILL_LEVELS
         even = np.abs(high.astype(np.float64) - np.median(high)) <= _STILL_LEVELS
         return self.frames > 1 and float((calm & even).mean()) >= _LINE_SHARE

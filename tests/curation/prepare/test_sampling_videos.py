@@ -423,9 +423,10 @@ def test_real_footage_gives_equal_bytes_with_processes(real_data: Path, tmp_path
     assert everything(tmp_path / "1") == everything(tmp_path / "2")
     assert any(line.startswith("truncated_no_index.mp4") for line in made[0].damaged)
     bars = {source.name: source.bars for source in made[0].sources if source.bars}
-    assert set(bars) == {"film_bw_audio.mp4", "film_sintel_cliff_audio.mp4"}
+    assert set(bars) == {"film_bw_audio.mp4", "film_sintel_cliff_audio.mp4", "game_voxel_snow.mp4"}
+    assert bars["game_voxel_snow.mp4"] == (6, 6, 134, 78)  # a window that does not fill the screen
     shots = {source.name: source.shots for source in made[0].sources}
-    assert shots["film_sintel_faces_audio.mp4"] == (0, 79, 158, 220, 244)
+    assert shots["film_sintel_faces_audio.mp4"] == (0, 79, 158, 220, 228, 244)
     assert shots["talking_man_portrait.mp4"] == (0,)
 
 

@@ -109,3 +109,13 @@ def test_borders_of_a_captured_window_are_found_on_one_edge() -> None:
     assert (
         found[:2] == (0, 0) and found[2] == pytest.approx(24, abs=1) and found[3] == pytest.approx(16, abs=1)
     )
+
+
+def test_thin_borders_of_a_captured_window_are_found() -> None:
+    """Four px at the left and the top, the last of them half bright, as scaling and compression leave it."""
+    window = []
+    for number in range(4):
+        framed = boxed(np.repeat(np.repeat(scene(number), 2, 0), 2, 1), 4, 4, 44, 28)
+        framed[4:-28, 3] = framed[3, 4:-44] = 34
+        window.append(framed)
+    assert find_bars(window) == pytest.approx((6, 6, 46, 30), abs=1)
