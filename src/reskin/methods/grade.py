@@ -62,9 +62,9 @@ class GradeConfig(MethodConfig):
     """Weight of the cycle-consistency loss."""
     identity_weight: float = Field(default=0.5, ge=0)
     """Weight of the identity loss, as a share of cycle_weight; 0 for none."""
-    smooth_weight: float = Field(default=30.0, ge=0)
+    smooth_weight: float = Field(default=150.0, ge=0)
     """Weight of the squared difference between neighbouring cells of the grid; low values leave patches of
-    colour where the domains differ in layout."""
+    colour and light where the domains differ in layout, and more so the longer it learns."""
     bend_weight: float = Field(default=2.5, ge=0)
     """Weight of how much the slope of the tone curves changes; low values draw contours in skies and skin."""
     clipping_weight: float = Field(default=4.0, ge=0)
