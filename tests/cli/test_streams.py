@@ -172,6 +172,31 @@ def test_an_interrupt_while_modules_are_loaded_is_quiet(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGINT and done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
+def test_threads_sleep_soon_unless_the_user_has_chosen(given: dict[str, str], spins: str) -> None:
+    program = (
+        "import os, sys, types\n"
+        "import reskin.cli.start as start\n"
+        "assert 'torch' not in sys.modules, 'its threads would know nothing of it'\n"
+        "sys.modules['reskin.cli.main'] = types.SimpleNamespace(main=lambda: 0)\n"
+        "start.main()\n"
+        "print(os.environ.get('GOMP_SPINCOUNT'))\n"
+    )
+    own = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    kept = {name: value for name, value in os.environ.items() if name not in own}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=kept | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")} | given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == spins, done.stderr
+
+
 def test_offline_refuses_the_network(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
