@@ -328,7 +328,16 @@ def test_killed_at_random_moments(clips: list[Path], tmp_path: Path, kills: int)
         for path in list_images(out) if out.exists() else []:
             assert path.read_bytes() == wanted[path.relative_to(out).as_posix()]  # no half picture
         prepare_frames(clips, out, config(every=1, size="40"))
-        assert everything(out) == wanted
+        assert becomes(out, wanted)
+
+
+def becomes(out: Path, wanted: dict[str, bytes]) -> bool:
+    """Whether a folder holds just this: a worker of the killed run may be at its last picture for a moment."""
+    for _ in range(100):
+        if everything(out) == wanted:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 @pytest.mark.sweep
