@@ -12,7 +12,7 @@ import sys
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-SPINS = "1000"
+SPINS = "10000"
 """Rounds that an OpenMP thread spins before it sleeps: GOMP_SPINCOUNT of libgomp, which would take 300,000.
 Beside another program the waiting thread then holds the very core that the other one needs."""
 
