@@ -69,6 +69,8 @@ def session_of(content: bytes, compute: Compute) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    # Threads that wait actively hold cores that the decoder, the stabiliser and the encoder need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     providers: list[Any] = ["CPUExecutionProvider"]
     if compute.device.type == "cuda":
