@@ -111,9 +111,11 @@ def seen(film: Path, engine: EngineName, work_size: int) -> dict[str, Any]:
     counted = [look for look in looks if look[0] >= SETTLED_AFTER]
     frames, megabytes = np.array(counted).T
     slope = 1000 * float(np.polyfit(frames, megabytes, 1)[0])
+    thousands = [megabytes[frames // 1000 == number] for number in range(int(frames[-1]) // 1000 + 1)]
     return {
         "frames": made.frames,
         "megabytes_for_1000_frames": significant(slope),
+        "megabytes_of_each_1000_frames": [round(float(np.median(each)), 1) for each in thousands if len(each)],
         "megabytes_first": round(megabytes[0], 1),
         "megabytes_last": round(megabytes[-1], 1),
         "megabytes_most": round(max(held for _, held in looks), 1),
