@@ -48,8 +48,8 @@ class BudgetCurve:
         each = [after / now - 1 for now, after in zip(self.points[steps], self.points[longest], strict=False)]
         of_seeds = f" ({', '.join(f'{one:+.1%}' for one in each)})" if len(each) > 1 else ""
         found = (
-            f"{longest / steps:g} times the steps change it by {gain:+.1%}{of_seeds}, where the last doubling "
-            f"up to {steps} did by {before:+.1%}"
+            f"{longest / steps:g} times the steps change it by {gain:+.1%}{of_seeds}, where the last "
+            f"doubling up to {steps} did by {before:+.1%}"
         )
         if gain < STOPPED_SHARE:
             return f"{self.title} has stopped improving: {found}."

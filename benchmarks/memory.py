@@ -115,7 +115,9 @@ def seen(film: Path, engine: EngineName, work_size: int) -> dict[str, Any]:
     return {
         "frames": made.frames,
         "megabytes_for_1000_frames": significant(slope),
-        "megabytes_of_each_1000_frames": [round(float(np.median(each)), 1) for each in thousands if len(each)],
+        "megabytes_of_each_1000_frames": [
+            round(float(np.median(each)), 1) for each in thousands if len(each)
+        ],
         "megabytes_first": round(megabytes[0], 1),
         "megabytes_last": round(megabytes[-1], 1),
         "megabytes_most": round(max(held for _, held in looks), 1),

@@ -2,9 +2,9 @@
 
 DEMO is a folder that `reskin demo` has made. Its clip is translated by its model once for each `--steady` and
 compared with the truth: PSNR, warping error over 1 and 5 frames along the true motion where a pixel stays
-visible, and sharpness as a share of the truth's. The translations are stored without loss; the last two columns
-are of the same frames as `reskin translate` stores them by default. H.264 flickers by itself where colours
-meet, most in frames as small as these, and its own part is what the truth has there.
+visible, and sharpness as a share of the truth's. The translations are stored without loss; the last two
+columns are of the same frames as `reskin translate` stores them by default. H.264 flickers by itself where
+colours meet, most in frames as small as these, and its own part is what the truth has there.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ def main(words: Sequence[str] | None = None) -> list[str]:
             translate_video(model, given.demo / "clip.mp4", out, "a2b", film=options)
             films[f"--steady {steady}"] = frames_of(out)
         stored = {name: as_stored(frames, Path(folder) / "stored.mp4") for name, frames in films.items()}
-    lines = ["| | PSNR | E1 | E5 | sharpness | PSNR in H.264 | E1 in H.264 |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| | PSNR | E1 | E5 | sharpness | PSNR in H.264 | E1 in H.264 |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, frames in films.items():
         found, coded = clip.measure(frames), clip.measure(stored[name])
         cells = [found[part] for part in ("psnr", "e1", "e5", "sharp")] + [coded["psnr"], coded["e1"]]

@@ -145,7 +145,9 @@ def test_trainings_of_other_lengths_say_whether_the_budget_is_long_enough() -> N
     budget = paper_tables.Budget(100, 3, (1, 1, 1), 1)
     found = studies({"pix2pix": 0.8, "cyclegan": 0.6})
     for label, value in (("pix2pix", 0.8), ("cyclegan", 0.6)):
-        found["labels2photo"].cells["last"][label]["fcn_iou_a2b"] = TableCell(value, seeds=(value - 0.1, value, value + 0.1))
+        found["labels2photo"].cells["last"][label]["fcn_iou_a2b"] = TableCell(
+            value, seeds=(value - 0.1, value, value + 0.1)
+        )
     assert paper_tables.curve_steps(budget) == [25, 50, 200]
     for steps, values in ((25, (0.2, 0.1)), (50, (0.4, 0.3)), (200, (0.82, 0.66))):
         found[f"steps{steps}"] = study = table({}, ())

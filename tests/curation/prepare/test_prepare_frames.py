@@ -332,7 +332,7 @@ def test_killed_at_random_moments(clips: list[Path], tmp_path: Path, kills: int)
 
 
 def becomes(out: Path, wanted: dict[str, bytes]) -> bool:
-    """Whether a folder holds just this: a worker of the killed run may be at its last picture for a moment."""
+    """Whether a folder holds just this; a worker of the killed run may be at its last picture."""
     for _ in range(100):
         if everything(out) == wanted:
             return True
