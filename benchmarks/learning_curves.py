@@ -45,8 +45,11 @@ class BudgetCurve:
             return f"{self.title} lacks a shorter or a longer training: nothing can be said."
         gain = self.mean(longest) / self.mean(steps) - 1
         before = self.mean(steps) / self.mean(max(shorter)) - 1
-        each = [after / now - 1 for now, after in zip(self.points[steps], self.points[longest], strict=False)]
-        of_seeds = f" ({', '.join(f'{one:+.1%}' for one in each)})" if len(each) > 1 else ""
+        now, after = self.points[steps], self.points[longest]
+        of_seeds = ""
+        if len(now) == len(after) > 1:  # else a seed is missing, and there is no telling which
+            each = [two / one - 1 for one, two in zip(now, after, strict=True)]
+            of_seeds = f" ({', '.join(f'{change:+.1%}' for change in each)})"
         found = (
             f"{longest / steps:g} times the steps change it by {gain:+.1%}{of_seeds}, where the last "
             f"doubling up to {steps} did by {before:+.1%}"

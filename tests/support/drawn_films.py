@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -49,3 +50,12 @@ def everything(out: Path) -> dict[str, bytes]:
         for path in sorted(out.rglob("*"))
         if path.is_file() and path.name != ".lock"
     }
+
+
+def becomes(out: Path, wanted: dict[str, bytes]) -> bool:
+    """Whether a folder holds just this, soon: a worker of a killed run may be at its last picture."""
+    for _ in range(100):
+        if everything(out) == wanted:
+            return True
+        time.sleep(0.1)
+    return False

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.drawn_films import everything
 from tests.support.fake_faces import RATE, Place, RedDetector, UprightDetector, film, with_brow
 from tests.support.reports import Reports
 
@@ -78,14 +79,6 @@ def whole(clips: list[Path], detector: None, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def made(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "made"))
-
-
-def everything(out: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(out).as_posix(): path.read_bytes()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and path.name != ".lock"
-    }
 
 
 def test_pictures_manifest_and_splits_agree(clips: list[Path], tmp_path: Path) -> None:

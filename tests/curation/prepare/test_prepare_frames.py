@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.support.drawn_films import becomes, everything
 from tests.support.reports import Reports
 
 from reskin.curation.prepare import extract as extract_module
@@ -63,14 +64,6 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a test may break what is called; that processes change nothing is tested elsewhere."""
     monkeypatch.setattr(ray_pool, "num_workers", lambda sources, asked: asked or IN_THIS_PROCESS)
-
-
-def everything(out: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(out).as_posix(): path.read_bytes()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and path.name != ".lock"
-    }
 
 
 def config(**values: Any) -> FramesConfig:
@@ -329,15 +322,6 @@ def test_killed_at_random_moments(clips: list[Path], tmp_path: Path, kills: int)
             assert path.read_bytes() == wanted[path.relative_to(out).as_posix()]  # no half picture
         prepare_frames(clips, out, config(every=1, size="40"))
         assert becomes(out, wanted)
-
-
-def becomes(out: Path, wanted: dict[str, bytes]) -> bool:
-    """Whether a folder holds just this; a worker of the killed run may be at its last picture."""
-    for _ in range(100):
-        if everything(out) == wanted:
-            return True
-        time.sleep(0.1)
-    return False
 
 
 @pytest.mark.sweep
