@@ -30,7 +30,7 @@ from reskin.workflows.study import cells as cells_module
 from reskin.workflows.study import plan
 from reskin.workflows.study.compare import compare
 from reskin.workflows.study.formats import FORMATS, MARK, rows_of
-from reskin.workflows.study.plan import Row, Study, training_key
+from reskin.workflows.study.plan import Row, Study, measuring_key, training_key
 from reskin.workflows.study.table import differences, read_table
 
 COMMON = {
@@ -87,9 +87,12 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The run folders that are trained into from now on."""
     seen: list[Path] = []
     train = cells_module.train_settings
-    monkeypatch.setattr(
-        cells_module, "train_settings", lambda settings, out: seen.append(out) or train(settings, out)
-    )
+
+    def note(settings: Any, out: Path, **named: Any) -> Path:
+        seen.append(out)
+        return train(settings, out, **named)
+
+    monkeypatch.setattr(cells_module, "train_settings", note)
     return seen
 
 
@@ -144,6 +147,43 @@ def test_only_what_changed_is_done_again(
     rows = (other.rows[0], replace(other.rows[1], settings={"learning_rate": 1e-3}))
     compare(replace(other, rows=rows, request=replace(other.request, metrics=("cycle_l1", "noise_probe"))))
     assert len(trained) == 2 and all("gan-alone" in str(path) for path in trained)
+
+
+@pytest.mark.sweep
+def test_a_study_goes_on_where_its_data_were_moved(
+    copied: Path, data: Path, tmp_path: Path, trained: list[Path]
+) -> None:
+    moved = Path(shutil.copytree(data, tmp_path / "elsewhere"))
+    compare(study(moved, copied))
+    assert trained == []
+    begun = next(copied.glob("cells/gan-alone*/1"))
+    facts = read_json(begun / "cell.json")
+    write_json(begun / "cell.json", {name: facts[name] for name in ("label", "seed", "training")})
+    newest = max((begun / "run").glob("checkpoints/*.safetensors"))
+    compare(study(moved, copied))
+    assert trained == [begun / "run"] and not read_table(copied).missing
+    assert newest.exists() and read_json(begun / "cell.json")["scores"] == facts["scores"]
+    (moved / "testA" / "0.png").unlink()
+    with pytest.raises(RunError, match="other images"):
+        compare(study(moved, copied))
+
+
+def test_scores_are_of_what_was_asked_and_not_of_where_it_lies(tmp_path: Path) -> None:
+    labels = LabelRequest("street", "a", tmp_path / "labels")
+    asked = Request(a=tmp_path / "a", b=tmp_path / "b", labels=labels)
+    there = Request(a=tmp_path / "x", b=tmp_path / "y", labels=LabelRequest("street", "a", tmp_path / "z"))
+    key = measuring_key(asked, "data")
+    assert measuring_key(there, "data") == key != measuring_key(there, "other")
+    for other in (
+        replace(asked, truth_a2b=tmp_path / "truth"),
+        replace(asked, max_images=3),
+        replace(asked, labels=None),
+        replace(asked, labels=LabelRequest("camvid", "a", tmp_path / "labels")),
+        replace(asked, labels=LabelRequest("street", "b", tmp_path / "labels")),
+        replace(asked, labels=LabelRequest("street", "a")),
+        replace(asked, labels=LabelRequest("street", "a", tmp_path / "labels", tmp_path / "segmenter")),
+    ):
+        assert measuring_key(other, "data") != key
 
 
 def test_a_changed_method_is_trained_again(

@@ -19,6 +19,7 @@ from reskin.exits import InterruptedRunError
 from reskin.runs.folder import RunFolder
 from reskin.runs.load import load
 from reskin.runs.record import read_run
+from reskin.runs.run import has_other_data
 from reskin.runs.settings import RunSettings
 from reskin.storage import read_json, write_json
 from reskin.training.start import train_settings
@@ -143,7 +144,9 @@ def _trained(cell: Cell, settings: RunSettings, study: Study, before: dict[str, 
     """Train, or go on; seconds, steps, weights and memory."""
     _reset_peak()
     chosen = study.validated(settings) if _has_validation(study) else settings
-    train_settings(chosen, cell.run)
+    # The digest of the data is the same, or this run would have been removed: only their folder was moved.
+    is_moved = has_other_data(cell.run, str(chosen.data.a), str(chosen.data.b))
+    train_settings(chosen, cell.run, allow_change=is_moved)
     record = read_run(cell.run)
     memory = max(_peak_bytes(), int(before.get("memory_bytes") or 0))
     model = load(cell.run, device="cpu")

@@ -117,9 +117,14 @@ class Study:
 
 
 def training_key(settings: RunSettings, data: str) -> str:
-    """Digest of everything that a training depends on: settings, data and the code of its method."""
+    """Digest of everything that a training depends on: settings, data and the code of its method.
+
+    Where the data lie does not count: `data` is the digest of what is in them.
+    """
     name = settings.method_class.__module__.rsplit(".", 1)[-1]
     groups = settings.to_dict()
+    for folder in ("a", "b"):
+        groups["data"].pop(folder, None)
     for free in ("device", "eval_every", "eval_share"):
         groups["train"].pop(free, None)
     known = {"settings": groups, "data": data, "code": _code(TRAINING_CODE, name)}
@@ -127,8 +132,17 @@ def training_key(settings: RunSettings, data: str) -> str:
 
 
 def measuring_key(request: Request, data: str) -> str:
-    """Digest of everything that scores depend on but the model: what is asked for, the data and the code."""
-    asked = {name: str(value) for name, value in vars(request).items() if name != "cache"}
+    """Digest of everything that scores depend on but the model: what is asked for, the data and the code.
+
+    Of folders and files counts what is in them, not where they lie.
+    """
+    values = vars(request) | (vars(request.labels) if request.labels is not None else {})
+    asked = {
+        name: "given" if isinstance(value, Path) else str(value)
+        for name, value in values.items()
+        if name not in ("cache", "labels")
+    }
+    asked["labels"] = str(request.labels is not None and request.labels.labels is not None)
     files = (request.classifier, request.class_names)
     asked["files"] = " ".join(file_digest(path) for path in files if path is not None and path.is_file())
     return _digest(json.dumps([asked, data, _code(MEASURING_CODE, None)], sort_keys=True))
