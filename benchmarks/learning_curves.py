@@ -1,7 +1,7 @@
-"""Whether rows of a study had stopped improving when they ended.
+"""Whether rows of a study had stopped improving when they ended: what trainings of other lengths reach.
 
-By the measure of the study: what trainings of other lengths reach. And by validation scores along a training,
-which fall to its end whatever its length where the learning rate does.
+Scores along one training do not say it: they improve to its end, whatever its length, as the learning rate
+falls.
 """
 
 from __future__ import annotations
@@ -11,15 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reskin.runs.folder import RunFolder
-from reskin.runs.record import read_run
 from reskin.storage import read_json
 
-TENTHS = 10
 STOPPED_SHARE = 0.05
-"""A row has stopped improving if its last three to five tenths take less than this share off its score."""
-EARLIEST, BEFORE = 5, 7
-"""The end is compared with the last of these tenths that has scores: they wait while they are dear."""
+"""A row has stopped improving where twice the steps, or more, gain less than this share of its score."""
 
 
 @dataclass(frozen=True)
@@ -38,32 +33,58 @@ class BudgetCurve:
         """Over the seeds of trainings of this length."""
         return statistics.fmean(self.points[steps])
 
+    def gains(self, steps: int) -> tuple[float, ...]:
+        """What the next longer training gains over this one, as a share: of the mean, then of each seed.
+
+        Over the seeds that both have; empty for the longest.
+        """
+        longer = [each for each in self.points if each > steps]
+        if not longer:
+            return ()
+        pairs = list(zip(self.points[steps], self.points[min(longer)], strict=False))
+        before, after = (statistics.fmean(values) for values in zip(*pairs, strict=True))
+        return after / before - 1, *(two / one - 1 for one, two in pairs)
+
+    @property
+    def enough(self) -> int | None:
+        """The fewest steps from which on no longer training gains `STOPPED_SHARE`; None where all do."""
+        found = None
+        for steps in sorted(self.points, reverse=True)[1:]:
+            if self.gains(steps)[0] >= STOPPED_SHARE:
+                break
+            found = steps
+        return found
+
     def verdict(self, steps: int) -> str:
         """One sentence on whether more than these steps are worth it."""
-        longest, shorter = max(self.points), [each for each in self.points if each < steps]
-        if steps not in self.points or longest == steps or not shorter:
+        shorter = [each for each in self.points if each < steps]
+        if steps not in self.points or not self.gains(steps) or not shorter:
             return f"{self.title} lacks a shorter or a longer training: nothing can be said."
-        gain = self.mean(longest) / self.mean(steps) - 1
-        before = self.mean(steps) / self.mean(max(shorter)) - 1
-        now, after = self.points[steps], self.points[longest]
-        of_seeds = ""
-        if len(now) == len(after) > 1:  # else a seed is missing, and there is no telling which
-            each = [two / one - 1 for one, two in zip(now, after, strict=True)]
-            of_seeds = f" ({', '.join(f'{change:+.1%}' for change in each)})"
-        found = (
-            f"{longest / steps:g} times the steps change it by {gain:+.1%}{of_seeds}, where the last "
-            f"doubling up to {steps} did by {before:+.1%}"
+        before = self.gains(max(shorter))[0]
+        found = f"{self._in_words(steps)}, where those before gained {before:+.1%}"
+        if self.enough is not None and steps >= self.enough:
+            return f"{self.title} has stopped improving at {steps}: {found}."
+        if self.enough is None:
+            return f"{self.title} was still improving at {steps}, and at every length tried: {found}."
+        return (
+            f"{self.title} was still improving at {steps}: {found}. It stops at {self.enough}: "
+            f"{self._in_words(self.enough)}."
         )
-        if gain < STOPPED_SHARE:
-            return f"{self.title} has stopped improving: {found}."
-        return f"{self.title} was still improving: {found}."
+
+    def _in_words(self, steps: int) -> str:
+        mean, *seeds = self.gains(steps)
+        times = min(each for each in self.points if each > steps) / steps
+        of = f" ({', '.join(f'{gain:+.1%}' for gain in seeds)})" if len(seeds) > 1 else " (seed 0 alone)"
+        return f"{times:g} times the steps change it by {mean:+.1%}{of}"
 
 
 def budget_lines(curves: Sequence[BudgetCurve], steps: int) -> list[str]:
     """A table of the curves and a sentence on each; `steps` are those of the study."""
     columns = sorted({each for curve in curves for each in curve.points})
-    seeds = max((len(each) for curve in curves for each in curve.points.values()), default=1)
+    counts = {each: max(len(curve.points.get(each, ())) for curve in curves) for each in columns}
+    seeds = max(counts.values(), default=1)
     of = "seed 0" if seeds == 1 else f"mean over {seeds} seeds (in brackets below, each seed's change)"
+    of += "".join(f", at {each} over {count} of them" for each, count in counts.items() if count < seeds)
     lines = [
         "Class IoU by the steps of a training, each one of its own whose learning rate falls to zero at its "
         f"end, {of}:",
@@ -75,83 +96,6 @@ def budget_lines(curves: Sequence[BudgetCurve], steps: int) -> list[str]:
         cells = [f"{curve.mean(each):.3f}" if each in curve.points else "–" for each in columns]
         lines.append(f"| {curve.title} | {' | '.join(cells)} |")
     return [*lines, "", *(f"- {curve.verdict(steps)}" for curve in curves)]
-
-
-@dataclass(frozen=True)
-class LearningCurve:
-    """Validation scores of a row; lower is better.
-
-    Attributes:
-        title: of the row.
-        seeds: seeds that have scores.
-        means: over the seeds at each tenth of the training; None where no seed was scored there.
-    """
-
-    title: str
-    seeds: int
-    means: tuple[float | None, ...]
-
-    def verdict(self) -> str:
-        """One sentence on whether it has stopped improving."""
-        end = self.means[-1]
-        known = [tenth for tenth in range(EARLIEST, BEFORE + 1) if self.means[tenth - 1] is not None]
-        if end is None or not known:
-            return f"{self.title} lacks scores after half of it or at the end: nothing can be said."
-        tenth = known[-1]
-        before = self.means[tenth - 1] or 0.0
-        change = (before - end) / before if before else 0.0
-        found = (
-            f"{abs(change):.1%} {'lower' if change >= 0 else 'higher'} at the end than after {tenth} tenths"
-        )
-        if change < STOPPED_SHARE:
-            return f"{self.title} has stopped improving: its score is {found}."
-        return f"{self.title} was still improving: its score is {found}."
-
-
-def learning_curve(title: str, row: Path) -> LearningCurve:
-    """The curve of a row of a study.
-
-    Args:
-        title: of the row.
-        row: its folder, with one folder for each seed.
-    """
-    seeds = [found for path in sorted(row.glob("*/run")) if any(found := _at_tenths(path))]
-    columns = [[one[tenth] for one in seeds] for tenth in range(TENTHS)]
-    return LearningCurve(title, len(seeds), tuple(_mean(column) for column in columns))
-
-
-def _at_tenths(run: Path) -> list[float | None]:
-    """The validation score nearest to each tenth, at most half a tenth away; None where there is none."""
-    steps = read_run(run).steps or 0
-    rows = {int(row["step"]): float(row["mean"]) for row in RunFolder(run).validation_rows()}
-    found: list[float | None] = []
-    for tenth in range(1, TENTHS + 1):
-        wanted = steps * tenth / TENTHS
-        nearest = min(rows, key=lambda step: abs(step - wanted), default=None)
-        is_near = nearest is not None and abs(nearest - wanted) <= steps / TENTHS / 2
-        found.append(rows[nearest] if is_near and nearest is not None else None)
-    return found
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known else None
-
-
-def curve_lines(curves: Sequence[LearningCurve]) -> list[str]:
-    """A table of the curves and a sentence on each."""
-    tenths = [f"{tenth / TENTHS:.1f}" for tenth in range(1, TENTHS + 1)]
-    lines = [
-        "Within a training, as its learning rate falls: sliced Wasserstein distance to the validation photos "
-        "and labels (x 1000, lower is better), mean over the directions and the seeds, after each tenth:",
-        "",
-        f"| row | seeds | {' | '.join(tenths)} |",
-        "|" + "---|" * (TENTHS + 2),
-    ]
-    for curve in curves:
-        cells = ["–" if mean is None else f"{mean:.1f}" for mean in curve.means]
-        lines.append(f"| {curve.title} | {curve.seeds} | {' | '.join(cells)} |")
-    return [*lines, "", *(f"- {curve.verdict()}" for curve in curves)]
 
 
 def trained_with(studies: Sequence[Path]) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.learning_curves import BudgetCurve, budget_lines, curve_lines, learning_curve, trained_with
+from benchmarks.learning_curves import BudgetCurve, budget_lines, trained_with
 
 from reskin.data.folders import list_images
 from reskin.device import choose_compute
@@ -73,9 +73,9 @@ COMMON = {
 }
 """The same for every row, as far as its method has the setting; the page names them."""
 STUDIES = ("labels2photo", "photo2labels")
-CURVES, SHARES = ("pix2pix", "cyclegan"), (0.25, 0.5, 2)
-"""Rows that are trained for these shares of the steps as well: whether the budget is long enough. Each is a
-training of its own, whose learning rate falls to zero at its end."""
+CURVES, SHARES, LONGEST = ("pix2pix", "cyclegan"), (0.25, 0.5, 2, 4), 8
+"""Rows that are trained for these shares of the steps as well, the longest with one seed: whether the budget
+is long enough. Each is a training of its own, whose learning rate falls to zero at its end."""
 PARTS = ("pixel", "class", "iou")
 
 
@@ -204,15 +204,18 @@ def run_studies(folder: Path, palette: Palette, budget: Budget, ray: str | None)
     one_way = [row for row in rows if "b2a" not in find_trained(row.method).directions]
     curves = [row for row in rows if row.method in CURVES]
     tables = {}
-    for name, data, domain, chosen, steps in (
-        ("labels2photo", folder / "data", "a", [*rows, *ablations], budget.steps),
-        ("photo2labels", folder / "swapped", "b", one_way, budget.steps),
-        *((f"steps{steps}", folder / "data", "a", curves, steps) for steps in curve_steps(budget)),
+    for name, data, domain, chosen, steps, seeds in (
+        ("labels2photo", folder / "data", "a", [*rows, *ablations], budget.steps, budget.seeds),
+        ("photo2labels", folder / "swapped", "b", one_way, budget.steps, budget.seeds),
+        *(
+            (f"steps{steps}", folder / "data", "a", curves, steps, seeds)
+            for steps, seeds in curve_steps(budget).items()
+        ),
     ):
         labels = LabelRequest(palette.name, domain, folder / "data" / "testA", folder / "segmenter")
         request = Request(a=data, b=data, metrics=("fcn",), labels=labels)
         out = folder / name
-        study = Study(out, tuple(chosen), budget.seeds, {"steps": steps}, request, budget.common)
+        study = Study(out, tuple(chosen), seeds, {"steps": steps}, request, budget.common)
         progress = Progress(f"cells of {name}")
         compare(study, ray=ray, report=progress)
         progress.end()
@@ -325,16 +328,17 @@ def budget_curves(tables: dict[str, StudyTable], budget: Budget) -> list[BudgetC
             for steps in [*curve_steps(budget), budget.steps]:
                 study = "labels2photo" if steps == budget.steps else f"steps{steps}"
                 cell = tables[study].cells["last"][name].get(column, TableCell(None))
-                if cell.seeds:
+                if cell.seeds and not cell.why:  # no seed is missing, so they are 0, 1, 2 ...
                     points[steps] = cell.seeds
             if points:
                 found.append(BudgetCurve(f"{NAMES[name]}, {way}", points))
     return found
 
 
-def curve_steps(budget: Budget) -> list[int]:
-    """The other lengths of training at which the rows of `CURVES` are measured."""
-    return [max(1, round(share * budget.steps)) for share in SHARES]
+def curve_steps(budget: Budget) -> dict[int, int]:
+    """The other lengths of training at which the rows of `CURVES` are measured, and with how many seeds."""
+    found = {max(1, round(share * budget.steps)): budget.seeds for share in SHARES}
+    return found | {LONGEST * budget.steps: 1}
 
 
 SMALL_GAP = 0.03
@@ -388,8 +392,6 @@ def page(tables: dict[str, StudyTable], budget: Budget, folder: Path, data: str)
     methods, ablations = {name: NAMES[name] for name in METHODS}, ABLATIONS
     chosen = ", ".join(f"{key} {value}" for key, value in budget.common.items())
     where = "drawn streets" if data == "street" else f"{data} (real photographs, shuffled)"
-    study = folder / "labels2photo"
-    rows = {name: study / "cells" / row_of(name).folder for name in METHODS}
     lines = [
         "<!-- Made by `make paper-tables`; change benchmarks/paper_tables.py. -->",
         f"# Tables 2 to 5 of the CycleGAN paper in form, on {where}",
@@ -422,8 +424,6 @@ def page(tables: dict[str, StudyTable], budget: Budget, folder: Path, data: str)
         "## Have they stopped improving?",
         "",
         *budget_lines(budget_curves(tables, budget), budget.steps),
-        "",
-        *curve_lines([learning_curve(NAMES[name], rows[name]) for name in CURVES]),
         "",
         "## What differs for sure",
         "",

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks import paper_tables
-from benchmarks.learning_curves import BudgetCurve, budget_lines, curve_lines, learning_curve, trained_with
+from benchmarks.learning_curves import BudgetCurve, budget_lines, trained_with
 from PIL import Image
 
 from reskin.evaluation.palettes import find_palette
 from reskin.images import read_image
 from reskin.metrics.segmentation import IGNORED
-from reskin.runs.folder import RunFolder
 from reskin.storage import write_json
 from reskin.workflows.study.table import StudyTable, TableCell
 
@@ -120,47 +119,54 @@ def test_pairs_that_contradict_the_paper_are_told_from_those_that_seeds_cannot_o
     assert "3 of" not in sentence.split("contradict")[1]
 
 
-@pytest.mark.parametrize(("last", "says"), [(0.97, "has stopped"), (0.5, "was still"), (1.4, "has stopped")])
-def test_a_curve_says_whether_a_row_has_stopped_improving(tmp_path: Path, last: float, says: str) -> None:
-    for seed in range(2):
-        files = RunFolder(tmp_path / str(seed) / "run")
-        files.folder.mkdir(parents=True)
-        write_json(files.config, {"method": "cyclegan", "resolved": {"steps": 200}})
-        for tenth in (1, 2, 3, 4, 5, 7, 8, 9, 10):
-            step = 20 * tenth - (3 if tenth < 10 else 0)  # a cell's scores wait while they are dear
-            value = 10.0 + seed if tenth < 10 else (10.0 + seed) * last
-            files.append_validation(step, {"swd_a2b": value}, value, 0.1)
-    curve = learning_curve("CycleGAN", tmp_path)
-    assert curve.seeds == 2 and curve.means[0] == 10.5 and curve.means[5] is None
-    assert curve.means[-1] == pytest.approx(10.5 * last)
-    lines = curve_lines([curve, learning_curve("pix2pix", tmp_path / "none")])
-    assert (
-        f"| CycleGAN | 2 | 10.5 | 10.5 | 10.5 | 10.5 | 10.5 | – | 10.5 | 10.5 | 10.5 | {10.5 * last:.1f} |"
-        in lines
-    )
-    assert f"- CycleGAN {says}" in lines[-2] and "nothing can be said" in lines[-1]
-
-
 def test_trainings_of_other_lengths_say_whether_the_budget_is_long_enough() -> None:
     budget = paper_tables.Budget(100, 3, (1, 1, 1), 1)
+    assert paper_tables.curve_steps(budget) == {25: 3, 50: 3, 200: 3, 400: 3, 800: 1}
     found = studies({"pix2pix": 0.8, "cyclegan": 0.6})
-    for label, value in (("pix2pix", 0.8), ("cyclegan", 0.6)):
-        found["labels2photo"].cells["last"][label]["fcn_iou_a2b"] = TableCell(
-            value, seeds=(value - 0.1, value, value + 0.1)
-        )
-    assert paper_tables.curve_steps(budget) == [25, 50, 200]
-    for steps, values in ((25, (0.2, 0.1)), (50, (0.4, 0.3)), (200, (0.82, 0.66))):
-        found[f"steps{steps}"] = study = table({}, ())
+    scores = {25: (0.2, 0.1), 50: (0.4, 0.3), 100: (0.8, 0.6), 200: (0.82, 0.66), 400: (0.82, 0.7)}
+    for steps, values in (scores | {800: (0.8, 0.72)}).items():
+        study = found["labels2photo"] if steps == 100 else table({}, ())
+        found["labels2photo" if steps == 100 else f"steps{steps}"] = study
         for label, value in zip(("pix2pix", "cyclegan"), values, strict=True):
-            study.cells["last"][label] = {"fcn_iou_a2b": TableCell(value, seeds=(value,) * 3)}
+            seeds = (value - 0.1, value, value + 0.1) if steps < 800 else (value - 0.1,)
+            cell = {"fcn_iou_a2b": TableCell(value, seeds=seeds)}
+            study.cells["last"][label] = study.cells["last"].get(label, {}) | cell
     curves = paper_tables.budget_curves(found, budget)
     assert [curve.title for curve in curves] == ["pix2pix, labels → photo", "CycleGAN, labels → photo"]
     lines = budget_lines(curves, 100)
-    assert "| row | 25 | 50 | 100 | 200 |" in lines
-    assert "| CycleGAN, labels → photo | 0.100 | 0.300 | 0.600 | 0.660 |" in lines
-    says = "pix2pix, labels → photo has stopped improving: 2 times the steps change it by +2.5%"
-    assert f"{says} (+17.1%, +2.5%, -8.9%), where" in lines[-2]
-    assert "CycleGAN, labels → photo was still improving" in lines[-1] and "by +100.0%" in lines[-1]
+    assert "each seed's change), at 800 over 1 of them" in lines[0]
+    assert "| row | 25 | 50 | 100 | 200 | 400 | 800 |" in lines
+    assert "| CycleGAN, labels → photo | 0.100 | 0.300 | 0.600 | 0.660 | 0.700 | 0.620 |" in lines
+    says = "pix2pix, labels → photo has stopped improving at 100: 2 times the steps change it by +2.5%"
+    assert lines[-2].startswith(f"- {says} (+2.9%, +2.5%, +2.2%), where those before gained +100.0%")
+    assert lines[-1].startswith("- CycleGAN, labels → photo was still improving at 100: 2 times")
+    assert lines[-1].endswith("It stops at 400: 2 times the steps change it by +3.3% (seed 0 alone).")
+
+
+def curve(*scores: float) -> BudgetCurve:
+    """One seed at 1, 2, 4 ... steps."""
+    return BudgetCurve("x", {2**index: (score,) for index, score in enumerate(scores)})
+
+
+@pytest.mark.parametrize(
+    ("scores", "enough", "says"),
+    [
+        ((0.5, 0.7, 0.72, 0.73), 2, "x has stopped improving at 2: 2 times the steps change it by +2.9%"),
+        ((0.5, 0.7, 0.8, 0.81), 4, "It stops at 4: 2 times the steps change it by +1.2% (seed 0 alone)."),
+        ((0.5, 0.7, 0.72, 0.8), None, "x was still improving at 2, and at every length tried"),  # a lull
+        ((0.5, 0.7, 0.6, 0.6), 2, "x has stopped improving at 2: 2 times the steps change it by -14.3%"),
+    ],
+)
+def test_a_row_has_stopped_where_no_longer_training_gains(
+    scores: tuple[float, ...], enough: int | None, says: str
+) -> None:
+    assert curve(*scores).enough == enough
+    assert says in curve(*scores).verdict(2)
+
+
+def test_only_seeds_that_both_lengths_have_are_compared() -> None:
+    found = BudgetCurve("x", {1: (0.1,), 2: (0.4, 0.9), 4: (0.5,)})
+    assert found.gains(2) == pytest.approx((0.25, 0.25)) and found.gains(4) == ()
     assert "nothing can be said" in BudgetCurve("x", {100: (0.5,)}).verdict(100)
 
 
