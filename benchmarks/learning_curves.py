@@ -6,6 +6,7 @@ falls.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class BudgetCurve:
             return ()
         pairs = list(zip(self.points[steps], self.points[min(longer)], strict=False))
         before, after = (statistics.fmean(values) for values in zip(*pairs, strict=True))
-        return after / before - 1, *(two / one - 1 for one, two in pairs)
+        return tuple(two / one - 1 if one else math.inf for one, two in [(before, after), *pairs])
 
     @property
     def enough(self) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,7 @@ def test_a_row_has_stopped_where_no_longer_training_gains(
 def test_only_seeds_that_both_lengths_have_are_compared() -> None:
     found = BudgetCurve("x", {1: (0.1,), 2: (0.4, 0.9), 4: (0.5,)})
     assert found.gains(2) == pytest.approx((0.25, 0.25)) and found.gains(4) == ()
+    assert curve(0.0, 0.1).gains(1) == (math.inf, math.inf)
     assert "nothing can be said" in BudgetCurve("x", {100: (0.5,)}).verdict(100)
 
 
