@@ -15,7 +15,7 @@ from pathlib import Path
 from reskin.storage import read_json
 
 STOPPED_SHARE = 0.05
-"""A row has stopped improving where twice the steps, or more, gain less than this share of its score."""
+"""A row has stopped improving at a length if no longer training gains this share over the one before it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class BudgetCurve:
 
     @property
     def enough(self) -> int | None:
-        """The fewest steps from which on no longer training gains `STOPPED_SHARE`; None where all do."""
+        """The fewest steps from which on nothing longer gains `STOPPED_SHARE`; None if the longest does."""
         found = None
         for steps in sorted(self.points, reverse=True)[1:]:
             if self.gains(steps)[0] >= STOPPED_SHARE:
