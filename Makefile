@@ -8,6 +8,10 @@ NUMBERS := tests/methods tests/networks tests/losses tests/training $(addprefix 
 	first_losses.py instance_norms.py methods.py metrics.py sizes.py)
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
+# As the commands do for themselves (reskin.cli.start): beside other programs waiting threads sleep soon.
+ifndef OMP_WAIT_POLICY
+export GOMP_SPINCOUNT ?= 10000
+endif
 
 .PHONY: demo test sweep engines numbers two-processes check fix slow gpu bench bench-methods bench-ratios bench-scaling toy-table paper-tables style-table two-people real real-films docs size study-demo study-figures exposures unit-tones e2e studio-shots studio-figures parity setup lock bench-stripes video-table bench-film bench-activations bench-memory
 
