@@ -17,8 +17,9 @@ from reskin.progress import VARIABLE
 from reskin.runs.ema import Ema
 from reskin.runs.findings import Finding
 from reskin.runs.folder import RunFolder
-from reskin.runs.run import Run, check_unchanged
+from reskin.runs.run import Run, check_unchanged, has_other_paths
 from reskin.runs.settings import sort_settings
+from reskin.storage import write_json
 
 SMALL = {"width": 4, "blocks": 1, "disc_layers": 1, "pool_size": 0}
 
@@ -127,3 +128,15 @@ def test_a_config_of_wrong_types_is_no_crash(tmp_path: Path, config: dict[str, o
         check_unchanged(tmp_path, run.settings, run.resolved, allow_change=False)
     RunFolder(tmp_path).write_config(config | {"method": "cyclegan"})
     check_unchanged(tmp_path, run.settings, run.resolved, allow_change=False)
+
+
+def test_what_a_run_was_begun_with_may_lie_elsewhere_now(tmp_path: Path) -> None:
+    groups = {"data": {"a": "one", "b": "two"}, "method": {"feature_weights": "vgg.pth"}, "train": {}}
+    write_json(tmp_path / "config.json", {"method": "feature_gan", "settings": groups})
+    assert not has_other_paths(tmp_path, {"a": "else"})  # nothing is learnt yet
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "00000001.safetensors").touch()
+    assert not has_other_paths(tmp_path, {"a": "one", "b": Path("two"), "feature_weights": Path("vgg.pth")})
+    assert has_other_paths(tmp_path, {"a": "one", "b": "else"})
+    assert has_other_paths(tmp_path, {"feature_weights": Path("else") / "vgg.pth"})
+    assert not has_other_paths(tmp_path, {"mask_a": "masks"})  # earlier versions had no such setting

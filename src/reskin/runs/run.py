@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -300,14 +301,18 @@ def begun_with(folder: Path) -> dict[str, Any] | None:
     return files.read_config()
 
 
-def has_other_data(folder: Path, a: str, b: str) -> bool:
-    """Whether a run has learnt from folders of other names, as after a move of all of them.
+def has_other_paths(folder: Path, paths: Mapping[str, Path | str]) -> bool:
+    """Whether a run was begun with other paths of these settings, as after a move of what they name.
+
+    Args:
+        folder: a run folder, or one that is not there yet.
+        paths: names of settings, such as "a" or "feature_weights", and where what they name lies now.
 
     Raises:
         RunError: its config.json cannot be read.
     """
-    data = as_group(as_group((begun_with(folder) or {}).get("settings")).get("data"))
-    return any(name in data and data[name] != path for name, path in (("a", a), ("b", b)))
+    begun = _flat((begun_with(folder) or {}).get("settings"))
+    return any(name in begun and begun[name] != str(path) for name, path in paths.items())
 
 
 def _present_names(before: dict[str, Any], settings: RunSettings, steps: int) -> dict[str, Any]:

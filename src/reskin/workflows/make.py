@@ -137,7 +137,7 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
         damaged += _prepare(given, out / "data" / domain, plan, tell)
 
     _begin(2, out / "run")
-    from reskin.runs.run import has_other_data
+    from reskin.runs.run import has_other_paths
     from reskin.training.start import train_run
 
     runs = {method: _run_of(out, plan, method) for method in plan["methods"]}
@@ -146,7 +146,7 @@ def run_make(config: MakeConfig, report: Report | None = None) -> Made:
         if method == TEXTURE:
             train |= grade_for(run, runs["grade"], domains, device=config.device)
         # What it was begun with stands in make.json, beside the data: both may have been moved together.
-        train_run(method, out=run, **train, allow_change=has_other_data(run, **domains))
+        train_run(method, out=run, **train, allow_change=has_other_paths(run, domains))
 
     _begin(3)
     chosen = choose_candidate(

@@ -186,6 +186,38 @@ def test_scores_are_of_what_was_asked_and_not_of_where_it_lies(tmp_path: Path) -
         assert measuring_key(other, "data") != key
 
 
+def test_a_file_of_a_setting_counts_by_what_is_in_it(tmp_path: Path) -> None:
+    weights, masks, run = tmp_path / "vgg.pth", tmp_path / "masks", tmp_path / "run"
+
+    def key(method: str, **paths: Path) -> str:
+        row = Row("x", method, settings=paths | ({"mask_weight": 1.0} if "mask_a" in paths else {}))
+        asked = Study(tmp_path, (row,), 1, {"steps": 1}, Request(tmp_path / "a", tmp_path / "b"))
+        return training_key(asked.settings(row, 0), "data")
+
+    for method, setting, path, file in (
+        ("feature_gan", "feature_weights", weights, weights),
+        ("attentiongan", "mask_a", masks, masks / "0.png"),
+        ("grade_texture", "grade", run, run / "checkpoints" / "00000010.safetensors"),
+    ):
+        missing = key(method, **{setting: path})
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"one")
+        there = key(method, **{setting: path})
+        copy = tmp_path / f"copy_of_{path.name}"
+        (shutil.copytree if path.is_dir() else shutil.copy)(path, copy)
+        assert key(method, **{setting: copy}) == there != missing
+        file.write_bytes(b"two")
+        assert key(method, **{setting: path}) != there
+
+
+def test_an_image_that_changes_its_domain_is_noticed(tmp_path: Path) -> None:
+    for name in ("a/0.png", "a/1.png", "b/2.png", "b/3.png"):
+        write_image(tmp_path / name, np.full((8, 8, 3), int(Path(name).stem), np.uint8))
+    before = plan.data_digest(Request(tmp_path / "a", tmp_path / "b"))
+    (tmp_path / "b" / "2.png").rename(tmp_path / "a" / "2.png")
+    assert plan.data_digest(Request(tmp_path / "a", tmp_path / "b")) != before
+
+
 def test_a_changed_method_is_trained_again(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,13 +19,13 @@ from reskin.exits import InterruptedRunError
 from reskin.runs.folder import RunFolder
 from reskin.runs.load import load
 from reskin.runs.record import read_run
-from reskin.runs.run import has_other_data
+from reskin.runs.run import has_other_paths
 from reskin.runs.settings import RunSettings
 from reskin.storage import read_json, write_json
 from reskin.training.start import train_settings
 from reskin.workflows.study.extremes import write_extremes
 from reskin.workflows.study.moving import write_clips
-from reskin.workflows.study.plan import Row, Study, measuring_key, training_key
+from reskin.workflows.study.plan import Row, Study, measuring_key, paths_of, training_key
 from reskin.workflows.study.shown import write_shown
 
 BEST, LAST = "best", "last"
@@ -144,8 +144,8 @@ def _trained(cell: Cell, settings: RunSettings, study: Study, before: dict[str, 
     """Train, or go on; seconds, steps, weights and memory."""
     _reset_peak()
     chosen = study.validated(settings) if _has_validation(study) else settings
-    # The digest of the data is the same, or this run would have been removed: only their folder was moved.
-    is_moved = has_other_data(cell.run, str(chosen.data.a), str(chosen.data.b))
+    # Their digests are the same, or this run would have been removed: only where they lie is another.
+    is_moved = has_other_paths(cell.run, paths_of(chosen))
     train_settings(chosen, cell.run, allow_change=is_moved)
     record = read_run(cell.run)
     memory = max(_peak_bytes(), int(before.get("memory_bytes") or 0))

@@ -12,9 +12,10 @@ from typing import Any
 
 import reskin
 from reskin.data.folders import list_images
-from reskin.errors import SettingsError
+from reskin.errors import ReskinError, SettingsError
 from reskin.evaluation.request import Request
 from reskin.methods import SHARED
+from reskin.runs.folder import RunFolder
 from reskin.runs.settings import RunSettings, gather_settings
 from reskin.storage import file_digest
 
@@ -119,16 +120,41 @@ class Study:
 def training_key(settings: RunSettings, data: str) -> str:
     """Digest of everything that a training depends on: settings, data and the code of its method.
 
-    Where the data lie does not count: `data` is the digest of what is in them.
+    Of folders and files counts what is in them, not where they lie: `data` is the digest of those of both
+    domains.
     """
     name = settings.method_class.__module__.rsplit(".", 1)[-1]
     groups = settings.to_dict()
-    for folder in ("a", "b"):
-        groups["data"].pop(folder, None)
+    paths = {setting: path for setting, path in paths_of(settings).items() if setting not in ("a", "b")}
+    for group in groups.values():
+        for setting in group.keys() & {"a", "b", *paths}:
+            group.pop(setting)
     for free in ("device", "eval_every", "eval_share"):
         groups["train"].pop(free, None)
-    known = {"settings": groups, "data": data, "code": _code(TRAINING_CODE, name)}
+    contents = {setting: _content(path) for setting, path in paths.items()}
+    known = {"settings": groups, "files": contents, "data": data, "code": _code(TRAINING_CODE, name)}
     return _digest(json.dumps(known, sort_keys=True, default=str))
+
+
+def paths_of(settings: RunSettings) -> dict[str, Path]:
+    """The settings that name a folder or a file: data, masks, weights, other runs."""
+    groups = (settings.method, settings.data, settings.train)
+    return {name: value for group in groups for name, value in group if isinstance(value, Path)}
+
+
+def _content(path: Path) -> str:
+    """Digest of a file, a run's checkpoints or a folder's images; "" if it cannot be read."""
+    try:
+        if path.is_dir():
+            return _digest("\n".join(_named(path, RunFolder(path).list_checkpoints() or list_images(path))))
+        return file_digest(path)
+    except ReskinError:
+        return ""  # the training of this row says why and what to do, and others go on
+
+
+def _named(folder: Path, files: Iterable[Path]) -> list[str]:
+    """Name in the folder and digest of each file."""
+    return [f"{path.relative_to(folder).as_posix()} {file_digest(path)}" for path in files]
 
 
 def measuring_key(request: Request, data: str) -> str:
@@ -162,8 +188,8 @@ def data_digest(request: Request) -> str:
         if folder is None:
             parts.append("-")
             continue
-        paths = sorted(folder.glob("segmenter.*")) or list_images(folder)
-        parts += [f"{path.relative_to(folder).as_posix()} {file_digest(path)}" for path in paths]
+        files = _named(folder, sorted(folder.glob("segmenter.*")) or list_images(folder))
+        parts += [f"{len(files)} files", *files]  # so that an image moved to the next folder is noticed
     return _digest("\n".join(parts))
 
 
