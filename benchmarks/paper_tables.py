@@ -73,7 +73,7 @@ COMMON = {
 }
 """The same for every row, as far as its method has the setting; the page names them."""
 STUDIES = ("labels2photo", "photo2labels")
-CURVES, SHARES, LONGEST = ("pix2pix", "cyclegan"), (0.25, 0.5, 2, 4), 8
+CURVES, SHARES, LONGEST = ("pix2pix", "cyclegan"), (0.25, 0.5), 2
 """Rows that are trained for these shares of the steps as well, the longest with one seed: whether the budget
 is long enough. Each is a training of its own, whose learning rate falls to zero at its end."""
 PARTS = ("pixel", "class", "iou")
@@ -106,7 +106,7 @@ class Budget:
         return COMMON | {"learning_rate": self.rate, "inversion_steps": steps, "restarts": restarts}
 
 
-FULL, QUICK = Budget(2000, 3, (400, 40, 80), 1500), Budget(30, 2, (24, 8, 10), 60, inversions=(5, 1))
+FULL, QUICK = Budget(8000, 3, (400, 40, 80), 1500), Budget(30, 2, (24, 8, 10), 60, inversions=(5, 1))
 REAL = Budget(200, 3, (0, 0, 0), 800, rate=5e-4, inversions=(15, 1))
 """Of the real sets, which have 80 to 100 training scenes."""
 
@@ -198,24 +198,29 @@ def segment(folder: Path, palette: Palette, budget: Budget) -> None:
 
 
 def run_studies(folder: Path, palette: Palette, budget: Budget, ray: str | None) -> dict[str, StudyTable]:
-    """All rows labels to photo, those that go one way photo to labels, and two rows for other lengths."""
+    """All rows labels to photo, those that go one way photo to labels, and two rows for other lengths.
+
+    Returns:
+        By the name of the study, as in `STUDIES`; those of another length as in `of_length`.
+    """
     rows = [row_of(name) for name in METHODS]
     ablations = [Row(preset, "cyclegan", preset) for preset in ABLATIONS if preset not in METHODS]
     one_way = [row for row in rows if "b2a" not in find_trained(row.method).directions]
     curves = [row for row in rows if row.method in CURVES]
-    tables = {}
-    for name, data, domain, chosen, steps, seeds in (
+    plans = [
         ("labels2photo", folder / "data", "a", [*rows, *ablations], budget.steps, budget.seeds),
         ("photo2labels", folder / "swapped", "b", one_way, budget.steps, budget.seeds),
-        *(
-            (f"steps{steps}", folder / "data", "a", curves, steps, seeds)
-            for steps, seeds in curve_steps(budget).items()
-        ),
-    ):
+    ]
+    for steps, seeds in curve_steps(budget).items():
+        back = [row for row in one_way if row in curves]
+        plans.append((f"steps{steps}", folder / "data", "a", curves, steps, seeds))
+        plans.append((f"swapped_steps{steps}", folder / "swapped", "b", back, steps, seeds))
+    tables = {}
+    for name, data, domain, chosen, length, count in plans:
         labels = LabelRequest(palette.name, domain, folder / "data" / "testA", folder / "segmenter")
         request = Request(a=data, b=data, metrics=("fcn",), labels=labels)
         out = folder / name
-        study = Study(out, tuple(chosen), seeds, {"steps": steps}, request, budget.common)
+        study = Study(out, tuple(chosen), count, {"steps": length}, request, budget.common)
         progress = Progress(f"cells of {name}")
         compare(study, ray=ray, report=progress)
         progress.end()
@@ -322,17 +327,23 @@ def agreement(tables: dict[str, StudyTable], rows: dict[str, str], kind: str, pu
 def budget_curves(tables: dict[str, StudyTable], budget: Budget) -> list[BudgetCurve]:
     """Class IoU of the rows of `CURVES` by the steps of their training."""
     found = []
-    for name in CURVES:
-        for kind, end, way in (("fcn", "a2b", "labels → photo"), ("label", "b2a", "photo → labels")):
-            column, points = f"{kind}_iou_{end}", dict[int, Sequence[float]]()
-            for steps in [*curve_steps(budget), budget.steps]:
-                study = "labels2photo" if steps == budget.steps else f"steps{steps}"
-                cell = tables[study].cells["last"][name].get(column, TableCell(None))
-                if cell.seeds and not cell.why:  # no seed is missing, so they are 0, 1, 2 ...
-                    points[steps] = cell.seeds
-            if points:
-                found.append(BudgetCurve(f"{NAMES[name]}, {way}", points))
+    for name, (kind, way) in itertools.product(
+        CURVES, (("fcn", "labels → photo"), ("label", "photo → labels"))
+    ):
+        points = dict[int, Sequence[float]]()
+        for steps in [*curve_steps(budget), budget.steps]:
+            cell = number(of_length(tables, steps, budget), name, kind, "iou")
+            if cell.seeds and not cell.why:  # no seed is missing, so they are 0, 1, 2 ...
+                points[steps] = cell.seeds
+        found.append(BudgetCurve(f"{NAMES[name]}, {way}", points))
     return found
+
+
+def of_length(tables: dict[str, StudyTable], steps: int, budget: Budget) -> dict[str, StudyTable]:
+    """The tables of `STUDIES`, of trainings of so many steps."""
+    if steps == budget.steps:
+        return tables
+    return dict(zip(STUDIES, (tables[f"steps{steps}"], tables[f"swapped_steps{steps}"]), strict=True))
 
 
 def curve_steps(budget: Budget) -> dict[int, int]:
