@@ -218,6 +218,18 @@ def test_an_image_that_changes_its_domain_is_noticed(tmp_path: Path) -> None:
     assert plan.data_digest(Request(tmp_path / "a", tmp_path / "b")) != before
 
 
+def test_a_study_of_an_earlier_version_is_known_by_its_paths(
+    copied: Path, data: Path, tmp_path: Path, trained: list[Path]
+) -> None:
+    facts = read_json(copied / "study.json")
+    write_json(copied / "study.json", {name: facts[name] for name in facts.keys() - {"images"}})
+    moved = Path(shutil.copytree(data, tmp_path / "elsewhere"))
+    with pytest.raises(RunError, match="other images"):
+        compare(study(moved, copied))
+    compare(study(data, copied))
+    assert trained == [] and read_json(copied / "study.json") == facts
+
+
 def test_a_changed_method_is_trained_again(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

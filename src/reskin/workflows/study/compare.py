@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +91,25 @@ def _check_same(study: Study, data: str) -> None:
         before = read_json(path)
     except SettingsError as error:
         raise RunError(error.what, "Choose another --out.") from None
-    if before.get("data") not in (None, data):
+    # Where it says nothing of them the study is of an earlier version, and only its paths can be compared.
+    is_same = before["images"] == data if "images" in before else _has_paths(before, study)
+    if not is_same:
         raise RunError(
             f"{study.out} holds a study of other images ({before.get('a')} and {before.get('b')})",
             "Choose another --out for these, or put the images back as they were.",
         )
 
 
+def _has_paths(before: Mapping[str, Any], study: Study) -> bool:
+    paths = {"a": str(study.request.a), "b": str(study.request.b)}
+    return all(before.get(domain, path) == path for domain, path in paths.items())
+
+
 def _described(study: Study, data: str) -> dict[str, Any]:
     request = study.request
     return {
         "reskin": __version__,
-        "data": data,
+        "images": data,
         "a": str(request.a),
         "b": str(request.b),
         "seeds": study.seeds,
