@@ -212,9 +212,9 @@ def run_studies(folder: Path, palette: Palette, budget: Budget, ray: str | None)
         ("photo2labels", folder / "swapped", "b", one_way, budget.steps, budget.seeds),
     ]
     for steps, seeds in curve_steps(budget).items():
-        back = [row for row in one_way if row in curves]
+        swapped = [row for row in curves if row in one_way]
         plans.append((f"steps{steps}", folder / "data", "a", curves, steps, seeds))
-        plans.append((f"swapped_steps{steps}", folder / "swapped", "b", back, steps, seeds))
+        plans.append((f"swapped_steps{steps}", folder / "swapped", "b", swapped, steps, seeds))
     tables = {}
     for name, data, domain, chosen, length, count in plans:
         labels = LabelRequest(palette.name, domain, folder / "data" / "testA", folder / "segmenter")

@@ -125,13 +125,13 @@ def training_key(settings: RunSettings, data: str) -> str:
     """
     name = settings.method_class.__module__.rsplit(".", 1)[-1]
     groups = settings.to_dict()
-    paths = {setting: path for setting, path in paths_of(settings).items() if setting not in ("a", "b")}
+    paths = paths_of(settings)
     for group in groups.values():
-        for setting in group.keys() & {"a", "b", *paths}:
+        for setting in group.keys() & paths.keys():
             group.pop(setting)
     for free in ("device", "eval_every", "eval_share"):
         groups["train"].pop(free, None)
-    contents = {setting: _content(path) for setting, path in paths.items()}
+    contents = {setting: _content(path) for setting, path in paths.items() if setting not in ("a", "b")}
     known = {"settings": groups, "files": contents, "data": data, "code": _code(TRAINING_CODE, name)}
     return _digest(json.dumps(known, sort_keys=True, default=str))
 
