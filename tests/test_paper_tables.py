@@ -202,3 +202,11 @@ def test_versions_come_from_the_runs(tmp_path: Path) -> None:
     write_json(study / "cells" / "x" / "0" / "run" / "config.json", {"reskin": "0.0.9", "torch": "2.1"})
     (tmp_path / "trained_by.txt").write_text("commit abc\n", encoding="utf-8")
     assert trained_with([study]) == "Trained with reskin 0.0.9, torch 2.1; commit abc (1 trainings)."
+
+
+def test_time_of_the_tables_is_told_from_that_of_other_lengths(tmp_path: Path) -> None:
+    for name, seconds in (("labels2photo", 60.0), ("photo2labels", 120.0), ("steps50", 240.0)):
+        write_json(tmp_path / name / "cells" / "x" / "0" / "cell.json", {"costs": {"seconds": seconds}})
+    write_json(tmp_path / "steps50" / "cells" / "x" / "1" / "cell.json", {"why": "out of memory"})
+    assert paper_tables.minutes(tmp_path, paper_tables.STUDIES) == 3
+    assert paper_tables.minutes(tmp_path, ("steps50",)) == 4
