@@ -109,7 +109,7 @@ class Budget:
 
 
 FULL, QUICK = Budget(8000, 3, (400, 40, 80), 1500), Budget(30, 2, (24, 8, 10), 60, inversions=(5, 1))
-REAL = Budget(200, 3, (0, 0, 0), 800, rate=5e-4, inversions=(15, 1))
+REAL = Budget(1000, 3, (0, 0, 0), 800, rate=5e-4, inversions=(15, 1))
 """Of the real sets, which have 80 to 100 training scenes."""
 
 
