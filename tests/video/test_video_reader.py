@@ -229,7 +229,8 @@ def test_m2_mutated_files_raise_nothing_else(suffix: str, tmp_path: Path) -> Non
     rng = np.random.default_rng(7)
     seed, bad = tmp_path / f"seed{suffix}", tmp_path / f"bad{suffix}"
     tone = Sound(np.zeros((4800, 1), np.float32), 48000)
-    with VideoWriter(seed, size=(48, 32), frame_rate=Fraction(25), sound=tone, encoding=FAST) as writer:
+    quick = Encoding() if suffix == ".webm" else FAST  # VP9 has no presets
+    with VideoWriter(seed, size=(48, 32), frame_rate=Fraction(25), sound=tone, encoding=quick) as writer:
         for number in range(10):
             writer.write(rng.integers(0, 255, (32, 48, 3), np.uint8), Fraction(number, 25))
     whole, refused = seed.read_bytes(), 0
