@@ -447,6 +447,18 @@ def test_what_a_killed_process_left_goes_with_the_next_write(
         busy.stdin.close()
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux says that a process has ended")
+def test_a_process_that_has_ended_and_keeps_its_number_has_left_what_it_wrote(tmp_path: Path) -> None:
+    """As in a container whose first process asks after no other's end."""
+    words = [sys.executable, "-c", LEAVES, str(tmp_path), "dies"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as dead:
+        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+        os.kill(dead.pid, 0)  # its number is still taken
+        assert len(list(tmp_path.iterdir())) == 2
+        remove_leftovers(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_a_sweep_spares_what_this_process_writes(tmp_path: Path) -> None:
     with commit(tmp_path / "one") as temporary:
         temporary.write_text("one")

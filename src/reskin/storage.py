@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from reskin.disk_locks import HeldError, lock_when_let_go
 from reskin.errors import DataError, ReskinError, RunError, SettingsError, StorageError
-from reskin.holders import Holder, holder  # noqa: F401 - asked for beside `lock`
+from reskin.holders import Holder, holder, is_alive  # noqa: F401 - the holder is asked for beside `lock`
 from reskin.paths import MOST_BYTES, MOST_DIGEST_BYTES, make_folder, open_plain, read_plain
 from reskin.renames import tell
 
@@ -213,7 +213,7 @@ def _is_leftover(path: Path, process: int, machine: str, *, is_held: bool) -> bo
         return is_held or _age_seconds(path) > _OLD_SECONDS
     if process == os.getpid():
         return path.stem.removesuffix("-packets") not in _active
-    return not _is_running(process)
+    return not is_alive(process)
 
 
 def _age_seconds(path: Path) -> float:
@@ -221,18 +221,6 @@ def _age_seconds(path: Path) -> float:
         return time.time() - path.lstat().st_mtime
     except OSError:
         return 0.0
-
-
-def _is_running(process: int) -> bool:
-    if sys.platform == "win32":
-        return True  # os.kill would end it there
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
 
 
 def to_json(values: Any, *, indent: int | None = None) -> bytes:
