@@ -244,16 +244,24 @@ def test_the_first_losses_are_what_they_were() -> None:
 
 @pytest.mark.slow
 def test_features_keep_the_square_in_its_place_while_the_gan_recolours_it() -> None:
-    """A picture left as it was has 0.902 of its pixels right; the plain GAN moves what it recolours."""
+    """A picture left as it was has 0.902 of its pixels right; the plain GAN moves what it recolours.
+
+    Mean over four moments of a training: at one alone it is chance where the square is.
+    """
+    settings = {"width": 8, "disc_layers": 2, "pool_size": 10, "learning_rate": 1e-3}
+    a = squares(32, colour="red", seed=7)
     scores = []
-    for weight in (0.1, 0.0):  # the drawn VGG has larger features than one that learnt
-        method = tiny(width=8, disc_layers=2, pool_size=10, learning_rate=1e-3, feature_weight=weight)
-        train(method, 700)
-        a = squares(32, colour="red", seed=7)
-        with torch.no_grad():
-            translated = method.eval().translate(a, "a2b")
-        scores.append((colour_share(translated, recoloured(a)), place_error(translated, recoloured(a))))
+    for weight in (0.1, 0.0):  # with the true gradient of relu2_2, of which a feature is 2 px of the image
+        method = tiny(**settings, feature_weight=weight, feature_layer="relu2_2", has_true_gradient=True)
+        train(method, 300)
+        found = []
+        for moment in range(1, 5):
+            train(method, 150, seed=moment)
+            with torch.no_grad():
+                translated = method.eval().translate(a, "a2b")
+            found.append((colour_share(translated, recoloured(a)), place_error(translated, recoloured(a))))
+        scores.append(np.mean(found, axis=0))
     (share, place), (_, place_without) = scores
-    assert share > 0.93  # 0.968 and 0.949 seen, on two processors
-    assert place < 1.0  # px; 0.50 seen
-    assert place_without > 1.5 * place  # 2.37 seen
+    assert share > 0.93  # 0.96 seen
+    assert place < 1.2  # px; 0.76 seen
+    assert place_without > 1.5 * place  # 2.55 px seen
