@@ -65,8 +65,13 @@ def is_alive(process: int) -> bool:
         return False
     except OSError:
         pass
+    return stat_of(process)[:1] not in (["Z"], ["X"])
+
+
+def stat_of(process: int) -> list[str]:
+    """Linux's `/proc/N/stat` from the state on, see proc_pid_stat(5); empty elsewhere or if it is gone."""
     try:
-        state = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0]
-    except (OSError, IndexError):  # no Linux, or hidden from us
-        return True
-    return state not in (b"Z", b"X")
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()

@@ -25,7 +25,7 @@ from reskin.paths import MOST_BYTES, MOST_DIGEST_BYTES, make_folder, open_plain,
 from reskin.renames import tell
 
 TEMPORARY_SUFFIX = ".part"
-_TEMPORARY = re.compile(r"\.([0-9]+)-([0-9a-f]{0,4})[0-9a-f]*(?:-packets)?\.part")
+_TEMPORARY = re.compile(r"\.([0-9]{1,10})-([0-9a-f]{0,4})[0-9a-f]*(?:-packets)?\.part")
 _OLD_SECONDS = 86_400.0
 _FAILING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV)
 _log = logging.getLogger("reskin")

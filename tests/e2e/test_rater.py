@@ -40,6 +40,23 @@ def test_a_rater_finishes_on_a_phone_by_keys(
     assert page.complaints == []
 
 
+def test_a_practice_that_is_started_twice_runs_once(
+    serve: Callable[..., Served], browse: Callable[..., Any]
+) -> None:
+    """By two clicks, or by Enter again: frames are timed before the first trial stands there."""
+    served, page = serve("real-or-fake"), browse(locale="en")
+    page.goto(served.links[0])
+    page.check("#agreed")
+    page.click("button.primary")
+    page.wait_for_selector(".example figure")
+    page.evaluate("() => { const go = document.querySelector('button.primary'); go.click(); go.click(); }")
+    page.wait_for_selector(".choices")
+    page.wait_for_timeout(3000)
+    assert len(page.query_selector_all(".choices")) == 1
+    answer_all(page, served, looks=False)
+    check_finished(served)
+
+
 def test_a_wide_window_at_twice_the_size(serve: Callable[..., Served], browse: Callable[..., Any]) -> None:
     served = serve("preference")
     page = browse(640, 360, device_scale_factor=2, locale="en")  # 1280 × 720 at 200 %

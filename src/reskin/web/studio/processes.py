@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from reskin.holders import is_alive
+from reskin.holders import is_alive, stat_of
 
 
 def identity(process: int) -> str:
@@ -18,8 +18,7 @@ def identity(process: int) -> str:
     proc = Path("/proc")
     if (proc / "self/stat").exists():
         with suppress(OSError, IndexError):
-            text = (proc / str(process) / "stat").read_text(encoding="utf-8", errors="replace")
-            fields = text.rpartition(")")[2].split()
+            fields = stat_of(process)
             boot = (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
             return "" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
         return ""

@@ -329,7 +329,7 @@ function instructions() {
   fetchAhead(0);
   const holder = make("div", { class: "example" });
   const go = make("button", { type: "button", class: "primary", autofocus: true }, t("Start the practice"));
-  go.addEventListener("click", run);
+  go.addEventListener("click", run, { once: true }); // pressed again while frames are timed, it would run twice
   show(
     make("h1", {}, t("How it works")),
     make("p", {}, question()),
